@@ -1,0 +1,231 @@
+"""Command and Outcome: the whole contract between the sandbox and the other rooms.
+
+A Command says what to run in a cell, with what in sight and which limits. An Outcome says
+what came of it. The package's own failure is an Outcome; a SandboxError means that *we*
+failed and the run may be tried again.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal, Protocol
+
+from sandbox.limits import Limits
+
+type Json = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+
+
+class Level(StrEnum):
+    """How well a cell is walled, best first."""
+
+    FULL = "full"
+    NO_CGROUP = "no-cgroup"
+    UNPRIVILEGED = "unprivileged"
+    PROCESS = "process"
+
+    def at_least(self, other: "Level") -> bool:
+        """Return whether this level is as good as `other` or better."""
+        order = list(Level)
+        return order.index(self) <= order.index(other)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """A CPython on this host: the base installation, never a virtual environment."""
+
+    executable: Path
+    prefix: Path
+    version: str
+    soabi: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """A host folder in sight, read-only, at `/<name>`; `on_path` puts it on sys.path."""
+
+    name: str
+    source: Path
+    on_path: bool = False
+    import_root: str = ""
+    """The folder below `source` that goes on sys.path, such as lib/python3.12/site-packages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A host file in sight, read-only, at `/input/<name>` (or wherever the level allows)."""
+
+    name: str
+    source: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warmth:
+    """Permission to fork the run from a warm cell that imported `preload` and the target."""
+
+    key: str
+    """Runs share a warm cell when, and only when, they have the same key."""
+    preload: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What to run in a cell: the function `target`, called with keywords only.
+
+    It is given `handle=<Handle>` (the object that offers progress, log, event, ask, secret,
+    output_dir …, with `facts` as further attributes), then `arguments`, by keyword.
+    `least` is the isolation level below which the run is refused.
+    """
+
+    target: str
+    handle: str
+    interpreter: Interpreter
+    limits: Limits
+    folders: tuple[Folder, ...] = ()
+    inputs: tuple[Input, ...] = ()
+    facts: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    arguments: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    answers: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    network: bool = False
+    least: Level = Level.UNPRIVILEGED
+    warmth: Warmth | None = None
+
+
+class Ending(StrEnum):
+    """How a run ended."""
+
+    RETURNED = "returned"
+    ASKED = "asked"
+    RAISED = "raised"
+    UNLOADABLE = "unloadable"
+    EXITED = "exited"
+    KILLED = "killed"
+    OVER_LIMIT = "over-limit"
+    CANCELLED = "cancelled"
+    PROTOCOL = "protocol"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a run did not return: a stable code, what happened, and the mend."""
+
+    code: str
+    what: str
+    mend: str
+    traceback: str = ""
+    limit: str = ""
+    limit_value: float | None = None
+    reached: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What the run asked before it ended: answer it and run the command again."""
+
+    key: str
+    prompt: str
+    schema: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A regular file that the run left in its output folder, collected and hashed."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Something in the output folder that was not collected, and why."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What the run used."""
+
+    wall_ms: float = 0.0
+    cpu_ms: float = 0.0
+    peak_rss_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One wall: whether it was really in force around the run, and the detail."""
+
+    name: str
+    in_force: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """The walls that were really in force around one run."""
+
+    level: Level
+    layers: tuple[Layer, ...]
+    start: Literal["cold", "warm"] = "cold"
+    start_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What came of a Command. `is_ok` says whether the function returned."""
+
+    ending: Ending
+    isolation: Isolation
+    value: Json = None
+    failure: Failure | None = None
+    question: Question | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    outputs: tuple[Output, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    usage: Usage = field(default_factory=Usage)
+    dropped_log_bytes: int = 0
+
+    @property
+    def is_ok(self) -> bool:
+        """Return whether the function returned a value."""
+        return self.ending is Ending.RETURNED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One thing that a run said while it ran.
+
+    `kind` is stdout or stderr (`data` has `line`), log (`level`, `message`), progress
+    (`done`, `total`, `message`), or event (`name`, `data`).
+    """
+
+    kind: Literal["stdout", "stderr", "log", "progress", "event"]
+    data: Mapping[str, Json]
+
+
+type Observe = Callable[[Report], None]
+
+
+class Run(Protocol):
+    """Something that can run a Command: the sandbox, handed to the rooms that need it."""
+
+    async def __call__(
+        self,
+        command: Command,
+        *,
+        outputs_to: Path,
+        observe: Observe,
+        cancelled: asyncio.Event | None = None,
+    ) -> Outcome:
+        """Run `command`; put what it left in its output folder below `outputs_to`.
+
+        `outputs_to` is a host folder that no cell can see; it is created if need be.
+        Raises SandboxError only when we failed.
+        """
+        ...
