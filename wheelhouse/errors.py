@@ -1,0 +1,57 @@
+"""What can go wrong in the wheelhouse: one family, each class a sentence for people."""
+
+# ruff: noqa: N818  (the class names say what happened, as the codes do)
+
+from typing import ClassVar
+
+from wheelhouse.problem import Problem
+
+
+class WheelhouseError(Exception):
+    """The wheelhouse could not do what was asked of it."""
+
+    code: ClassVar[str] = "wheelhouse-error"
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        sentence = (type(self).__doc__ or "").strip()
+        return " ".join([sentence, *(f"{p.where}: {p.what}" for p in self.problems)])
+
+
+class WheelRefused(WheelhouseError):
+    """The file is not a wheel that may be kept."""
+
+    code = "wheel-refused"
+
+
+class WheelNotFound(WheelhouseError):
+    """The wheelhouse has no such wheel."""
+
+    code = "wheel-not-found"
+
+
+class WheelCorrupt(WheelhouseError):
+    """A wheel in the house is not what it was when it was added."""
+
+    code = "corrupt-wheel"
+
+
+class CarrierRefused(WheelhouseError):
+    """The carried archive is not one that may be imported."""
+
+    code = "carrier-refused"
+
+
+class AdvisoriesRefused(WheelhouseError):
+    """The file is not an OSV snapshot."""
+
+    code = "advisories-refused"
+
+
+class MirrorFailed(WheelhouseError):
+    """The mirror could not fetch a closed set of wheels."""
+
+    code = "mirror-failed"

@@ -1,0 +1,90 @@
+"""RECORD: every file of a wheel with its digest and size, judged against the archive."""
+
+import base64
+import hashlib
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from installer.records import parse_record_file
+
+from wheelhouse.problem import Problem
+
+UNSIGNED = ("RECORD", "RECORD.jws", "RECORD.p7s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordLine:
+    """One line of RECORD. `sha256` is urlsafe base64 without padding, or empty."""
+
+    path: str
+    algorithm: str
+    digest: str
+    size: int | None
+
+
+def read_record(text: str) -> list[RecordLine]:
+    """Return the lines of a RECORD file (PEP 376). Raises ValueError where it is malformed."""
+    return [
+        _line(path, digest, size) for path, digest, size in parse_record_file(text.splitlines())
+    ]
+
+
+def record_digest(content: bytes, *, algorithm: str = "sha256") -> str:
+    """Return the digest of `content` as RECORD spells it."""
+    raw = hashlib.new(algorithm, content).digest()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def judge_record(archive: zipfile.ZipFile, folder: str, filename: str) -> list[Problem]:
+    """Hold RECORD against the archive: the same files, each with a strong digest and its size.
+
+    The digests are compared here, once, when the wheel enters the house.
+    """
+    where = f"{filename}: {folder}/RECORD"
+    try:
+        lines = read_record(archive.read(f"{folder}/RECORD").decode("utf-8"))
+    except (ValueError, AssertionError, UnicodeDecodeError) as error:
+        return [_fault("bad-record", f"it cannot be read: {error}", where)]
+    unsigned = {f"{folder}/{name}" for name in UNSIGNED}
+    named = {line.path: line for line in lines}
+    problems: list[Problem] = []
+    if len(named) != len(lines):
+        problems.append(_fault("bad-record", "it names a file twice", where))
+    present = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
+    for path in sorted(present.keys() - named.keys() - unsigned):
+        problems.append(_fault("not-in-record", f"{path} is in the wheel, not in RECORD", where))
+    for path in sorted(named.keys() - present.keys()):
+        problems.append(_fault("missing-file", f"{path} is in RECORD, not in the wheel", where))
+    for path in sorted(named.keys() & present.keys() - unsigned):
+        problems += _judge_line(archive, present[path], named[path], where)
+    return problems
+
+
+def _judge_line(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, line: RecordLine, where: str
+) -> Iterable[Problem]:
+    if line.algorithm not in ("sha256", "sha384", "sha512"):
+        return [_fault("weak-record", f"{line.path} has no digest of sha256 or better", where)]
+    if line.size is not None and line.size != entry.file_size:
+        return [_fault("hash-mismatch", f"{line.path} has another size than RECORD says", where)]
+    digest = hashlib.new(line.algorithm)
+    with archive.open(entry) as content:
+        while chunk := content.read(1 << 18):
+            digest.update(chunk)
+    true = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode("ascii")
+    if true != line.digest:
+        return [_fault("hash-mismatch", f"{line.path} is not what RECORD says", where)]
+    return []
+
+
+def _line(path: str, digest: str, size: str) -> RecordLine:
+    algorithm, _, value = digest.partition("=")
+    return RecordLine(
+        path=path, algorithm=algorithm, digest=value.rstrip("="), size=int(size) if size else None
+    )
+
+
+def _fault(code: str, what: str, where: str) -> Problem:
+    mend = "fetch the wheel again from a place you trust, or ask its author to build it anew"
+    return Problem(code=code, what=what, where=where, mend=mend)

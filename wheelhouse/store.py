@@ -1,0 +1,253 @@
+"""The house itself: wheels by content, each judged, with its origin and metadata beside it.
+
+    wheels/<name>/<sha256>/<file>.whl            the wheel, read-only
+    wheels/<name>/<sha256>/<file>.whl.metadata   its METADATA (PEP 658)
+    wheels/<name>/<sha256>/wheel.json            its facts and origin
+    simple/<name>/index.html                     the same as an index that uv reads from disk
+
+A wheel's folder appears whole, by a rename. The index pages are made from the folders and
+can be made again at any time.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+from pydantic import TypeAdapter
+
+from wheelhouse.durable import exclusive, folder_aside, remove_tree, write_file
+from wheelhouse.errors import WheelNotFound, WheelRefused
+from wheelhouse.index import IndexFile, project_html
+from wheelhouse.problem import Problem
+from wheelhouse.wheel import WheelFacts, judge_wheel
+
+type OriginKind = Literal["uploaded", "fetched", "built"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """How a wheel came into the house: when (UTC), by whom, from which index, and why."""
+
+    kind: OriginKind
+    at: datetime
+    by: str
+    index: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wheel:
+    """A wheel in the house. `sha256` is `sha256:<hex>`; `yanked` is the reason, if it was."""
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+    size_bytes: int
+    tags: tuple[str, ...]
+    requires_python: str
+    requires_dist: tuple[str, ...]
+    licence: str
+    summary: str
+    metadata_sha256: str
+    origin: Origin
+    yanked: str | None = None
+
+    @property
+    def hex_digest(self) -> str:
+        """Return the bare hexadecimal digest."""
+        return self.sha256.removeprefix("sha256:")
+
+    def index_file(self) -> IndexFile:
+        """Return the wheel as a line of an index page."""
+        return IndexFile(
+            filename=self.filename,
+            sha256=self.hex_digest,
+            size_bytes=self.size_bytes,
+            requires_python=self.requires_python,
+            metadata_sha256=self.metadata_sha256,
+            yanked=self.yanked,
+            uploaded_at=self.origin.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the wheel as plain JSON."""
+        return WHEEL_JSON.dump_python(self, mode="json")
+
+
+WHEEL_JSON = TypeAdapter(Wheel)
+
+
+class Wheelhouse:
+    """The wheels below `root`. Safe to use from several processes at once."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def add(self, path: Path, *, origin: Origin, filename: str = "") -> Wheel:
+        """Judge the wheel at `path` and keep it. Raises WheelRefused with every fault.
+
+        A wheel that is already here keeps its first origin. `filename` is the wheel's name
+        where the file at `path` has another.
+        """
+        facts, problems = judge_wheel(path, filename=filename)
+        if facts is None:
+            raise WheelRefused(*problems)
+        wheel = _wheel(facts, origin)
+        folder = self._folder(wheel.name, wheel.hex_digest)
+        if not folder.is_dir():
+            self._refuse_taken(wheel)
+            with folder_aside(folder) as aside:
+                _fill(aside, path, wheel, facts.metadata)
+        self.refresh(wheel.name)
+        return _read(folder)
+
+    def wheels(self) -> Iterator[Wheel]:
+        """Yield every wheel, by name, then newest version first."""
+        for name in self.names():
+            yield from self.find(name)
+
+    def names(self) -> list[str]:
+        """Return the names of all distributions here, sorted."""
+        folder = self.root / "wheels"
+        return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+
+    def find(self, name: str) -> list[Wheel]:
+        """Return the wheels of the distribution `name`, newest version first."""
+        folder = self.root / "wheels" / canonicalize_name(name)
+        if not folder.is_dir():
+            return []
+        wheels = [_read(p) for p in folder.iterdir() if not p.name.startswith(".")]
+        return sorted(wheels, key=lambda w: (Version(w.version), w.filename), reverse=True)
+
+    def get(self, digest: str, *, name: str = "") -> Wheel:
+        """Return the wheel with the digest `sha256:<hex>`. Raises WheelNotFound.
+
+        Where the distribution's `name` is known the answer costs one read.
+        """
+        hex_digest = digest.removeprefix("sha256:")
+        for candidate in [canonicalize_name(name)] if name else self.names():
+            folder = self._folder(candidate, hex_digest)
+            if len(hex_digest) == 64 and folder.is_dir():
+                return _read(folder)
+        raise WheelNotFound(
+            Problem(
+                code="wheel-not-found",
+                what=f"no wheel {name} has the digest {digest}".replace("  ", " "),
+                where="wheelhouse",
+                mend="see which wheels are here with `fumehood wheelhouse list`",
+            )
+        )
+
+    def path(self, wheel: Wheel) -> Path:
+        """Return where the file of `wheel` is."""
+        return self._folder(wheel.name, wheel.hex_digest) / wheel.filename
+
+    def remove(self, wheel: Wheel) -> None:
+        """Remove `wheel`; what was built from it stays whole."""
+        folder = self._folder(wheel.name, wheel.hex_digest)
+        gone = folder.with_name(f".gone-{folder.name}")
+        remove_tree(gone)
+        folder.rename(gone)
+        remove_tree(gone)
+        self.refresh(wheel.name)
+
+    def yank(self, wheel: Wheel, *, reason: str | None) -> Wheel:
+        """Mark `wheel` as yanked for `reason` (None takes it back): locks avoid it (PEP 592)."""
+        changed = replace(wheel, yanked=reason)
+        folder = self._folder(wheel.name, wheel.hex_digest)
+        write_file(folder / "wheel.json", _json(changed), mode=0o444)
+        self.refresh(wheel.name)
+        return changed
+
+    def simple(self) -> Path:
+        """Return the folder that uv reads as an index, with every page up to date.
+
+        A page older than its wheels (a writer was killed in between) is made again.
+        """
+        for name in self.names():
+            page, wheels = self._page(name), self.root / "wheels" / name
+            if not page.is_file() or page.stat().st_mtime_ns < wheels.stat().st_mtime_ns:
+                self.refresh(name)
+        folder = self.root / "simple"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def refresh(self, name: str) -> None:
+        """Make the index page of `name` anew from what is here."""
+        with exclusive(self.root / ".lock"):
+            self._write_page(name)
+
+    def _write_page(self, name: str) -> None:
+        wheels = self.find(name)
+        if not wheels:
+            remove_tree(self._page(name).parent)
+            return
+        addresses = {
+            w.filename: f"../../wheels/{w.name}/{w.hex_digest}/{w.filename}" for w in wheels
+        }
+        files = [wheel.index_file() for wheel in wheels]
+        page = project_html(name, files, address=lambda file: addresses[file.filename])
+        write_file(self._page(name), page.encode())
+
+    def _page(self, name: str) -> Path:
+        return self.root / "simple" / canonicalize_name(name) / "index.html"
+
+    def _folder(self, name: str, hex_digest: str) -> Path:
+        return self.root / "wheels" / canonicalize_name(name) / hex_digest
+
+    def _refuse_taken(self, wheel: Wheel) -> None:
+        """Refuse a second file of the same name: locks and people could not tell them apart."""
+        taken = [other for other in self.find(wheel.name) if other.filename == wheel.filename]
+        if taken:
+            raise WheelRefused(
+                Problem(
+                    code="wheel-name-taken",
+                    what=f"another file of this name is here, with the digest {taken[0].sha256}",
+                    where=wheel.filename,
+                    mend=f"if this one is right: `fumehood wheelhouse remove {taken[0].sha256}`",
+                )
+            )
+
+
+def _fill(aside: Path, source: Path, wheel: Wheel, metadata: bytes) -> None:
+    target = aside / wheel.filename
+    shutil.copyfile(source, target)
+    target.chmod(0o444)
+    with target.open("rb") as stream:
+        os.fsync(stream.fileno())
+    write_file(aside / f"{wheel.filename}.metadata", metadata, mode=0o444)
+    write_file(aside / "wheel.json", _json(wheel), mode=0o444)
+    aside.chmod(0o755)
+
+
+def _wheel(facts: WheelFacts, origin: Origin) -> Wheel:
+    return Wheel(
+        name=facts.name,
+        version=facts.version,
+        filename=facts.filename,
+        sha256=facts.sha256,
+        size_bytes=facts.size_bytes,
+        tags=facts.tags,
+        requires_python=facts.requires_python,
+        requires_dist=facts.requires_dist,
+        licence=facts.licence,
+        summary=facts.summary,
+        metadata_sha256=sha256(facts.metadata).hexdigest(),
+        origin=origin,
+    )
+
+
+def _json(wheel: Wheel) -> bytes:
+    return WHEEL_JSON.dump_json(wheel, indent=1)
+
+
+def _read(folder: Path) -> Wheel:
+    return WHEEL_JSON.validate_json((folder / "wheel.json").read_bytes())

@@ -1,0 +1,270 @@
+"""Judges a zip before a byte of it is kept: every reader must see the same entries.
+
+The central directory is read by the standard library, then held against each local header
+(APPNOTE.TXT 4.3), since readers that differ here are how archives smuggle. What it lets
+through has unique, relative, portable names, no links or devices, honest sizes and CRCs.
+"""
+
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from wheelhouse.paths import folded, path_faults
+from wheelhouse.problem import Problem
+
+LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")
+END_RECORD = struct.Struct("<4sHHHHIIH")
+ENCRYPTED, DESCRIPTOR, STRONG_ENCRYPTION, MASKED = 0x1, 0x8, 0x40, 0x2000
+METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
+CHUNK_BYTES = 1 << 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceilings:
+    """How much an archive may hold. Sizes in bytes."""
+
+    archive_bytes: int = 64 * 1024 * 1024
+    entries: int = 5_000
+    unpacked_bytes: int = 512 * 1024 * 1024
+    entry_bytes: int = 256 * 1024 * 1024
+    ratio: float = 200.0
+    """Unpacked over packed, for what is above 1 MiB unpacked."""
+    depth: int = 32
+
+
+WHEEL_CEILINGS = Ceilings(
+    archive_bytes=4 * 1024**3 - 1,
+    entries=65_000,
+    unpacked_bytes=16 * 1024**3,
+    entry_bytes=8 * 1024**3,
+    ratio=1000.0,
+)
+"""Wheels of a few gigabytes exist; what an author uploads is far smaller."""
+
+
+class Judge:
+    """Gathers the faults of one archive, each a Problem that names the entry."""
+
+    def __init__(self, archive: str, *, mend: str = "make the archive anew with an ordinary tool"):
+        self.archive = archive
+        self.mend = mend
+        self.problems: list[Problem] = []
+
+    def fault(self, code: str, what: str, *, entry: str = "", mend: str = "") -> None:
+        """Note one fault, at `entry` or at the archive as a whole."""
+        where = f"{self.archive}: {_printable(entry)}" if entry else self.archive
+        self.problems.append(Problem(code=code, what=what, where=where, mend=mend or self.mend))
+
+
+def judge_zip(path: Path, *, name: str, ceilings: Ceilings) -> list[Problem]:
+    """Return every fault of the zip at `path`; `name` is what people call it."""
+    judge = Judge(name)
+    with path.open("rb") as stream:
+        try:
+            archive = zipfile.ZipFile(stream)
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+            judge.fault("not-a-zip", f"it cannot be read as a zip: {error}")
+            return judge.problems
+        with archive:
+            _judge_end(judge, archive, stream, size=path.stat().st_size)
+            _judge_names(judge, archive.infolist(), ceilings)
+            _judge_kinds(judge, archive.infolist(), ceilings)
+            _judge_layout(judge, archive, stream)
+            if not judge.problems:
+                _judge_contents(judge, archive, ceilings)
+    return judge.problems
+
+
+def files_of(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
+    """Yield the entries of a judged archive that are files, in the archive's order."""
+    return (entry for entry in archive.infolist() if not entry.is_dir())
+
+
+def _judge_end(judge: Judge, archive: zipfile.ZipFile, stream: BinaryIO, *, size: int) -> None:
+    """Hold the end record against the file: nothing before, between or after, one count."""
+    comment = len(archive.comment)
+    stream.seek(max(0, size - END_RECORD.size - comment))
+    end = stream.read(END_RECORD.size)
+    if len(end) < END_RECORD.size or end[:4] != b"PK\5\6":
+        judge.fault("data-after-end", "there is data after the end record")
+        return
+    _, disk, start_disk, here, count, directory_bytes, start, _ = END_RECORD.unpack(end)
+    if disk or start_disk or here != count:
+        judge.fault("multi-disk", "it says that it is a part of a set of archives")
+    if b"PK" in archive.comment:
+        judge.fault("archive-in-comment", "its comment looks like another archive")
+    if count == 0xFFFF or start == 0xFFFFFFFF:
+        judge.fault("zip64", "it uses the zip64 format for its directory")
+        return
+    if count != len(archive.infolist()):
+        judge.fault("lying-count", f"it says {count} entries and has {len(archive.infolist())}")
+    if start + directory_bytes != size - END_RECORD.size - comment or start != archive.start_dir:
+        judge.fault("data-before-start", "there is data before or between its parts")
+
+
+def _judge_names(judge: Judge, entries: list[zipfile.ZipInfo], ceilings: Ceilings) -> None:
+    if len(entries) > ceilings.entries:
+        judge.fault("too-many-entries", f"{len(entries)} entries; the limit is {ceilings.entries}")
+    seen: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    for entry in entries[: ceilings.entries]:
+        name = entry.filename
+        if entry.orig_filename != name:
+            judge.fault("control-character", "the name has a NUL", entry=entry.orig_filename)
+        for code, sentence in path_faults(name):
+            judge.fault(code, sentence, entry=name)
+        if name.count("/") > ceilings.depth:
+            judge.fault("too-deep", f"it is more than {ceilings.depth} folders deep", entry=name)
+        _judge_collision(judge, name, seen, folders)
+
+
+def _judge_collision(
+    judge: Judge, name: str, seen: dict[str, str], folders: dict[str, str]
+) -> None:
+    """Refuse two entries, or a file and a folder, that meet under one name somewhere."""
+    key = folded(name)
+    if key in seen:
+        code = "duplicate-entry" if seen[key] == name else "name-collision"
+        judge.fault(code, f"it meets the entry {_printable(seen[key])!r}", entry=name)
+    elif key in folders and not name.endswith("/"):
+        judge.fault("name-collision", "it is a file and a folder at once", entry=name)
+    seen.setdefault(key, name)
+    parts = name.rstrip("/").split("/")
+    ends = range(1, len(parts) + (1 if name.endswith("/") else 0))
+    for parent in ("/".join(parts[:end]) for end in ends):
+        before = folders.setdefault(folded(parent), parent)
+        if before != parent:
+            judge.fault("name-collision", f"its folder meets {_printable(before)!r}", entry=name)
+        if folded(parent) in seen and not seen[folded(parent)].endswith("/"):
+            judge.fault("name-collision", "its folder is also a file", entry=name)
+
+
+def _judge_kinds(judge: Judge, entries: list[zipfile.ZipInfo], ceilings: Ceilings) -> None:
+    total = sum(entry.file_size for entry in entries)
+    packed = sum(entry.compress_size for entry in entries)
+    if total > ceilings.unpacked_bytes:
+        limit = ceilings.unpacked_bytes
+        judge.fault("too-large", f"{total} bytes unpacked; the limit is {limit}")
+    if total > 1 << 20 and total > ceilings.ratio * max(packed, 1):
+        judge.fault(
+            "bomb-ratio", f"{total} bytes out of {packed}: more than {ceilings.ratio:.0f}:1"
+        )
+    for entry in entries:
+        _judge_kind(judge, entry, ceilings)
+
+
+def _judge_kind(judge: Judge, entry: zipfile.ZipInfo, ceilings: Ceilings) -> None:
+    name, mode = entry.filename, entry.external_attr >> 16
+    kind = stat.S_IFMT(mode)
+    if entry.flag_bits & (ENCRYPTED | STRONG_ENCRYPTION | MASKED):
+        judge.fault("encrypted", "it is encrypted", entry=name, mend="remove the password")
+    if entry.compress_type not in METHODS:
+        judge.fault("odd-compression", "it is neither stored nor deflated", entry=name)
+    if kind == stat.S_IFLNK:
+        judge.fault("link", "it is a symbolic link", entry=name, mend="put the file itself there")
+    elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        judge.fault("device", "it is a device, pipe or socket", entry=name, mend="leave it out")
+    elif kind == stat.S_IFDIR and not entry.is_dir():
+        judge.fault("odd-kind", "it is a folder by mode and a file by name", entry=name)
+    if mode & (stat.S_ISUID | stat.S_ISGID):
+        judge.fault("set-id", "it has the set-uid or set-gid bit", entry=name)
+    if entry.is_dir() and entry.file_size:
+        judge.fault("odd-kind", "it is a folder with content", entry=name)
+    if entry.file_size > ceilings.entry_bytes:
+        judge.fault("too-large", f"{entry.file_size} bytes unpacked", entry=name)
+
+
+def _judge_layout(judge: Judge, archive: zipfile.ZipFile, stream: BinaryIO) -> None:
+    """Hold each local header against the directory; entries must follow without a gap."""
+    reached = 0
+    for entry in sorted(archive.infolist(), key=lambda e: e.header_offset):
+        if entry.header_offset < reached:
+            judge.fault("overlapping", "it shares bytes with another entry", entry=entry.filename)
+            return
+        if entry.header_offset > reached:
+            judge.fault("hidden-data", "there is data before it", entry=entry.filename)
+            return
+        end = _entry_end(judge, entry, stream)
+        if end is None:
+            return
+        reached = end
+    if reached < archive.start_dir:
+        judge.fault("hidden-data", "there is data before the directory")
+    elif reached > archive.start_dir:
+        judge.fault("overlapping", "the last entry runs into the directory")
+
+
+def _entry_end(judge: Judge, entry: zipfile.ZipInfo, stream: BinaryIO) -> int | None:
+    """Return where the entry ends, or None where its local header says something else."""
+    stream.seek(entry.header_offset)
+    header = stream.read(LOCAL_HEADER.size)
+    if len(header) < LOCAL_HEADER.size or header[:4] != b"PK\3\4":
+        judge.fault("no-local-header", "its local header is missing", entry=entry.filename)
+        return None
+    _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = LOCAL_HEADER.unpack(
+        header
+    )
+    raw = stream.read(name_length)
+    extra = stream.read(extra_length)
+    if raw.decode("utf-8" if flags & 0x800 else "cp437", "replace") != entry.orig_filename:
+        judge.fault("two-names", "its local header has another name", entry=entry.filename)
+    if method != entry.compress_type or (flags ^ entry.flag_bits) & (ENCRYPTED | DESCRIPTOR):
+        judge.fault("two-kinds", "its local header says another format", entry=entry.filename)
+    if 0xFFFFFFFF in (packed, size):
+        packed, size = _zip64_sizes(extra, packed=packed, size=size)
+    deferred = bool(flags & DESCRIPTOR)
+    told = (crc, packed, size)
+    true = (entry.CRC, entry.compress_size, entry.file_size)
+    if told != true and not (deferred and told in ((0, 0, 0), (0, *true[1:]))):
+        judge.fault("lying-size", "its local header says another size", entry=entry.filename)
+    end = entry.header_offset + LOCAL_HEADER.size + name_length + extra_length + entry.compress_size
+    return end + (_descriptor_bytes(entry, stream, end) if deferred else 0)
+
+
+def _zip64_sizes(extra: bytes, *, packed: int, size: int) -> tuple[int, int]:
+    """Return the sizes that the zip64 extra field of a local header holds (APPNOTE 4.5.3)."""
+    while len(extra) >= 4:
+        tag, length = struct.unpack_from("<HH", extra)
+        if tag == 1 and length >= 16:
+            size, packed = struct.unpack_from("<QQ", extra, 4)
+            return packed, size
+        extra = extra[4 + length :]
+    return packed, size
+
+
+def _descriptor_bytes(entry: zipfile.ZipInfo, stream: BinaryIO, at: int) -> int:
+    """Return the length of the data descriptor at `at`: with or without signature, 32 or 64."""
+    stream.seek(at)
+    found = stream.read(24)
+    for signature in (b"PK\7\10", b""):
+        for sizes in ("<III", "<IQQ"):
+            try:
+                record = struct.pack(sizes, entry.CRC, entry.compress_size, entry.file_size)
+            except struct.error:
+                continue
+            if found.startswith(signature + record):
+                return len(signature) + len(record)
+    return 0
+
+
+def _judge_contents(judge: Judge, archive: zipfile.ZipFile, ceilings: Ceilings) -> None:
+    """Unpack everything into nothing: real sizes are bounded, CRCs checked."""
+    for entry in files_of(archive):
+        try:
+            with archive.open(entry) as content:
+                size = 0
+                while chunk := content.read(CHUNK_BYTES):
+                    size += len(chunk)
+                if size != entry.file_size:
+                    judge.fault("lying-size", "it unpacks to another size", entry=entry.filename)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+            judge.fault("damaged", f"it cannot be unpacked: {error}", entry=entry.filename)
+
+
+def _printable(name: str) -> str:
+    return name.encode("unicode_escape").decode("ascii") if not name.isprintable() else name
