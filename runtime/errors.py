@@ -1,0 +1,132 @@
+"""What can go wrong in the runtime: one class per fault, its docstring is the sentence read."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from wheelhouse.problem import Problem
+
+
+class RuntimeFault(Exception):  # noqa: N818 - the room's family
+    """The appliance could not do what was asked."""
+
+    code: ClassVar[str] = "runtime-fault"
+
+    def __init__(
+        self,
+        what: str = "",
+        *,
+        where: str = "",
+        mend: str = "",
+        problems: Sequence[Problem] = (),
+        retry_after_s: int | None = None,
+        job_id: str | None = None,
+    ) -> None:
+        """Keep the facts; `what` defaults to the sentence of the class."""
+        self.what = what or (type(self).__doc__ or "").splitlines()[0]
+        own = Problem(code=self.code, what=self.what, where=where, mend=mend)
+        self.problems: tuple[Problem, ...] = tuple(problems) or (own,)
+        self.retry_after_s = retry_after_s
+        self.job_id = job_id
+        super().__init__(self.what)
+
+
+class NotFound(RuntimeFault):
+    """There is no such thing here."""
+
+    code = "not-found"
+
+
+class StateConflict(RuntimeFault):
+    """The state of the thing does not allow this change."""
+
+    code = "state-conflict"
+
+
+class VersionConflict(RuntimeFault):
+    """This version of the package was uploaded before with other content."""
+
+    code = "version-conflict"
+
+
+class NotActive(RuntimeFault):
+    """The package has no version that jobs could run."""
+
+    code = "not-active"
+
+
+class QueueFull(RuntimeFault):
+    """The queue is full; the job was not accepted."""
+
+    code = "queue-full"
+
+
+class InputRefused(RuntimeFault):
+    """The request cannot be accepted as it is."""
+
+    code = "input-refused"
+
+
+class Malformed(RuntimeFault):
+    """The request could not be read."""
+
+    code = "malformed"
+
+
+class TooLarge(RuntimeFault):
+    """What was sent is larger than this appliance accepts."""
+
+    code = "too-large"
+
+
+class UnknownMediaType(RuntimeFault):
+    """The content type of the request is not one that this resource takes."""
+
+    code = "unknown-media-type"
+
+
+class Superseded(RuntimeFault):
+    """The attempt is no longer the current one of its job; nothing of it may be published."""
+
+    code = "superseded"
+
+
+class Draining(RuntimeFault):
+    """The appliance is shutting down and takes no new work."""
+
+    code = "draining"
+
+
+class NotReady(RuntimeFault):
+    """The appliance cannot work yet, or no longer."""
+
+    code = "not-ready"
+
+
+class SettingsRefused(RuntimeFault):
+    """The settings are not valid."""
+
+    code = "settings-refused"
+
+
+class HomeInUse(RuntimeFault):
+    """Another appliance is using this data folder."""
+
+    code = "home-in-use"
+
+
+class BlobMissing(RuntimeFault):
+    """The bytes of this digest are not in the store."""
+
+    code = "blob-missing"
+
+
+class OutputGone(RuntimeFault):
+    """The output was there and has been removed since."""
+
+    code = "output-gone"
+
+
+class ServerUnreachable(RuntimeFault):
+    """No appliance answers at this address."""
+
+    code = "server-unreachable"

@@ -1,0 +1,220 @@
+"""The settings, where each one came from, and how the sources are laid over each other.
+
+The later wins: default, /etc, XDG config, ./fumehood.toml (or --config), credentials
+folder, FUMEHOOD_* (`__` nests), flags of the command line. Unknown keys are errors.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, cast
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from runtime.errors import SettingsRefused
+from sandbox.command import Level
+from sandbox.limits import Limits
+from wheelhouse.problem import Problem
+
+PREFIX = "FUMEHOOD_"
+CLIENT_VARIABLES = frozenset({"FUMEHOOD_URL", "FUMEHOOD_CONFIG"})
+"""Read by the command line, not settings of the appliance."""
+
+type Tree = dict[str, object]
+
+
+class Settings(BaseSettings):
+    """Every setting of the appliance."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    home: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("fumehood")),
+        description="The folder below which everything is kept.",
+    )
+    host: str = Field("127.0.0.1", description="The address the server listens on.")
+    port: int = Field(8800, ge=0, le=65535, description="The port; 0 picks a free one.")
+    database_url: str = Field("", description="Empty: SQLite below the home.")
+    docket_url: str = Field("memory://", description="Where Docket keeps its queue.")
+    docket_name: str = Field("fumehood", description="The name of the Docket queue.")
+    docket_check_interval_ms: int = Field(
+        25, ge=1, le=1000, description="How often a full worker looks for free slots."
+    )
+    slots: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default_factory=lambda: max(2, os.cpu_count() or 1),
+        description="How many attempts one worker runs at a time.",
+    )
+    queue_limit: int = Field(10_000, ge=1, description="Jobs that may wait; more get 429.")
+    most_attempts: int = Field(3, ge=1, description="Tries of a job when it is us who fail.")
+    reconcile_interval_s: float = Field(5.0, gt=0, description="How often lost work is sought.")
+    worker_lost_after_s: float = Field(30.0, gt=0, description="Silence that means a dead worker.")
+    drain_s: float = Field(20.0, ge=0, description="Time that running attempts get at shutdown.")
+    bundle_most_mb: int = Field(256, ge=1, description="The largest bundle taken, in MiB.")
+    input_most_mb: int = Field(1024, ge=1, description="All inputs of one job, in MiB.")
+    wheel_most_mb: int = Field(1024, ge=1, description="The largest wheel taken, in MiB.")
+    inputs_most: int = Field(1000, ge=1, description="How many input files one job may have.")
+    least_level: Level = Field(
+        Level.UNPRIVILEGED, description="The isolation level below which nothing runs."
+    )
+    limits: Limits = Field(
+        Limits(
+            wall_s=3600,
+            cpu_s=3600,
+            memory_mb=8192,
+            processes=512,
+            open_files=4096,
+            output_mb=4096,
+            scratch_mb=4096,
+            output_files=100_000,
+            log_kb=16_384,
+            log_lines=200_000,
+            result_kb=16_384,
+            cpus=float(os.cpu_count() or 1),
+        ),
+        description="The admin's ceiling over every manifest's limits.",
+    )
+    run_network: bool = Field(False, description="Whether a manifest may ask for network in jobs.")
+    source_builds: bool = Field(False, description="Whether requirements may be built from source.")
+    index_url: str = Field("", description="The index behind the open gate; empty: uv's default.")
+    secrets: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Values that manifests may ask for by name."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take only what `load` hands over: it lays the sources itself, to know the origins."""
+        return (init_settings,)
+
+    @property
+    def database_path(self) -> Path:
+        """Return the SQLite file."""
+        return self.home / "fumehood.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The settings in force and, for each dotted key that is not a default, its origin."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+def load(
+    flags: Mapping[str, object] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    config_file: Path | None = None,
+) -> Loaded:
+    """Return the settings of this process; raise SettingsRefused with every fault found."""
+    environ = os.environ if environ is None else environ
+    merged: Tree = {}
+    origins: dict[str, str] = {}
+    for origin, layer in _layers(environ, flags or {}, config_file):
+        _lay_over(merged, layer, origin=origin, origins=origins)
+    _complete_limits(merged)
+    try:
+        return Loaded(settings=Settings(**merged), origins=origins)  # pyright: ignore[reportArgumentType]
+    except ValidationError as error:
+        raise SettingsRefused(problems=tuple(_problems(error, origins))) from error
+
+
+def _layers(
+    environ: Mapping[str, str], flags: Mapping[str, object], config_file: Path | None
+) -> Iterator[tuple[str, Tree]]:
+    chosen = config_file or Path(environ.get("FUMEHOOD_CONFIG", "fumehood.toml"))
+    if config_file and not config_file.is_file():
+        raise SettingsRefused(f"There is no settings file {config_file}", where=str(config_file))
+    xdg = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    for path in (Path("/etc/fumehood/config.toml"), xdg / "fumehood/config.toml", chosen):
+        if path.is_file():
+            yield str(path), _read_toml(path)
+    if credentials := environ.get("CREDENTIALS_DIRECTORY"):
+        yield credentials, _read_credentials(Path(credentials))
+    yield "environment", _read_environment(environ)
+    given = {key: value for key, value in flags.items() if value is not None}
+    yield "command line", given
+
+
+def _read_toml(path: Path) -> Tree:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsRefused(
+            f"{path} is not valid TOML: {error}", where=str(path), mend="correct the file"
+        ) from error
+
+
+def _read_credentials(folder: Path) -> Tree:
+    files = sorted(folder.glob(f"{PREFIX.lower()}*"))
+    tree: Tree = {}
+    for file in files:
+        _put(tree, file.name[len(PREFIX) :], file.read_text(encoding="utf-8").strip())
+    return tree
+
+
+def _read_environment(environ: Mapping[str, str]) -> Tree:
+    tree: Tree = {}
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in CLIENT_VARIABLES and environ[name] != "":
+            parent, nests, leaf = name[len(PREFIX) :].partition("__")
+            is_secret = parent == "SECRETS"  # a secret's name is the manifest's, case and all
+            _put(
+                tree, parent.lower() + nests + (leaf if is_secret else leaf.lower()), environ[name]
+            )
+    return tree
+
+
+def _put(tree: Tree, key: str, value: str) -> None:
+    *parents, leaf = key.split("__")
+    for parent in parents:
+        below = tree.setdefault(parent, {})
+        if not isinstance(below, dict):
+            raise SettingsRefused(f"{key} nests below a plain value", where=key)
+        tree = cast(Tree, below)
+    tree[leaf] = value
+
+
+def _lay_over(
+    merged: Tree, layer: Tree, *, origin: str, origins: dict[str, str], prefix: str = ""
+) -> None:
+    for key, value in layer.items():
+        below = merged.get(key)
+        if isinstance(value, dict):
+            target = cast(Tree, below if isinstance(below, dict) else {})
+            merged[key] = target
+            nested = cast(Tree, value)
+            _lay_over(target, nested, origin=origin, origins=origins, prefix=f"{prefix}{key}.")
+        else:
+            merged[key] = value
+            origins[prefix + key] = origin
+
+
+def _complete_limits(merged: Tree) -> None:
+    given = merged.get("limits")
+    if isinstance(given, dict):
+        default = Settings.model_fields["limits"].default
+        merged["limits"] = {**asdict(default), **given}
+
+
+def _problems(error: ValidationError, origins: Mapping[str, str]) -> Iterator[Problem]:
+    for fault in error.errors(include_url=False):
+        key = ".".join(str(part) for part in fault["loc"])
+        origin = origins.get(key, "default")
+        is_unknown = fault["type"] in {"extra_forbidden", "unexpected_keyword_argument"}
+        yield Problem(
+            code="unknown-setting" if is_unknown else "invalid-setting",
+            what=f"{key} is not a setting" if is_unknown else f"{key}: {fault['msg']}",
+            where=f"{key} (from {origin})",
+            mend="run `fumehood config show` for the settings there are",
+        )

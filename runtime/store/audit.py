@@ -1,0 +1,83 @@
+"""The append-only audit log: each entry's digest covers the digest of the one before."""
+
+import hashlib
+import json
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from runtime.clock import rfc3339
+from runtime.records import AuditEntry, JsonObject, Page
+from runtime.store import tables
+from runtime.store.cursor import number_of, page_of
+from runtime.store.rows import AUDIT_ENTRY, value_of
+
+BEGINNING = "sha256:" + "0" * 64
+
+
+def append(
+    connection: Connection,
+    *,
+    at: datetime,
+    who: str,
+    action: str,
+    subject: str,
+    details: JsonObject,
+) -> AuditEntry:
+    """Add one act to the log."""
+    last = connection.execute(
+        select(tables.audit.c.seq, tables.audit.c.digest)
+        .order_by(tables.audit.c.seq.desc())
+        .limit(1)
+    ).first()
+    seq, before = (last.seq + 1, last.digest) if last else (1, BEGINNING)
+    facts = {"at": rfc3339(at), "who": who, "action": action, "subject": subject}
+    digest = link(before, facts=facts | {"details": dict(details)}, seq=seq)
+    entry = AuditEntry(
+        seq=seq, at=at, who=who, action=action, subject=subject, details=details, digest=digest
+    )
+    connection.execute(
+        tables.audit.insert().values(
+            seq=seq,
+            at=at,
+            who=who,
+            action=action,
+            subject=subject,
+            details=dict(details),
+            digest=digest,
+        )
+    )
+    return entry
+
+
+def link(before: str, *, facts: JsonObject, seq: int) -> str:
+    """Return the digest of an entry that follows the one with digest `before`."""
+    text = json.dumps({"before": before, "seq": seq, **facts}, sort_keys=True, ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def first_break(connection: Connection) -> int | None:
+    """Return the number of the first entry that the chain does not hold for, None for none."""
+    before = BEGINNING
+    for row in connection.execute(select(tables.audit).order_by(tables.audit.c.seq)):
+        entry = value_of(row, AUDIT_ENTRY)
+        facts = {
+            "at": rfc3339(entry.at),
+            "who": entry.who,
+            "action": entry.action,
+            "subject": entry.subject,
+            "details": dict(entry.details),
+        }
+        if link(before, facts=facts, seq=entry.seq) != entry.digest:
+            return entry.seq
+        before = entry.digest
+    return None
+
+
+def list_entries(connection: Connection, *, limit: int, cursor: str | None) -> Page[AuditEntry]:
+    """Return entries, the last first."""
+    query = select(tables.audit).order_by(tables.audit.c.seq.desc()).limit(limit + 1)
+    if cursor:
+        query = query.where(tables.audit.c.seq < number_of(cursor))
+    found = [value_of(row, AUDIT_ENTRY) for row in connection.execute(query)]
+    return page_of(found, limit=limit, key=lambda entry: str(entry.seq))

@@ -1,0 +1,43 @@
+"""The network gate: one row, as an admin left it."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert
+
+from runtime.records import Gate
+from runtime.store import tables
+from runtime.store.rows import GATE, plain, value_of
+
+ROW = 1
+
+
+def get(connection: Connection) -> Gate:
+    """Return the gate; it is closed until somebody opens it."""
+    row = connection.execute(select(tables.gate).where(tables.gate.c.id == ROW)).first()
+    return value_of(row, GATE) if row else CLOSED
+
+
+def put(connection: Connection, *, gate: Gate) -> Gate:
+    """Replace the gate."""
+    values = {
+        **plain(gate, GATE),
+        "until": gate.until,
+        "changed_at": gate.changed_at,
+    }
+    connection.execute(
+        insert(tables.gate)
+        .values(id=ROW, **values)
+        .on_conflict_do_update(index_elements=["id"], set_=values)
+    )
+    return gate
+
+
+CLOSED = Gate(
+    is_open=False,
+    until=None,
+    reason="closed by default",
+    who="fumehood",
+    packages=(),
+    changed_at=datetime.fromisoformat("1970-01-01T00:00:00+00:00"),
+)

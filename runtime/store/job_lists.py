@@ -1,0 +1,91 @@
+"""Questions about many jobs: lists for people, and what the reconciler must look after."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from runtime.errors import NotFound
+from runtime.jobs import State
+from runtime.records import Job, Page, StoredOutput
+from runtime.store import tables
+from runtime.store.cursor import page_of
+from runtime.store.rows import JOB, STORED_OUTPUT, value_of
+
+
+def list_jobs(
+    connection: Connection,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    state: State | None = None,
+    package: str | None = None,
+) -> Page[Job]:
+    """Return jobs, the last submitted first (ids sort by time)."""
+    query = select(tables.jobs).order_by(tables.jobs.c.id.desc()).limit(limit + 1)
+    if cursor:
+        query = query.where(tables.jobs.c.id < cursor)
+    if state:
+        query = query.where(tables.jobs.c.state == state)
+    if package:
+        query = query.where(tables.jobs.c.package == package)
+    found = [value_of(row, JOB) for row in connection.execute(query)]
+    return page_of(found, limit=limit, key=lambda job: job.id)
+
+
+def count_by_state(connection: Connection) -> dict[State, int]:
+    """Return how many jobs there are in each state."""
+    query = select(tables.jobs.c.state, func.count()).group_by(tables.jobs.c.state)
+    counted = {State(state): number for state, number in connection.execute(query).tuples()}
+    return {state: counted.get(state, 0) for state in State}
+
+
+def queued_before(connection: Connection, *, at: datetime, limit: int) -> tuple[Job, ...]:
+    """Return jobs that have waited since before `at`, the oldest first."""
+    query = (
+        select(tables.jobs)
+        .where(tables.jobs.c.state == State.QUEUED, tables.jobs.c.queued_at <= at)
+        .order_by(tables.jobs.c.queued_at)
+        .limit(limit)
+    )
+    return tuple(value_of(row, JOB) for row in connection.execute(query))
+
+
+def running_elsewhere(connection: Connection, *, alive: Collection[str]) -> tuple[Job, ...]:
+    """Return running jobs whose worker is not among those alive."""
+    query = select(tables.jobs).where(
+        tables.jobs.c.state == State.RUNNING, tables.jobs.c.worker.not_in(alive)
+    )
+    return tuple(value_of(row, JOB) for row in connection.execute(query))
+
+
+def cancelling(connection: Connection, *, worker: str) -> tuple[str, ...]:
+    """Return the ids of the jobs that `worker` runs and that somebody asked to cancel."""
+    query = select(tables.jobs.c.id).where(
+        tables.jobs.c.state == State.RUNNING,
+        tables.jobs.c.worker == worker,
+        tables.jobs.c.cancel_requested_at.is_not(None),
+    )
+    return tuple(connection.execute(query).scalars())
+
+
+def list_outputs(connection: Connection, *, job_id: str, attempt: int) -> tuple[StoredOutput, ...]:
+    """Return the outputs of one attempt, by path."""
+    query = (
+        select(tables.outputs)
+        .where(tables.outputs.c.job_id == job_id, tables.outputs.c.attempt == attempt)
+        .order_by(tables.outputs.c.path)
+    )
+    return tuple(value_of(row, STORED_OUTPUT) for row in connection.execute(query))
+
+
+def get_output(connection: Connection, *, job_id: str, attempt: int, path: str) -> StoredOutput:
+    """Return one output of an attempt by its path; raise NotFound."""
+    for output in list_outputs(connection, job_id=job_id, attempt=attempt):
+        if output.path == path:
+            return output
+    raise NotFound(
+        f"Attempt {attempt} of job {job_id} has no output {path}",
+        where=path,
+        mend=f"`fumehood job outputs {job_id}` lists what there is",
+    )
