@@ -1,5 +1,6 @@
 """Wheel: what one wheel says of itself, judged before it is believed."""
 
+import configparser
 import hashlib
 import zipfile
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ from packaging.version import InvalidVersion, Version
 
 from wheelhouse.problem import Problem
 from wheelhouse.record import judge_record
-from wheelhouse.zipfiles import WHEEL_CEILINGS, Ceilings, judge_zip
+from wheelhouse.schemes import judge_places
+from wheelhouse.scripts import launchers
+from wheelhouse.zipfiles import WHEEL_CEILINGS, Ceilings, files_of, judge_zip
 
 CHUNK_BYTES = 1 << 20
 METADATA_BYTES = 4 << 20
@@ -65,6 +68,7 @@ def judge_wheel(
         if problems:
             return None, problems
         problems = [*_judge_wheel_file(archive, folder, name), *judge_record(archive, folder, name)]
+        problems += _judge_spreading(archive, folder, name)
         metadata = archive.read(f"{folder}/METADATA")
     message = Parser().parsestr(metadata.decode("utf-8", "replace"))
     problems += _judge_metadata(message, name)
@@ -141,6 +145,18 @@ def _judge_wheel_file(archive: zipfile.ZipFile, folder: str, filename: str) -> I
         )
     if (message.get("Root-Is-Purelib") or "").lower() not in ("true", "false"):
         yield _fault("bad-wheel-file", "Root-Is-Purelib is neither true nor false", where)
+
+
+def _judge_spreading(archive: zipfile.ZipFile, folder: str, filename: str) -> Iterator[Problem]:
+    """Check that each file has a place of its own in an environment, and each script a name."""
+    names = [entry.filename for entry in files_of(archive)]
+    data_folder = folder.removesuffix(".dist-info") + ".data"
+    yield from judge_places(names, data_folder=data_folder, filename=filename)
+    if f"{folder}/entry_points.txt" in names:
+        try:
+            list(launchers(archive.read(f"{folder}/entry_points.txt").decode("utf-8")))
+        except (ValueError, configparser.Error) as error:
+            yield _fault("bad-entry-point", str(error), f"{filename}: entry_points.txt")
 
 
 def _judge_metadata(message: Message, filename: str) -> Iterator[Problem]:
