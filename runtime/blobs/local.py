@@ -1,0 +1,117 @@
+"""Blobs in a local folder: `sha256/ab/cdef…`, read-only files that may be hard-linked."""
+
+import asyncio
+import hashlib
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from runtime.blobs.blob import DIGEST_PREFIX, Blob
+from runtime.durable import flush_file, flush_folder
+from runtime.errors import BlobMissing, TooLarge
+from runtime.ids import new_id
+
+CHUNK_BYTES = 1024 * 1024
+
+
+class LocalBlobs:
+    """A store of bytes below `root`. A file appears whole and flushed, or not at all."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root / "sha256"
+        self._aside = root / "incoming"
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._aside.mkdir(exist_ok=True)
+
+    async def put_file(self, path: Path, *, consume: bool = False) -> Blob:
+        """Keep the bytes of a regular file."""
+        return await asyncio.to_thread(self._put_file, path, consume=consume)
+
+    def _put_file(self, path: Path, *, consume: bool) -> Blob:
+        aside = self._aside / new_id()
+        try:
+            if consume:
+                shutil.move(path, aside)
+            else:
+                shutil.copyfile(path, aside, follow_symlinks=False)
+            with aside.open("rb") as file:
+                hexdigest = hashlib.file_digest(file, "sha256").hexdigest()
+            return self._keep(aside, hexdigest=hexdigest)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    async def put_stream(self, chunks: AsyncIterator[bytes], *, most_bytes: int) -> Blob:
+        """Keep the bytes of a stream, never more than `most_bytes` of them on the disk."""
+        aside = self._aside / new_id()
+        try:
+            digest = await _pour(chunks, into=aside, most_bytes=most_bytes)
+            return await asyncio.to_thread(self._keep, aside, hexdigest=digest)
+        finally:
+            aside.unlink(missing_ok=True)
+
+    def _keep(self, aside: Path, *, hexdigest: str) -> Blob:
+        place = self._place(DIGEST_PREFIX + hexdigest)
+        size_bytes = aside.stat().st_size
+        if not place.exists():
+            place.parent.mkdir(exist_ok=True)
+            aside.chmod(0o444)
+            flush_file(aside)
+            aside.replace(place)
+            flush_folder(place.parent)
+        return Blob(sha256=DIGEST_PREFIX + hexdigest, size_bytes=size_bytes)
+
+    async def has(self, sha256: str) -> bool:
+        """Return whether the bytes are there."""
+        return self._place(sha256).is_file()
+
+    async def local_path(self, sha256: str) -> Path:
+        """Return the file that holds the bytes."""
+        place = self._place(sha256)
+        if not place.is_file():
+            raise _missing(sha256)
+        return place
+
+    async def read(
+        self, sha256: str, *, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[bytes]:
+        """Yield the bytes in chunks of at most 1 MiB."""
+        path = await self.local_path(sha256)
+        left = (path.stat().st_size if end is None else end) - start
+        with path.open("rb") as file:
+            file.seek(start)
+            while left > 0 and (
+                chunk := await asyncio.to_thread(file.read, min(left, CHUNK_BYTES))
+            ):
+                left -= len(chunk)
+                yield chunk
+
+    async def remove(self, sha256: str) -> None:
+        """Forget the bytes."""
+        self._place(sha256).unlink(missing_ok=True)
+
+    def _place(self, sha256: str) -> Path:
+        hexdigest = sha256.removeprefix(DIGEST_PREFIX)
+        is_digest = len(hexdigest) == 64 and set(hexdigest) <= set("0123456789abcdef")
+        if not sha256.startswith(DIGEST_PREFIX) or not is_digest:
+            raise _missing(sha256)
+        return self._root / hexdigest[:2] / hexdigest[2:]
+
+
+async def _pour(chunks: AsyncIterator[bytes], *, into: Path, most_bytes: int) -> str:
+    digest = hashlib.sha256()
+    written = 0
+    with into.open("xb", buffering=CHUNK_BYTES) as file:
+        async for chunk in chunks:
+            written += len(chunk)
+            if written > most_bytes:
+                raise TooLarge(
+                    f"More than {most_bytes} bytes were sent",
+                    mend=f"send at most {most_bytes // CHUNK_BYTES} MiB, or raise the setting",
+                )
+            digest.update(chunk)
+            await asyncio.to_thread(file.write, chunk)
+    return digest.hexdigest()
+
+
+def _missing(sha256: str) -> BlobMissing:
+    return BlobMissing(f"The bytes of {sha256} are not in the store", where=sha256)
