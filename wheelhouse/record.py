@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from installer.records import parse_record_file
@@ -32,14 +32,20 @@ def read_record(text: str) -> list[RecordLine]:
 
 def record_digest(content: bytes, *, algorithm: str = "sha256") -> str:
     """Return the digest of `content` as RECORD spells it."""
-    raw = hashlib.new(algorithm, content).digest()
+    return spelled(hashlib.new(algorithm, content).digest())
+
+
+def spelled(raw: bytes) -> str:
+    """Return a raw digest as RECORD spells it: urlsafe base64 without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
 
 
-def judge_record(archive: zipfile.ZipFile, folder: str, filename: str) -> list[Problem]:
+def judge_record(
+    archive: zipfile.ZipFile, folder: str, filename: str, *, digests: Mapping[str, str]
+) -> list[Problem]:
     """Hold RECORD against the archive: the same files, each with a strong digest and its size.
 
-    The digests are compared here, once, when the wheel enters the house.
+    `digests` has the SHA-256 of each file, in RECORD's spelling, as it was unpacked.
     """
     where = f"{filename}: {folder}/RECORD"
     try:
@@ -57,23 +63,20 @@ def judge_record(archive: zipfile.ZipFile, folder: str, filename: str) -> list[P
     for path in sorted(named.keys() - present.keys()):
         problems.append(_fault("missing-file", f"{path} is in RECORD, not in the wheel", where))
     for path in sorted(named.keys() & present.keys() - unsigned):
-        problems += _judge_line(archive, present[path], named[path], where)
+        problems += _judge_line(archive, present[path], named[path], digests[path], where)
     return problems
 
 
 def _judge_line(
-    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, line: RecordLine, where: str
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, line: RecordLine, sha256: str, where: str
 ) -> Iterable[Problem]:
     if line.algorithm not in ("sha256", "sha384", "sha512"):
         return [_fault("weak-record", f"{line.path} has no digest of sha256 or better", where)]
     if line.size is not None and line.size != entry.file_size:
         return [_fault("hash-mismatch", f"{line.path} has another size than RECORD says", where)]
-    digest = hashlib.new(line.algorithm)
-    with archive.open(entry) as content:
-        while chunk := content.read(1 << 18):
-            digest.update(chunk)
-    true = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode("ascii")
-    if true != line.digest:
+    if line.algorithm != "sha256":
+        sha256 = record_digest(archive.read(entry), algorithm=line.algorithm)
+    if sha256 != line.digest:
         return [_fault("hash-mismatch", f"{line.path} is not what RECORD says", where)]
     return []
 

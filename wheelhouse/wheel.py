@@ -14,13 +14,13 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from wheelhouse.judging import WHEEL_CEILINGS, Ceilings
 from wheelhouse.problem import Problem
-from wheelhouse.record import judge_record
+from wheelhouse.record import judge_record, spelled
 from wheelhouse.schemes import judge_places
 from wheelhouse.scripts import launchers
-from wheelhouse.zipfiles import WHEEL_CEILINGS, Ceilings, files_of, judge_zip
+from wheelhouse.zipfiles import Sink, files_of, judge_zip
 
-CHUNK_BYTES = 1 << 20
 METADATA_BYTES = 4 << 20
 
 
@@ -60,14 +60,20 @@ def judge_wheel(
     The rules are the binary distribution format's (PEP 427) and the archive's own.
     """
     name = filename or path.name
-    problems = [*_judge_filename(name), *judge_zip(path, name=name, ceilings=ceilings)]
+    digests: dict[str, str] = {}
+    hashed = _hashing_into(digests)
+    problems = _judge_filename(name)
+    problems += judge_zip(path, name=name, ceilings=ceilings, sink=hashed)
     if problems:
         return None, problems
     with zipfile.ZipFile(path) as archive:
         folder, problems = _info_folder(archive, name)
         if problems:
             return None, problems
-        problems = [*_judge_wheel_file(archive, folder, name), *judge_record(archive, folder, name)]
+        problems = [
+            *_judge_wheel_file(archive, folder, name),
+            *judge_record(archive, folder, name, digests=digests),
+        ]
         problems += _judge_spreading(archive, folder, name)
         metadata = archive.read(f"{folder}/METADATA")
     message = Parser().parsestr(metadata.decode("utf-8", "replace"))
@@ -75,6 +81,16 @@ def judge_wheel(
     if problems:
         return None, problems
     return _facts(path, name, message, metadata), []
+
+
+def _hashing_into(digests: dict[str, str]) -> Sink:
+    def sink(entry: zipfile.ZipInfo, chunks: Iterator[bytes]) -> None:
+        running = hashlib.sha256()
+        for chunk in chunks:
+            running.update(chunk)
+        digests[entry.filename] = spelled(running.digest())
+
+    return sink
 
 
 def _facts(path: Path, filename: str, message: Message, metadata: bytes) -> WheelFacts:

@@ -9,12 +9,11 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from wheelhouse.paths import folded, path_faults
+from wheelhouse.judging import Ceilings, Judge
 from wheelhouse.problem import Problem
 
 LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")
@@ -24,45 +23,22 @@ METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
 CHUNK_BYTES = 1 << 18
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ceilings:
-    """How much an archive may hold. Sizes in bytes."""
-
-    archive_bytes: int = 64 * 1024 * 1024
-    entries: int = 5_000
-    unpacked_bytes: int = 512 * 1024 * 1024
-    entry_bytes: int = 256 * 1024 * 1024
-    ratio: float = 200.0
-    """Unpacked over packed, for what is above 1 MiB unpacked."""
-    depth: int = 32
+type Sink = Callable[[zipfile.ZipInfo, Iterator[bytes]], None]
+"""Given each file of the archive and its bytes, in the same pass that checks them."""
 
 
-WHEEL_CEILINGS = Ceilings(
-    archive_bytes=4 * 1024**3 - 1,
-    entries=65_000,
-    unpacked_bytes=16 * 1024**3,
-    entry_bytes=8 * 1024**3,
-    ratio=1000.0,
-)
-"""Wheels of a few gigabytes exist; what an author uploads is far smaller."""
+def discard(entry: zipfile.ZipInfo, chunks: Iterator[bytes]) -> None:
+    """Read the bytes of `entry` and keep nothing."""
+    for _ in chunks:
+        pass
 
 
-class Judge:
-    """Gathers the faults of one archive, each a Problem that names the entry."""
+def judge_zip(path: Path, *, name: str, ceilings: Ceilings, sink: Sink = discard) -> list[Problem]:
+    """Return every fault of the zip at `path`; `name` is what people call it.
 
-    def __init__(self, archive: str, *, mend: str = "make the archive anew with an ordinary tool"):
-        self.archive = archive
-        self.mend = mend
-        self.problems: list[Problem] = []
-
-    def fault(self, code: str, what: str, *, entry: str = "", mend: str = "") -> None:
-        """Note one fault, at `entry` or at the archive as a whole."""
-        where = f"{self.archive}: {_printable(entry)}" if entry else self.archive
-        self.problems.append(Problem(code=code, what=what, where=where, mend=mend or self.mend))
-
-
-def judge_zip(path: Path, *, name: str, ceilings: Ceilings) -> list[Problem]:
-    """Return every fault of the zip at `path`; `name` is what people call it."""
+    `sink` is given each file once the headers are found to be good. Where problems come
+    back, whatever it kept must be thrown away.
+    """
     judge = Judge(name)
     with path.open("rb") as stream:
         try:
@@ -72,11 +48,11 @@ def judge_zip(path: Path, *, name: str, ceilings: Ceilings) -> list[Problem]:
             return judge.problems
         with archive:
             _judge_end(judge, archive, stream, size=path.stat().st_size)
-            _judge_names(judge, archive.infolist(), ceilings)
+            _judge_entry_names(judge, archive.infolist(), ceilings)
             _judge_kinds(judge, archive.infolist(), ceilings)
             _judge_layout(judge, archive, stream)
             if not judge.problems:
-                _judge_contents(judge, archive, ceilings)
+                _judge_contents(judge, archive, sink)
     return judge.problems
 
 
@@ -107,41 +83,11 @@ def _judge_end(judge: Judge, archive: zipfile.ZipFile, stream: BinaryIO, *, size
         judge.fault("data-before-start", "there is data before or between its parts")
 
 
-def _judge_names(judge: Judge, entries: list[zipfile.ZipInfo], ceilings: Ceilings) -> None:
-    if len(entries) > ceilings.entries:
-        judge.fault("too-many-entries", f"{len(entries)} entries; the limit is {ceilings.entries}")
-    seen: dict[str, str] = {}
-    folders: dict[str, str] = {}
-    for entry in entries[: ceilings.entries]:
-        name = entry.filename
-        if entry.orig_filename != name:
+def _judge_entry_names(judge: Judge, entries: list[zipfile.ZipInfo], ceilings: Ceilings) -> None:
+    for entry in entries:
+        if entry.orig_filename != entry.filename:
             judge.fault("control-character", "the name has a NUL", entry=entry.orig_filename)
-        for code, sentence in path_faults(name):
-            judge.fault(code, sentence, entry=name)
-        if name.count("/") > ceilings.depth:
-            judge.fault("too-deep", f"it is more than {ceilings.depth} folders deep", entry=name)
-        _judge_collision(judge, name, seen, folders)
-
-
-def _judge_collision(
-    judge: Judge, name: str, seen: dict[str, str], folders: dict[str, str]
-) -> None:
-    """Refuse two entries, or a file and a folder, that meet under one name somewhere."""
-    key = folded(name)
-    if key in seen:
-        code = "duplicate-entry" if seen[key] == name else "name-collision"
-        judge.fault(code, f"it meets the entry {_printable(seen[key])!r}", entry=name)
-    elif key in folders and not name.endswith("/"):
-        judge.fault("name-collision", "it is a file and a folder at once", entry=name)
-    seen.setdefault(key, name)
-    parts = name.rstrip("/").split("/")
-    ends = range(1, len(parts) + (1 if name.endswith("/") else 0))
-    for parent in ("/".join(parts[:end]) for end in ends):
-        before = folders.setdefault(folded(parent), parent)
-        if before != parent:
-            judge.fault("name-collision", f"its folder meets {_printable(before)!r}", entry=name)
-        if folded(parent) in seen and not seen[folded(parent)].endswith("/"):
-            judge.fault("name-collision", "its folder is also a file", entry=name)
+    judge.names([entry.filename for entry in entries], ceilings)
 
 
 def _judge_kinds(judge: Judge, entries: list[zipfile.ZipInfo], ceilings: Ceilings) -> None:
@@ -252,19 +198,11 @@ def _descriptor_bytes(entry: zipfile.ZipInfo, stream: BinaryIO, at: int) -> int:
     return 0
 
 
-def _judge_contents(judge: Judge, archive: zipfile.ZipFile, ceilings: Ceilings) -> None:
-    """Unpack everything into nothing: real sizes are bounded, CRCs checked."""
+def _judge_contents(judge: Judge, archive: zipfile.ZipFile, sink: Sink) -> None:
+    """Unpack everything into `sink`: no file is longer than it said, and CRCs are checked."""
     for entry in files_of(archive):
         try:
             with archive.open(entry) as content:
-                size = 0
-                while chunk := content.read(CHUNK_BYTES):
-                    size += len(chunk)
-                if size != entry.file_size:
-                    judge.fault("lying-size", "it unpacks to another size", entry=entry.filename)
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+                sink(entry, iter(lambda: content.read(CHUNK_BYTES), b""))
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
             judge.fault("damaged", f"it cannot be unpacked: {error}", entry=entry.filename)
-
-
-def _printable(name: str) -> str:
-    return name.encode("unicode_escape").decode("ascii") if not name.isprintable() else name

@@ -1,0 +1,150 @@
+"""Grant: the manifest's wish × the admin's ceiling × the gate, decided by one pure function."""
+
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from packaging.utils import canonicalize_name
+
+from packages.manifest import Manifest
+from sandbox.limits import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateState:
+    """The network gate at one moment: closed, or open until T for a reason by someone.
+
+    `packages` narrows an open gate to these distributions; empty means all.
+    """
+
+    is_open: bool = False
+    until: datetime | None = None
+    reason: str = ""
+    who: str = ""
+    packages: tuple[str, ...] = ()
+
+    def is_open_at(self, now: datetime) -> bool:
+        """Return whether the gate is open at `now`: it closes by itself."""
+        return self.is_open and (self.until is None or now < self.until)
+
+    def allows(self, name: str) -> bool:
+        """Return whether the distribution `name` may come through while the gate is open."""
+        allowed = {canonicalize_name(package) for package in self.packages}
+        return self.is_open and (not allowed or canonicalize_name(name) in allowed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as plain JSON."""
+        until = self.until.isoformat() if self.until else None
+        return {**asdict(self), "until": until, "packages": list(self.packages)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceiling:
+    """What the admin allows at most. `secrets` None means that any may be asked for."""
+
+    limits: Limits = field(default_factory=Limits)
+    install_network: bool = True
+    run_network: bool = False
+    source_builds: bool = False
+    secrets: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One thing that was wished: what came of it, and why."""
+
+    about: Literal["install-network", "run-network", "source-builds", "limits", "secrets"]
+    is_granted: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What one install and the runs after it may do, and why. Recorded in the artifact."""
+
+    install_network: bool
+    run_network: bool
+    source_builds: bool
+    limits: Limits
+    secrets: tuple[str, ...]
+    gate: GateState
+    decisions: tuple[Decision, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Return why each thing was granted or not, as sentences."""
+        return tuple(decision.why for decision in self.decisions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the grant as plain JSON."""
+        return {
+            "install_network": self.install_network,
+            "run_network": self.run_network,
+            "source_builds": self.source_builds,
+            "limits": asdict(self.limits),
+            "secrets": list(self.secrets),
+            "gate": self.gate.to_dict(),
+            "decisions": [asdict(decision) for decision in self.decisions],
+        }
+
+
+def decide(manifest: Manifest, *, ceiling: Ceiling, gate: GateState) -> Grant:
+    """Return what the manifest is granted under the admin's ceiling with the gate as it is."""
+    install = _install_network(manifest, ceiling, gate)
+    run = _run_network(manifest, ceiling)
+    builds = _source_builds(ceiling)
+    wished = manifest.limits.to_limits()
+    limits = wished.under(ceiling.limits)
+    secrets = tuple(s for s in manifest.secrets if ceiling.secrets is None or s in ceiling.secrets)
+    return Grant(
+        install_network=install.is_granted,
+        run_network=run.is_granted,
+        source_builds=builds.is_granted,
+        limits=limits,
+        secrets=secrets,
+        gate=gate,
+        decisions=(install, run, builds, _limits(wished, limits), _secrets(manifest, secrets)),
+    )
+
+
+def _install_network(manifest: Manifest, ceiling: Ceiling, gate: GateState) -> Decision:
+    if manifest.network.install == "never":
+        return _said("install-network", False, "the manifest refuses the network for its install")
+    if not ceiling.install_network:
+        return _said("install-network", False, "the admin lets no install use the network")
+    if not gate.is_open:
+        return _said("install-network", False, "the network gate is closed")
+    until = f" until {gate.until.isoformat()}" if gate.until else ""
+    return _said("install-network", True, f"{gate.who or 'an admin'} opened the gate{until}")
+
+
+def _run_network(manifest: Manifest, ceiling: Ceiling) -> Decision:
+    if not manifest.network.run:
+        return _said("run-network", False, "the manifest asks for no network at run time")
+    if not ceiling.run_network:
+        return _said("run-network", False, "the admin lets no package use the network at run time")
+    return _said("run-network", True, "the manifest asks and the admin allows it")
+
+
+def _source_builds(ceiling: Ceiling) -> Decision:
+    if ceiling.source_builds:
+        return _said("source-builds", True, "the admin allows builds from source, in a cell")
+    return _said("source-builds", False, "the admin allows wheels only")
+
+
+def _limits(wished: Limits, granted: Limits) -> Decision:
+    if wished == granted:
+        return _said("limits", True, "the limits are as the manifest asks")
+    cut = [name for name, value in asdict(granted).items() if value != getattr(wished, name)]
+    return _said("limits", False, f"the admin's ceiling lowers {', '.join(cut)}")
+
+
+def _secrets(manifest: Manifest, granted: tuple[str, ...]) -> Decision:
+    refused = sorted(set(manifest.secrets) - set(granted))
+    if refused:
+        return _said("secrets", False, f"the admin does not hand out {', '.join(refused)}")
+    return _said("secrets", True, "every secret that is asked for may be handed out")
+
+
+def _said(about: Any, is_granted: bool, why: str) -> Decision:  # noqa: FBT001
+    return Decision(about=about, is_granted=is_granted, why=why)

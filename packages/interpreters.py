@@ -1,0 +1,105 @@
+"""Finds the Pythons of this host, as base installations, by `requires_python`.
+
+The Python that runs the appliance is preferred where it fits: it is there, and its
+bytecode has been compiled before.
+"""
+
+import json
+import platform
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+from python_discovery import iter_interpreters
+
+from packages.errors import NoInterpreter
+from sandbox.command import Interpreter
+from wheelhouse.problem import Problem
+
+SLOWEST_START_S = 30
+
+
+def running() -> Interpreter:
+    """Return the base interpreter of the Python that runs this."""
+    executable = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+    return Interpreter(
+        executable=executable,
+        prefix=Path(sys.base_prefix),
+        version=platform.python_version(),
+        soabi=str(sysconfig.get_config_var("SOABI") or ""),
+    )
+
+
+def discover(requires_python: str = "", *, env: Mapping[str, str] | None = None) -> Interpreter:
+    """Return a Python of this host that `requires_python` accepts. Raises NoInterpreter.
+
+    `env` gives the PATH to look along; the process's own by default.
+    """
+    wanted = SpecifierSet(requires_python)
+    own = running()
+    if wanted.contains(own.version, prereleases=True):
+        return own
+    tried = [own.version]
+    for found in _others(env):
+        tried.append(found.version)
+        if wanted.contains(found.version, prereleases=True):
+            return found
+    raise NoInterpreter(_missing(requires_python, tried))
+
+
+def every(*, env: Mapping[str, str] | None = None) -> list[Interpreter]:
+    """Return each Python of this host once, the appliance's own first."""
+    own = running()
+    others = {found.executable: found for found in _others(env)}
+    return [own, *(found for path, found in others.items() if path != own.executable)]
+
+
+def describe(executable: Path) -> Interpreter:
+    """Return the base interpreter of the Python at `executable`, by asking it.
+
+    Raises OSError or subprocess.SubprocessError where it does not run.
+    """
+    question = resources.files("packages").joinpath("inside", "describe.py").read_text("utf-8")
+    argv = [str(executable), "-I", "-S", "-c", question]
+    asked = subprocess.run(argv, capture_output=True, check=True, timeout=SLOWEST_START_S, env={})
+    told = json.loads(asked.stdout)
+    return Interpreter(
+        executable=Path(told["executable"]),
+        prefix=Path(told["prefix"]),
+        version=told["version"],
+        soabi=told["soabi"],
+    )
+
+
+def cache_tag(interpreter: Interpreter) -> str:
+    """Return the tag of the interpreter's .pyc files, such as cpython-312.
+
+    A pre-release may change its bytecode from one to the next, so it has a tag of its own.
+    """
+    plain = "-".join(interpreter.soabi.split("-")[:2]).rstrip("tdm")
+    is_final = all(part.isdigit() for part in interpreter.version.split("."))
+    return plain if is_final else f"{plain}-{interpreter.version}"
+
+
+def _others(env: Mapping[str, str] | None) -> Iterator[Interpreter]:
+    """Yield what discovery finds and what runs, as base installations, in its order."""
+    for found in iter_interpreters("cpython", env=env):
+        if found.system_executable:
+            try:
+                yield describe(Path(found.system_executable))
+            except (OSError, subprocess.SubprocessError, ValueError, KeyError):
+                continue
+
+
+def _missing(requires_python: str, tried: list[str]) -> Problem:
+    found = ", ".join(dict.fromkeys(tried))
+    return Problem(
+        code="wrong-python",
+        what=f"requires_python is {requires_python}; this host has Python {found}",
+        where="manifest.json#/requires_python",
+        mend="install such a Python on each worker (`uv python install`), or widen requires_python",
+    )

@@ -1,0 +1,236 @@
+"""Manifest: what a bundle says of itself. Read strictly, all faults at once."""
+
+import difflib
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
+
+from packages.errors import ManifestRefused
+from sandbox.limits import Limits
+from wheelhouse.problem import Problem
+
+FILE = "manifest.json"
+MOST_BYTES = 256 * 1024
+MODULE = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
+VARIABLES_OF_OURS = ("PATH", "HOME", "TMPDIR", "IFS", "ENV", "BASH_ENV", "GCONV_PATH")
+PREFIXES_OF_OURS = ("LD_", "PYTHON", "FUMEHOOD", "GLIBC_", "MALLOC_")
+
+
+def _version(text: str) -> str:
+    try:
+        return str(Version(text))
+    except InvalidVersion as error:
+        raise ValueError("it is not a version by PEP 440, such as 1.2.0") from error
+
+
+def _specifiers(text: str) -> str:
+    try:
+        return str(SpecifierSet(text))
+    except InvalidSpecifier as error:
+        raise ValueError("it is not a version specifier, such as >=3.12") from error
+
+
+def _variable(name: str) -> str:
+    if name in VARIABLES_OF_OURS or name.startswith(PREFIXES_OF_OURS):
+        raise ValueError(f"{name} is for the cell to set, not for a bundle")
+    return name
+
+
+def _hook(value: object) -> object:
+    return {"target": value} if isinstance(value, str) else value
+
+
+Target = Annotated[
+    str, StringConstraints(pattern=rf"^{MODULE}:[A-Za-z_][A-Za-z0-9_]*$", max_length=200)
+]
+Module = Annotated[str, StringConstraints(pattern=rf"^{MODULE}$", max_length=200)]
+Variable = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100), AfterValidator(_variable)
+]
+MediaType = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9.+-]+/([a-z0-9.+_-]+|\*)$", max_length=100)
+]
+NoNul = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=4000)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Hook(_Part):
+    """A function that runs at a moment of the package's life."""
+
+    target: Target
+    required: bool = False
+    """Whether its failure makes the job fail (for on_activate it always counts)."""
+
+
+class Hooks(_Part):
+    """The hooks. A file hooks/on_activate.py or hooks/on_after_extract.py needs no entry here."""
+
+    on_activate: Annotated[Hook, BeforeValidator(_hook)] | None = None
+    on_after_extract: Annotated[Hook, BeforeValidator(_hook)] | None = None
+
+
+class Network(_Part):
+    """What the bundle wishes of the network; what it gets is the admin's to say."""
+
+    install: Literal["never", "if-open", "required"] = "if-open"
+    run: bool = False
+
+
+class Wishes(_Part):
+    """Limits that the bundle asks for; what is left out is the appliance's to choose."""
+
+    wall_s: float | None = Field(default=None, gt=0, le=86_400)
+    cpu_s: float | None = Field(default=None, gt=0, le=86_400)
+    memory_mb: int | None = Field(default=None, gt=0, le=1_048_576)
+    processes: int | None = Field(default=None, gt=0, le=4096)
+    open_files: int | None = Field(default=None, gt=0, le=65_536)
+    output_mb: int | None = Field(default=None, gt=0, le=1_048_576)
+    scratch_mb: int | None = Field(default=None, gt=0, le=1_048_576)
+
+    def to_limits(self) -> Limits:
+        """Return the wishes as Limits, the sandbox's own where nothing was asked."""
+        return Limits(**self.model_dump(exclude_none=True))
+
+
+class Manifest(_Part):
+    """What is in manifest.json."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, title="Fumehood bundle manifest"
+    )
+
+    schema_version: Literal[1] = Field(alias="schema", description="Always 1.")
+    name: Annotated[
+        str, StringConstraints(pattern=r"^[a-z0-9](-?[a-z0-9])*$", min_length=1, max_length=64)
+    ]
+    version: Annotated[str, StringConstraints(max_length=64), AfterValidator(_version)]
+    title: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*$")] = ""
+    entrypoint: Target = "extract:extract"
+    hooks: Hooks = Hooks()
+    requires_python: Annotated[
+        str, StringConstraints(max_length=200), AfterValidator(_specifiers)
+    ] = ""
+    network: Network = Network()
+    limits: Wishes = Wishes()
+    preload: tuple[Module, ...] = Field(default=(), max_length=50, strict=False)
+    env: dict[Variable, NoNul] = Field(default={}, max_length=100)
+    secrets: tuple[Variable, ...] = Field(default=(), max_length=50, strict=False)
+    accepts: tuple[MediaType, ...] = Field(default=(), max_length=50, strict=False)
+
+
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON Schema of manifest.json."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Manifest.model_json_schema(by_alias=True),
+    }
+
+
+def read_manifest(content: bytes) -> Manifest:
+    """Return the manifest that `content` holds. Raises ManifestRefused with every fault."""
+    value, problems = _read_json(content)
+    if problems:
+        raise ManifestRefused(*problems)
+    try:
+        return Manifest.model_validate(value)
+    except ValidationError as error:
+        raise ManifestRefused(*_problems(error)) from error
+
+
+def _read_json(content: bytes) -> tuple[object, list[Problem]]:
+    repeated: list[str] = []
+    if len(content) > MOST_BYTES:
+        return None, [_fault("too-large", f"it is larger than {MOST_BYTES} bytes", "")]
+    try:
+        text = content.decode("utf-8-sig")
+        value = json.loads(
+            text,
+            object_pairs_hook=lambda pairs: _object(pairs, repeated),
+            parse_constant=_refuse_constant,
+        )
+    except UnicodeDecodeError as error:
+        return None, [
+            _fault("not-utf-8", f"byte {error.start} is not UTF-8", "", "save it as UTF-8")
+        ]
+    except json.JSONDecodeError as error:
+        where = f":{error.lineno}:{error.colno}"
+        return None, [_fault("bad-json", error.msg, where, "mend the JSON at that place")]
+    except (RecursionError, ValueError) as error:
+        return None, [_fault("bad-json", str(error), "", "mend the JSON")]
+    mend = "keep one of them"
+    return value, [_fault("repeated-key", f"{key!r} is there twice", "", mend) for key in repeated]
+
+
+def _object(pairs: list[tuple[str, object]], repeated: list[str]) -> dict[str, object]:
+    keys = [key for key, _ in pairs]
+    repeated += sorted({key for key in keys if keys.count(key) > 1})
+    return dict(pairs)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _problems(error: ValidationError) -> Iterable[Problem]:
+    for details in error.errors():
+        place = [part for part in details["loc"] if part != "[key]"]
+        pointer = "".join(f"/{str(p).replace('~', '~0').replace('/', '~1')}" for p in place)
+        yield _fault(_code(details), _what(details), f"#{pointer}", _mend(details))
+
+
+def _code(details: ErrorDetails) -> str:
+    known = {"missing": "missing-field", "extra_forbidden": "unknown-field"}
+    return known.get(details["type"], "wrong-field")
+
+
+def _what(details: ErrorDetails) -> str:
+    name = details["loc"][-1] if details["loc"] else "the manifest"
+    if details["type"] == "missing":
+        return f"{name!r} is missing"
+    if details["type"] == "extra_forbidden":
+        return f"there is no field {name!r}"
+    message = details["msg"].removeprefix("Value error, ")
+    return f"{name!r}: {message[:1].lower()}{message[1:]}"
+
+
+def _mend(details: ErrorDetails) -> str:
+    if details["type"] == "missing":
+        return f"add {details['loc'][-1]!r}"
+    if details["type"] != "extra_forbidden":
+        return "see `fumehood schema manifest` for what may stand there"
+    name = str(details["loc"][-1])
+    close = difflib.get_close_matches(name, _fields_at(details["loc"][:-1]), n=1)
+    return f"did you mean {close[0]!r}?" if close else f"remove {name!r}"
+
+
+def _fields_at(place: tuple[int | str, ...]) -> list[str]:
+    """Return the names of the fields that may stand at `place`."""
+    parts: dict[str, type[BaseModel]] = {
+        "hooks": Hooks,
+        "network": Network,
+        "limits": Wishes,
+        "on_activate": Hook,
+        "on_after_extract": Hook,
+    }
+    model = parts.get(str(place[-1]), Manifest) if place else Manifest
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _fault(code: str, what: str, place: str, mend: str = "make it smaller") -> Problem:
+    return Problem(code=code, what=what, where=f"{FILE}{place}", mend=mend)

@@ -1,0 +1,274 @@
+"""requirements.txt judged: a pure function from the bundle's texts to Requirements or faults.
+
+Allowed are names, extras, version specifiers, markers, --hash, comments, and -r and -c to
+files inside the bundle. Whatever chooses where code comes from is the admin's, so each such
+option is refused by its name.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from wheelhouse.problem import Problem
+
+FILE = "requirements.txt"
+MOST_BYTES = 256 * 1024
+MOST_LINES = 5_000
+INCLUDES = {"-r": "-r", "--requirement": "-r", "-c": "-c", "--constraint": "-c"}
+PLACES_OF_CODE = frozenset(
+    {
+        *("-i", "--index-url", "--pypi-url", "--extra-index-url", "--index", "--default-index"),
+        *("--no-index", "-f", "--find-links", "--trusted-host", "--proxy", "--cert"),
+        *("--client-cert", "--keyring-provider", "--index-strategy"),
+    }
+)
+WAYS_TO_INSTALL = frozenset(
+    {
+        *("--no-binary", "--only-binary", "--prefer-binary", "--pre", "--require-hashes"),
+        *("--use-feature", "--config-settings", "--config-setting", "--global-option"),
+        *("--install-option", "--build-option", "--no-deps", "--no-build-isolation"),
+        *("--use-pep517", "--no-use-pep517", "--always-unzip", "-Z", "--exclude-newer"),
+    }
+)
+HASH = re.compile(r"^(sha256|sha384|sha512):[0-9a-f]+$")
+HASH_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
+COMMENT = re.compile(r"(^|\s)#.*$")
+ENVIRONMENT = re.compile(r"\$\{[A-Za-z0-9_]+\}|\$[A-Za-z_]|%[A-Za-z_]+%")
+ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*:(//)?", re.IGNORECASE)
+FORMS_OF_FILES = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tgz", ".egg", ".tar", ".tar.xz")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One requirement, in canonical spelling, with the digests that its author allows."""
+
+    text: str
+    name: str
+    hashes: tuple[str, ...]
+    file: str
+    line: int
+
+    @property
+    def where(self) -> str:
+        """Return the place of the requirement, as file:line."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """What the author asks for: requirements, and constraints on what they bring along."""
+
+    wanted: tuple[Wanted, ...] = ()
+    constraints: tuple[Wanted, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Return the requirements alone, one a line, for a resolver."""
+        return "".join(f"{wanted.text}\n" for wanted in self.wanted)
+
+    @property
+    def constraints_text(self) -> str:
+        """Return the constraints alone, one a line."""
+        return "".join(f"{wanted.text}\n" for wanted in self.constraints)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Return the canonical names that are asked for directly."""
+        return frozenset(wanted.name for wanted in self.wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A logical line: continuations joined, its comment removed."""
+
+    file: str
+    number: int
+    text: str
+    column: int
+
+
+def parse(files: Mapping[str, bytes], *, start: str = FILE) -> tuple[Requirements, list[Problem]]:
+    """Return what `files[start]` asks for, and every fault of it and of what it includes.
+
+    `files` maps each path of the bundle to its content. No file, no requirements.
+    """
+    reader = _Reader(files)
+    if start in files:
+        reader.read(start, kind="-r", trail=())
+    wanted = Requirements(wanted=tuple(reader.found["-r"]), constraints=tuple(reader.found["-c"]))
+    return wanted, reader.problems
+
+
+class _Reader:
+    """Gathers requirements and faults, file by file."""
+
+    def __init__(self, files: Mapping[str, bytes]):
+        self.files = files
+        self.found: dict[str, list[Wanted]] = {"-r": [], "-c": []}
+        self.problems: list[Problem] = []
+        self.lines_left = MOST_LINES
+
+    def read(self, path: str, *, kind: str, trail: tuple[str, ...]) -> None:
+        """Read the file at `path` as requirements (-r) or constraints (-c)."""
+        try:
+            text = self.files[path][: MOST_BYTES + 1].decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            self._fault("not-utf-8", f"byte {error.start} is not UTF-8", path, "save it as UTF-8")
+            return
+        if len(self.files[path]) > MOST_BYTES:
+            self._fault("too-large", f"it is larger than {MOST_BYTES} bytes", path, "shorten it")
+            return
+        for line in logical_lines(text, file=path):
+            self.lines_left -= 1
+            if self.lines_left == 0:
+                self._fault("too-large", f"more than {MOST_LINES} lines in all", path, "shorten it")
+            if self.lines_left <= 0:
+                return
+            self._read_line(line, kind=kind, trail=(*trail, path))
+
+    def _read_line(self, line: _Line, *, kind: str, trail: tuple[str, ...]) -> None:
+        if found := ENVIRONMENT.search(line.text):
+            what = f"{found[0]} would be read from the environment"
+            self._fault_at(line, "environment-expansion", what, "write the value itself")
+        elif line.text.startswith("-"):
+            self._read_option(line, kind=kind, trail=trail)
+        else:
+            self._read_requirement(line, kind=kind)
+
+    def _read_option(self, line: _Line, *, kind: str, trail: tuple[str, ...]) -> None:
+        option, value = split_option(line.text)
+        if option not in INCLUDES:
+            self._fault_at(line, *refusal(option))
+            return
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(line.file), value))
+        if not value or ADDRESS.match(value) or path.startswith(("/", "..")):
+            what = f"{option} {value} leads out of the bundle"
+            self._fault_at(line, "include-outside", what, "put the file into the bundle")
+        elif path in trail:
+            what = f"{path} includes itself: {' → '.join([*trail, path])}"
+            self._fault_at(line, "include-cycle", what, f"remove this {option}")
+        elif path not in self.files:
+            what = f"{path} is not in the bundle"
+            self._fault_at(line, "include-missing", what, "add the file or remove the line")
+        else:
+            inner = "-c" if kind == "-c" else INCLUDES[option]
+            self.read(path, kind=inner, trail=trail)
+
+    def _read_requirement(self, line: _Line, *, kind: str) -> None:
+        text, options = split_hashes(line.text)
+        hashes: list[str] = []
+        for option, value in options:
+            if option != "--hash":
+                self._fault_at(line, *refusal(option))
+            elif not HASH.match(value) or len(value) - 7 != HASH_LENGTHS[value[:6]]:
+                what = f"{value!r} is no digest by sha256, sha384 or sha512"
+                self._fault_at(line, "bad-hash", what, "write --hash=sha256:<64 hex digits>")
+            else:
+                hashes.append(value)
+        fault = _elsewhere(text)
+        if fault:
+            self._fault_at(line, *fault)
+            return
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement as error:
+            self._invalid(line, text, error)
+            return
+        if requirement.url:
+            self._fault_at(line, *_direct(f"{requirement.name} @ {requirement.url}"))
+            return
+        self.found[kind].append(
+            Wanted(
+                text=str(requirement),
+                name=canonicalize_name(requirement.name),
+                hashes=tuple(hashes),
+                file=line.file,
+                line=line.number,
+            )
+        )
+
+    def _invalid(self, line: _Line, text: str, error: InvalidRequirement) -> None:
+        explained = str(error).splitlines() or [""]
+        caret = next((len(row) - len(row.lstrip()) for row in explained if "^" in row), 4)
+        column = line.column + max(0, caret - 4)
+        what = f"{text!r} is not a requirement: {explained[0]}"
+        where = f"{line.file}:{line.number}:{column}"
+        mend = "write a name and versions, such as requests>=2.31"
+        self._fault("bad-requirement", what, where, mend)
+
+    def _fault_at(self, line: _Line, code: str, what: str, mend: str) -> None:
+        self._fault(code, what, f"{line.file}:{line.number}:{line.column}", mend)
+
+    def _fault(self, code: str, what: str, where: str, mend: str) -> None:
+        self.problems.append(Problem(code=code, what=what, where=where, mend=mend))
+
+
+def logical_lines(text: str, *, file: str) -> Iterator[_Line]:
+    """Yield each line that says something, its continuations joined as pip joins them."""
+    gathered, first = "", 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        first = first or number
+        if raw.endswith("\\") and not COMMENT.match(raw):
+            gathered += raw[:-1] + " "
+            continue
+        whole, gathered, number_of_first, first = gathered + raw, "", first, 0
+        said = COMMENT.sub("", whole)
+        if said.strip():
+            column = len(said) - len(said.lstrip()) + 1
+            yield _Line(file, number_of_first, said.strip(), column)
+    if gathered.strip():
+        yield _Line(file, first, gathered.strip(), 1)
+
+
+def split_option(text: str) -> tuple[str, str]:
+    """Split `--option=value`, `--option value`, `-oVALUE` into option and value."""
+    head, _, tail = text.partition(" ")
+    if head.startswith("--"):
+        option, equals, value = head.partition("=")
+        return option, value if equals else tail.strip()
+    return head[:2], (head[2:].removeprefix("=") + " " + tail).strip()
+
+
+def split_hashes(text: str) -> tuple[str, list[tuple[str, str]]]:
+    """Split a requirement from the options behind it."""
+    parts = re.split(r"\s(?=--?[A-Za-z])", text)
+    return parts[0].strip(), [split_option(part.strip()) for part in parts[1:]]
+
+
+def refusal(option: str) -> tuple[str, str, str]:
+    """Return (code, what, mend) for an option that an author may not use."""
+    if option in PLACES_OF_CODE:
+        mend = "remove it: the admin chooses the index (`fumehood config show`)"
+        return "index-option", f"{option} chooses where code comes from", mend
+    if option in ("-e", "--editable"):
+        return (
+            "editable",
+            f"{option} installs from source in place",
+            "put the modules into the bundle",
+        )
+    if option in WAYS_TO_INSTALL:
+        return "install-option", f"{option} changes how things are installed", "remove it"
+    return "unknown-option", f"{option} is not an option that may stand here", "remove it"
+
+
+def _elsewhere(text: str) -> tuple[str, str, str] | None:
+    """Return the fault of a line that names a place instead of a distribution."""
+    bare = text.partition(";")[0].strip()
+    if ADDRESS.match(bare):
+        return _direct(bare)
+    is_path = bare.startswith((".", "/", "~", "\\")) or bare.endswith(FORMS_OF_FILES)
+    if is_path or (re.match(r"^[\w.-]+[/\\]", bare) and "@" not in bare):
+        mend = "give the wheel to the admin (`fumehood wheelhouse add FILE`) and write its name"
+        return "path-requirement", f"{bare!r} is a path", mend
+    return None
+
+
+def _direct(text: str) -> tuple[str, str, str]:
+    is_vcs = bool(re.search(r"(^|@\s*)(git|hg|svn|bzr)(\+|:)", text))
+    code, kind = ("vcs", "a version control URL") if is_vcs else ("direct-url", "a direct URL")
+    mend = "write the name and version; the admin adds the wheel (`fumehood wheelhouse add FILE`)"
+    return code, f"{text!r} is {kind}", mend
