@@ -19,6 +19,7 @@ from python_discovery import iter_interpreters
 from packages.errors import NoInterpreter
 from sandbox.command import Interpreter
 from wheelhouse.problem import Problem
+from wheelhouse.target import Target, make_target
 
 SLOWEST_START_S = 30
 
@@ -83,6 +84,18 @@ def cache_tag(interpreter: Interpreter) -> str:
     plain = "-".join(interpreter.soabi.split("-")[:2]).rstrip("tdm")
     is_final = all(part.isdigit() for part in interpreter.version.split("."))
     return plain if is_final else f"{plain}-{interpreter.version}"
+
+
+def target_of(interpreter: Interpreter) -> Target:
+    """Return what `interpreter` accepts on this machine."""
+    tag = interpreter.soabi.split("-")
+    abi = f"cp{tag[1]}" if len(tag) > 1 and tag[0] == "cpython" else ""
+    return make_target(interpreter.version, abi=abi, platform=platform_of(interpreter))
+
+
+def platform_of(interpreter: Interpreter) -> str:
+    """Return the platform that `interpreter` was built for, such as x86_64-linux-gnu."""
+    return interpreter.soabi.partition("-")[2].partition("-")[2] or platform.machine()
 
 
 def _others(env: Mapping[str, str] | None) -> Iterator[Interpreter]:
