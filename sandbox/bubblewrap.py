@@ -1,0 +1,112 @@
+"""The outer wall: the argument list that makes bubblewrap build a cell's own root. Pure.
+
+bwrap(1). Nothing of the host is in sight but the interpreter, shared libraries and what the
+Command names; the root is read-only; /tmp and /dev/shm live in the sized scratch.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox import layout
+from sandbox.command import Command, Interpreter
+
+type Reach = Callable[[Path], str]
+"""Turns a host path into the path by which the cell's host user can reach it."""
+
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Furniture:
+    """Host folders of the sandbox's own that every cell sees."""
+
+    inside: Path
+    """The runner's code, byte-compiled for the interpreter."""
+    etc: Path
+    """The cell's /etc."""
+    input_dir: Path
+    """The run's inputs (cold), or the folder that has a subfolder for each run (warm)."""
+
+
+def arguments(command: Command, furniture: Furniture, *, reach: Reach, is_warm: bool) -> list[str]:
+    """Return bwrap's arguments for `command`, without the program to run."""
+    return [
+        *_namespaces(command, is_warm=is_warm),
+        *_variables(command),
+        *_system(command.interpreter, reach),
+        *_devices(),
+        *_read_only(furniture.inside, layout.INSIDE, reach),
+        *_read_only(furniture.etc, "/etc", reach),
+        *_read_only(furniture.input_dir, "/input", reach),
+        *_folders(command, reach),
+        *_writable(command, is_warm=is_warm),
+        *("--remount-ro", "/", "--chdir", "/"),
+    ]
+
+
+def _namespaces(command: Command, *, is_warm: bool) -> list[str]:
+    uid = str(layout.CELL_UID)
+    flags = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts"]
+    flags += ["--unshare-cgroup-try", "--die-with-parent", "--new-session"]
+    flags += [] if command.network else ["--unshare-net"]
+    flags += [] if is_warm else ["--disable-userns"]
+    return [*flags, "--uid", uid, "--gid", uid, "--hostname", "cell", "--cap-drop", "ALL"]
+
+
+def _variables(command: Command) -> list[str]:
+    start = layout.variables(layout.namespaced(command.folders), limits=command.limits)
+    pairs = [("--setenv", name, value) for name, value in start.items()]
+    return ["--clearenv", *(word for pair in pairs for word in pair)]
+
+
+def _system(interpreter: Interpreter, reach: Reach) -> list[str]:
+    words: list[str] = []
+    for folder in layout.library_folders(interpreter):
+        path = Path(folder)
+        if path.is_symlink():
+            words += ["--symlink", str(path.readlink()), folder]
+        elif path.is_dir():
+            words += ["--ro-bind", folder, folder]
+    words += ["--ro-bind-try", "/usr/share/zoneinfo", "/usr/share/zoneinfo"]
+    if str(interpreter.prefix) == "/usr":
+        executable = str(interpreter.executable)
+        return [*words, "--ro-bind", executable, executable]
+    return [*words, *_read_only(interpreter.prefix, str(interpreter.prefix), reach)]
+
+
+def _devices() -> list[str]:
+    words = ["--proc", "/proc", "--tmpfs", "/dev"]
+    for name in _DEVICES:
+        words += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    for target, link in (
+        ("/proc/self/fd", "/dev/fd"),
+        ("/proc/self/fd/0", "/dev/stdin"),
+        ("/proc/self/fd/1", "/dev/stdout"),
+        ("/proc/self/fd/2", "/dev/stderr"),
+        ("/scratch/shm", "/dev/shm"),  # noqa: S108 – a link inside the cell
+        ("/scratch/tmp", "/tmp"),  # noqa: S108 – a link inside the cell
+    ):
+        words += ["--symlink", target, link]
+    return [*words, "--remount-ro", "/dev"]
+
+
+def _folders(command: Command, reach: Reach) -> list[str]:
+    return [
+        word
+        for folder in command.folders
+        for word in _read_only(folder.source, f"/{folder.name}", reach)
+    ]
+
+
+def _writable(command: Command, *, is_warm: bool) -> list[str]:
+    """Mount sized scratch and output; a warm cell itself gets next to nothing to write to."""
+    words: list[str] = []
+    for target, size_bytes in layout.tmpfs_sizes(command.limits).items():
+        size = 4096 if is_warm and target == "/output" else size_bytes
+        words += ["--perms", "0755", "--size", str(size), "--tmpfs", target]
+    return words
+
+
+def _read_only(source: Path, target: str, reach: Reach) -> Sequence[str]:
+    return ("--ro-bind", reach(source), target)

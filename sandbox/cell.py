@@ -1,0 +1,183 @@
+"""A Cell: one process tree behind walls, started cold, ready for exactly one run.
+
+A warm cell's forks (warm.py) are cells of the same kind: from here on nobody needs to know
+how a cell came to be.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import stat
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sandbox import protocol
+from sandbox.errors import CellLostError, CellUnstartableError
+from sandbox.layout import Layout
+from sandbox.process import Exit
+
+_HELLO_S = 30.0
+_START_LOG_BYTES = 8192
+_TMPFS_AND_FOLDERS = 2
+
+
+@dataclass(slots=True, kw_only=True)
+class Cell:
+    """A process that has shut its walls and waits for its one run.
+
+    `folders` is the run's own host folder (its inputs, and without namespaces its scratch and
+    outputs too); it is removed with the cell.
+    """
+
+    layout: Layout
+    channel: socket.socket
+    stdout_fd: int
+    stderr_fd: int
+    ended: "asyncio.Future[Exit]"
+    terminate: Callable[[signal.Signals], None]
+    """Signals the run itself, which may clean up."""
+    kill: Callable[[], Awaitable[Exit]]
+    """Kills the whole tree and returns how the run's process ended."""
+    folder: Path
+    pid: int = 0
+    output_fd: int = -1
+    scratch_fd: int = -1
+    start: Literal["cold", "warm"] = "cold"
+    start_reason: str = ""
+    parent: "asyncio.Future[Exit] | None" = None
+    """The end of the warm cell that this one was forked from."""
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether the cell fell with its warm cell, through no fault of its run."""
+        return self.parent is not None and self.parent.done()
+
+    async def close(self) -> None:
+        """Kill what is left and give everything back."""
+        with contextlib.suppress(CellLostError):
+            await self.kill()
+        self.channel.close()
+        for fd in (self.stdout_fd, self.stderr_fd, self.output_fd, self.scratch_fd):
+            if fd >= 0:
+                os.close(fd)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """Both ends of a cell's channel and standard streams; the cell's are closed once given."""
+
+    channel: socket.socket
+    stdout_fd: int
+    stderr_fd: int
+    theirs: tuple[int, int, int]
+    """Channel, stdout, stderr: the descriptors that the cell gets."""
+
+
+@contextlib.contextmanager
+def ends() -> Iterator[Ends]:
+    """Make the channel and pipes of one cell; close the cell's ends on leaving."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    ours.setblocking(False)
+    out_read, out_write = os.pipe2(os.O_CLOEXEC)
+    err_read, err_write = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(out_read, False)
+    os.set_blocking(err_read, False)
+    try:
+        yield Ends(
+            channel=ours,
+            stdout_fd=out_read,
+            stderr_fd=err_read,
+            theirs=(theirs.fileno(), out_write, err_write),
+        )
+    except BaseException:
+        ours.close()
+        os.close(out_read)
+        os.close(err_read)
+        raise
+    finally:
+        theirs.close()
+        os.close(out_write)
+        os.close(err_write)
+
+
+async def greet(cell: Cell) -> None:
+    """Wait for the cell's hello; take its pid and folders from it, verified by the kernel.
+
+    Raises CellUnstartableError with what the cell printed, if it ends or stalls before.
+    """
+    try:
+        async with asyncio.timeout(_HELLO_S):
+            await _receive_hello(cell)
+    except (TimeoutError, ConnectionError, protocol.ProtocolFault) as fault:
+        ended = await cell.kill()
+        said = _printed(cell.stderr_fd)
+        raise CellUnstartableError(
+            f"the cell did not come up (exit {ended.code}): {said or fault or 'no hello'}",
+            mend="run `fumehood doctor`, which tries each wall and says what is missing",
+        ) from None
+
+
+async def _receive_hello(cell: Cell) -> None:
+    loop = asyncio.get_running_loop()
+    cell.channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    frames = protocol.Frames(largest_bytes=4096)
+    while True:
+        await _readable(loop, cell.channel)
+        body, ancillary, _, _ = cell.channel.recvmsg(
+            4096, socket.CMSG_SPACE(8 * 4) + socket.CMSG_SPACE(12)
+        )
+        _take(cell, ancillary)
+        if not body:
+            raise ConnectionError("the cell closed its channel")
+        for frame in frames.feed(body):
+            if not isinstance(protocol.read(frame), protocol.Hello):
+                raise protocol.ProtocolFault("something other than a hello")
+            cell.channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+            _check_folders(cell)
+            return
+
+
+async def _readable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(sock, lambda: ready.done() or ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_reader(sock)
+
+
+def _take(cell: Cell, ancillary: list[tuple[int, int, bytes]]) -> None:
+    """Take the sender's pid, as the kernel vouches for it, and the two folders; no more."""
+    for level, kind, body in ancillary:
+        if level != socket.SOL_SOCKET:
+            continue
+        if kind == socket.SCM_CREDENTIALS:
+            cell.pid = int.from_bytes(body[:4], "little")
+        elif kind == socket.SCM_RIGHTS:
+            fds = [int.from_bytes(body[at : at + 4], "little") for at in range(0, len(body), 4)]
+            wanted, surplus = fds[:_TMPFS_AND_FOLDERS], fds[_TMPFS_AND_FOLDERS:]
+            if len(wanted) < _TMPFS_AND_FOLDERS or cell.output_fd >= 0:
+                wanted, surplus = [], fds
+            for fd in surplus:
+                os.close(fd)
+            if wanted:
+                cell.output_fd, cell.scratch_fd = wanted
+
+
+def _check_folders(cell: Cell) -> None:
+    for fd in (cell.output_fd, cell.scratch_fd):
+        if fd < 0 or not stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise protocol.ProtocolFault("the hello brought no folders")
+
+
+def _printed(fd: int) -> str:
+    try:
+        return os.read(fd, _START_LOG_BYTES).decode("utf-8", "backslashreplace").strip()
+    except BlockingIOError:
+        return ""

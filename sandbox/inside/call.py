@@ -1,0 +1,175 @@
+"""Loads the target, calls it, and says how that went, as one `done` message."""
+
+import importlib
+import os
+import resource
+import signal
+import sys
+import traceback
+import types
+
+from . import handle
+from .channel import encode
+
+# Bound at import, before any package code can replace them.
+_format_exception = traceback.format_exception
+_import_module = importlib.import_module
+_TRACEBACK_CHARS = 16_000
+
+
+class Terminated(BaseException):
+    """SIGTERM from outside: the run may clean up, then it is killed."""
+
+
+def perform(channel, request):
+    """Run the requested call and return the `done` message."""
+    _limit(request["rlimits"])
+    os.environ.update(request["variables"])
+    signal.signal(signal.SIGTERM, _terminate)
+    reporter = _Reporter(channel)
+    try:
+        function = load(request["target"])
+    except BaseException as fault:
+        return _fault(fault, "unloadable")
+    try:
+        value = function(
+            **{request["handle"]: handle.Handle(request, reporter.report)}, **request["arguments"]
+        )
+    except BaseException as fault:
+        return _fault(fault, "raised")
+    return _returned(value, request["result_bytes"])
+
+
+def import_module(name):
+    """Import `name` from the bundle if it is there, wherever else the name may exist.
+
+    A folder without __init__.py, such as hooks/, loses to any installed package of the same
+    name (PEP 420), so the bundle's own folders are pinned first.
+    """
+    parts = name.split(".")
+    for end in range(1, len(parts)):
+        _pin(".".join(parts[:end]), os.path.join(sys.path[0], *parts[:end]))
+    return _import_module(name)
+
+
+def _pin(package, folder):
+    if package in sys.modules or not os.path.isdir(folder):
+        return
+    if not os.path.exists(os.path.join(folder, "__init__.py")):
+        module = types.ModuleType(package)
+        module.__path__ = [folder]
+        sys.modules[package] = module
+
+
+def load(target):
+    """Return the function that `module:function` names."""
+    module_name, _, function_name = target.partition(":")
+    function = getattr(import_module(module_name), function_name)
+    if not callable(function):
+        raise TypeError("%s is not callable" % (target,))
+    return function
+
+
+def _limit(rlimits):
+    for name, value in rlimits.items():
+        which = getattr(resource, name)
+        hard = resource.getrlimit(which)[1]
+        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(which, (allowed, allowed))
+
+
+def _terminate(_number, _frame):
+    raise Terminated
+
+
+class _Reporter:
+    """Sends reports; refuses what JSON cannot hold, where the author can see it."""
+
+    def __init__(self, channel):
+        self._channel = channel
+
+    def report(self, message):
+        self._channel.send(message)
+
+
+def _returned(value, result_bytes):
+    try:
+        size = len(encode(value))
+    except (TypeError, ValueError, RecursionError) as fault:
+        return {
+            "kind": "done",
+            "ending": "raised",
+            "code": "result-not-json",
+            "what": "the returned value cannot be written as JSON: %s" % (fault,),
+        }
+    if size > result_bytes:
+        return {
+            "kind": "done",
+            "ending": "raised",
+            "code": "result-too-large",
+            "what": "the returned value takes %d bytes of JSON" % (size,),
+            "reached": size,
+        }
+    return {"kind": "done", "ending": "returned", "value": value}
+
+
+def _fault(fault, ending):
+    if isinstance(fault, handle.Asked):
+        return {"kind": "done", "ending": "asked", "question": fault.question}
+    if isinstance(fault, Terminated):
+        return {"kind": "done", "ending": "cancelled"}
+    if isinstance(fault, SystemExit):
+        return {"kind": "done", "ending": "exited", "exit_code": _exit_code(fault)}
+    return {
+        "kind": "done",
+        "ending": ending,
+        "code": "exception",
+        "what": _one_line(fault),
+        "traceback": _traceback(fault),
+        "errno": fault.errno if isinstance(fault, OSError) else None,
+        "errno_path": str(getattr(fault, "filename", None) or ""),
+        "is_memory": isinstance(fault, MemoryError),
+    }
+
+
+def _exit_code(fault):
+    code = fault.code
+    if code is None:
+        return 0
+    return code & 0xFF if isinstance(code, int) else 1
+
+
+def _one_line(fault):
+    try:
+        text = "%s: %s" % (type(fault).__name__, fault)
+    except BaseException:
+        text = type(fault).__name__
+    return text[:2000]
+
+
+def _traceback(fault):
+    try:
+        lines = _format_exception(type(fault), fault, _without_runner(fault.__traceback__))
+        return "".join(lines)[-_TRACEBACK_CHARS:]
+    except BaseException:
+        return ""
+
+
+def _without_runner(tb):
+    """Leave out the runner's own frames, which tell the author nothing."""
+    while tb is not None and tb.tb_next is not None and _is_ours(tb.tb_frame.f_code.co_filename):
+        tb = tb.tb_next
+    return tb
+
+
+def _is_ours(filename):
+    return os.path.dirname(__file__) in filename or filename.startswith("<frozen importlib")
+
+
+def flush_streams():
+    """Flush what package code printed; a closed or replaced stream is no fault of ours."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:  # noqa: S112 – whatever replaced it may raise anything
+            continue

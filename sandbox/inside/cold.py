@@ -1,0 +1,66 @@
+"""A cold cell: one process, started behind the outer wall for one run."""
+
+import os
+import socket
+import sys
+
+from . import call, walls
+from .channel import Channel
+
+
+def main(fd):
+    """Serve exactly one run on the channel `fd`, then end."""
+    channel = Channel(socket.socket(fileno=fd))
+    setup = channel.receive()
+    prepare(setup)
+    walls.make_scratch(setup["scratch_dir"])
+    serve(channel, setup)
+
+
+def prepare(setup):
+    """Make this interpreter look like the environment's own; import nothing of it yet."""
+    os.umask(0o022)
+    sys.path[:0] = setup["bundle_path"]
+    sys.path.extend(setup["environment_path"])
+    if setup["prefix"]:
+        sys.prefix = sys.exec_prefix = setup["prefix"]
+        executable = os.path.join(setup["prefix"], "bin", "python")
+        if os.path.exists(executable):
+            sys.executable = executable
+    sys.dont_write_bytecode = True
+    sys.argv = [setup["argv0"]]
+
+
+def serve(channel, setup):
+    """Shut the walls, say hello, run the one request, say how it ended, and end.
+
+    Descriptors of the output and scratch folders go out with the hello: the worker watches
+    what they hold, and collects the outputs when every process in here is dead.
+    """
+    os.chdir(setup["scratch_dir"])
+    os.environ["HOME"] = setup["scratch_dir"]
+    os.environ["TMPDIR"] = setup["scratch_dir"] + "/tmp"
+    fds = [_folder(setup["output_dir"]), _folder(setup["scratch_dir"])]
+    walls.shut(setup)
+    channel.send({"kind": "hello"}, fds)
+    for number in fds:
+        os.close(number)
+    request = channel.receive()
+    if request is None:
+        os._exit(0)
+    honour_pth_files(setup["environment_path"])
+    done = call.perform(channel, request)
+    call.flush_streams()
+    channel.send(done)
+    os._exit(done.get("exit_code", 0))
+
+
+def _folder(path):
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def honour_pth_files(folders):
+    """Run the environment's .pth files, as site would: here, behind the walls (site docs)."""
+    for folder in folders:
+        if any(name.endswith(".pth") for name in os.listdir(folder)):
+            __import__("site").addsitedir(folder)

@@ -1,0 +1,76 @@
+"""The Handle: the object that package code is given as `job` or `context`."""
+
+from pathlib import Path
+
+
+class Asked(BaseException):
+    """Ends the run with a question; the answer starts it anew."""
+
+    def __init__(self, question):
+        super().__init__(question["key"])
+        self.question = question
+
+
+class Log:
+    """Log lines with a level: `log("text")` is `log.info("text")`."""
+
+    def __init__(self, report):
+        self._report = report
+
+    def __call__(self, message, level="info"):
+        self._report({"kind": "log", "level": level, "message": str(message)})
+
+    def debug(self, message):
+        """Report `message` for whoever looks closely."""
+        self(message, "debug")
+
+    def info(self, message):
+        """Report `message` as ordinary news."""
+        self(message, "info")
+
+    def warning(self, message):
+        """Report `message` as something to look at."""
+        self(message, "warning")
+
+    def error(self, message):
+        """Report `message` as something that went wrong."""
+        self(message, "error")
+
+
+class Handle:
+    """Facts as attributes, and the few things that a run can do to the outside.
+
+    `inputs` are paths to read, `output_dir` is where to leave files that are kept,
+    `scratch_dir` is thrown away with the cell.
+    """
+
+    def __init__(self, request, report):
+        for name, value in request["facts"].items():
+            setattr(self, name, value)
+        self.inputs = [Path(path) for path in request["inputs"]]
+        self.output_dir = Path(request["output_dir"])
+        self.scratch_dir = Path(request["scratch_dir"])
+        self.log = Log(report)
+        self._report = report
+        self._answers = request["answers"]
+        self._secrets = request["secrets"]
+
+    def progress(self, done, total=None, message=""):
+        """Report progress: `done` of `total` (any unit), and what is being done."""
+        self._report({"kind": "progress", "done": done, "total": total, "message": str(message)})
+
+    def event(self, name, **data):
+        """Report an event of the package's own; `data` must be JSON."""
+        self._report({"kind": "event", "name": str(name), "data": data})
+
+    def ask(self, key, prompt, schema=None):
+        """Return the answer to `key`; without one, end the run here and wait for it."""
+        if key in self._answers:
+            return self._answers[key]
+        raise Asked({"key": str(key), "prompt": str(prompt), "schema": schema or {}})
+
+    def secret(self, name):
+        """Return the secret `name`; LookupError if the manifest does not ask for it."""
+        if name not in self._secrets:
+            raise LookupError("secret %r was not granted: name it in the manifest" % (name,))
+        return self._secrets[name]

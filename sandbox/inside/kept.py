@@ -1,0 +1,65 @@
+"""A cold cell without namespaces: a keeper adopts every orphan and leaves none alive."""
+
+import os
+import signal
+
+from . import cold, syscalls
+
+
+def main(fd):
+    """Fork the run, wait for it, kill whatever it left, and end as it ended."""
+    syscalls.be_subreaper()
+    keep(lambda: cold.main(fd), fd)
+
+
+def keep(run, fd):
+    """Fork `run`; when it ends, or when told to by SIGTERM, kill every descendant."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
+    keeper = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        syscalls.die_with_parent()
+        if os.getppid() != keeper:
+            os._exit(70)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGCHLD})
+        run()
+        os._exit(70)
+    os.close(fd)
+    status = _wait_for(pid)
+    kill_descendants()
+    code = os.waitstatus_to_exitcode(status)
+    os._exit(code if code >= 0 else 128 - code)
+
+
+def _wait_for(pid):
+    """Return the wait status of `pid`; reap orphans meanwhile; SIGTERM ends the wait."""
+    while True:
+        ended, status = os.waitpid(-1, os.WNOHANG)
+        if ended == pid:
+            return status
+        if ended == 0 and signal.sigwait({signal.SIGTERM, signal.SIGCHLD}) == signal.SIGTERM:
+            os.kill(pid, signal.SIGKILL)
+            return os.waitpid(pid, 0)[1]
+
+
+def kill_descendants():
+    """Kill until nobody is left: each orphan becomes ours, so none can slip away."""
+    while True:
+        for pid in _children():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _children():
+    me = os.getpid()
+    try:
+        with open("/proc/self/task/%d/children" % (me,)) as listing:
+            return [int(pid) for pid in listing.read().split()]
+    except OSError:
+        return []

@@ -1,0 +1,79 @@
+"""Landlock: which paths a cell may read and write, as the kernel's own structures.
+
+The rules are decided here; the system calls are made inside (`inside/syscalls.py`), by the
+process that they confine. Rights and ABI history: landlock(7),
+https://docs.kernel.org/userspace-api/landlock.html
+"""
+
+import base64
+import ctypes
+import errno
+import platform
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sandbox.command import Json
+
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
+_FS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
+_FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | (1 << 14) | (1 << 15)
+_NET_TCP = 0b11
+_SCOPE_ABSTRACT_UNIX, _SCOPE_SIGNAL = 1, 2
+_SYS_CREATE_RULESET = 444
+_CREATE_RULESET_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confinement:
+    """What Landlock lets a cell touch: paths to read and run, paths to write below."""
+
+    readable: tuple[str, ...]
+    writable: tuple[str, ...]
+    writable_files: tuple[str, ...] = ("/dev/null", "/dev/zero", "/dev/full")
+    network: bool = False
+
+
+def kernel_abi() -> int:
+    """Return the Landlock ABI of this kernel, 0 where there is none."""
+    if platform.machine() not in {"x86_64", "aarch64"}:
+        return 0
+    libc = ctypes.CDLL(None, use_errno=True)
+    version = libc.syscall(_SYS_CREATE_RULESET, None, ctypes.c_size_t(0), _CREATE_RULESET_VERSION)
+    if version < 0 and ctypes.get_errno() in {errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}:
+        return 0
+    return max(version, 0)
+
+
+def ruleset(confinement: Confinement, *, abi: int) -> dict[str, Json]:
+    """Return ruleset and rules for `abi` in the form that the runner installs."""
+    handled = _FS_BY_ABI[max(known for known in _FS_BY_ABI if known <= abi)]
+    net = 0 if confinement.network or abi < 4 else _NET_TCP
+    scoped = _SCOPE_ABSTRACT_UNIX | _SCOPE_SIGNAL if abi >= 6 else 0
+    words = [handled] + ([net] if abi >= 4 else []) + ([scoped] if abi >= 6 else [])
+    rules = [
+        *_beneath(confinement.readable, _EXECUTE | _READ_FILE | _READ_DIR),
+        *_beneath(confinement.writable, handled),
+        *_beneath(confinement.writable_files, (_WRITE_FILE | _READ_FILE) & handled),
+    ]
+    packed = struct.pack(f"={len(words)}Q", *words)
+    return {"ruleset": base64.b64encode(packed).decode(), "rules": rules}
+
+
+def describe(abi: int) -> str:
+    """Return what a ruleset of this ABI confines, for people."""
+    parts = ["files"]
+    if abi >= 4:
+        parts.append("TCP")
+    if abi >= 6:
+        parts.append("signals, abstract sockets")
+    return f"ABI {abi}: {', '.join(parts)}"
+
+
+def file_rights(rights: int) -> int:
+    """Return the part of `rights` that may be granted on a file (the rest needs a folder)."""
+    return rights & _FILE_RIGHTS
+
+
+def _beneath(paths: Iterable[str], rights: int) -> list[Json]:
+    return [[path, rights] for path in paths]

@@ -1,0 +1,270 @@
+"""Launches a cell's first process: behind bubblewrap, or straight where there are no namespaces."""
+
+import asyncio
+import hashlib
+import itertools
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from sandbox import bubblewrap, cell, layout, protocol
+from sandbox.cell import Cell, Ends
+from sandbox.command import Command, Input, Interpreter
+from sandbox.errors import CellUnstartableError, InputUnplaceableError
+from sandbox.host import Host
+from sandbox.layout import Layout
+from sandbox.process import Child, HostUser, spawn
+from sandbox.stage import Stage
+
+_INSIDE = Path(__file__).with_name("inside")
+_PACKAGE = "fumehood_inside"
+_ETC = {
+    "passwd": "cell:x:1000:1000:cell:/scratch:/usr/sbin/nologin\n",
+    "group": "cell:x:1000:\n",
+    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    "hostname": "cell\n",
+}
+
+
+class Launcher:
+    """Knows where the sandbox keeps its own things, and how a cell's process is started."""
+
+    def __init__(self, *, host: Host, home: Path, has_namespaces: bool) -> None:
+        self.host = host
+        self.has_namespaces = has_namespaces
+        self._home = home
+        self._numbers = itertools.count()
+        self._inside: dict[str, Path] = {}
+        self._stage = Stage(roots=(home,)) if has_namespaces and host.is_root else None
+
+    async def cold(self, command: Command, *, reason: str) -> Cell:
+        """Start a cold cell for `command`. Raises CellUnstartableError, InputUnplaceableError."""
+        number = next(self._numbers)
+        folder = self.run_folder(f"cold-{os.getpid()}-{number}", user=self.host.user(number))
+        try:
+            place_inputs(command.inputs, folder / "input")
+            with cell.ends() as both:
+                child = await self.process(command, both, mode="cold", folder=folder, number=number)
+            started = self._cell(command, both, child, folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        started.start_reason = reason
+        await self._set_up(command, started)
+        return started
+
+    async def process(
+        self,
+        command: Command,
+        both: Ends,
+        *,
+        mode: Literal["cold", "warm"],
+        folder: Path,
+        number: int,
+    ) -> Child:
+        """Start the first process of a cold or warm cell, with the cell's ends of `both`."""
+        channel_fd, out, err = both.theirs
+        inside = await self._inside_for(command.interpreter)
+        user = self.host.user(number)
+        if self.has_namespaces:
+            furniture = bubblewrap.Furniture(
+                inside=inside, etc=self._etc(), input_dir=self._inputs_of(folder, mode)
+            )
+            argv = self._walled(command, furniture, user, is_warm=mode == "warm")
+            variables: dict[str, str] = {}
+        else:
+            argv, variables = (
+                [],
+                layout.variables(self.layout(command, folder), limits=command.limits),
+            )
+        argv += self._program(command.interpreter, inside, channel_fd, mode)
+        keep = [channel_fd] + ([self._stage.namespace_fd] if self._stage else [])
+        try:
+            return spawn(
+                argv,
+                keep_fds=keep,
+                stdout_fd=out,
+                stderr_fd=err,
+                variables=variables,
+                user=None if self.has_namespaces else user,
+            )
+        except OSError as fault:
+            raise CellUnstartableError(
+                f"{argv[0]} cannot be started: {fault}", mend="run `fumehood doctor`"
+            ) from fault
+
+    def layout(self, command: Command, folder: Path) -> Layout:
+        """Return where things are for a cell whose run has this host folder."""
+        if self.has_namespaces:
+            return layout.namespaced(command.folders)
+        inside = self._inside[command.interpreter.soabi]
+        return layout.on_the_host(command.folders, inside=inside, run_dir=str(folder))
+
+    def run_folder(self, name: str, *, user: HostUser | None) -> Path:
+        """Make the host folder of one run; only without namespaces does a cell write in it."""
+        folder = self._home / name
+        (folder / "input").mkdir(parents=True)
+        if not self.has_namespaces:
+            for part in ("scratch", "output"):
+                (folder / part).mkdir(mode=0o700)
+                if user is not None:
+                    os.chown(folder / part, user.uid, user.gid)
+        return folder
+
+    def warm_folder(self, name: str) -> Path:
+        """Make the host folder that holds a warm cell's run folders."""
+        folder = self._home / name
+        folder.mkdir(parents=True)
+        return folder
+
+    def close(self) -> None:
+        """Give back what was made for all cells."""
+        if self._stage is not None:
+            self._stage.close()
+
+    def _cell(self, command: Command, both: Ends, child: Child, folder: Path) -> Cell:
+        return Cell(
+            layout=self.layout(command, folder),
+            channel=both.channel,
+            stdout_fd=both.stdout_fd,
+            stderr_fd=both.stderr_fd,
+            ended=child.ended,
+            terminate=child.send,
+            kill=child.end if self.has_namespaces else child.terminate_then_end,
+            folder=folder,
+        )
+
+    async def _set_up(self, command: Command, started: Cell) -> None:
+        message = layout.setup(command, started.layout, self.host.barriers)
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.sock_sendall(started.channel, protocol.frame(message))
+            await cell.greet(started)
+        except ConnectionError:
+            await cell.greet(started)
+        except BaseException:
+            await started.close()
+            raise
+
+    def _walled(
+        self,
+        command: Command,
+        furniture: bubblewrap.Furniture,
+        user: HostUser | None,
+        *,
+        is_warm: bool,
+    ) -> list[str]:
+        assert self.host.bubblewrap is not None  # noqa: S101 – has_namespaces says so
+        wall = bubblewrap.arguments(command, furniture, reach=self._reach, is_warm=is_warm)
+        program = [self._reach(self.host.bubblewrap), *wall, "--"]
+        if self._stage is None or user is None:
+            return program
+        namespace = f"--mount=/proc/self/fd/{self._stage.namespace_fd}"
+        return ["nsenter", namespace, "-S", str(user.uid), "-G", str(user.gid), "--", *program]
+
+    def _program(
+        self, interpreter: Interpreter, inside: Path, channel_fd: int, mode: str
+    ) -> list[str]:
+        seen = layout.INSIDE if self.has_namespaces else str(inside)
+        kind = "kept" if mode == "cold" and not self.has_namespaces else mode
+        start = f"{seen}/{_PACKAGE}/start.py"
+        return [str(interpreter.executable), "-I", "-S", "-B", start, str(channel_fd), kind]
+
+    def _reach(self, path: Path) -> str:
+        if self._stage is None or path.is_relative_to("/usr"):
+            return str(path)
+        return self._stage.reach(path)
+
+    def _inputs_of(self, folder: Path, mode: str) -> Path:
+        return folder / "input" if mode == "cold" else folder
+
+    def _etc(self) -> Path:
+        folder = self._home / "etc"
+        if not folder.exists():
+            fresh = self._home / f"etc.{os.getpid()}"
+            fresh.mkdir(parents=True, exist_ok=True)
+            for name, text in _ETC.items():
+                (fresh / name).write_text(text, encoding="utf-8")
+            _publish(fresh, folder)
+        return folder
+
+    async def _inside_for(self, interpreter: Interpreter) -> Path:
+        """Return the runner's code, byte-compiled once for this interpreter."""
+        known = self._inside.get(interpreter.soabi)
+        if known is None:
+            known = await asyncio.to_thread(_prepare_inside, self._home, interpreter)
+            self._inside[interpreter.soabi] = known
+        return known
+
+
+def place_inputs(inputs: Iterable[Input], folder: Path) -> None:
+    """Put each input in `folder` by hard link, or by copy across file systems."""
+    for item in inputs:
+        if Path(item.name).name != item.name or item.name in {"", ".", ".."}:
+            raise InputUnplaceableError(
+                f"{item.name!r} is not a plain file name", mend="rename the input"
+            )
+        _place(item.source, folder / item.name)
+
+
+def _place(source: Path, target: Path) -> None:
+    try:
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copyfile(source, target)
+        if os.stat(target).st_mode & 0o444 != 0o444:
+            _replace_by_readable_copy(source, target)
+    except OSError as fault:
+        raise InputUnplaceableError(
+            f"{source} cannot be put in sight of the cell: {fault}", mend="check the file"
+        ) from fault
+
+
+def _replace_by_readable_copy(source: Path, target: Path) -> None:
+    """Leave the original's permissions alone; the cell's user reads a copy."""
+    target.unlink()
+    shutil.copyfile(source, target)
+    target.chmod(0o444)
+
+
+def _prepare_inside(home: Path, interpreter: Interpreter) -> Path:
+    digest = hashlib.sha256()
+    for source in sorted(_INSIDE.glob("*.py")):
+        digest.update(source.read_bytes())
+    name = f"inside-{digest.hexdigest()[:16]}-{interpreter.soabi}-{interpreter.version}"
+    folder = home / name
+    if folder.exists():
+        return folder
+    fresh = home / f"{name}.{os.getpid()}"
+    shutil.copytree(
+        _INSIDE, fresh / _PACKAGE, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+    )
+    compile_all = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    done = subprocess.run(
+        [interpreter.executable, "-I", "-S", *compile_all, fresh],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise CellUnstartableError(
+            f"{interpreter.executable} does not run: {done.stderr.strip() or done.stdout.strip()}",
+            mend="name a working CPython 3.9 or later",
+        )
+    _publish(fresh, folder)
+    return folder
+
+
+def _publish(fresh: Path, folder: Path) -> None:
+    """Let everybody read it, then move it to its place; another process may have been first."""
+    for path in [fresh, *fresh.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    try:
+        fresh.rename(folder)
+    except OSError:
+        shutil.rmtree(fresh, ignore_errors=True)

@@ -1,0 +1,221 @@
+"""Where things are, as a cell sees them, and the messages that say so. Pure.
+
+With namespaces a cell has a root of its own and everything has a fixed place; without, it
+sees host paths and Landlock decides which.
+"""
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox import landlock, seccomp
+from sandbox.command import Command, Folder, Interpreter, Json
+from sandbox.limits import MIB, Limits
+
+CELL_UID = 1000
+INSIDE = "/fumehood"
+_INODES_PER_MIB = 64
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMEXPR_MAX_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+    "ARROW_NUM_THREADS",
+    "TOKENIZERS_PARALLELISM",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """The paths of one cell, as the cell sees them."""
+
+    has_namespaces: bool
+    inside: str
+    input_dir: str
+    output_dir: str
+    scratch_dir: str
+    code_path: tuple[str, ...]
+    environment_path: tuple[str, ...]
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Barriers:
+    """What the kernel of this host can shut behind a cell from inside."""
+
+    machine: str
+    landlock_abi: int
+    has_seccomp: bool
+
+
+def namespaced(folders: Sequence[Folder]) -> Layout:
+    """Return the layout of a cell that has a root of its own."""
+    return _layout(folders, has_namespaces=True, inside=INSIDE, run_dir="")
+
+
+def on_the_host(folders: Sequence[Folder], *, inside: Path, run_dir: str) -> Layout:
+    """Return the layout of a cell that shares the host's root, with its run below `run_dir`."""
+    return _layout(folders, has_namespaces=False, inside=str(inside), run_dir=run_dir)
+
+
+def seen_at(folder: Folder, *, has_namespaces: bool) -> str:
+    """Return where the cell sees `folder`."""
+    return f"/{folder.name}" if has_namespaces else str(folder.source)
+
+
+def variables(layout: Layout, *, limits: Limits) -> dict[str, str]:
+    """Return the environment that a cell starts with: nothing of the host's is in it."""
+    threads = str(max(1, math.ceil(limits.cpus)))
+    return {
+        "HOME": layout.scratch_dir,
+        "TMPDIR": f"{layout.scratch_dir}/tmp",
+        "PATH": f"{layout.prefix}/bin:/usr/bin:/bin" if layout.prefix else "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **dict.fromkeys(_THREAD_VARIABLES, threads),
+        "TOKENIZERS_PARALLELISM": "false" if threads == "1" else "true",
+    }
+
+
+def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Json]:
+    """Return the message that tells a cell which walls to shut and where things are."""
+    profile = "job" if layout.has_namespaces else "job-without-namespaces"
+    return {
+        "uid": CELL_UID,
+        "gid": CELL_UID,
+        "bundle_path": list(layout.code_path),
+        "environment_path": list(layout.environment_path),
+        "prefix": layout.prefix,
+        "argv0": command.target,
+        "scratch_dir": layout.scratch_dir,
+        "output_dir": layout.output_dir,
+        "mounts": _mounts(command.limits) if layout.has_namespaces else None,
+        "landlock": _landlock(command, layout, barriers),
+        "seccomp": _program(profile, barriers),
+        "warm_seccomp": _program("warm" if layout.has_namespaces else profile, barriers),
+        "preload": list(command.warmth.preload) if command.warmth else [],
+        "own_network": not command.network,
+    }
+
+
+def request(command: Command, layout: Layout) -> dict[str, Json]:
+    """Return the message that gives a ready cell its run."""
+    return {
+        "target": command.target,
+        "handle": command.handle,
+        "facts": dict(command.facts),
+        "arguments": dict(command.arguments),
+        "answers": dict(command.answers),
+        "secrets": dict(command.secrets),
+        "inputs": [f"{layout.input_dir}/{item.name}" for item in command.inputs],
+        "output_dir": layout.output_dir,
+        "scratch_dir": layout.scratch_dir,
+        "variables": dict(command.variables),
+        "rlimits": rlimits(command.limits, has_namespaces=layout.has_namespaces),
+        "result_bytes": command.limits.result_kb * 1024,
+    }
+
+
+def rlimits(limits: Limits, *, has_namespaces: bool) -> dict[str, Json]:
+    """Return the resource limits (setrlimit(2)) that hold whatever else the host lacks.
+
+    RLIMIT_NPROC counts per user and user namespace, so it is only ours to set where the cell
+    has a user namespace (or a host user) of its own. RLIMIT_AS is never set: it breaks JITs
+    and NumPy, which reserve far more than they use.
+    """
+    chosen: dict[str, Json] = {
+        "RLIMIT_CORE": 0,
+        "RLIMIT_CPU": math.ceil(limits.cpu_s) + 1,
+        "RLIMIT_NOFILE": limits.open_files,
+        "RLIMIT_FSIZE": max(limits.output_mb, limits.scratch_mb) * MIB,
+        "RLIMIT_MEMLOCK": 64 * 1024,
+    }
+    if has_namespaces:
+        chosen["RLIMIT_NPROC"] = limits.processes
+    return chosen
+
+
+def tmpfs_sizes(limits: Limits) -> Mapping[str, int]:
+    """Return size in bytes by folder."""
+    return {"/scratch": limits.scratch_mb * MIB, "/output": limits.output_mb * MIB}
+
+
+def library_folders(interpreter: Interpreter) -> tuple[str, ...]:
+    """Return the host folders that hold the interpreter's and the wheels' shared libraries."""
+    del interpreter
+    return ("/usr/lib", "/usr/lib64", "/usr/lib32", "/lib", "/lib64")
+
+
+def _layout(
+    folders: Sequence[Folder], *, has_namespaces: bool, inside: str, run_dir: str
+) -> Layout:
+    on_path = [folder for folder in folders if folder.on_path]
+    roots = [folder for folder in on_path if folder.import_root]
+    return Layout(
+        has_namespaces=has_namespaces,
+        inside=inside,
+        input_dir=f"{run_dir}/input",
+        output_dir=f"{run_dir}/output",
+        scratch_dir=f"{run_dir}/scratch",
+        code_path=tuple(
+            seen_at(folder, has_namespaces=has_namespaces)
+            for folder in on_path
+            if not folder.import_root
+        ),
+        environment_path=tuple(
+            f"{seen_at(folder, has_namespaces=has_namespaces)}/{folder.import_root}"
+            for folder in roots
+        ),
+        prefix=seen_at(roots[-1], has_namespaces=has_namespaces) if roots else "",
+    )
+
+
+def _mounts(limits: Limits) -> dict[str, Json]:
+    return {
+        "scratch_bytes": limits.scratch_mb * MIB,
+        "output_bytes": limits.output_mb * MIB,
+        "inodes": max(1024, max(limits.scratch_mb, limits.output_mb) * _INODES_PER_MIB),
+    }
+
+
+def _landlock(command: Command, layout: Layout, barriers: Barriers) -> Json:
+    if barriers.landlock_abi == 0:
+        return None
+    readable = ("/",) if layout.has_namespaces else _readable_on_the_host(command, layout)
+    confinement = landlock.Confinement(
+        readable=readable,
+        writable=(layout.scratch_dir, layout.output_dir),
+        network=command.network,
+    )
+    return landlock.ruleset(confinement, abi=barriers.landlock_abi)
+
+
+def _readable_on_the_host(command: Command, layout: Layout) -> tuple[str, ...]:
+    return (
+        *library_folders(command.interpreter),
+        str(command.interpreter.prefix)
+        if str(command.interpreter.prefix) != "/usr"
+        else str(command.interpreter.executable),
+        "/etc/ld.so.cache",
+        "/usr/share/zoneinfo",
+        "/dev/urandom",
+        "/dev/random",
+        layout.inside,
+        layout.input_dir,
+        *(str(folder.source) for folder in command.folders),
+    )
+
+
+def _program(profile: seccomp.Profile, barriers: Barriers) -> Json:
+    if not barriers.has_seccomp:
+        return None
+    program = seccomp.program(profile, machine=barriers.machine)
+    return base64.b64encode(program).decode()

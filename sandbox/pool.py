@@ -1,0 +1,188 @@
+"""The pool of warm cells: bounded in number and memory, least recently used leaves first."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+
+from sandbox import warm
+from sandbox.cell import Cell
+from sandbox.cgroups import Hierarchy
+from sandbox.command import Command
+from sandbox.errors import SandboxError
+from sandbox.launch import Launcher
+from sandbox.limits import MIB
+from sandbox.warm import WarmCell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolBounds:
+    """How many warm cells, how much memory (PSS, MiB) they may hold, and when one is renewed."""
+
+    cells: int = 16
+    memory_mb: int = 2048
+    runs_per_cell: int = 2000
+    minutes_per_cell: float = 30.0
+    preload_s: float = 60.0
+    spares: int = 1
+    """Forks kept ready beside the running ones, for each warm cell."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seat:
+    """A place in the pool: the warm cell, its spares, or why there is none."""
+
+    started: "asyncio.Task[WarmCell | None]"
+    since: float
+    unfit: str = ""
+    taken: int = 0
+    spares: "list[asyncio.Task[Cell]]" = field(default_factory=list["asyncio.Task[Cell]"])
+
+
+@dataclass(slots=True, kw_only=True)
+class Pool:
+    """Warm cells by what makes two runs fit for the same one."""
+
+    launcher: Launcher
+    bounds: PoolBounds
+    hierarchy: Hierarchy | None
+    _seats: "OrderedDict[Command, _Seat]" = field(default_factory=OrderedDict[Command, _Seat])
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    _tidying: "set[asyncio.Task[None]]" = field(default_factory=set["asyncio.Task[None]"])
+
+    async def take(self, command: Command) -> tuple[Cell | None, str]:
+        """Return a ready fork for `command`, or None and why it has to start cold."""
+        for _ in range(2):
+            seat = self._seat(_family(command))
+            warm_cell = await asyncio.shield(seat.started)
+            if warm_cell is None:
+                return None, seat.unfit
+            seat.taken += 1
+            try:
+                return await self._fork(seat, warm_cell), ""
+            except SandboxError as fault:
+                seat.unfit = fault.what
+                if warm_cell.is_alive:
+                    self._retire(_family(command), seat, unfit=f"no fork: {fault.what}")
+        return None, seat.unfit
+
+    async def close(self) -> None:
+        """End every warm cell."""
+        for key, seat in list(self._seats.items()):
+            self._retire(key, seat)
+        while self._tidying:
+            await asyncio.gather(*self._tidying)
+
+    def _seat(self, family: Command) -> _Seat:
+        seat = self._seats.get(family)
+        if seat is not None and self._is_spent(seat):
+            self._retire(family, seat)
+            seat = None
+        if seat is None:
+            seat = self._seats[family] = _Seat(
+                started=asyncio.create_task(self._start(family)), since=time.monotonic()
+            )
+        self._seats.move_to_end(family)
+        self._make_room()
+        return seat
+
+    def _is_spent(self, seat: _Seat) -> bool:
+        age_s = time.monotonic() - seat.since
+        if age_s > self.bounds.minutes_per_cell * 60 or seat.taken >= self.bounds.runs_per_cell:
+            return True
+        warm_cell = _result(seat)
+        return warm_cell is not None and not warm_cell.is_alive
+
+    async def _start(self, family: Command) -> WarmCell | None:
+        number = next(self._numbers)
+        leaf = self.hierarchy.leaf(f"warm-{number}", family.limits) if self.hierarchy else None
+        try:
+            warm_cell = await warm.start(family, self.launcher, number=number, leaf=leaf)
+        except SandboxError as fault:
+            self._seats[family].unfit = f"no warm cell: {fault.what}"
+            return None
+        unfit = await warm_cell.warm_up(preload_s=self.bounds.preload_s)
+        if unfit:
+            await warm_cell.close()
+            if family in self._seats:
+                self._seats[family].unfit = unfit
+            return None
+        return warm_cell
+
+    async def _fork(self, seat: _Seat, warm_cell: WarmCell) -> Cell:
+        """Take a spare if one is ready, and order the next one."""
+        task = seat.spares.pop(0) if seat.spares else asyncio.create_task(warm_cell.fork())
+        while len(seat.spares) < self.bounds.spares:
+            seat.spares.append(asyncio.create_task(warm_cell.fork()))
+        return await task
+
+    def _make_room(self) -> None:
+        """Let the least recently used leave until number and memory are within bounds."""
+        for family, seat in list(self._seats.items())[:-1]:
+            if not self._is_crowded():
+                return
+            self._retire(family, seat)
+
+    def _is_crowded(self) -> bool:
+        held = sum(cell.pss_bytes for seat in self._seats.values() if (cell := _result(seat)))
+        return len(self._seats) > self.bounds.cells or held > self.bounds.memory_mb * MIB
+
+    def _retire(self, family: Command, seat: _Seat, *, unfit: str = "") -> None:
+        self._seats.pop(family, None)
+        if unfit:
+            nothing: asyncio.Task[WarmCell | None] = asyncio.create_task(_none())
+            self._seats[family] = _Seat(started=nothing, since=time.monotonic(), unfit=unfit)
+        task = asyncio.create_task(self._let_go(seat))
+        self._tidying.add(task)
+        task.add_done_callback(self._tidying.discard)
+
+    async def _let_go(self, seat: _Seat) -> None:
+        """Close the spares, wait for the runs, then end the warm cell."""
+        warm_cell = await seat.started
+        for spare in seat.spares:
+            with contextlib.suppress(SandboxError):
+                await (await spare).close()
+        if warm_cell is None:
+            return
+        warm_cell.is_retired = True
+        while not warm_cell.is_idle:
+            await asyncio.sleep(0.02)
+        await warm_cell.close()
+
+
+def _family(command: Command) -> Command:
+    """Return what two commands must share to be forked from one warm cell.
+
+    A Command is a frozen value of mappings, so what differs between runs is blanked and the
+    rest compares; the mappings that stay are empty.
+    """
+    return replace(
+        command,
+        target="",
+        handle="",
+        inputs=(),
+        facts=_Nothing(),
+        arguments=_Nothing(),
+        answers=_Nothing(),
+        variables=_Nothing(),
+        secrets=_Nothing(),
+    )
+
+
+class _Nothing(dict[str, object]):
+    """An empty mapping that can be part of a key."""
+
+    def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return 0
+
+
+async def _none() -> None:
+    return None
+
+
+def _result(seat: _Seat) -> WarmCell | None:
+    if seat.started.done() and not seat.started.cancelled() and not seat.started.exception():
+        return seat.started.result()
+    return None

@@ -1,0 +1,109 @@
+"""Child processes by pidfd: started in one place, waited for without a thread, never by pid.
+
+A child's usage (wait4(2)) includes every descendant that it has itself waited for.
+"""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+_KEEPER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """How a process ended: exit code, or minus the number of the signal; and what it used."""
+
+    code: int
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostUser:
+    """The unprivileged user that a cell is on the host."""
+
+    uid: int
+    gid: int
+
+
+class Child:
+    """A running child process; `ended` is a future of its Exit."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.pid = process.pid
+        self._process = process
+        self._pidfd = os.pidfd_open(process.pid)
+        self._loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[Exit] = self._loop.create_future()
+        self._loop.add_reader(self._pidfd, self._reap)
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal the process, if it is still there."""
+        if not self.ended.done():
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, number)
+
+    async def end(self) -> Exit:
+        """Kill the process and return how it ended."""
+        self.send(signal.SIGKILL)
+        return await asyncio.shield(self.ended)
+
+    async def terminate_then_end(self) -> Exit:
+        """Tell a keeper to kill all that it keeps, and return how it ended."""
+        self.send(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(asyncio.shield(self.ended), _KEEPER_S)
+        return await self.end()
+
+    def _reap(self) -> None:
+        pid, status, usage = os.wait4(self.pid, os.WNOHANG)
+        if pid == 0:
+            return
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        self.ended.set_result(_exit(self._process.returncode, usage))
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    keep_fds: Sequence[int],
+    stdout_fd: int,
+    stderr_fd: int,
+    variables: Mapping[str, str],
+    user: HostUser | None = None,
+) -> Child:
+    """Start `argv` with nothing of ours but the given descriptors. Raises OSError.
+
+    Must be called from the thread that runs the loop: with PR_SET_PDEATHSIG the child dies
+    with the thread, not the process, that started it (prctl(2)).
+    """
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=stdout_fd,
+        stderr=stderr_fd,
+        pass_fds=keep_fds,
+        env=dict(variables),
+        cwd="/",
+        start_new_session=True,
+        user=user.uid if user else None,
+        group=user.gid if user else None,
+        extra_groups=[] if user else None,
+    )
+    return Child(process)
+
+
+def _exit(code: int, usage: resource.struct_rusage) -> Exit:
+    return Exit(
+        code=code,
+        cpu_s=usage.ru_utime + usage.ru_stime,
+        peak_rss_bytes=usage.ru_maxrss * 1024,
+    )

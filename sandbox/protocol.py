@@ -1,0 +1,254 @@
+"""What a cell says, read as if an enemy wrote it: every frame bounded, every field checked.
+
+A frame is a four-byte big-endian length and that many bytes of UTF-8 JSON (see
+`inside/channel.py`). Whatever does not fit raises ProtocolFault, which ends the cell.
+"""
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+from sandbox.command import Ending, Json, Question, Report
+
+_LENGTH = struct.Struct(">I")
+_TEXT_CHARS = 65_536
+_DEEPEST = 64
+_LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
+_DONE_ENDINGS = frozenset({"returned", "asked", "raised", "unloadable", "exited", "cancelled"})
+
+
+class ProtocolFault(Exception):
+    """The cell sent something that no honest runner sends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """The cell has shut its walls and waits for its run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Warm:
+    """The warm cell has imported everything; `unfit` says why it must not be forked."""
+
+    unfit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A fork of the warm cell ended: exit code, or minus the signal number."""
+
+    run: str
+    code: int
+    cpu_s: float
+    peak_rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """How the run says that it ended."""
+
+    ending: Ending
+    value: Json = None
+    question: Question | None = None
+    exit_code: int | None = None
+    code: str = ""
+    what: str = ""
+    traceback: str = ""
+    errno: int | None = None
+    errno_path: str = ""
+    is_memory: bool = False
+    reached: float | None = None
+
+
+type Message = Hello | Warm | Ended | Done | Report
+
+
+class Frames:
+    """Cuts a byte stream into frames of at most `largest_bytes`."""
+
+    def __init__(self, *, largest_bytes: int) -> None:
+        self._largest_bytes = largest_bytes
+        self._rest = bytearray()
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield each frame that `chunk` completes. Raises ProtocolFault for an oversized one."""
+        self._rest += chunk
+        while len(self._rest) >= _LENGTH.size:
+            length = _LENGTH.unpack_from(self._rest)[0]
+            if length > self._largest_bytes:
+                raise ProtocolFault(f"a frame of {length} bytes (at most {self._largest_bytes})")
+            end = _LENGTH.size + length
+            if len(self._rest) < end:
+                return
+            frame = bytes(self._rest[_LENGTH.size : end])
+            del self._rest[:end]
+            yield frame
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether the stream ended in the middle of a frame."""
+        return bool(self._rest)
+
+
+def frame(message: Json) -> bytes:
+    """Return `message` as the bytes of one frame, for the way in."""
+    body = json.dumps(message, allow_nan=False).encode()
+    return _LENGTH.pack(len(body)) + body
+
+
+def read(body: bytes) -> Message:
+    """Return the message in `body`. Raises ProtocolFault for anything unexpected."""
+    fields = _Fields(_parse(body))
+    kind = fields.text("kind")
+    reader = _READERS.get(kind)
+    if reader is None:
+        raise ProtocolFault(f"an unknown kind of message: {kind[:40]!r}")
+    return reader(fields)
+
+
+def _parse(body: bytes) -> dict[str, Json]:
+    try:
+        parsed: Json = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as fault:
+        raise ProtocolFault(f"not JSON: {str(fault)[:200]}") from None
+    if not isinstance(parsed, dict):
+        raise ProtocolFault("not a JSON object")
+    if _depth(parsed) > _DEEPEST:
+        raise ProtocolFault(f"nested deeper than {_DEEPEST}")
+    return parsed
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ProtocolFault(f"{name} is not JSON")
+
+
+def _depth(value: Json) -> int:
+    """Return how deeply `value` is nested, without recursion of our own."""
+    depth, level = 0, [value]
+    while level and depth <= _DEEPEST:
+        depth += 1
+        level = [
+            child
+            for item in level
+            if isinstance(item, (dict, list))
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+    return depth
+
+
+class _Fields:
+    """Typed access to the fields of a message."""
+
+    def __init__(self, fields: dict[str, Json]) -> None:
+        self._fields = fields
+
+    def raw(self, name: str) -> Json:
+        return self._fields.get(name)
+
+    def text(self, name: str, *, default: str | None = None) -> str:
+        value = self._fields.get(name, default)
+        if not isinstance(value, str):
+            raise ProtocolFault(f"{name} is not text")
+        return value[:_TEXT_CHARS].encode("utf-8", "replace").decode("utf-8")
+
+    def number(self, name: str) -> float | None:
+        value = self._fields.get(name)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or abs(value) > 2**63:
+            raise ProtocolFault(f"{name} is not a number")
+        return value
+
+    def integer(self, name: str) -> int | None:
+        value = self.number(name)
+        if value is not None and not isinstance(value, int):
+            raise ProtocolFault(f"{name} is not a whole number")
+        return value
+
+    def table(self, name: str) -> dict[str, Json]:
+        value = self._fields.get(name)
+        if not isinstance(value, dict):
+            raise ProtocolFault(f"{name} is not an object")
+        return value
+
+
+def _hello(_fields: _Fields) -> Hello:
+    return Hello()
+
+
+def _warm(fields: _Fields) -> Warm:
+    return Warm(unfit=fields.text("unfit"))
+
+
+def _ended(fields: _Fields) -> Ended:
+    return Ended(
+        run=fields.text("run"),
+        code=fields.integer("code") or 0,
+        cpu_s=max(0.0, fields.number("cpu_s") or 0.0),
+        peak_rss_bytes=max(0, fields.integer("peak_rss_kb") or 0) * 1024,
+    )
+
+
+def _done(fields: _Fields) -> Done:
+    ending = fields.text("ending")
+    if ending not in _DONE_ENDINGS:
+        raise ProtocolFault(f"an unknown ending: {ending[:40]!r}")
+    return Done(
+        ending=Ending(ending),
+        value=fields.raw("value"),
+        question=_question(fields) if ending == "asked" else None,
+        exit_code=fields.integer("exit_code"),
+        code=fields.text("code", default=""),
+        what=fields.text("what", default=""),
+        traceback=fields.text("traceback", default=""),
+        errno=fields.integer("errno"),
+        errno_path=fields.text("errno_path", default=""),
+        is_memory=fields.raw("is_memory") is True,
+        reached=fields.number("reached"),
+    )
+
+
+def _question(fields: _Fields) -> Question:
+    question = _Fields(fields.table("question"))
+    return Question(
+        key=question.text("key"), prompt=question.text("prompt"), schema=question.table("schema")
+    )
+
+
+def _log(fields: _Fields) -> Report:
+    level = fields.text("level")
+    if level not in _LOG_LEVELS:
+        raise ProtocolFault(f"an unknown log level: {level[:40]!r}")
+    return Report(kind="log", data={"level": level, "message": fields.text("message")})
+
+
+def _progress(fields: _Fields) -> Report:
+    data: dict[str, Json] = {
+        "done": fields.number("done"),
+        "total": fields.number("total"),
+        "message": fields.text("message", default=""),
+    }
+    return Report(kind="progress", data=data)
+
+
+def _event(fields: _Fields) -> Report:
+    data: dict[str, Json] = {"name": fields.text("name"), "data": fields.table("data")}
+    return Report(kind="event", data=data)
+
+
+_READERS = {
+    "hello": _hello,
+    "warm": _warm,
+    "ended": _ended,
+    "done": _done,
+    "log": _log,
+    "progress": _progress,
+    "event": _event,
+}
+
+
+def stream_report(stream: Literal["stdout", "stderr"], line: bytes) -> Report:
+    """Return one line of a standard stream as a report; bytes that are not UTF-8 are marked."""
+    return Report(kind=stream, data={"line": line.decode("utf-8", "backslashreplace")})

@@ -1,0 +1,183 @@
+"""The room's front door: `Sandbox.run(command)` runs a Command in a Cell, returns an Outcome."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+from sandbox import cgroups, collect, host, layout, protocol, verdicts
+from sandbox.cell import Cell
+from sandbox.cgroups import Leaf
+from sandbox.command import Command, Ending, Isolation, Level, Observe, Outcome, Usage
+from sandbox.errors import SandboxError, WallsMissingError
+from sandbox.host import Host
+from sandbox.launch import Launcher, place_inputs
+from sandbox.pool import Pool, PoolBounds
+from sandbox.supervise import Supervision, Verdict
+from sandbox.walls import in_force, probe
+
+_GRACE_S = 5.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Sandbox:
+    """Runs Commands. Made by `Sandbox.open`, closed with `close`; one per process."""
+
+    host: Host
+    level: Level
+    launcher: Launcher
+    hierarchy: cgroups.Hierarchy | None
+    pool: Pool
+    missing: tuple[str, ...]
+    """What stands between this host and the best level, for people."""
+    grace_s: float = _GRACE_S
+    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    @classmethod
+    async def open(
+        cls,
+        home: Path,
+        *,
+        bounds: PoolBounds | None = None,
+        without_namespaces: bool = False,
+        grace_s: float = _GRACE_S,
+    ) -> Self:
+        """Look at the host, try its walls, and return a sandbox that keeps its things in `home`.
+
+        `without_namespaces` leaves them out even where the host allows them. Cells that a
+        killed worker left behind are dead already; their folders are removed here.
+        """
+        home.mkdir(parents=True, exist_ok=True)
+        found = host.look()
+        probed = await probe(found, home, try_namespaces=not without_namespaces)
+        hierarchy = cgroups.delegated(f"fumehood-{os.getpid()}")
+        level = host.level(
+            found, has_namespaces=probed.launcher.has_namespaces, has_cgroup=hierarchy is not None
+        )
+        return cls(
+            host=found,
+            level=level,
+            launcher=probed.launcher,
+            hierarchy=hierarchy,
+            pool=Pool(launcher=probed.launcher, bounds=bounds or PoolBounds(), hierarchy=hierarchy),
+            missing=probed.missing,
+            grace_s=grace_s,
+        )
+
+    async def run(
+        self,
+        command: Command,
+        *,
+        outputs_to: Path,
+        observe: Observe,
+        cancelled: asyncio.Event | None = None,
+    ) -> Outcome:
+        """Run `command` behind the best walls of this host; return what happened.
+
+        Raises WallsMissingError where they are not as good as the command demands, and other
+        SandboxErrors when we failed.
+        """
+        self._demand(command.least)
+        cell = await self._ready_cell(command)
+        outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
+        if cell.is_orphaned and outcome.ending is Ending.KILLED:
+            cell = await self.launcher.cold(command, reason="the warm cell died during the run")
+            outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
+        return outcome
+
+    async def close(self) -> None:
+        """End every warm cell and give back what was made for all."""
+        await self.pool.close()
+        self.launcher.close()
+        if self.hierarchy is not None:
+            self.hierarchy.remove()
+
+    async def _run_in(
+        self,
+        cell: Cell,
+        command: Command,
+        outputs_to: Path,
+        observe: Observe,
+        cancelled: asyncio.Event | None,
+    ) -> Outcome:
+        leaf: Leaf | None = None
+        try:
+            leaf = self._leaf(command, cell)
+            isolation = in_force(self, command, cell, leaf)
+            watch = Supervision(cell, command, leaf=leaf, observe=observe)
+            started = time.monotonic()
+            request = protocol.frame(layout.request(command, cell.layout))
+            verdict = await watch.watch(request, cancelled=cancelled, grace_s=self.grace_s)
+            wall_ms = (time.monotonic() - started) * 1000
+            usage = await self._usage(cell, leaf, watch, wall_ms)
+            outcome = await self._outcome(command, cell, verdict, isolation, outputs_to)
+            refusals = leaf.count().fork_refusals if leaf else 0
+            outcome = verdicts.name_limit(outcome, verdict, command.limits, refusals=refusals)
+            return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
+        finally:
+            await cell.close()
+            if leaf is not None:
+                leaf.kill()
+                leaf.remove()
+
+    def _demand(self, least: Level) -> None:
+        if not self.level.at_least(least):
+            raise WallsMissingError(
+                f"this host allows level {self.level}, the run demands {least}: "
+                + ("; ".join(self.missing) or "no reason known"),
+                mend="run `fumehood doctor`, which says how to get what is missing",
+            )
+
+    async def _ready_cell(self, command: Command) -> Cell:
+        if command.warmth is None:
+            return await self.launcher.cold(command, reason="the command did not ask for warmth")
+        cell, reason = await self.pool.take(command)
+        if cell is None:
+            return await self.launcher.cold(command, reason=reason)
+        try:
+            place_inputs(command.inputs, cell.folder / "input")
+        except SandboxError:
+            await cell.close()
+            raise
+        return cell
+
+    def _leaf(self, command: Command, cell: Cell) -> Leaf | None:
+        if self.hierarchy is None:
+            return None
+        leaf = self.hierarchy.leaf(f"run-{next(self._numbers)}", command.limits)
+        with contextlib.suppress(ProcessLookupError):
+            leaf.enter(cell.pid)
+        return leaf
+
+    async def _usage(
+        self, cell: Cell, leaf: Leaf | None, watch: Supervision, wall_ms: float
+    ) -> Usage:
+        """Prefer the kernel's count of the whole tree to what its first process used."""
+        ended = await cell.kill()
+        if leaf is None:
+            peak = max(ended.peak_rss_bytes, watch.peak_bytes)
+            return Usage(wall_ms=wall_ms, cpu_ms=ended.cpu_s * 1000, peak_rss_bytes=peak)
+        counted = leaf.count()
+        peak = max(counted.peak_memory_bytes, ended.peak_rss_bytes)
+        return Usage(wall_ms=wall_ms, cpu_ms=counted.cpu_s * 1000, peak_rss_bytes=peak)
+
+    async def _outcome(
+        self,
+        command: Command,
+        cell: Cell,
+        verdict: Verdict,
+        isolation: Isolation,
+        outputs_to: Path,
+    ) -> Outcome:
+        ended = await cell.kill()
+        outcome = verdicts.outcome(verdict, ended, isolation, result_kb=command.limits.result_kb)
+        if collect.is_empty(cell.output_fd):
+            return outcome
+        gathered = await asyncio.to_thread(
+            collect.collect, cell.output_fd, outputs_to, command.limits
+        )
+        return verdicts.with_outputs(outcome, gathered)

@@ -1,0 +1,189 @@
+"""seccomp: the filter that shuts the kernel's rarer doors, assembled from `seccomp.json`.
+
+Assembled here rather than by libseccomp: the host's libseccomp (2.5 on Debian 12) does not
+know the newer calls by name, is one more thing to be missing in a container, and what it
+emits cannot be read. A filter is a list of (comment, instruction), so that the golden
+listings in the tests say what each line is for. seccomp(2), Documentation/networking/filter.
+"""
+
+import json
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from errno import EAFNOSUPPORT, ENOSYS, EPERM
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+type Profile = Literal["job", "job-without-namespaces", "warm"]
+
+_AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_X32_BIT = 0x40000000
+_NR, _ARCH, _ARGUMENT_0 = 0, 4, 16
+_LOAD, _RETURN, _AND, _GOTO = 0x20, 0x06, 0x54, 0x05
+_EQUAL, _GREATER, _AT_LEAST, _ANY_BIT = 0x15, 0x25, 0x35, 0x45
+_KILL_PROCESS, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
+_AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
+_SOCK_RAW, _SOCK_PACKET = 3, 10
+_NEW_NAMESPACES = 0x7E020000
+"""CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET (clone(2) has no NEWTIME)."""
+_TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+_AT_EMPTY_PATH = 0x1000
+_FOR_WARM = {"mount", "unshare"}
+
+
+class Instruction(NamedTuple):
+    """One classic BPF instruction, and what it is for."""
+
+    code: int
+    when_true: int
+    when_false: int
+    operand: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Policy:
+    newest_reviewed: int
+    denied: tuple[str, ...]
+    denied_without_ipc_namespace: tuple[str, ...]
+    numbers: dict[str, int]
+
+
+def program(profile: Profile, *, machine: str) -> bytes:
+    """Return the filter for `machine` (x86_64 or aarch64) as the kernel takes it."""
+    return b"".join(
+        struct.pack("=HBBI", code, when_true, when_false, operand)
+        for code, when_true, when_false, operand, _ in instructions(profile, machine=machine)
+    )
+
+
+def instructions(profile: Profile, *, machine: str) -> list[Instruction]:
+    """Return the filter as instructions with their reasons.
+
+    `job` is for runs in namespaces of their own, `job-without-namespaces` refuses sockets and
+    System V IPC besides, `warm` lets the (single-threaded) warm cell fork into namespaces.
+    """
+    policy = _policy(machine)
+    return [
+        *_architecture(machine),
+        *_unreviewed(policy.newest_reviewed),
+        *_refused(_denied(policy, profile), policy.numbers),
+        *_conditional(profile, policy.numbers),
+        Instruction(_RETURN, 0, 0, _ALLOW, "allow the rest"),
+    ]
+
+
+def supports(machine: str) -> bool:
+    """Return whether there are syscall numbers for `machine`."""
+    return machine in _AUDIT_ARCH
+
+
+@cache
+def _policy(machine: str) -> _Policy:
+    text = Path(__file__).with_name("seccomp.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    policy = loaded["policy"]
+    return _Policy(
+        newest_reviewed=policy["newest_reviewed"],
+        denied=tuple(name for names in policy["denied"].values() for name in names),
+        denied_without_ipc_namespace=tuple(policy["denied_without_ipc_namespace"]),
+        numbers=loaded["numbers"][machine],
+    )
+
+
+def _denied(policy: _Policy, profile: Profile) -> list[str]:
+    if profile == "warm":
+        return [name for name in policy.denied if name not in _FOR_WARM]
+    if profile == "job-without-namespaces":
+        return [*policy.denied, *policy.denied_without_ipc_namespace, "socket"]
+    return list(policy.denied)
+
+
+def _architecture(machine: str) -> Iterable[Instruction]:
+    yield Instruction(_LOAD, 0, 0, _ARCH, "which architecture is this call made for")
+    yield Instruction(_EQUAL, 1, 0, _AUDIT_ARCH[machine], f"{machine}: go on")
+    yield Instruction(_RETURN, 0, 0, _KILL_PROCESS, "a foreign ABI is killed")
+    yield Instruction(_LOAD, 0, 0, _NR, "the call's number")
+    if machine == "x86_64":
+        yield Instruction(_AT_LEAST, 0, 1, _X32_BIT, "x32")
+        yield Instruction(_RETURN, 0, 0, _KILL_PROCESS, "x32 is a foreign ABI too")
+
+
+def _unreviewed(newest: int) -> Iterable[Instruction]:
+    yield Instruction(_GREATER, 0, 1, newest, "newer than any call that was reviewed")
+    yield Instruction(_RETURN, 0, 0, _ERRNO | ENOSYS, "as if the kernel did not have it")
+
+
+def _refused(names: Iterable[str], numbers: dict[str, int]) -> Iterable[Instruction]:
+    present = [name for name in names if name in numbers]
+    for position, name in enumerate(present):
+        distance = len(present) - position
+        yield Instruction(_EQUAL, distance, 0, numbers[name], name)
+    yield Instruction(_GOTO, 0, 0, 1, "none of them")
+    yield Instruction(_RETURN, 0, 0, _ERRNO | EPERM, "refused")
+
+
+def _conditional(profile: Profile, numbers: dict[str, int]) -> Iterable[Instruction]:
+    yield from _when(numbers["clone3"], "clone3", [_errno(ENOSYS, "libc falls back to clone")])
+    if profile != "warm":
+        yield from _when(numbers["clone"], "clone", _if_any_bit(0, _NEW_NAMESPACES))
+    if profile != "job-without-namespaces":
+        yield from _when(numbers["socket"], "socket", _socket_families())
+    yield from _when(numbers["socketpair"], "socketpair", _only(0, [_AF_UNIX], EAFNOSUPPORT))
+    yield from _when(numbers["ioctl"], "ioctl", _if_one_of(1, [_TIOCSTI, _TIOCLINUX]))
+    yield from _when(numbers["personality"], "personality", _only(0, [0, 0xFFFFFFFF], EPERM))
+    yield from _when(numbers["execveat"], "execveat", _if_any_bit(4, _AT_EMPTY_PATH))
+
+
+def _when(number: int, name: str, body: Sequence[Instruction]) -> Iterable[Instruction]:
+    """Run `body`, which ends in returns, for this call only."""
+    whole = [*body, Instruction(_RETURN, 0, 0, _ALLOW, f"this {name} is allowed")]
+    yield Instruction(_EQUAL, 0, len(whole), number, name)
+    yield from whole
+
+
+def _socket_families() -> list[Instruction]:
+    families = [_AF_UNIX, _AF_INET, _AF_INET6]
+    return [
+        *_only(0, families, EAFNOSUPPORT),
+        _argument(1),
+        Instruction(_AND, 0, 0, 0xF, "the type without its flags"),
+        Instruction(_EQUAL, 1, 0, _SOCK_RAW, "raw"),
+        Instruction(_EQUAL, 0, 1, _SOCK_PACKET, "packet"),
+        _errno(EPERM, "no raw sockets"),
+    ]
+
+
+def _only(index: int, allowed: Sequence[int], error: int) -> list[Instruction]:
+    """Refuse with `error` unless the low half of the argument is one of `allowed`."""
+    tests = [
+        Instruction(_EQUAL, len(allowed) - position, 0, value, f"{value:#x} is allowed")
+        for position, value in enumerate(allowed)
+    ]
+    return [_argument(index), *tests, _errno(error, "no other")]
+
+
+def _if_one_of(index: int, refused: Sequence[int]) -> list[Instruction]:
+    tests = [
+        Instruction(_EQUAL, len(refused) - 1 - position, 0, value, f"{value:#x} is refused")
+        for position, value in enumerate(refused[:-1])
+    ]
+    last = Instruction(_EQUAL, 0, 1, refused[-1], f"{refused[-1]:#x} is refused")
+    return [_argument(index), *tests, last, _errno(EPERM, "refused")]
+
+
+def _if_any_bit(index: int, bits: int) -> list[Instruction]:
+    return [
+        _argument(index),
+        Instruction(_ANY_BIT, 0, 1, bits, f"any of {bits:#x}"),
+        _errno(EPERM, "refused"),
+    ]
+
+
+def _argument(index: int) -> Instruction:
+    return Instruction(_LOAD, 0, 0, _ARGUMENT_0 + 8 * index, f"argument {index}, low half")
+
+
+def _errno(code: int, why: str) -> Instruction:
+    return Instruction(_RETURN, 0, 0, _ERRNO | code, why)

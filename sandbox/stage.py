@@ -1,0 +1,90 @@
+"""The stage: a mount namespace in which an unprivileged user can reach what cells must see.
+
+A worker that is root starts its cells as an unprivileged host user, so that an escape lands
+as nobody. That user cannot walk through root's home (0700), where interpreters and data
+often are, and bubblewrap resolves every source by path (also with --ro-bind-fd, measured on
+0.11). So root binds the folders it needs below one place that everybody may enter, in a
+mount namespace that only cells are started from; the host's own view is untouched.
+"""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sandbox.errors import CellUnstartableError
+
+_PLACES = ("/mnt", "/media", "/srv", "/opt", "/var/tmp")  # noqa: S108 – covered, not written
+_SCRIPT = Path(__file__).with_name("stage_set.py")
+
+
+@dataclass(slots=True)
+class Stage:
+    """Keeps a namespace with `roots` bound below `place`; grows when a new root is needed."""
+
+    roots: tuple[Path, ...]
+    _fd: int = -1
+    _place: str = ""
+    _bound: dict[Path, str] = field(default_factory=dict[Path, str])
+
+    def reach(self, path: Path) -> str:
+        """Return where `path` (absolute) can be reached on the stage; bind its root if need be."""
+        real = path.resolve()
+        for root, place in self._bound.items():
+            if real == root or root in real.parents:
+                return place + str(real)[len(str(root)) :]
+        self._grow(real)
+        return self.reach(real)
+
+    @property
+    def namespace_fd(self) -> int:
+        """The descriptor of the mount namespace, for nsenter(1)."""
+        if self._fd < 0:
+            self._set(tuple(_outermost([root.resolve() for root in self.roots])))
+        return self._fd
+
+    def close(self) -> None:
+        """Let the namespace go; the kernel unmounts it when the last cell has left."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _grow(self, real: Path) -> None:
+        known = [root.resolve() for root in self.roots] if not self._bound else list(self._bound)
+        covered = any(real == root or root in real.parents for root in known)
+        wanted = known if covered else [*known, real if real.is_dir() else real.parent]
+        self._set(tuple(_outermost(wanted)))
+
+    def _set(self, roots: tuple[Path, ...]) -> None:
+        self.close()
+        place = next(place for place in _PLACES if Path(place).is_dir())
+        self._fd = _namespace(place, roots)
+        self._bound = {root: f"{place}/{number}" for number, root in enumerate(roots)}
+
+
+def _outermost(paths: list[Path]) -> list[Path]:
+    return [path for path in paths if not any(other in path.parents for other in paths)]
+
+
+def _namespace(place: str, roots: tuple[Path, ...]) -> int:
+    """Let a short-lived process make the namespace and set the stage; keep its descriptor."""
+    setter = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-B", str(_SCRIPT), place, *map(str, roots)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert setter.stdout is not None and setter.stdin is not None  # noqa: S101 – asked for
+    try:
+        if setter.stdout.readline() != b"set\n":
+            _, error = setter.communicate()
+            raise CellUnstartableError(
+                f"no mount namespace for cells: {error.decode(errors='replace').strip()}",
+                mend="run the worker as an ordinary user, or give root CAP_SYS_ADMIN",
+            )
+        return os.open(f"/proc/{setter.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        setter.stdin.close()
+        setter.stdout.close()
+        setter.wait()

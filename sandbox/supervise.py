@@ -1,0 +1,320 @@
+"""Watches one run from its request to its end: the clock, the counters, the way out.
+
+The first verdict stands. What the cell claims about itself is believed only where nothing
+seen from outside contradicts it.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from sandbox import protocol
+from sandbox.cell import Cell
+from sandbox.cgroups import Leaf
+from sandbox.command import Command, Observe, Report
+from sandbox.limits import MIB, Limits
+from sandbox.watchdog import Tree
+
+_TICK_S = 0.05
+_CHUNK_BYTES = 262_144
+_LINE_BYTES = 16_384
+_DRAIN_S = 2.0
+_FRAME_SLACK_BYTES = 262_144
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Why the run is over. `limit` names what was crossed, with its value and the figure."""
+
+    kind: Literal["done", "ended", "over-limit", "cancelled", "protocol"]
+    done: protocol.Done | None = None
+    limit: str = ""
+    value: float = 0.0
+    reached: float = 0.0
+    what: str = ""
+
+
+class Supervision:
+    """The watch over one run in one cell."""
+
+    def __init__(
+        self, cell: Cell, command: Command, *, leaf: Leaf | None, observe: Observe
+    ) -> None:
+        self._cell = cell
+        self._limits = command.limits
+        self._leaf = leaf
+        self._observe = observe
+        self._tree = None if leaf else Tree(cell.pid)
+        self._loop = asyncio.get_running_loop()
+        self._verdict: asyncio.Future[Verdict] = self._loop.create_future()
+        self._frames = protocol.Frames(
+            largest_bytes=command.limits.result_kb * 1024 + _FRAME_SLACK_BYTES
+        )
+        self._said = _Said(limits=command.limits, decide=self._decide, observe=observe)
+        self._streams = _Streams(cell, self._said)
+        self.peak_bytes = 0
+
+    async def watch(
+        self, request: bytes, *, cancelled: asyncio.Event | None, grace_s: float
+    ) -> Verdict:
+        """Give the cell its run and return the verdict, when everything in it is dead."""
+        timer = self._loop.call_later(self._limits.wall_s, self._over_wall)
+        ticker = self._loop.create_task(self._tick())
+        watcher = self._loop.create_task(self._await_cancel(cancelled, grace_s))
+        try:
+            self._loop.add_reader(self._cell.channel, self._read_channel)
+            self._streams.open()
+            await self._give(request)
+            verdict = await self._verdict
+        finally:
+            timer.cancel()
+            ticker.cancel()
+            watcher.cancel()
+            self._loop.remove_reader(self._cell.channel)
+        await self._cell.kill()
+        await self._streams.drain()
+        return self._last_word(verdict)
+
+    @property
+    def dropped_log_bytes(self) -> int:
+        """How much the run printed that was not kept."""
+        return self._said.dropped_bytes
+
+    async def _give(self, request: bytes) -> None:
+        """Send the request; a cell that died meanwhile is found out by its channel."""
+        with contextlib.suppress(ConnectionError):
+            await self._loop.sock_sendall(self._cell.channel, request)
+
+    def _decide(self, verdict: Verdict) -> None:
+        if not self._verdict.done():
+            self._verdict.set_result(verdict)
+
+    def _over_wall(self) -> None:
+        limit = self._limits.wall_s
+        self._decide(Verdict(kind="over-limit", limit="wall_s", value=limit, reached=limit))
+
+    async def _await_cancel(self, cancelled: asyncio.Event | None, grace_s: float) -> None:
+        if cancelled is None:
+            return
+        await cancelled.wait()
+        self._said.is_cancelled = True
+        self._cell.terminate(signal.SIGTERM)
+        await asyncio.sleep(grace_s)
+        self._decide(Verdict(kind="cancelled"))
+
+    async def _tick(self) -> None:
+        while not self._verdict.done():
+            await asyncio.sleep(_TICK_S)
+            crossed = self._crossed_by_count() or self._crossed_by_files()
+            if crossed is not None:
+                self._decide(crossed)
+
+    def _crossed_by_count(self) -> Verdict | None:
+        limits = self._limits
+        if self._leaf is not None:
+            counted = self._leaf.count()
+            cpu_s, memory_bytes, processes = counted.cpu_s, counted.peak_memory_bytes, 0
+            if counted.oom_kills:
+                return _over("memory_mb", limits.memory_mb, memory_bytes / MIB)
+            memory_bytes = 0
+        else:
+            assert self._tree is not None  # noqa: S101 – one of the two is there
+            cpu_s, memory_bytes, processes = self._tree.measure(limits.memory_mb * MIB)
+            self.peak_bytes = max(self.peak_bytes, memory_bytes)
+        if memory_bytes > limits.memory_mb * MIB:
+            return _over("memory_mb", limits.memory_mb, memory_bytes / MIB)
+        if cpu_s > limits.cpu_s:
+            return _over("cpu_s", limits.cpu_s, cpu_s)
+        if processes > limits.processes:
+            return _over("processes", limits.processes, processes)
+        return None
+
+    def _crossed_by_files(self) -> Verdict | None:
+        for fd, name, most_mb in (
+            (self._cell.output_fd, "output", self._limits.output_mb),
+            (self._cell.scratch_fd, "scratch", self._limits.scratch_mb),
+        ):
+            crossed = _crossed_by_folder(self._cell, fd, name, most_mb)
+            if crossed is not None:
+                return crossed
+        return None
+
+    def _read_channel(self) -> None:
+        try:
+            chunk = self._cell.channel.recv(_CHUNK_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return
+        except ConnectionError:
+            chunk = b""
+        if not chunk:
+            self._loop.remove_reader(self._cell.channel)
+            self._channel_closed()
+            return
+        try:
+            for frame in self._frames.feed(chunk):
+                self._hear(protocol.read(frame), len(frame))
+        except protocol.ProtocolFault as fault:
+            self._decide(Verdict(kind="protocol", what=str(fault)))
+
+    def _hear(self, message: protocol.Message, size_bytes: int) -> None:
+        if isinstance(message, protocol.Done):
+            kind = "cancelled" if self._said.is_cancelled else "done"
+            self._decide(Verdict(kind=kind, done=message))
+        elif isinstance(message, Report):
+            self._said.report(message, size_bytes)
+        else:
+            raise protocol.ProtocolFault("a message out of turn")
+
+    def _channel_closed(self) -> None:
+        if self._frames.is_torn:
+            self._decide(Verdict(kind="protocol", what="the last message is torn"))
+        else:
+            self._loop.create_task(self._await_end())
+
+    async def _await_end(self) -> None:
+        """The channel closed without a word: usually the process is just ending."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._cell.ended), _DRAIN_S)
+        kind = "cancelled" if self._said.is_cancelled else "ended"
+        self._decide(Verdict(kind=kind))
+
+    def _last_word(self, verdict: Verdict) -> Verdict:
+        """Prefer the limit to its symptom: an OOM kill looks like any SIGKILL from here."""
+        if verdict.kind in {"ended", "done"} and self._leaf is not None:
+            counted = self._leaf.count()
+            if counted.oom_kills:
+                reached = counted.peak_memory_bytes / MIB
+                return _over("memory_mb", self._limits.memory_mb, reached)
+        if self._said.crossed is not None and verdict.kind != "cancelled":
+            return self._said.crossed
+        return verdict
+
+
+class _Said:
+    """What the run has said so far, against its limits; the surplus is counted, not kept."""
+
+    def __init__(
+        self, *, limits: Limits, decide: Callable[[Verdict], None], observe: Observe
+    ) -> None:
+        self._limits = limits
+        self._decide = decide
+        self._observe = observe
+        self._bytes = 0
+        self._lines = 0
+        self.dropped_bytes = 0
+        self.is_cancelled = False
+        self.crossed: Verdict | None = None
+
+    def report(self, report: Report, size_bytes: int) -> None:
+        self._bytes += size_bytes
+        self._lines += 1
+        self._check()
+        if self.crossed is None:
+            self._observe(report)
+        else:
+            self.dropped_bytes += size_bytes
+
+    def _check(self) -> None:
+        if self.crossed is not None:
+            return
+        if self._bytes > self._limits.log_kb * 1024:
+            self.crossed = _over("log_kb", self._limits.log_kb, self._bytes / 1024)
+        elif self._lines > self._limits.log_lines:
+            self.crossed = _over("log_lines", self._limits.log_lines, self._lines)
+        if self.crossed is not None:
+            self._decide(self.crossed)
+
+
+class _Streams:
+    """stdout and stderr, cut into lines."""
+
+    def __init__(self, cell: Cell, said: _Said) -> None:
+        self._cell = cell
+        self._said = said
+        self._loop = asyncio.get_running_loop()
+        self._open: dict[int, Literal["stdout", "stderr"]] = {}
+        self._rest: dict[int, bytes] = {}
+        self._closed = asyncio.Event()
+
+    def open(self) -> None:
+        self._open = {self._cell.stdout_fd: "stdout", self._cell.stderr_fd: "stderr"}
+        for fd in self._open:
+            self._rest[fd] = b""
+            self._loop.add_reader(fd, self._read, fd)
+
+    async def drain(self) -> None:
+        """Read what is left in the pipes, as long as anybody could still hold them open."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closed.wait(), _DRAIN_S)
+        for fd in list(self._open):
+            self._close(fd)
+
+    def _read(self, fd: int) -> None:
+        try:
+            chunk = os.read(fd, _CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        if chunk:
+            self._split(fd, chunk)
+        else:
+            self._close(fd)
+
+    def _split(self, fd: int, chunk: bytes) -> None:
+        *lines, rest = (self._rest[fd] + chunk).split(b"\n")
+        for line in lines:
+            self._line(fd, line, len(line) + 1)
+        while len(rest) > _LINE_BYTES:
+            self._line(fd, rest[:_LINE_BYTES], _LINE_BYTES)
+            rest = rest[_LINE_BYTES:]
+        self._rest[fd] = rest
+
+    def _line(self, fd: int, line: bytes, size_bytes: int) -> None:
+        report = protocol.stream_report(self._open[fd], line[:_LINE_BYTES])
+        self._said.report(report, size_bytes)
+
+    def _close(self, fd: int) -> None:
+        self._loop.remove_reader(fd)
+        if self._rest[fd]:
+            self._line(fd, self._rest[fd], len(self._rest[fd]))
+        del self._open[fd]
+        if not self._open:
+            self._closed.set()
+
+
+def _over(limit: str, value: float, reached: float) -> Verdict:
+    return Verdict(kind="over-limit", limit=limit, value=value, reached=round(reached, 3))
+
+
+def _crossed_by_folder(cell: Cell, fd: int, name: str, most_mb: int) -> Verdict | None:
+    """Check what a folder holds: blocks and inodes of its tmpfs (fstatvfs(3)).
+
+    Without namespaces the folder is the host's, and its size has to be summed up.
+    """
+    if not cell.layout.has_namespaces:
+        return _crossed_by_host_folder(fd, name, most_mb)
+    figures = os.fstatvfs(fd)
+    inodes = figures.f_files - figures.f_ffree
+    most_inodes = max(1024, most_mb * 64)
+    if inodes > most_inodes:
+        return _over(f"{name}_inodes", most_inodes, inodes)
+    return None
+
+
+def _crossed_by_host_folder(fd: int, name: str, most_mb: int) -> Verdict | None:
+    size_bytes = count = 0
+    with contextlib.suppress(OSError):
+        for _, _, files, folder_fd in os.fwalk(".", dir_fd=fd):
+            count += len(files) + 1
+            for file in files:
+                with contextlib.suppress(OSError):
+                    status = os.stat(file, dir_fd=folder_fd, follow_symlinks=False)
+                    size_bytes += status.st_blocks * 512
+            if size_bytes > most_mb * MIB:
+                return _over(f"{name}_mb", most_mb, size_bytes / MIB)
+            if count > most_mb * 64 + 1024:
+                return _over(f"{name}_inodes", most_mb * 64 + 1024, count)
+    return None

@@ -1,0 +1,176 @@
+"""Turns a verdict into an Outcome that a person can act on. Pure."""
+
+import errno
+import signal
+from dataclasses import replace
+
+from sandbox.collect import Collected
+from sandbox.command import Ending, Failure, Isolation, Outcome
+from sandbox.limits import Limits
+from sandbox.process import Exit
+from sandbox.protocol import Done
+from sandbox.supervise import Verdict
+
+_LIMIT_NAMES = {
+    "wall_s": "the wall-clock limit",
+    "cpu_s": "the CPU time limit",
+    "memory_mb": "the memory limit",
+    "processes": "the limit on processes",
+    "open_files": "the limit on open files",
+    "output_mb": "the size limit on outputs",
+    "output_files": "the limit on the number of outputs",
+    "output_inodes": "the limit on files in the output folder",
+    "scratch_mb": "the size limit on scratch",
+    "scratch_inodes": "the limit on files in scratch",
+    "log_kb": "the limit on what a run may print and report",
+    "log_lines": "the limit on lines that a run may print and report",
+    "result_kb": "the size limit on the returned value",
+}
+
+
+def outcome(verdict: Verdict, ended: Exit, isolation: Isolation, *, result_kb: int) -> Outcome:
+    """Return what happened, before outputs and usage are added."""
+    if verdict.kind == "over-limit":
+        return over_limit(isolation, verdict.limit, verdict.value, verdict.reached)
+    if verdict.kind == "protocol":
+        return _protocol(isolation, verdict.what)
+    if verdict.kind == "cancelled":
+        return Outcome(ending=Ending.CANCELLED, isolation=isolation, failure=_cancelled())
+    if verdict.done is not None:
+        return _done(verdict.done, isolation, result_kb)
+    return _silent_end(ended, isolation)
+
+
+def over_limit(isolation: Isolation, limit: str, value: float, reached: float) -> Outcome:
+    """Return the Outcome of a run that crossed `limit`, with its value and the figure reached."""
+    named = _LIMIT_NAMES[limit]
+    failure = Failure(
+        code="over-limit",
+        what=f"the run crossed {named}: {limit} is {value:g}, it reached {reached:g}",
+        mend=f"make the run smaller, or raise limits.{limit} in the manifest (the admin's "
+        "ceiling may have to be raised too)",
+        limit=limit,
+        limit_value=value,
+        reached=reached,
+    )
+    return Outcome(ending=Ending.OVER_LIMIT, isolation=isolation, failure=failure)
+
+
+def name_limit(result: Outcome, verdict: Verdict, limits: Limits, *, refusals: int) -> Outcome:
+    """Name the limit behind a fault that the package saw as an OSError or a signal."""
+    done = verdict.done
+    if result.ending is Ending.KILLED and result.signal in {"SIGXCPU", "SIGKILL"}:
+        return result
+    if done is None or result.ending is not Ending.RAISED or result.failure is None:
+        return result
+    limit, value = _limit_of_errno(done, limits, refusals=refusals)
+    if not limit:
+        return result
+    what = f"{result.failure.what} – {_LIMIT_NAMES[limit]} ({limit} = {value:g}) was reached"
+    mend = f"use less, or raise limits.{limit} in the manifest"
+    failure = replace(
+        result.failure, what=what, mend=mend, limit=limit, limit_value=value, reached=value
+    )
+    return replace(result, failure=failure)
+
+
+def with_outputs(result: Outcome, gathered: Collected) -> Outcome:
+    """Add what was collected; outputs beyond their limit turn the run into a failure."""
+    kept = replace(result, outputs=gathered.outputs, refusals=gathered.refusals)
+    if gathered.crossed is None or not result.is_ok:
+        return kept
+    limit, value, reached = gathered.crossed
+    over = over_limit(result.isolation, limit, value, reached)
+    return replace(over, outputs=gathered.outputs, refusals=gathered.refusals)
+
+
+def _done(done: Done, isolation: Isolation, result_kb: int) -> Outcome:
+    if done.ending is Ending.RETURNED:
+        return Outcome(ending=done.ending, isolation=isolation, value=done.value, exit_code=0)
+    if done.ending is Ending.ASKED:
+        return Outcome(ending=done.ending, isolation=isolation, question=done.question)
+    if done.ending is Ending.EXITED:
+        return _exited(done.exit_code or 0, isolation)
+    if done.code == "result-too-large":
+        return over_limit(isolation, "result_kb", result_kb, round((done.reached or 0) / 1024, 1))
+    if done.ending is Ending.CANCELLED:
+        return Outcome(ending=Ending.CANCELLED, isolation=isolation, failure=_cancelled())
+    failure = Failure(code=_code(done), what=done.what, mend=_mend(done), traceback=done.traceback)
+    return Outcome(ending=done.ending, isolation=isolation, failure=failure)
+
+
+def _code(done: Done) -> str:
+    if done.ending is Ending.UNLOADABLE:
+        return "entry-point-unloadable"
+    return "result-not-json" if done.code == "result-not-json" else "package-raised"
+
+
+def _mend(done: Done) -> str:
+    if done.ending is Ending.UNLOADABLE:
+        return "mend the import: `fumehood try` runs the bundle on your own machine"
+    if done.code == "result-not-json":
+        return "return only None, booleans, finite numbers, text, lists and objects of those"
+    return "read the traceback: the last line in your own code is where it was raised"
+
+
+def _exited(code: int, isolation: Isolation) -> Outcome:
+    failure = Failure(
+        code="package-exited",
+        what=f"the run called exit({code}) instead of returning",
+        mend="return a value, or raise an exception that says what is wrong",
+    )
+    return Outcome(
+        ending=Ending.EXITED, isolation=isolation, exit_code=code, signal=None, failure=failure
+    )
+
+
+def _silent_end(ended: Exit, isolation: Isolation) -> Outcome:
+    """The process ended without saying how: os._exit, a crash, or a kill from inside."""
+    number = -ended.code if ended.code < 0 else ended.code - 128
+    name = _signal_name(number)
+    if not name:
+        return _exited(ended.code, isolation)
+    failure = Failure(
+        code="package-crashed",
+        what=f"the run was ended by {name} ({_signal_meaning(name)})",
+        mend="look for a crash in compiled code (faulthandler helps), or for code that kills itself",
+    )
+    return Outcome(ending=Ending.KILLED, isolation=isolation, signal=name, failure=failure)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return ""
+
+
+def _signal_meaning(name: str) -> str:
+    return signal.strsignal(signal.Signals[name]) or "unknown"
+
+
+def _protocol(isolation: Isolation, what: str) -> Outcome:
+    failure = Failure(
+        code="protocol",
+        what=f"the run sent what the runner never sends: {what}",
+        mend="do not touch the runner's descriptors or modules",
+    )
+    return Outcome(ending=Ending.PROTOCOL, isolation=isolation, failure=failure)
+
+
+def _cancelled() -> Failure:
+    return Failure(code="cancelled", what="the run was cancelled", mend="submit it again")
+
+
+def _limit_of_errno(done: Done, limits: Limits, *, refusals: int) -> tuple[str, float]:
+    if done.errno == errno.EMFILE:
+        return "open_files", limits.open_files
+    if done.errno == errno.EAGAIN and (refusals or "fork" in done.traceback):
+        return "processes", limits.processes
+    if done.errno in {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}:
+        if "/output" in done.errno_path:
+            return "output_mb", limits.output_mb
+        return "scratch_mb", limits.scratch_mb
+    if done.what.startswith("RuntimeError: can't start new thread"):
+        return "processes", limits.processes
+    return "", 0.0

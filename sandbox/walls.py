@@ -1,0 +1,155 @@
+"""Which walls are wanted, which this host can build, and which were really in force.
+
+What was in force around a run is read from the kernel's own account of its process
+(/proc/PID/status and /proc/PID/ns, proc(5)), not from what was asked for.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox import landlock
+from sandbox.cell import Cell
+from sandbox.cgroups import Leaf
+from sandbox.command import Command, Interpreter, Isolation, Layer
+from sandbox.errors import SandboxError
+from sandbox.host import Host
+from sandbox.launch import Launcher
+from sandbox.limits import Limits
+
+if TYPE_CHECKING:
+    from sandbox.sandbox import Sandbox
+
+_NAMESPACES = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """A launcher for the best that works here, and what is missing for more."""
+
+    launcher: Launcher
+    missing: tuple[str, ...]
+
+
+async def probe(found: Host, home: Path, *, try_namespaces: bool) -> Probed:
+    """Find out by starting a cell whether this host lets us have namespaces."""
+    missing: list[str] = []
+    if try_namespaces and found.bubblewrap is None:
+        missing.append("bubblewrap is not installed (apt-get install bubblewrap)")
+    elif try_namespaces:
+        launcher = Launcher(host=found, home=home, has_namespaces=True)
+        try:
+            cell = await launcher.cold(_nothing(), reason="probe")
+            await cell.close()
+            return Probed(launcher=launcher, missing=())
+        except SandboxError as fault:
+            launcher.close()
+            missing.append(f"namespaces are refused: {fault.what}")
+    if found.barriers.landlock_abi == 0:
+        missing.append("the kernel has no Landlock (Linux 5.13, lsm=landlock)")
+    if not found.barriers.has_seccomp:
+        missing.append("the kernel has no seccomp filters")
+    launcher = Launcher(host=found, home=home, has_namespaces=False)
+    return Probed(launcher=launcher, missing=tuple(missing))
+
+
+def in_force(sandbox: "Sandbox", command: Command, cell: Cell, leaf: Leaf | None) -> Isolation:
+    """Return the walls around a cell that is about to be given its run."""
+    status = _status(cell.pid)
+    own = _own_namespaces(cell.pid)
+    abi = sandbox.host.barriers.landlock_abi
+    layers = (
+        Layer(name="namespaces", in_force=bool(own), detail=" ".join(own)),
+        Layer(
+            name="no network",
+            in_force="net" in own and not command.network,
+            detail="open by grant" if command.network else _network(own, cell),
+        ),
+        Layer(name="read-only root", in_force="mnt" in own, detail="its own" if own else ""),
+        Layer(
+            name="seccomp",
+            in_force=status.get("Seccomp") == "2",
+            detail=f"{status.get('Seccomp_filters', '?')} filters",
+        ),
+        Layer(name="landlock", in_force=abi > 0, detail=landlock.describe(abi) if abi else ""),
+        Layer(
+            name="no capabilities",
+            in_force=int(status.get("CapBnd", "1"), 16) == 0
+            and int(status.get("CapEff", "1"), 16) == 0,
+        ),
+        Layer(name="no new privileges", in_force=status.get("NoNewPrivs") == "1"),
+        Layer(name="host user", in_force=_is_unprivileged(status), detail=_host_uid(status)),
+        Layer(
+            name="cgroup",
+            in_force=leaf is not None,
+            detail=sandbox.hierarchy.version if leaf and sandbox.hierarchy else "watchdog",
+        ),
+        Layer(name="rlimits", in_force=True),
+    )
+    return Isolation(
+        level=sandbox.level,
+        layers=layers,
+        start=cell.start,
+        start_reason=cell.start_reason,
+    )
+
+
+def _nothing() -> Command:
+    """A command for probing: its cell is started and never given the run."""
+    return Command(
+        target="nothing:nothing",
+        handle="job",
+        interpreter=this_interpreter(),
+        limits=Limits(),
+    )
+
+
+def this_interpreter() -> Interpreter:
+    """Return the base interpreter of the running Python."""
+    import platform  # noqa: PLC0415 – only a probe needs these
+    import sys  # noqa: PLC0415
+    import sysconfig  # noqa: PLC0415
+
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    executable = Path(sys.base_prefix) / "bin" / f"python{version}"
+    return Interpreter(
+        executable=executable.resolve(),
+        prefix=Path(sys.base_prefix),
+        version=platform.python_version(),
+        soabi=str(sysconfig.get_config_var("SOABI")),
+    )
+
+
+def _status(pid: int) -> dict[str, str]:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return {}
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def _own_namespaces(pid: int) -> tuple[str, ...]:
+    """Return the namespaces that the process does not share with us."""
+    own: list[str] = []
+    for name in _NAMESPACES:
+        try:
+            if os.readlink(f"/proc/{pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}"):
+                own.append(name)
+        except OSError:
+            continue
+    return tuple(own)
+
+
+def _network(own: tuple[str, ...], cell: Cell) -> str:
+    if "net" in own:
+        return "a network namespace with nothing in it"
+    return "" if cell.layout.has_namespaces else "seccomp refuses every socket"
+
+
+def _host_uid(status: dict[str, str]) -> str:
+    return f"uid {status['Uid'].split()[0]}" if "Uid" in status else ""
+
+
+def _is_unprivileged(status: dict[str, str]) -> bool:
+    return "Uid" in status and status["Uid"].split()[0] != "0"

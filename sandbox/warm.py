@@ -1,0 +1,256 @@
+"""A warm cell, seen from outside: started once, forked for every run.
+
+The fork is ready before its run is known (a spare): namespaces, mounts and filters cost
+nothing while a run waits. What a warm cell says is as untrusted as what any cell says; the
+pid of a fork is taken from the kernel's credentials on its hello.
+"""
+
+import array
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from sandbox import cell, layout, protocol
+from sandbox.cell import Cell
+from sandbox.cgroups import Leaf
+from sandbox.command import Command
+from sandbox.errors import CellLostError, CellUnstartableError
+from sandbox.launch import Launcher
+from sandbox.process import Child, Exit
+
+_KILL_S = 2.0
+_TAIL_BYTES = 8192
+_KILLED = Exit(code=-signal.SIGKILL)
+
+
+@dataclass(slots=True, kw_only=True)
+class WarmCell:
+    """One warm process and the runs that were forked from it."""
+
+    command: Command
+    launcher: Launcher
+    child: Child
+    control: socket.socket
+    folder: Path
+    number: int
+    leaf: Leaf | None
+    log_fds: tuple[int, int]
+    pss_bytes: int = 0
+    forks: int = 0
+    tail: bytes = b""
+    is_retired: bool = False
+    _runs: "dict[str, asyncio.Future[Exit]]" = field(
+        default_factory=dict[str, "asyncio.Future[Exit]"]
+    )
+    _frames: protocol.Frames = field(default_factory=lambda: protocol.Frames(largest_bytes=65_536))
+    _warm: "asyncio.Future[protocol.Warm] | None" = None
+
+    async def warm_up(self, *, preload_s: float) -> str:
+        """Let it import; return why it is unfit to be forked, or nothing."""
+        loop = asyncio.get_running_loop()
+        self._warm = loop.create_future()
+        self.child.ended.add_done_callback(lambda _: self._lost())
+        loop.add_reader(self.control, self._read)
+        for fd in self.log_fds:
+            loop.add_reader(fd, self._read_log, fd)
+        run_dir = self.launcher.layout(self.command, self.folder / "{run}")
+        message = layout.setup(self.command, run_dir, self.launcher.host.barriers)
+        try:
+            await loop.sock_sendall(self.control, protocol.frame(message))
+            async with asyncio.timeout(preload_s):
+                said = await self._warm
+        except TimeoutError:
+            return f"preload took longer than {preload_s:g} s"
+        except (ConnectionError, CellLostError):
+            return f"the warm cell ended while it imported: {self._said()}"
+        if not said.unfit:
+            self.pss_bytes = _proportional_bytes(self.child.pid)
+        return said.unfit
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be forked."""
+        return not self.child.ended.done() and not self.is_retired
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether none of its forks is alive."""
+        return not self._runs
+
+    async def fork(self) -> Cell:
+        """Return a fresh fork, its walls shut. Raises CellUnstartableError, CellLostError."""
+        self.forks += 1
+        run = str(self.forks)
+        folder = self.launcher.run_folder(
+            f"{self.folder.name}/{run}", user=self.launcher.host.user(self.number)
+        )
+        ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._runs[run] = ended
+        try:
+            with cell.ends() as both:
+                self._order(run, both.theirs)
+            forked = self._cell(run, both, ended, folder)
+            await cell.greet(forked)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            self._runs.pop(run, None)
+            raise
+        return forked
+
+    async def close(self) -> None:
+        """End it and all its forks, and remove its folder."""
+        self.is_retired = True
+        await self.child.end()
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self.control)
+        self.control.close()
+        for fd in self.log_fds:
+            loop.remove_reader(fd)
+            os.close(fd)
+        if self.leaf is not None:
+            self.leaf.kill()
+            self.leaf.remove()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _order(self, run: str, fds: tuple[int, int, int]) -> None:
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
+        try:
+            self.control.sendmsg([protocol.frame({"run": run})], rights)
+        except OSError as fault:
+            raise CellLostError(
+                f"the warm cell is gone: {fault}", mend="the run is started again"
+            ) from None
+
+    def _cell(self, run: str, both: cell.Ends, ended: "asyncio.Future[Exit]", folder: Path) -> Cell:
+        forked = Cell(
+            layout=self.launcher.layout(self.command, folder),
+            channel=both.channel,
+            stdout_fd=both.stdout_fd,
+            stderr_fd=both.stderr_fd,
+            ended=ended,
+            terminate=lambda number: _signal(forked.pid, number),
+            kill=lambda: self._kill(run, forked, ended),
+            folder=folder,
+            start="warm",
+            parent=self.child.ended,
+        )
+        return forked
+
+    async def _kill(self, run: str, forked: Cell, ended: "asyncio.Future[Exit]") -> Exit:
+        """Kill a fork by the pid that the kernel vouched for; failing that, everything."""
+        if ended.done():
+            return ended.result()
+        if forked.pid and self._is_ours(forked.pid):
+            self._kill_one(forked.pid)
+            with contextlib.suppress(TimeoutError):
+                return await asyncio.wait_for(asyncio.shield(ended), _KILL_S)
+        await self.child.end()
+        self._end(run, _KILLED)
+        return ended.result()
+
+    def _kill_one(self, pid: int) -> None:
+        if self.launcher.has_namespaces:
+            _signal(pid, signal.SIGKILL)
+        else:
+            with contextlib.suppress(psutil.Error):
+                _signal(psutil.Process(pid).ppid(), signal.SIGTERM)
+
+    def _is_ours(self, pid: int) -> bool:
+        """Check that `pid` still descends from this warm cell, so that no stranger is hit."""
+        with contextlib.suppress(psutil.Error):
+            return any(parent.pid == self.child.pid for parent in psutil.Process(pid).parents())
+        return False
+
+    def _read(self) -> None:
+        try:
+            chunk = self.control.recv(65_536)
+            for body in self._frames.feed(chunk):
+                self._hear(protocol.read(body))
+        except (BlockingIOError, InterruptedError):
+            return
+        except (ConnectionError, protocol.ProtocolFault):
+            chunk = b""
+        if not chunk:
+            asyncio.get_running_loop().remove_reader(self.control)
+            self.child.send(signal.SIGKILL)
+
+    def _hear(self, message: protocol.Message) -> None:
+        if isinstance(message, protocol.Warm) and self._warm and not self._warm.done():
+            self._warm.set_result(message)
+        elif isinstance(message, protocol.Ended):
+            self._end(
+                message.run,
+                Exit(code=message.code, cpu_s=message.cpu_s, peak_rss_bytes=message.peak_rss_bytes),
+            )
+        else:
+            raise protocol.ProtocolFault("a message out of turn")
+
+    def _end(self, run: str, how: Exit) -> None:
+        ended = self._runs.pop(run, None)
+        if ended is not None and not ended.done():
+            ended.set_result(how)
+
+    def _lost(self) -> None:
+        if self._warm is not None and not self._warm.done():
+            self._warm.set_exception(CellLostError("it ended", mend="see what it printed"))
+        for run in list(self._runs):
+            self._end(run, _KILLED)
+
+    def _read_log(self, fd: int) -> None:
+        """Keep the end of what the import printed; a full pipe would stall it."""
+        with contextlib.suppress(BlockingIOError):
+            chunk = os.read(fd, 65_536)
+            if not chunk:
+                asyncio.get_running_loop().remove_reader(fd)
+            self.tail = (self.tail + chunk)[-_TAIL_BYTES:]
+
+    def _said(self) -> str:
+        return self.tail.decode("utf-8", "backslashreplace").strip() or "it printed nothing"
+
+
+async def start(
+    command: Command, launcher: Launcher, *, number: int, leaf: Leaf | None
+) -> WarmCell:
+    """Start the process of a warm cell. Raises CellUnstartableError."""
+    folder = launcher.warm_folder(f"warm-{os.getpid()}-{number}")
+    try:
+        with cell.ends() as both:
+            child = await launcher.process(command, both, mode="warm", folder=folder, number=number)
+        if leaf is not None:
+            leaf.enter(child.pid)
+    except OSError as fault:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise CellUnstartableError(str(fault), mend="run `fumehood doctor`") from fault
+    return WarmCell(
+        command=command,
+        launcher=launcher,
+        child=child,
+        control=both.channel,
+        folder=folder,
+        number=number,
+        leaf=leaf,
+        log_fds=(both.stdout_fd, both.stderr_fd),
+    )
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _proportional_bytes(pid: int) -> int:
+    """Return the PSS of a process and its descendants (proc(5), smaps_rollup)."""
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                total += int(process.memory_full_info().pss)
+    return total
