@@ -168,14 +168,14 @@ def _render(python_minor: str, packages: Iterable[Locked]) -> str:
     ]
     for package in packages:
         hashes = f'{{ sha256 = "{package.sha256.removeprefix("sha256:")}" }}'
-        name = json.dumps(package.wheel)
+        name, size = json.dumps(package.wheel), package.size_bytes
         lines += [
             "",
             "[[packages]]",
             f"name = {json.dumps(package.name)}",
             f"version = {json.dumps(package.version)}",
             "wheels = [",
-            f"    {{ name = {name}, path = {name}, size = {package.size_bytes}, hashes = {hashes} }},",
+            f"    {{ name = {name}, path = {name}, size = {size}, hashes = {hashes} }},",
             "]",
         ]
     if lines[-1] != "]":

@@ -6,6 +6,7 @@ the call is cancelled.
 """
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -90,10 +91,8 @@ async def call(
 async def _end(process: asyncio.subprocess.Process) -> None:
     """Kill the whole process group, if it is still there, and reap it."""
     if process.returncode is None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         await process.wait()
 
 

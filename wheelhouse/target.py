@@ -30,6 +30,12 @@ class Target:
         """Return the version without its last part, such as 3.12."""
         return minor_of(self.python)
 
+    @property
+    def mirror_platform(self) -> str:
+        """Return the platform as `fumehood wheelhouse mirror --platform` takes it."""
+        named = (tag.platform for tag in self.tags)
+        return next((p for p in named if p.startswith(("manylinux_", "musllinux_"))), self.platform)
+
     def rank(self, filename: str) -> int | None:
         """Return how good the wheel is for this target, 0 best; None if it does not fit."""
         offered = parse_wheel_filename(filename)[3]

@@ -1,0 +1,223 @@
+"""Diagnosis: what uv said, turned into problems that name the package and the mend.
+
+Pure: uv's words, what the house lacks, the target and the grant go in; problems come out.
+Each kind is tested against the real uv, so a change of its wording breaks a test, and an
+unknown wording still gives a problem that keeps uv's own explanation.
+"""
+
+import errno
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from packages.grant import Grant
+from wheelhouse.closure import Lack
+from wheelhouse.problem import Problem
+from wheelhouse.target import Target
+
+NAME = r"(?P<name>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)(?:\[[^\]]*\])?"
+NOT_FOUND = re.compile(rf"\b{NAME} was not found in the (?:cache|package registry|provided)")
+WRONG_TAG = re.compile(rf"\b{NAME}(?:[=<>!~,.*\w+]*)? has no wheels with a matching")
+WRONG_TAGS = re.compile(rf"versions of {NAME} have no wheels with a matching")
+WRONG_PYTHON = re.compile(
+    rf"(?:requested|current) Python version .*? does not satisfy Python(?P<asked>[^ ]+).*?\b{NAME}",
+    re.DOTALL,
+)
+SOURCE_ONLY = re.compile(rf"\b{NAME}(?:[=<>!~][^ ]*)? ha(?:s|ve) no usable wheels")
+NO_VERSION = re.compile(
+    rf"(?:only (?:the following versions of )?{NAME}(?:[=<>!~][^ ]*)? (?:is|are) available|"
+    rf"there (?:is|are) no versions? of {NAME.replace('?P<name>', '?P<other>')})"
+)
+UNREACHABLE = re.compile(
+    r"Failed to fetch|error sending request|client error \(Connect\)|dns error|"
+    r"operation timed out|Could not connect|peer certificate|tunnel"
+)
+REFUSED = re.compile(r"status code 40[13]|\b40[13] (?:Unauthorized|Forbidden)")
+FULL = re.compile(rf"os error {errno.ENOSPC}\b|os error {errno.EDQUOT}\b|No space left")
+CORRUPT = re.compile(
+    r"Failed to (?:read metadata|extract|unzip)|invalid (?:zip|Zip)|is not a valid wheel|"
+    r"Metadata field .* not found|Couldn't parse metadata"
+)
+BY_NETWORK = re.compile(r"Network connectivity is disabled.*?: (?P<url>\S+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What was tried: for which target, under which grant, with which index."""
+
+    target: Target
+    grant: Grant
+    index: str
+    used_index: bool
+
+    @property
+    def where_tried(self) -> str:
+        """Return where distributions were looked for."""
+        return f"the wheelhouse or {self.index}" if self.used_index else "the wheelhouse"
+
+
+def diagnose(
+    stderr: str, lacks: Iterable[Lack], circumstances: Circumstances
+) -> tuple[Problem, ...]:
+    """Return a problem for each thing that kept uv from a lock."""
+    explanation = explained(stderr)
+    for pattern, make in ((FULL, disk_full), (CORRUPT, _corrupt), (BY_NETWORK, _direct)):
+        if pattern.search(stderr):
+            return (make(explanation),)
+    unreachable = circumstances.used_index and UNREACHABLE.search(stderr)
+    if unreachable or REFUSED.search(stderr):
+        return (index_unreachable(circumstances.index, explanation),)
+    found = {problem.where: problem for problem in _from_words(explanation, circumstances)}
+    if not circumstances.used_index:
+        is_conflict = "And because" in explanation
+        told = [k for k in lacks if not (is_conflict and k.why == "no-version")]
+        found = {**found, **{p.where: p for p in (_lacking(k, circumstances) for k in told)}}
+    return tuple(found.values()) or (_conflict(explanation),)
+
+
+def explained(stderr: str) -> str:
+    """Return uv's explanation as one paragraph, without its prefixes."""
+    lines = [line.strip() for line in stderr.splitlines()]
+    kept = [
+        line.removeprefix("cause: ") for line in lines if line and not line.startswith("warning")
+    ]
+    text = " ".join(kept).removeprefix("error: ")
+    text = text.replace("No solution found when resolving dependencies ", "")
+    return re.sub(r" hint: Packages were unavailable because the network.*?the cache\.", "", text)
+
+
+def disk_full(detail: str) -> Problem:
+    """Return the problem of a full disk."""
+    return Problem(
+        code="disk-full",
+        what=f"there is no space left: {detail}",
+        where="disk",
+        mend="free some: `fumehood env gc`, `fumehood wheelhouse prune`, or a larger disk",
+    )
+
+
+def index_unreachable(index: str, detail: str) -> Problem:
+    """Return the problem of an index that does not answer, or not to us."""
+    return Problem(
+        code="index-unreachable",
+        what=f"{index} does not answer as it should: {detail}",
+        where=index,
+        mend=(
+            "check the index's address, credentials, CA and proxy (`fumehood config show`); "
+            "offline, bring the wheels by `fumehood wheelhouse mirror` and `import`"
+        ),
+    )
+
+
+def gate_closed(why: str, *, name: str) -> Problem:
+    """Return the problem of a gate that is closed for `name`."""
+    return Problem(
+        code="gate-closed",
+        what=f"{name} would have to come through the network gate, and {why}",
+        where=name,
+        mend=f"{opening(name)}, or add the wheel: {adding(name)}",
+    )
+
+
+def opening(name: str) -> str:
+    """Return the command that opens the gate for `name`."""
+    return f"`fumehood gate open --for 15m --reason 'install {name}'`"
+
+
+def adding(name: str) -> str:
+    """Return the command that adds a wheel of `name`."""
+    return f"`fumehood wheelhouse add {name.replace('-', '_')}-….whl`"
+
+
+def _from_words(text: str, tried: Circumstances) -> Iterable[Problem]:
+    """Yield a problem for each name that uv's explanation blames outright."""
+    target = f"Python {tried.target.python} on {tried.target.platform}"
+    for found in NOT_FOUND.finditer(text):
+        yield _absent(found["name"], text, tried)
+    for found in (*WRONG_TAG.finditer(text), *WRONG_TAGS.finditer(text)):
+        what = f"no wheel of {found['name']} in {tried.where_tried} fits {target} "
+        yield _wrong_target(
+            found["name"], f"{what}(tags tried: {tried.target.tags_tried()}): {text}"
+        )
+    for found in WRONG_PYTHON.finditer(text):
+        yield _wrong_target(found["name"], f"{found['name']} does not run on {target}: {text}")
+    for found in SOURCE_ONLY.finditer(text):
+        yield _source_only(found["name"], text, tried)
+    if "And because" not in text:
+        for found in NO_VERSION.finditer(text):
+            yield _no_version(found["name"] or found["other"], text, tried)
+
+
+def _lacking(lack: Lack, tried: Circumstances) -> Problem:
+    """Return the problem of something that the house lacks."""
+    asked = f", which {lack.asked_by} needs," if lack.asked_by else ""
+    here = ", ".join(lack.here[:4]) or "nothing of that name"
+    what = f"{lack.requirement}{asked} cannot be met; the wheelhouse has {here}"
+    if lack.why == "absent":
+        return _absent(lack.name, f"{lack.name}{asked} is not in the wheelhouse", tried)
+    if lack.why == "no-version":
+        return _no_version(lack.name, what, tried)
+    return _wrong_target(lack.name, f"{what} (tags tried: {tried.target.tags_tried()})")
+
+
+def _absent(name: str, text: str, tried: Circumstances) -> Problem:
+    what = text if text.startswith(name) else f"{name} is not in {tried.where_tried}: {text}"
+    if tried.used_index:
+        mend = f"check the spelling of {name!r}, or add its wheel: {adding(name)}"
+        return Problem(code="not-in-index", what=what, where=name, mend=mend)
+    for_target = f"for Python {tried.target.python} on {tried.target.platform}"
+    what = f"{what} ({for_target}; tags tried: {tried.target.tags_tried()}); {_why_closed(tried)}"
+    return Problem(code="not-in-wheelhouse", what=what, where=name, mend=_bring(name, tried))
+
+
+def _no_version(name: str, text: str, tried: Circumstances) -> Problem:
+    mend = "ask for a version that exists" if tried.used_index else _bring(name, tried)
+    return Problem(code="no-version-satisfies", what=text, where=name, mend=mend)
+
+
+def _wrong_target(name: str, text: str) -> Problem:
+    mend = (
+        f"add a wheel for this target ({adding(name)}), "
+        "or set requires_python in the manifest to a Python that there are wheels for"
+    )
+    return Problem(code="wrong-python-or-platform", what=text, where=name, mend=mend)
+
+
+def _source_only(name: str, text: str, tried: Circumstances) -> Problem:
+    if tried.grant.source_builds:
+        why, mend = "locks take wheels", f"build it in a cell: `fumehood wheelhouse build {name}`"
+    else:
+        why = "the admin allows wheels only"
+        mend = f"add a wheel that was built elsewhere: {adding(name)}, or allow source builds"
+    what = f"{name} is offered as source only, and {why}: {text}"
+    return Problem(code="source-only", what=what, where=name, mend=mend)
+
+
+def _conflict(text: str) -> Problem:
+    mend = "loosen one of the requirements that contradict each other"
+    return Problem(code="conflict", what=text, where="requirements.txt", mend=mend)
+
+
+def _corrupt(text: str) -> Problem:
+    mend = "find it with `fumehood wheelhouse verify`, remove it, and add a good copy"
+    return Problem(code="corrupt-wheel", what=text, where="wheelhouse", mend=mend)
+
+
+def _direct(text: str) -> Problem:
+    mend = "add that wheel to the wheelhouse, and ask for a version without the direct URL"
+    what = f"a dependency comes by a direct URL, which is never followed: {text}"
+    return Problem(code="direct-url", what=what, where="requirements.txt", mend=mend)
+
+
+def _why_closed(tried: Circumstances) -> str:
+    decided = [d.why for d in tried.grant.decisions if d.about == "install-network"]
+    return decided[0] if decided else "the network gate is closed"
+
+
+def _bring(name: str, tried: Circumstances) -> str:
+    python = tried.target.python_minor
+    return (
+        f"add it: {adding(name)} (fetch it on a connected machine by "
+        f"`fumehood wheelhouse mirror requirements.txt --python {python}`), "
+        f"or open the gate: {opening(name)}"
+    )

@@ -1,0 +1,292 @@
+"""Locker: from requirements to a lock. The wheelhouse first; the index only by the Grant."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from packages.author_lock import choose
+from packages.diagnosis import Circumstances, diagnose, disk_full, gate_closed, index_unreachable
+from packages.errors import FetchFailed, LockFailed
+from packages.fetch import Fetcher
+from packages.grant import Grant
+from packages.index import Index
+from packages.interpreters import target_of
+from packages.lock import Lock, Locked, Offered, make_lock, offered, read_pylock
+from packages.policy import LockPolicy, judge_policy
+from packages.progress import quiet, tell
+from packages.requirements import Requirements, Wanted
+from packages.uv import Said, UvTimeoutError, compile_pylock, scratch_folder
+from sandbox.command import Interpreter, Observe
+from wheelhouse.closure import Lack, lacks
+from wheelhouse.errors import WheelNotFound
+from wheelhouse.missing import Missing, MissingList
+from wheelhouse.problem import Problem
+from wheelhouse.store import Wheel, Wheelhouse
+from wheelhouse.target import Target
+
+OFFLINE_TIMEOUT_S = 120.0
+INDEX_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locking:
+    """What a lock took: the lock, what came through the gate for it, and how long (ms)."""
+
+    lock: Lock
+    fetched: tuple[Wheel, ...]
+    duration_ms: float
+
+    @property
+    def source(self) -> str:
+        """Return `index` where something was fetched, else `wheelhouse`."""
+        return "index" if self.fetched else "wheelhouse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locker:
+    """Locks against `house`, and through the gate against `index`. `clock` gives UTC."""
+
+    house: Wheelhouse
+    clock: Callable[[], datetime]
+    index: Index = field(default_factory=Index)
+    policy: LockPolicy = field(default_factory=LockPolicy)
+    missing: MissingList | None = None
+
+    async def lock(
+        self,
+        requirements: Requirements,
+        *,
+        interpreter: Interpreter,
+        grant: Grant,
+        network: str = "if-open",
+        author_lock: str | None = None,
+        observe: Observe = quiet,
+    ) -> Locking:
+        """Return the lock of `requirements`; every wheel of it is in the house afterwards.
+
+        `network` is the manifest's wish (never, if-open, required). Raises LockFailed or
+        LockRefused with every problem.
+        """
+        started = time.perf_counter()
+        target = target_of(interpreter)
+        if network == "required" and not grant.install_network:
+            why = ", ".join(d.why for d in grant.decisions if d.about == "install-network")
+            raise LockFailed(
+                gate_closed(f"the manifest requires it while {why}", name="the install")
+            )
+        if author_lock is not None:
+            chosen = choose(author_lock, requirements, target=target)
+        elif requirements.wanted:
+            chosen = await self._resolve(requirements, interpreter, target, grant, network, observe)
+        else:
+            chosen = ()
+        fetched = await self._bring(chosen, grant, observe)
+        lock = make_lock([self._locked(o) for o in chosen], python_minor=target.python_minor)
+        problems = [*_judge_hashes(lock, requirements), *judge_policy(lock.packages, self.policy)]
+        if problems:
+            raise LockFailed(*problems)
+        took_ms = (time.perf_counter() - started) * 1000
+        tell(observe, "lock", done=len(chosen), total=len(chosen), unit="wheels")
+        return Locking(lock=lock, fetched=fetched, duration_ms=took_ms)
+
+    async def _resolve(
+        self,
+        requirements: Requirements,
+        interpreter: Interpreter,
+        target: Target,
+        grant: Grant,
+        network: str,
+        observe: Observe,
+    ) -> tuple[Offered, ...]:
+        """Ask uv: the house alone first, then the index too if the Grant lets it."""
+        said = Said(code=1, stderr="")
+        if network != "required":
+            said, text = await self._ask(requirements, interpreter, offline=True)
+            if said.code == 0:
+                return _choice(text, target)
+        if grant.install_network:
+            said, text = await self._ask(requirements, interpreter, offline=False)
+            if said.code == 0:
+                return _choice(text, target)
+        tried = Circumstances(
+            target=target,
+            grant=grant,
+            index=self.index.shown,
+            used_index=grant.install_network,
+        )
+        lacking = lacks(self.house, _requirements(requirements.wanted), target=target)
+        self._note_missing(lacking, requirements, target)
+        raise LockFailed(*diagnose(self.index.redact(said.stderr), lacking, tried))
+
+    async def _ask(
+        self, requirements: Requirements, interpreter: Interpreter, *, offline: bool
+    ) -> tuple[Said, str]:
+        """Run uv once. Raises LockFailed where it hangs or the disk is full."""
+        simple = str(self.house.simple())
+        try:
+            with scratch_folder() as folder:
+                scratch = Path(folder)
+                sources = ["--offline", "--default-index", simple]
+                if not offline:
+                    sources = self._sources(simple, scratch)
+                return await compile_pylock(
+                    requirements=requirements.text,
+                    constraints=requirements.constraints_text,
+                    python=interpreter.executable,
+                    sources=sources,
+                    variables={} if offline else self.index.variables(),
+                    timeout_s=OFFLINE_TIMEOUT_S if offline else INDEX_TIMEOUT_S,
+                    scratch=scratch,
+                )
+        except UvTimeoutError as error:
+            if offline:
+                raise LockFailed(_hung()) from error
+            what = f"no lock within {INDEX_TIMEOUT_S:.0f} s"
+            raise LockFailed(index_unreachable(self.index.shown, what)) from error
+        except OSError as error:
+            raise LockFailed(disk_full(str(error))) from error
+
+    def _sources(self, simple: str, scratch: Path) -> list[str]:
+        """Return uv's options for the house and the index together.
+
+        Under a cooldown the house is given as a flat folder: uv would leave out what has no
+        upload time, and what an admin added has none.
+        """
+        if self.policy.exclude_newer is None:
+            return ["--index", simple, "--index-strategy", "unsafe-best-match"]
+        flat = scratch / "house"
+        flat.mkdir()
+        for wheel in self.house.wheels():
+            (flat / wheel.filename).symlink_to(self.house.path(wheel).resolve())
+        cutoff = self.policy.exclude_newer.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return ["--find-links", str(flat), "--exclude-newer", cutoff]
+
+    async def _bring(
+        self, chosen: Sequence[Offered], grant: Grant, observe: Observe
+    ) -> tuple[Wheel, ...]:
+        """Fetch what is not in the house, if the Grant lets it. Raises LockFailed."""
+        wanted = [o for o in chosen if not self._is_here(o)]
+        if not wanted:
+            return ()
+        if not grant.install_network or any(not o.url for o in wanted):
+            raise LockFailed(*(_not_here(o, self.house) for o in wanted))
+        fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock)
+        try:
+            return await fetcher.fetch(wanted, gate=grant.gate, observe=observe)
+        except FetchFailed as failed:
+            raise LockFailed(*failed.problems) from failed
+
+    def _is_here(self, wanted: Offered) -> bool:
+        try:
+            self.house.get(wanted.sha256, name=wanted.name)
+        except WheelNotFound:
+            return False
+        return True
+
+    def _locked(self, chosen: Offered) -> Locked:
+        wheel = self.house.get(chosen.sha256, name=chosen.name)
+        return Locked(
+            name=wheel.name,
+            version=wheel.version,
+            wheel=wheel.filename,
+            sha256=wheel.sha256,
+            size_bytes=wheel.size_bytes,
+        )
+
+    def _note_missing(
+        self, lacking: Sequence[Lack], requirements: Requirements, target: Target
+    ) -> None:
+        if self.missing is not None:
+            for lack in lacking:
+                asked_by = lack.asked_by or ", ".join(sorted(requirements.names))
+                self.missing.note(
+                    Missing(
+                        requirement=lack.requirement,
+                        asked_by=asked_by,
+                        python=target.python_minor,
+                        platform=target.mirror_platform,
+                        at=self.clock(),
+                    )
+                )
+
+
+def _choice(text: str, target: Target) -> tuple[Offered, ...]:
+    """Return the wheel of each package of uv's lock that the target takes best."""
+    told, problems = read_pylock(text)
+    if told is None:
+        raise LockFailed(*problems)
+    found = [(package, offered(package, target=target)) for package in told.packages]
+    unfit = [_unfit(str(package.name), target) for package, offer in found if offer is None]
+    if unfit:
+        raise LockFailed(*unfit)
+    return tuple(offer for _, offer in found if offer is not None)
+
+
+def _requirements(wanted: Sequence[Wanted]) -> list[Requirement]:
+    return [Requirement(w.text) for w in wanted]
+
+
+def _judge_hashes(lock: Lock, requirements: Requirements) -> list[Problem]:
+    """Return a problem for each wheel whose digest is none of those that its author allows."""
+    allowed = {w.name: w for w in (*requirements.wanted, *requirements.constraints) if w.hashes}
+    problems: list[Problem] = []
+    for package in lock.packages:
+        wanted = allowed.get(package.name)
+        strong = [h for h in wanted.hashes if h.startswith("sha256:")] if wanted else []
+        if wanted and package.sha256 not in strong:
+            problems.append(
+                Problem(
+                    code="hash-mismatch",
+                    what=f"{package.wheel} has the digest {package.sha256}, "
+                    f"and {wanted.where} allows {', '.join(wanted.hashes)}",
+                    where=wanted.where,
+                    mend="correct the --hash, or add the wheel that has it to the wheelhouse",
+                )
+            )
+    return problems
+
+
+def _not_here(wanted: Offered, house: Wheelhouse) -> Problem:
+    """Return the problem of a locked wheel that is absent, or here with another digest."""
+    same_name = [
+        w for w in house.find(canonicalize_name(wanted.name)) if w.filename == wanted.wheel
+    ]
+    if same_name:
+        return Problem(
+            code="hash-mismatch",
+            what=f"{wanted.wheel} is here with the digest {same_name[0].sha256}, "
+            f"and the lock says {wanted.sha256}",
+            where=wanted.wheel,
+            mend="lock again, or bring the wheel that the lock means",
+        )
+    return Problem(
+        code="not-in-wheelhouse",
+        what=f"{wanted.name} {wanted.version} is locked as {wanted.wheel}, which is not here",
+        where=wanted.name,
+        mend=f"`fumehood wheelhouse add {wanted.wheel}`, or open the gate: "
+        f"`fumehood gate open --for 15m --reason 'install {wanted.name}'`",
+    )
+
+
+def _unfit(name: str, target: Target) -> Problem:
+    return Problem(
+        code="wrong-python-or-platform",
+        what=f"no wheel of {name} fits Python {target.python} on {target.platform} "
+        f"(tags tried: {target.tags_tried()})",
+        where=name,
+        mend="add a wheel for this target, or set requires_python in the manifest",
+    )
+
+
+def _hung() -> Problem:
+    return Problem(
+        code="lock-timeout",
+        what=f"uv found no lock in the wheelhouse within {OFFLINE_TIMEOUT_S:.0f} s",
+        where="requirements.txt",
+        mend="narrow the versions that are asked for, so that there is less to try",
+    )

@@ -1,0 +1,52 @@
+"""Lock policy: what the admin lets into any lock, whoever asks. Pure decisions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from packages.lock import Locked
+from wheelhouse.problem import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockPolicy:
+    """The admin's rules. Entries are requirements, such as `urllib3<2` or plain `six`.
+
+    `exclude_newer` is the cooldown: nothing that the index got later comes through the gate.
+    What an admin put into the wheelhouse has been let in already.
+    """
+
+    exclude_newer: datetime | None = None
+    allow: tuple[str, ...] = ()
+    """If not empty, only these distributions may be locked."""
+    deny: tuple[str, ...] = ()
+
+
+def judge_policy(packages: Iterable[Locked], policy: LockPolicy) -> list[Problem]:
+    """Return a problem for each package that the admin's lists keep out."""
+    problems: list[Problem] = []
+    for package in packages:
+        denied = next((rule for rule in policy.deny if _matches(rule, package)), None)
+        if denied is not None:
+            problems.append(_fault(package, f"the admin denies {denied}"))
+        elif policy.allow and not any(_matches(rule, package) for rule in policy.allow):
+            problems.append(_fault(package, "it is not on the admin's list of what may be locked"))
+    return problems
+
+
+def _matches(rule: str, package: Locked) -> bool:
+    requirement = Requirement(rule)
+    is_named = canonicalize_name(requirement.name) == package.name
+    return is_named and requirement.specifier.contains(package.version, prereleases=True)
+
+
+def _fault(package: Locked, why: str) -> Problem:
+    return Problem(
+        code="distribution-denied",
+        what=f"{package.name} {package.version} may not be locked: {why}",
+        where=package.name,
+        mend="ask for another version or distribution, or ask the admin (`fumehood config show`)",
+    )

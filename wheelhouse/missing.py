@@ -1,0 +1,79 @@
+"""What failed locks lacked: kept until it is here, and listed as a file for the mirror."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from pydantic import TypeAdapter
+
+from wheelhouse.durable import write_file
+from wheelhouse.store import Wheelhouse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A requirement that a lock could not meet, for which target, and when (UTC) it was last."""
+
+    requirement: str
+    asked_by: str
+    python: str
+    platform: str
+    at: datetime
+
+
+MISSING_JSON = TypeAdapter(Missing)
+
+
+class MissingList:
+    """The list below `folder`, one small file for each requirement and target."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def note(self, missing: Missing) -> None:
+        """Add `missing`, or renew its time."""
+        key = json.dumps([missing.requirement, missing.python, missing.platform])
+        name = sha256(key.encode()).hexdigest()[:32]
+        write_file(self.folder / f"{name}.json", MISSING_JSON.dump_json(missing))
+
+    def entries(self) -> list[Missing]:
+        """Return what is missing, newest first."""
+        if not self.folder.is_dir():
+            return []
+        files = [p for p in self.folder.glob("*.json") if not p.name.startswith(".")]
+        found = [MISSING_JSON.validate_json(path.read_bytes()) for path in files]
+        return sorted(found, key=lambda missing: missing.at, reverse=True)
+
+    def settle(self, house: Wheelhouse) -> int:
+        """Strike off what the house has by now; return how many entries that were."""
+        struck = 0
+        for path in list(self.folder.glob("*.json")) if self.folder.is_dir() else []:
+            missing = MISSING_JSON.validate_json(path.read_bytes())
+            requirement = Requirement(missing.requirement)
+            here = [w.version for w in house.find(requirement.name)]
+            if any(requirement.specifier.contains(v, prereleases=True) for v in here):
+                path.unlink(missing_ok=True)
+                struck += 1
+        return struck
+
+    def requirements(self) -> str:
+        """Return the list as a requirements.txt for `fumehood wheelhouse mirror`."""
+        lines = ["# What failed locks lacked. On a connected machine:"]
+        targets = sorted({(m.python, m.platform) for m in self.entries()})
+        lines += [
+            f"#   fumehood wheelhouse mirror missing.txt --python {p} --platform {where}"
+            for p, where in targets
+        ]
+        wanted = {m.requirement: m for m in self.entries()}
+        lines += [
+            f"{text}  # for {m.asked_by or 'a package'}, Python {m.python}"
+            for text, m in sorted(wanted.items())
+        ]
+        return "\n".join(lines) + "\n"
+
+    def to_list(self) -> list[dict[str, str]]:
+        """Return the entries as plain JSON."""
+        return [{**asdict(m), "at": m.at.isoformat()} for m in self.entries()]
