@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.artifact import Artifact, to_bytes
-from runtime.durable import write_whole
 from runtime.errors import NotFound
+from wheelhouse.durable import write_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class ArtifactFiles:
         """Write the artifact over its former state; return the digest of its bytes."""
         content = to_bytes(artifact)
         path = self.path(artifact.job, attempt=artifact.attempt)
-        await asyncio.to_thread(write_whole, path, content=content)
+        await asyncio.to_thread(write_file, path, content)
         return "sha256:" + hashlib.sha256(content).hexdigest()
 
     async def load(self, job_id: str, *, attempt: int) -> bytes:

@@ -72,6 +72,12 @@ class Malformed(RuntimeFault):
     code = "malformed"
 
 
+class CrossSite(RuntimeFault):
+    """Another web site may not change anything here in the name of its visitors."""
+
+    code = "cross-site"
+
+
 class TooLarge(RuntimeFault):
     """What was sent is larger than this appliance accepts."""
 

@@ -38,7 +38,6 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="The address the server listens on.")
     port: int = Field(8800, ge=0, le=65535, description="The port; 0 picks a free one.")
-    database_url: str = Field("", description="Empty: SQLite below the home.")
     docket_url: str = Field("memory://", description="Where Docket keeps its queue.")
     docket_name: str = Field("fumehood", description="The name of the Docket queue.")
     docket_check_interval_ms: int = Field(

@@ -2,14 +2,16 @@
 
 import asyncio
 import hashlib
+import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import BinaryIO
 
 from runtime.blobs.blob import DIGEST_PREFIX, Blob
-from runtime.durable import flush_file, flush_folder
 from runtime.errors import BlobMissing, TooLarge
 from runtime.ids import new_id
+from wheelhouse.durable import flush_folder
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -35,6 +37,7 @@ class LocalBlobs:
             else:
                 shutil.copyfile(path, aside, follow_symlinks=False)
             with aside.open("rb") as file:
+                os.fsync(file.fileno())
                 hexdigest = hashlib.file_digest(file, "sha256").hexdigest()
             return self._keep(aside, hexdigest=hexdigest)
         finally:
@@ -55,7 +58,6 @@ class LocalBlobs:
         if not place.exists():
             place.parent.mkdir(exist_ok=True)
             aside.chmod(0o444)
-            flush_file(aside)
             aside.replace(place)
             flush_folder(place.parent)
         return Blob(sha256=DIGEST_PREFIX + hexdigest, size_bytes=size_bytes)
@@ -110,7 +112,13 @@ async def _pour(chunks: AsyncIterator[bytes], *, into: Path, most_bytes: int) ->
                 )
             digest.update(chunk)
             await asyncio.to_thread(file.write, chunk)
+        await asyncio.to_thread(_flush, file)
     return digest.hexdigest()
+
+
+def _flush(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _missing(sha256: str) -> BlobMissing:

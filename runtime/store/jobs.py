@@ -15,6 +15,9 @@ from runtime.records import Attempt, Claim, Finish, Job, JobError, JsonObject
 from runtime.store import activations, admission, events, tables
 from runtime.store.rows import ATTEMPT, JOB, STORED_OUTPUT, plain, plain_error, value_of
 
+DRAINED = "drained"
+"""The error code of an attempt that was stopped with its worker: it does not count."""
+
 
 def submit(connection: Connection, *, job: Job, queue_limit: int) -> Job:
     """Accept `job` into the queue; raise QueueFull when it has no room."""
@@ -99,7 +102,8 @@ def give_back(
         return finish(
             connection, job_id=job_id, token=token, finish=Finish(state=State.CANCELLED), at=at
         )
-    if _failed_by_us(connection, job_id=job_id) + 1 >= most_attempts:
+    is_counted = error.code != DRAINED
+    if is_counted and _failed_by_us(connection, job_id=job_id) + 1 >= most_attempts:
         ending = Finish(state=State.FAILED, error=error)
         return finish(connection, job_id=job_id, token=token, finish=ending, at=at)
     ended = {"state": State.FAILED, "finished_at": at, "error": plain_error(error)}
@@ -179,7 +183,8 @@ def _held(connection: Connection, job_id: str, *, token: str) -> Job:
 
 def _failed_by_us(connection: Connection, *, job_id: str) -> int:
     attempts = list_attempts(connection, job_id=job_id)
-    return sum(1 for attempt in attempts if attempt.error and attempt.error.kind == "appliance")
+    errors = [attempt.error for attempt in attempts if attempt.error]
+    return sum(1 for error in errors if error.kind == "appliance" and error.code != DRAINED)
 
 
 def _queue_again(

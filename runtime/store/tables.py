@@ -132,7 +132,7 @@ attempts = Table(
     Column("error", JSON(none_as_null=True)),
     Column("artifact_digest", String),
     Column("is_partial", Boolean, nullable=False),
-    Index("ix_attempts_worker", "worker", "state"),
+    Index("ix_attempts_started_at", "started_at"),
 )
 
 outputs = Table(

@@ -131,7 +131,7 @@ def _create_attempts() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_attempts_job_id")),
         sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_attempts")),
     )
-    op.create_index("ix_attempts_worker", "attempts", ["worker", "state"], unique=False)
+    op.create_index("ix_attempts_started_at", "attempts", ["started_at"], unique=False)
 
 
 def _create_outputs() -> None:

@@ -1,0 +1,117 @@
+"""The story of one activation: prepare the version, and only then switch to it.
+
+Whatever goes wrong, the version that was active before stays active.
+"""
+
+import logging
+
+from packages.activation import ActivationFailed, Prepared, prepare
+
+from packages.errors import PackageError
+from packages.grant import GateState
+from runtime.clock import rfc3339
+from runtime.events import happening_of
+from runtime.gate import close_if_over
+from runtime.parts import Parts
+from runtime.prepared import record_of
+from runtime.problem_table import fault_of
+from runtime.records import Activation, Gate, JsonObject
+from runtime.store import activations, audit
+from sandbox.command import Report
+
+LOG_LINES_MOST = 2000
+
+log = logging.getLogger("fumehood.activation")
+
+
+class ActivationLog:
+    """Keeps what an activation says, with the time, up to a number of lines."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.lines: list[JsonObject] = []
+
+    def observe(self, report: Report) -> None:
+        """Keep one report: an `Observe` for the rooms below."""
+        if len(self.lines) < LOG_LINES_MOST:
+            event, data = happening_of(report)
+            at = rfc3339(self._parts.clock())
+            self.lines.append({"at": at, "event": event, "data": dict(data)})
+
+
+async def run_activation(activation_id: str, *, parts: Parts) -> None:
+    """Prepare the version of a requested activation and make it active; or record why not."""
+    activation = await parts.store.run(
+        activations.start, activation_id=activation_id, worker=parts.worker.id, at=parts.clock()
+    )
+    if activation is None:
+        return  # delivered twice; somebody is at it, or was
+    said = ActivationLog(parts)
+    try:
+        prepared = await _prepare(activation, said=said, parts=parts)
+    except Exception as error:
+        await _fail(activation, error=error, said=said, parts=parts)
+    else:
+        await _succeed(activation, prepared=prepared, said=said, parts=parts)
+    finally:
+        parts.bell.ring(activation_id)
+
+
+async def _prepare(activation: Activation, *, said: ActivationLog, parts: Parts) -> Prepared:
+    gate = await parts.store.run(close_if_over, at=parts.clock())
+    bundle = parts.bundles.open(activation.digest)
+    return await prepare(
+        bundle, workshop=parts.workshop, gate=gate_state(gate), observe=said.observe
+    )
+
+
+async def _succeed(
+    activation: Activation, *, prepared: Prepared, said: ActivationLog, parts: Parts
+) -> None:
+    record = record_of(prepared, home=parts.settings.home)
+    await parts.store.run(
+        activations.succeed,
+        activation_id=activation.id,
+        prepared=record,
+        log=said.lines,
+        at=parts.clock(),
+    )
+    await _audit(activation, result="succeeded", parts=parts)
+
+
+async def _fail(
+    activation: Activation, *, error: Exception, said: ActivationLog, parts: Parts
+) -> None:
+    if not isinstance(error, PackageError):
+        log.exception("activation %s failed on our side", activation.id, exc_info=error)
+    await parts.store.run(
+        activations.fail,
+        activation_id=activation.id,
+        problems=fault_of(error).problems,
+        traceback=error.traceback if isinstance(error, ActivationFailed) else "",
+        log=said.lines,
+        at=parts.clock(),
+    )
+    await _audit(activation, result="failed", parts=parts)
+
+
+async def _audit(activation: Activation, *, result: str, parts: Parts) -> None:
+    await parts.store.run(
+        audit.append,
+        at=parts.clock(),
+        who=activation.who,
+        action="package.activate",
+        subject=f"{activation.package} {activation.version}",
+        details={"result": result, "activation": activation.id, "digest": activation.digest},
+    )
+
+
+def gate_state(gate: Gate) -> GateState:
+    """Return the gate as the packages room sees it."""
+    return GateState(
+        is_open=gate.is_open,
+        until=gate.until,
+        reason=gate.reason,
+        who=gate.who,
+        packages=gate.packages,
+    )

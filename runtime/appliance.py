@@ -1,0 +1,164 @@
+"""The one place where the parts of the appliance are put together."""
+
+import asyncio
+import fcntl
+import os
+import socket
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version as distribution_version
+from pathlib import Path
+
+from docket import Docket
+
+from packages.archive import Bundles
+from packages.grant import Ceiling
+from runtime.artifact_files import ArtifactFiles
+from runtime.bell import Bell
+from runtime.blobs.local import LocalBlobs
+from runtime.cancellations import Cancellations
+from runtime.clock import utc_now
+from runtime.dispatch import Dispatch, make_docket
+from runtime.errors import HomeInUse
+from runtime.events import EventLog
+from runtime.ids import new_id
+from runtime.parts import Parts
+from runtime.reconcile import Reconciler
+from runtime.records import Worker
+from runtime.settings import Settings
+from runtime.store import workers
+from runtime.store.migrate import migrate
+from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
+from runtime.worker import Hands
+from sandbox.sandbox import Sandbox
+from wheelhouse.store import Wheelhouse
+
+IN_PROCESS = "memory://"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appliance:
+    """What a process of ours holds: its parts, its hands, and whether it is about to stop."""
+
+    parts: Parts
+    hands: Hands
+    stopping: asyncio.Event
+
+
+@asynccontextmanager
+async def open_appliance(settings: Settings) -> AsyncGenerator[Appliance]:
+    """Offer the appliance of these settings; everything is closed afterwards.
+
+    What an earlier process left running is put back into the queue first.
+    """
+    async with AsyncExitStack() as stack:
+        await asyncio.to_thread(_make_folders, settings.home)
+        is_alone = settings.docket_url.startswith(IN_PROCESS)
+        if is_alone:
+            stack.enter_context(_alone_in(settings.home))
+        store = await _open_store(settings)
+        stack.push_async_callback(store.close)
+        docket = await stack.enter_async_context(make_docket(settings))
+        sandbox = await Sandbox.open(settings.home / "cells")
+        stack.push_async_callback(sandbox.close)
+        parts = _parts(settings, store=store, docket=docket, sandbox=sandbox)
+        hands = Hands(parts=parts, reconciler=_reconciler(parts))
+        hands.register()
+        if is_alone:
+            await _recover(hands)
+        yield Appliance(parts=parts, hands=hands, stopping=asyncio.Event())
+
+
+def _make_folders(home: Path) -> None:
+    for name in ("cache", "jobs"):
+        (home / name).mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _alone_in(home: Path) -> Generator[None]:
+    """Hold the home: with the queue inside the process there can be one process only."""
+    with (home / "fumehood.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise HomeInUse(
+                f"Another appliance is using {home}",
+                where=str(home),
+                mend="stop it, choose another FUMEHOOD_HOME, or set FUMEHOOD_DOCKET_URL to a Redis",
+            ) from error
+        yield
+
+
+async def _open_store(settings: Settings) -> SqliteStore:
+    await asyncio.to_thread(_migrate, settings)
+    return open_sqlite(settings.database_path)
+
+
+def _migrate(settings: Settings) -> None:
+    engine = sqlite_engine(settings.database_path)
+    try:
+        migrate(engine, lock_file=settings.home / "migrate.lock")
+    finally:
+        engine.dispose()
+
+
+def _parts(settings: Settings, *, store: SqliteStore, docket: Docket, sandbox: Sandbox) -> Parts:
+    bell = Bell()
+    wheelhouse = Wheelhouse(settings.home / "wheelhouse")
+    ceiling = Ceiling(
+        limits=settings.limits,
+        run_network=settings.run_network,
+        source_builds=settings.source_builds,
+        secrets=frozenset(settings.secrets),
+    )
+    return Parts(
+        settings=settings,
+        clock=utc_now,
+        store=store,
+        blobs=LocalBlobs(settings.home / "blobs"),
+        bell=bell,
+        events=EventLog(store=store, bell=bell, clock=utc_now),
+        artifacts=ArtifactFiles(folder=settings.home / "jobs"),
+        cancellations=Cancellations(),
+        dispatch=Dispatch(docket=docket, clock=utc_now),
+        bundles=Bundles(settings.home / "bundles"),
+        wheelhouse=wheelhouse,
+        workshop=_workshop(settings, wheelhouse=wheelhouse, ceiling=ceiling, sandbox=sandbox),
+        run=sandbox.run,
+        ceiling=ceiling,
+        least=settings.least_level,
+        worker=_worker(settings),
+        jobs_folder=settings.home / "jobs",
+    )
+
+
+def _worker(settings: Settings) -> Worker:
+    now = utc_now()
+    return Worker(
+        id=f"{socket.gethostname()}-{os.getpid()}-{new_id()[-8:]}",
+        host=socket.gethostname(),
+        version=distribution_version("fumehood"),
+        slots=settings.slots,
+        started_at=now,
+        seen_at=now,
+    )
+
+
+def _reconciler(parts: Parts) -> Reconciler:
+    return Reconciler(
+        store=parts.store,
+        dispatch=parts.dispatch,
+        clock=parts.clock,
+        lost_after=timedelta(seconds=parts.settings.worker_lost_after_s),
+        most_attempts=parts.settings.most_attempts,
+    )
+
+
+async def _recover(hands: Hands) -> None:
+    """Put back all that runs: whoever ran it is gone, since the home is ours alone."""
+    parts = hands.parts
+    await parts.store.run(workers.forget_others, worker=parts.worker.id)
+    await hands.reconciler.recover(alive=[])
+    await hands.reconciler.dispatch_again(patience=timedelta(0))

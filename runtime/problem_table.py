@@ -1,0 +1,151 @@
+"""The one table from the code of a fault to its HTTP status and its exit code.
+
+A code that is not here is a bug of ours (500 and 70); a test compares the table with every
+exception class of every room.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from packages.errors import PackageError
+from runtime.errors import RuntimeFault
+from sandbox.errors import SandboxError
+from wheelhouse.errors import WheelhouseError
+from wheelhouse.problem import Problem
+
+EXIT_OK = 0
+EXIT_JOB_FAILED = 1
+EXIT_USAGE = 2
+EXIT_REJECTED = 3
+EXIT_NOT_FOUND = 4
+EXIT_NOT_ALLOWED = 5
+EXIT_CONFLICT = 6
+EXIT_BUG = 70
+EXIT_TRY_AGAIN = 75
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """How a fault is answered: over HTTP, and by the exit code of the command line."""
+
+    status: int
+    exit_code: int
+
+
+REJECTED = Answer(status=422, exit_code=EXIT_REJECTED)
+MISSING = Answer(status=404, exit_code=EXIT_NOT_FOUND)
+CONFLICT = Answer(status=409, exit_code=EXIT_CONFLICT)
+UNAVAILABLE = Answer(status=503, exit_code=EXIT_TRY_AGAIN)
+BUG = Answer(status=500, exit_code=EXIT_BUG)
+
+TABLE: Mapping[str, Answer] = {
+    # runtime
+    "runtime-fault": BUG,
+    "not-found": MISSING,
+    "state-conflict": CONFLICT,
+    "version-conflict": CONFLICT,
+    "not-active": CONFLICT,
+    "queue-full": Answer(status=429, exit_code=EXIT_TRY_AGAIN),
+    "input-refused": REJECTED,
+    "malformed": Answer(status=400, exit_code=EXIT_USAGE),
+    "cross-site": Answer(status=403, exit_code=EXIT_NOT_ALLOWED),
+    "too-large": Answer(status=413, exit_code=EXIT_REJECTED),
+    "unknown-media-type": Answer(status=415, exit_code=EXIT_USAGE),
+    "method-not-allowed": Answer(status=405, exit_code=EXIT_USAGE),
+    "superseded": CONFLICT,
+    "draining": UNAVAILABLE,
+    "not-ready": UNAVAILABLE,
+    "settings-refused": Answer(status=500, exit_code=EXIT_USAGE),
+    "home-in-use": CONFLICT,
+    "blob-missing": MISSING,
+    "output-gone": Answer(status=410, exit_code=EXIT_NOT_FOUND),
+    "server-unreachable": UNAVAILABLE,
+    "internal-error": BUG,
+    # packages
+    "package-error": BUG,
+    "bundle-refused": REJECTED,
+    "manifest-refused": REJECTED,
+    "bundle-not-found": MISSING,
+    "no-interpreter": REJECTED,
+    "lock-refused": REJECTED,
+    "lock-failed": REJECTED,
+    "fetch-failed": UNAVAILABLE,
+    "environment-failed": BUG,
+    "build-failed": REJECTED,
+    "activation-refused": REJECTED,
+    "activation-failed": Answer(status=422, exit_code=EXIT_JOB_FAILED),
+    # sandbox
+    "sandbox-error": UNAVAILABLE,
+    "walls-missing": UNAVAILABLE,
+    "cell-unstartable": UNAVAILABLE,
+    "cell-lost": UNAVAILABLE,
+    "input-unplaceable": UNAVAILABLE,
+    # wheelhouse
+    "wheelhouse-error": BUG,
+    "wheel-refused": REJECTED,
+    "wheel-not-found": MISSING,
+    "corrupt-wheel": Answer(status=500, exit_code=7),
+    "carrier-refused": REJECTED,
+    "advisories-refused": REJECTED,
+    "mirror-failed": UNAVAILABLE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Any exception of ours, said in one way."""
+
+    code: str
+    what: str
+    problems: tuple[Problem, ...]
+    answer: Answer
+    retry_after_s: int | None = None
+
+    def to_document(self, *, instance: str) -> dict[str, Any]:
+        """Return the fault as an application/problem+json document (RFC 9457)."""
+        return {
+            "type": f"urn:fumehood:problem:{self.code}",
+            "title": self.code.replace("-", " ").capitalize(),
+            "status": self.answer.status,
+            "detail": self.what,
+            "instance": instance,
+            "code": self.code,
+            "problems": [problem.to_dict() for problem in self.problems],
+        }
+
+
+def answer_of(code: str) -> Answer:
+    """Return how the fault with `code` is answered."""
+    return TABLE.get(code, BUG)
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Return what `error` says, whichever room raised it; a stranger is a bug of ours."""
+    match error:
+        case RuntimeFault():
+            what, problems = error.what, error.problems
+        case PackageError() | WheelhouseError():
+            sentence = (type(error).__doc__ or "").splitlines()
+            what, problems = (sentence[0] if sentence else str(error)), error.problems
+        case SandboxError():
+            what = error.what
+            problems = (Problem(code=error.code, what=what, where="sandbox", mend=error.mend),)
+        case _:
+            return _bug(error)
+    retry_after_s = error.retry_after_s if isinstance(error, RuntimeFault) else None
+    return Fault(
+        code=error.code,
+        what=what,
+        problems=tuple(problems),
+        answer=answer_of(error.code),
+        retry_after_s=retry_after_s,
+    )
+
+
+def _bug(error: BaseException) -> Fault:
+    what = "The appliance failed; this is a bug of ours"
+    mend = "look for this request in the log of the appliance, and report it"
+    problem = Problem(code="internal-error", what=what, where=type(error).__name__, mend=mend)
+    return Fault(code="internal-error", what=what, problems=(problem,), answer=BUG)

@@ -1,0 +1,106 @@
+"""Runs the appliance in one process: the HTTP server, a worker, and an orderly end of both."""
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Generator
+from contextlib import AsyncExitStack, contextmanager
+
+import uvicorn
+
+from runtime.api.app import make_app
+from runtime.appliance import Appliance, open_appliance
+from runtime.settings import Settings
+from runtime.worker import working
+
+GRACE_S = 5
+log = logging.getLogger("fumehood.serve")
+
+
+class StoppableServer(uvicorn.Server):
+    """A server whose open streams end when it stops, and which leaves signals to us.
+
+    uvicorn waits for open responses, and an SSE stream is open for as long as a job runs;
+    it also raises the signal again when it is done, before the worker could drain.
+    """
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leave signals alone: `serve` handles them."""
+        yield
+
+
+async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
+    """Serve and work until SIGTERM or SIGINT; `announce` is given the address once it answers."""
+    async with open_appliance(settings) as appliance, AsyncExitStack() as stack:
+        listener = stack.enter_context(_listen(settings))
+        server = _server(appliance)
+        _stop_on_signals(server, appliance=appliance)
+        await stack.enter_async_context(working(appliance.hands))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await _started(server, serving=serving)
+        announce(address_of(listener, host=settings.host))
+        await serving
+        log.info("no longer listening; running attempts may finish")
+
+
+async def work(settings: Settings) -> None:
+    """Work only, until SIGTERM or SIGINT."""
+    async with open_appliance(settings) as appliance, working(appliance.hands):
+        _on_signals(appliance.stopping.set)
+        await appliance.stopping.wait()
+
+
+@contextmanager
+def _listen(settings: Settings) -> Generator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(2048)
+        yield listener
+
+
+def address_of(listener: socket.socket, *, host: str) -> str:
+    """Return the address at which `listener` is reached."""
+    port = listener.getsockname()[1]
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
+
+
+def _server(appliance: Appliance) -> StoppableServer:
+    config = uvicorn.Config(
+        make_app(appliance.parts, stopping=appliance.stopping),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    return StoppableServer(config)
+
+
+async def _started(server: StoppableServer, *, serving: asyncio.Task[None]) -> None:
+    while not server.started:
+        if serving.done():
+            serving.result()
+            raise RuntimeError("the server ended before it had started")
+        await asyncio.sleep(0.005)
+
+
+def _stop_on_signals(server: StoppableServer, *, appliance: Appliance) -> None:
+    def stop() -> None:
+        if server.should_exit:
+            server.force_exit = True
+        server.should_exit = True
+        appliance.stopping.set()
+        appliance.parts.bell.ring_all()
+
+    _on_signals(stop)
+
+
+def _on_signals(act: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, act)

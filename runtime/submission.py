@@ -1,0 +1,109 @@
+"""The stories that callers begin: submit a job, cancel it, try it again."""
+
+import re
+from collections.abc import Sequence
+
+from runtime.errors import InputRefused
+from runtime.ids import new_id
+from runtime.jobs import State
+from runtime.parts import Parts
+from runtime.records import Activation, Job, JobInput, JsonObject, RequestContext
+from runtime.store import activations, admission
+from runtime.store import jobs as job_store
+from wheelhouse.problem import Problem
+
+INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,255}")
+
+
+async def runnable(parts: Parts, *, package: str, version: str | None) -> Activation:
+    """Return what a job of `package` would run on; raise before any input is read.
+
+    The queue's exact bound is kept when the job is stored; a full queue is told here
+    already, so that nobody sends a gigabyte in vain.
+    """
+    activation = await parts.store.run(activations.runnable, package=package, version=version)
+    await parts.store.run(admission.refuse_if_full, limit=parts.settings.queue_limit)
+    return activation
+
+
+async def submit(
+    parts: Parts,
+    *,
+    activation: Activation,
+    parameters: JsonObject,
+    inputs: Sequence[JobInput],
+    request: RequestContext,
+) -> Job:
+    """Accept a job, or raise QueueFull; what was accepted is never lost."""
+    at = parts.clock()
+    job = Job(
+        id=new_id(),
+        package=activation.package,
+        version=activation.version,
+        digest=activation.digest,
+        activation_id=activation.id,
+        state=State.QUEUED,
+        attempt=1,
+        parameters=parameters,
+        inputs=tuple(inputs),
+        request=request,
+        submitted_at=at,
+        queued_at=at,
+    )
+    limit = parts.settings.queue_limit
+    accepted = await parts.store.run(job_store.submit, job=job, queue_limit=limit)
+    await parts.dispatch.attempt(accepted)
+    return accepted
+
+
+async def cancel(parts: Parts, *, job_id: str) -> Job:
+    """Cancel a job: at once while it waits, by stopping its cell while it runs."""
+    job = await parts.store.run(job_store.cancel, job_id=job_id, at=parts.clock())
+    parts.cancellations.cancel(job_id)
+    parts.bell.ring(job_id)
+    return job
+
+
+async def retry(parts: Parts, *, job_id: str) -> Job:
+    """Queue a new attempt of a job that has ended."""
+    limit = parts.settings.queue_limit
+    job = await parts.store.run(job_store.retry, job_id=job_id, at=parts.clock(), queue_limit=limit)
+    await parts.dispatch.attempt(job)
+    parts.bell.ring(job_id)
+    return job
+
+
+def judge_input_names(names: Sequence[str], *, most: int) -> None:
+    """Raise InputRefused, with every fault, for names that a cell could not show as files."""
+    problems = [
+        Problem(
+            code="input-name",
+            what=f"{name!r} cannot be the name of an input",
+            where=f"input {number}",
+            mend="use a file name of 1 to 255 bytes without a slash or control characters",
+        )
+        for number, name in enumerate(names, start=1)
+        if not is_input_name(name)
+    ]
+    problems += [
+        Problem(
+            code="input-twice",
+            what=f"there are several inputs named {name}",
+            where=name,
+            mend="give each input a name of its own",
+        )
+        for name in sorted({name for name in names if names.count(name) > 1})
+    ]
+    if len(names) > most:
+        what = f"{len(names)} inputs were sent, and a job may have {most}"
+        problems.append(
+            Problem(code="too-many-inputs", what=what, where="inputs", mend="send fewer")
+        )
+    if problems:
+        raise InputRefused("The inputs cannot be taken as they are", problems=problems)
+
+
+def is_input_name(name: str) -> bool:
+    """Return whether `name` can be the name of a file in the cell's input folder."""
+    is_plain = INPUT_NAME.fullmatch(name) is not None and name not in {".", ".."}
+    return is_plain and len(name.encode(errors="replace")) <= 255
