@@ -55,7 +55,9 @@ def _namespaces(command: Command, *, is_warm: bool) -> list[str]:
 
 
 def _variables(command: Command) -> list[str]:
-    start = layout.variables(layout.namespaced(command.folders), limits=command.limits)
+    start = layout.variables(
+        layout.namespaced(command.folders), interpreter=command.interpreter, limits=command.limits
+    )
     pairs = [("--setenv", name, value) for name, value in start.items()]
     return ["--clearenv", *(word for pair in pairs for word in pair)]
 
@@ -84,8 +86,8 @@ def _devices() -> list[str]:
         ("/proc/self/fd/0", "/dev/stdin"),
         ("/proc/self/fd/1", "/dev/stdout"),
         ("/proc/self/fd/2", "/dev/stderr"),
-        ("/scratch/shm", "/dev/shm"),  # noqa: S108 – a link inside the cell
-        ("/scratch/tmp", "/tmp"),  # noqa: S108 – a link inside the cell
+        ("/scratch/shm", "/dev/shm"),
+        ("/scratch/tmp", "/tmp"),
     ):
         words += ["--symlink", target, link]
     return [*words, "--remount-ro", "/dev"]

@@ -11,7 +11,7 @@ import shutil
 import signal
 import socket
 import stat
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,7 +80,7 @@ class Ends:
 
 
 @contextlib.contextmanager
-def ends() -> Iterator[Ends]:
+def ends() -> Generator[Ends]:
     """Make the channel and pipes of one cell; close the cell's ends on leaving."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     ours.setblocking(False)

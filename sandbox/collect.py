@@ -9,7 +9,7 @@ import ctypes
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,7 +169,7 @@ class _OpenHow(ctypes.Structure):
 
 
 @contextmanager
-def _opened(folder_fd: int, name: str, flags: int) -> Iterator[int]:
+def _opened(folder_fd: int, name: str, flags: int) -> Generator[int]:
     """Open `name` in the folder for reading, following nothing (openat2(2))."""
     how = _OpenHow(
         flags=os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | flags,

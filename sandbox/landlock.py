@@ -17,7 +17,6 @@ from sandbox.command import Json
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _FS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
-_FILE_RIGHTS = _EXECUTE | _WRITE_FILE | _READ_FILE | (1 << 14) | (1 << 15)
 _NET_TCP = 0b11
 _SCOPE_ABSTRACT_UNIX, _SCOPE_SIGNAL = 1, 2
 _SYS_CREATE_RULESET = 444
@@ -68,11 +67,6 @@ def describe(abi: int) -> str:
     if abi >= 6:
         parts.append("signals, abstract sockets")
     return f"ABI {abi}: {', '.join(parts)}"
-
-
-def file_rights(rights: int) -> int:
-    """Return the part of `rights` that may be granted on a file (the rest needs a folder)."""
-    return rights & _FILE_RIGHTS
 
 
 def _beneath(paths: Iterable[str], rights: int) -> list[Json]:

@@ -79,7 +79,11 @@ class Launcher:
         else:
             argv, variables = (
                 [],
-                layout.variables(self.layout(command, folder), limits=command.limits),
+                layout.variables(
+                    self.layout(command, folder),
+                    interpreter=command.interpreter,
+                    limits=command.limits,
+                ),
             )
         argv += self._program(command.interpreter, inside, channel_fd, mode)
         keep = [channel_fd] + ([self._stage.namespace_fd] if self._stage else [])
@@ -217,7 +221,7 @@ def _place(source: Path, target: Path) -> None:
             os.link(source, target)
         except OSError:
             shutil.copyfile(source, target)
-        if os.stat(target).st_mode & 0o444 != 0o444:
+        if target.stat().st_mode & 0o444 != 0o444:
             _replace_by_readable_copy(source, target)
     except OSError as fault:
         raise InputUnplaceableError(

@@ -54,6 +54,7 @@ class Pool:
 
     async def take(self, command: Command) -> tuple[Cell | None, str]:
         """Return a ready fork for `command`, or None and why it has to start cold."""
+        reason = ""
         for _ in range(2):
             seat = self._seat(_family(command))
             warm_cell = await asyncio.shield(seat.started)
@@ -63,10 +64,10 @@ class Pool:
             try:
                 return await self._fork(seat, warm_cell), ""
             except SandboxError as fault:
-                seat.unfit = fault.what
+                reason = f"no fork: {fault.what}"
                 if warm_cell.is_alive:
-                    self._retire(_family(command), seat, unfit=f"no fork: {fault.what}")
-        return None, seat.unfit
+                    self._retire(_family(command), seat, unfit=reason)
+        return None, reason
 
     async def close(self) -> None:
         """End every warm cell."""
@@ -147,8 +148,7 @@ class Pool:
         if warm_cell is None:
             return
         warm_cell.is_retired = True
-        while not warm_cell.is_idle:
-            await asyncio.sleep(0.02)
+        await warm_cell.wait_idle()
         await warm_cell.close()
 
 

@@ -51,7 +51,7 @@ class Sandbox:
         `without_namespaces` leaves them out even where the host allows them. Cells that a
         killed worker left behind are dead already; their folders are removed here.
         """
-        home.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
         found = host.look()
         probed = await probe(found, home, try_namespaces=not without_namespaces)
         hierarchy = cgroups.delegated(f"fumehood-{os.getpid()}")

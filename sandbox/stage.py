@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sandbox.errors import CellUnstartableError
 
-_PLACES = ("/mnt", "/media", "/srv", "/opt", "/var/tmp")  # noqa: S108 – covered, not written
+_PLACES = ("/mnt", "/media", "/srv", "/opt", "/var/tmp")
 _SCRIPT = Path(__file__).with_name("stage_set.py")
 
 

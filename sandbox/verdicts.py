@@ -133,7 +133,7 @@ def _silent_end(ended: Exit, isolation: Isolation) -> Outcome:
     failure = Failure(
         code="package-crashed",
         what=f"the run was ended by {name} ({_signal_meaning(name)})",
-        mend="look for a crash in compiled code (faulthandler helps), or for code that kills itself",
+        mend="look for a crash in compiled code, or for code that kills itself",
     )
     return Outcome(ending=Ending.KILLED, isolation=isolation, signal=name, failure=failure)
 

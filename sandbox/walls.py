@@ -4,7 +4,6 @@ What was in force around a run is read from the kernel's own account of its proc
 (/proc/PID/status and /proc/PID/ns, proc(5)), not from what was asked for.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,11 +60,7 @@ def in_force(sandbox: "Sandbox", command: Command, cell: Cell, leaf: Leaf | None
     abi = sandbox.host.barriers.landlock_abi
     layers = (
         Layer(name="namespaces", in_force=bool(own), detail=" ".join(own)),
-        Layer(
-            name="no network",
-            in_force="net" in own and not command.network,
-            detail="open by grant" if command.network else _network(own, cell),
-        ),
+        _no_network(command, cell, own, status),
         Layer(name="read-only root", in_force="mnt" in own, detail="its own" if own else ""),
         Layer(
             name="seccomp",
@@ -75,8 +70,7 @@ def in_force(sandbox: "Sandbox", command: Command, cell: Cell, leaf: Leaf | None
         Layer(name="landlock", in_force=abi > 0, detail=landlock.describe(abi) if abi else ""),
         Layer(
             name="no capabilities",
-            in_force=int(status.get("CapBnd", "1"), 16) == 0
-            and int(status.get("CapEff", "1"), 16) == 0,
+            in_force=_has_no_capabilities(status),
         ),
         Layer(name="no new privileges", in_force=status.get("NoNewPrivs") == "1"),
         Layer(name="host user", in_force=_is_unprivileged(status), detail=_host_uid(status)),
@@ -134,17 +128,31 @@ def _own_namespaces(pid: int) -> tuple[str, ...]:
     own: list[str] = []
     for name in _NAMESPACES:
         try:
-            if os.readlink(f"/proc/{pid}/ns/{name}") != os.readlink(f"/proc/self/ns/{name}"):
+            theirs, ours = (Path(f"/proc/{who}/ns/{name}").readlink() for who in (pid, "self"))
+            if theirs != ours:
                 own.append(name)
         except OSError:
             continue
     return tuple(own)
 
 
-def _network(own: tuple[str, ...], cell: Cell) -> str:
+def _no_network(
+    command: Command, cell: Cell, own: tuple[str, ...], status: dict[str, str]
+) -> Layer:
+    if command.network:
+        return Layer(name="no network", in_force=False, detail="open by grant")
     if "net" in own:
-        return "a network namespace with nothing in it"
-    return "" if cell.layout.has_namespaces else "seccomp refuses every socket"
+        detail = "a network namespace with nothing in it"
+        return Layer(name="no network", in_force=True, detail=detail)
+    is_refused = status.get("Seccomp") == "2" and not cell.layout.has_namespaces
+    detail = "seccomp refuses every socket" if is_refused else ""
+    return Layer(name="no network", in_force=is_refused, detail=detail)
+
+
+def _has_no_capabilities(status: dict[str, str]) -> bool:
+    """Say whether no set is left that could be used or, by exec, regained (capabilities(7))."""
+    sets = [status.get(name, "1") for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")]
+    return all(int(value, 16) == 0 for value in sets) and status.get("NoNewPrivs") == "1"
 
 
 def _host_uid(status: dict[str, str]) -> str:

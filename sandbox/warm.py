@@ -79,10 +79,10 @@ class WarmCell:
         """Whether it can be forked."""
         return not self.child.ended.done() and not self.is_retired
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether none of its forks is alive."""
-        return not self._runs
+    async def wait_idle(self) -> None:
+        """Wait until none of its forks is alive."""
+        while self._runs:
+            await asyncio.wait(self._runs.values())
 
     async def fork(self) -> Cell:
         """Return a fresh fork, its walls shut. Raises CellUnstartableError, CellLostError."""

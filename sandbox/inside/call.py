@@ -1,5 +1,7 @@
 """Loads the target, calls it, and says how that went, as one `done` message."""
 
+from __future__ import annotations
+
 import importlib
 import os
 import resource
@@ -9,7 +11,12 @@ import traceback
 import types
 
 from . import handle
-from .channel import encode
+from .channel import Channel, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 # Bound at import, before any package code can replace them.
 _format_exception = traceback.format_exception
@@ -21,26 +28,25 @@ class Terminated(BaseException):
     """SIGTERM from outside: the run may clean up, then it is killed."""
 
 
-def perform(channel, request):
+def perform(channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
     """Run the requested call and return the `done` message."""
     _limit(request["rlimits"])
     os.environ.update(request["variables"])
     signal.signal(signal.SIGTERM, _terminate)
-    reporter = _Reporter(channel)
     try:
         function = load(request["target"])
     except BaseException as fault:
         return _fault(fault, "unloadable")
     try:
         value = function(
-            **{request["handle"]: handle.Handle(request, reporter.report)}, **request["arguments"]
+            **{request["handle"]: handle.Handle(request, channel.send)}, **request["arguments"]
         )
     except BaseException as fault:
         return _fault(fault, "raised")
     return _returned(value, request["result_bytes"])
 
 
-def import_module(name):
+def import_module(name: str) -> types.ModuleType:
     """Import `name` from the bundle if it is there, wherever else the name may exist.
 
     A folder without __init__.py, such as hooks/, loses to any installed package of the same
@@ -52,7 +58,7 @@ def import_module(name):
     return _import_module(name)
 
 
-def _pin(package, folder):
+def _pin(package: str, folder: str) -> None:
     if package in sys.modules or not os.path.isdir(folder):
         return
     if not os.path.exists(os.path.join(folder, "__init__.py")):
@@ -61,7 +67,7 @@ def _pin(package, folder):
         sys.modules[package] = module
 
 
-def load(target):
+def load(target: str) -> Callable[..., Any]:
     """Return the function that `module:function` names."""
     module_name, _, function_name = target.partition(":")
     function = getattr(import_module(module_name), function_name)
@@ -70,7 +76,7 @@ def load(target):
     return function
 
 
-def _limit(rlimits):
+def _limit(rlimits: dict[str, int]) -> None:
     for name, value in rlimits.items():
         which = getattr(resource, name)
         hard = resource.getrlimit(which)[1]
@@ -78,21 +84,11 @@ def _limit(rlimits):
         resource.setrlimit(which, (allowed, allowed))
 
 
-def _terminate(_number, _frame):
+def _terminate(_number: int, _frame: object) -> None:
     raise Terminated
 
 
-class _Reporter:
-    """Sends reports; refuses what JSON cannot hold, where the author can see it."""
-
-    def __init__(self, channel):
-        self._channel = channel
-
-    def report(self, message):
-        self._channel.send(message)
-
-
-def _returned(value, result_bytes):
+def _returned(value: Any, result_bytes: int) -> dict[str, Any]:
     try:
         size = len(encode(value))
     except (TypeError, ValueError, RecursionError) as fault:
@@ -113,7 +109,7 @@ def _returned(value, result_bytes):
     return {"kind": "done", "ending": "returned", "value": value}
 
 
-def _fault(fault, ending):
+def _fault(fault: BaseException, ending: str) -> dict[str, Any]:
     if isinstance(fault, handle.Asked):
         return {"kind": "done", "ending": "asked", "question": fault.question}
     if isinstance(fault, Terminated):
@@ -132,14 +128,14 @@ def _fault(fault, ending):
     }
 
 
-def _exit_code(fault):
+def _exit_code(fault: SystemExit) -> int:
     code = fault.code
     if code is None:
         return 0
     return code & 0xFF if isinstance(code, int) else 1
 
 
-def _one_line(fault):
+def _one_line(fault: BaseException) -> str:
     try:
         text = "%s: %s" % (type(fault).__name__, fault)
     except BaseException:
@@ -147,7 +143,7 @@ def _one_line(fault):
     return text[:2000]
 
 
-def _traceback(fault):
+def _traceback(fault: BaseException) -> str:
     try:
         lines = _format_exception(type(fault), fault, _without_runner(fault.__traceback__))
         return "".join(lines)[-_TRACEBACK_CHARS:]
@@ -155,18 +151,18 @@ def _traceback(fault):
         return ""
 
 
-def _without_runner(tb):
+def _without_runner(tb: types.TracebackType | None) -> types.TracebackType | None:
     """Leave out the runner's own frames, which tell the author nothing."""
     while tb is not None and tb.tb_next is not None and _is_ours(tb.tb_frame.f_code.co_filename):
         tb = tb.tb_next
     return tb
 
 
-def _is_ours(filename):
+def _is_ours(filename: str) -> bool:
     return os.path.dirname(__file__) in filename or filename.startswith("<frozen importlib")
 
 
-def flush_streams():
+def flush_streams() -> None:
     """Flush what package code printed; a closed or replaced stream is no fault of ours."""
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -4,10 +4,17 @@ A frame is a four-byte big-endian length and that many bytes of UTF-8 JSON. The 
 the other end bounds and distrusts every field; nothing here is a wall.
 """
 
+from __future__ import annotations
+
 import array
 import json
 import socket
 import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 _LENGTH = struct.Struct(">I")
 
@@ -19,18 +26,18 @@ _loads = json.loads
 class Channel:
     """Frames in and out over `sock`, a connected stream socket."""
 
-    def __init__(self, sock):
+    def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
 
-    def fileno(self):
+    def fileno(self) -> int:
         """Return the descriptor of the socket."""
         return self._sock.fileno()
 
-    def send(self, message, fds=()):
+    def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
         """Send one message, with descriptors beside its first byte if there are any."""
         self.send_bytes(encode(message), fds)
 
-    def send_bytes(self, body, fds=()):
+    def send_bytes(self, body: bytes, fds: Sequence[int] = ()) -> None:
         """Send a message that `encode` made."""
         frame = _LENGTH.pack(len(body)) + body
         if fds:
@@ -39,7 +46,7 @@ class Channel:
             frame = frame[sent:]
         self._sock.sendall(frame)
 
-    def receive(self):
+    def receive(self) -> dict[str, Any] | None:
         """Return the next message, or None at the end of the stream."""
         head = self._exactly(_LENGTH.size)
         if head is None:
@@ -47,7 +54,7 @@ class Channel:
         body = self._exactly(_LENGTH.unpack(head)[0])
         return None if body is None else _loads(body)
 
-    def receive_with_fds(self, count):
+    def receive_with_fds(self, count: int) -> tuple[dict[str, Any] | None, tuple[int, ...]]:
         """Return the next message and the `count` descriptors that came with it."""
         space = socket.CMSG_SPACE(count * 4)
         head, ancillary, _flags, _address = self._sock.recvmsg(_LENGTH.size, space)
@@ -56,11 +63,11 @@ class Channel:
         fds = array.array("i")
         for _level, _kind, body in ancillary:
             fds.frombytes(body[: len(body) - len(body) % fds.itemsize])
-        rest = self._exactly(_LENGTH.size - len(head)) if len(head) < _LENGTH.size else b""
-        return _loads(self._exactly(_LENGTH.unpack(head + rest)[0])), tuple(fds)
+        head += self._exactly(_LENGTH.size - len(head)) or b""
+        return _loads(self._exactly(_LENGTH.unpack(head)[0]) or b"null"), tuple(fds)
 
-    def _exactly(self, count):
-        chunks = []
+    def _exactly(self, count: int) -> bytes | None:
+        chunks: list[bytes] = []
         while count:
             chunk = self._sock.recv(count)
             if not chunk:
@@ -70,7 +77,7 @@ class Channel:
         return b"".join(chunks)
 
 
-def encode(message):
+def encode(message: object) -> bytes:
     """Return `message` as JSON bytes; NaN, sets and other foreigners raise (RFC 8259)."""
     return _dumps(message, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode(
         "utf-8", "surrogateescape"

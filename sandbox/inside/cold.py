@@ -1,5 +1,7 @@
 """A cold cell: one process, started behind the outer wall for one run."""
 
+from __future__ import annotations
+
 import os
 import socket
 import sys
@@ -7,17 +9,23 @@ import sys
 from . import call, walls
 from .channel import Channel
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def main(fd):
+
+def main(fd: int) -> None:
     """Serve exactly one run on the channel `fd`, then end."""
     channel = Channel(socket.socket(fileno=fd))
     setup = channel.receive()
+    if setup is None:
+        return
     prepare(setup)
     walls.make_scratch(setup["scratch_dir"])
     serve(channel, setup)
 
 
-def prepare(setup):
+def prepare(setup: dict[str, Any]) -> None:
     """Make this interpreter look like the environment's own; import nothing of it yet."""
     os.umask(0o022)
     sys.path[:0] = setup["bundle_path"]
@@ -31,7 +39,7 @@ def prepare(setup):
     sys.argv = [setup["argv0"]]
 
 
-def serve(channel, setup):
+def serve(channel: Channel, setup: dict[str, Any]) -> None:
     """Shut the walls, say hello, run the one request, say how it ended, and end.
 
     Descriptors of the output and scratch folders go out with the hello: the worker watches
@@ -55,11 +63,11 @@ def serve(channel, setup):
     os._exit(done.get("exit_code", 0))
 
 
-def _folder(path):
+def _folder(path: str) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
 
 
-def honour_pth_files(folders):
+def honour_pth_files(folders: list[str]) -> None:
     """Run the environment's .pth files, as site would: here, behind the walls (site docs)."""
     for folder in folders:
         if any(name.endswith(".pth") for name in os.listdir(folder)):

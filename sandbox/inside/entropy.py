@@ -1,10 +1,12 @@
 """Gives a forked run randomness of its own: a fork inherits every generator's state."""
 
+from __future__ import annotations
+
 import os
 import sys
 
 
-def reseed():
+def reseed() -> None:
     """Reseed the generators that the warm cell has imported; import nothing new."""
     random = sys.modules.get("random")
     if random is not None:
@@ -17,8 +19,8 @@ def reseed():
         torch.seed()
     uuid = sys.modules.get("uuid")
     if uuid is not None and hasattr(uuid, "_last_timestamp"):
-        uuid._last_timestamp = None
+        vars(uuid)["_last_timestamp"] = None
     tempfile = sys.modules.get("tempfile")
     if tempfile is not None:
-        tempfile._name_sequence = None
-        tempfile.tempdir = None
+        vars(tempfile)["_name_sequence"] = None
+        vars(tempfile)["tempdir"] = None

@@ -1,12 +1,21 @@
 """The Handle: the object that package code is given as `job` or `context`."""
 
+from __future__ import annotations
+
 from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Report = Callable[[dict[str, Any]], None]
 
 
 class Asked(BaseException):
     """Ends the run with a question; the answer starts it anew."""
 
-    def __init__(self, question):
+    def __init__(self, question: dict[str, Any]) -> None:
         super().__init__(question["key"])
         self.question = question
 
@@ -14,25 +23,26 @@ class Asked(BaseException):
 class Log:
     """Log lines with a level: `log("text")` is `log.info("text")`."""
 
-    def __init__(self, report):
+    def __init__(self, report: Report) -> None:
         self._report = report
 
-    def __call__(self, message, level="info"):
+    def __call__(self, message: object, level: str = "info") -> None:
+        """Report `message`; levels are debug, info, warning and error."""
         self._report({"kind": "log", "level": level, "message": str(message)})
 
-    def debug(self, message):
+    def debug(self, message: object) -> None:
         """Report `message` for whoever looks closely."""
         self(message, "debug")
 
-    def info(self, message):
+    def info(self, message: object) -> None:
         """Report `message` as ordinary news."""
         self(message, "info")
 
-    def warning(self, message):
+    def warning(self, message: object) -> None:
         """Report `message` as something to look at."""
         self(message, "warning")
 
-    def error(self, message):
+    def error(self, message: object) -> None:
         """Report `message` as something that went wrong."""
         self(message, "error")
 
@@ -44,7 +54,7 @@ class Handle:
     `scratch_dir` is thrown away with the cell.
     """
 
-    def __init__(self, request, report):
+    def __init__(self, request: dict[str, Any], report: Report) -> None:
         for name, value in request["facts"].items():
             setattr(self, name, value)
         self.inputs = [Path(path) for path in request["inputs"]]
@@ -55,21 +65,21 @@ class Handle:
         self._answers = request["answers"]
         self._secrets = request["secrets"]
 
-    def progress(self, done, total=None, message=""):
+    def progress(self, done: float, total: float | None = None, message: object = "") -> None:
         """Report progress: `done` of `total` (any unit), and what is being done."""
         self._report({"kind": "progress", "done": done, "total": total, "message": str(message)})
 
-    def event(self, name, **data):
+    def event(self, name: str, **data: Any) -> None:
         """Report an event of the package's own; `data` must be JSON."""
         self._report({"kind": "event", "name": str(name), "data": data})
 
-    def ask(self, key, prompt, schema=None):
+    def ask(self, key: str, prompt: str, schema: dict[str, Any] | None = None) -> Any:
         """Return the answer to `key`; without one, end the run here and wait for it."""
         if key in self._answers:
             return self._answers[key]
         raise Asked({"key": str(key), "prompt": str(prompt), "schema": schema or {}})
 
-    def secret(self, name):
+    def secret(self, name: str) -> str:
         """Return the secret `name`; LookupError if the manifest does not ask for it."""
         if name not in self._secrets:
             raise LookupError("secret %r was not granted: name it in the manifest" % (name,))

@@ -1,18 +1,24 @@
 """A cold cell without namespaces: a keeper adopts every orphan and leaves none alive."""
 
+from __future__ import annotations
+
 import os
 import signal
 
 from . import cold, syscalls
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
-def main(fd):
+
+def main(fd: int) -> None:
     """Fork the run, wait for it, kill whatever it left, and end as it ended."""
     syscalls.be_subreaper()
     keep(lambda: cold.main(fd), fd)
 
 
-def keep(run, fd):
+def keep(run: Callable[[], None], fd: int) -> None:
     """Fork `run`; when it ends, or when told to by SIGTERM, kill every descendant."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
     keeper = os.getpid()
@@ -31,7 +37,7 @@ def keep(run, fd):
     os._exit(code if code >= 0 else 128 - code)
 
 
-def _wait_for(pid):
+def _wait_for(pid: int) -> int:
     """Return the wait status of `pid`; reap orphans meanwhile; SIGTERM ends the wait."""
     while True:
         ended, status = os.waitpid(-1, os.WNOHANG)
@@ -42,7 +48,7 @@ def _wait_for(pid):
             return os.waitpid(pid, 0)[1]
 
 
-def kill_descendants():
+def kill_descendants() -> None:
     """Kill until nobody is left: each orphan becomes ours, so none can slip away."""
     while True:
         for pid in _children():
@@ -56,7 +62,7 @@ def kill_descendants():
             return
 
 
-def _children():
+def _children() -> list[int]:
     me = os.getpid()
     try:
         with open("/proc/self/task/%d/children" % (me,)) as listing:

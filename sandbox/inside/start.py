@@ -1,10 +1,12 @@
 """First code in a cell: `python -I -S -B start.py FD MODE`, MODE one of cold, kept, warm."""
 
+from __future__ import annotations
+
 import os
 import sys
 
 
-def main():
+def main() -> None:
     """Keep the standard streams and the channel, close all else, and go where MODE says."""
     fd, mode = int(sys.argv[1]), sys.argv[2]
     os.closerange(3, fd)

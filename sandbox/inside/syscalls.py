@@ -4,8 +4,11 @@ Numbers are those of x86-64 and aarch64 (asm-generic); the few that differ are l
 machine name.
 """
 
+from __future__ import annotations
+
 import ctypes
 import os
+import stat
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # PyDLL keeps the interpreter lock held, which a raw clone of the process needs.
@@ -33,9 +36,10 @@ _SYS_CAPSET = 91 if _IS_ARM else 126
 _SYS_SECCOMP = 277 if _IS_ARM else 317
 _SYS_LANDLOCK_CREATE, _SYS_LANDLOCK_ADD, _SYS_LANDLOCK_RESTRICT = 444, 445, 446
 _LANDLOCK_RULE_PATH_BENEATH = 1
+_FILE_RIGHTS = 0b111 | 1 << 14 | 1 << 15  # execute, write, read, truncate, ioctl: landlock(7)
 
 
-def fork_into(flags):
+def fork_into(flags: int) -> int:
     """Fork into new namespaces with one clone(2); return 0 in the child, the pid in the parent.
 
     os.fork and unshare would need two forks for a pid namespace, and each fork of a process
@@ -54,7 +58,7 @@ def fork_into(flags):
     return pid
 
 
-def mount(source, target, kind, flags, options=""):
+def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
     """Wrap mount(2)."""
     result = _libc.mount(
         source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode()
@@ -62,27 +66,27 @@ def mount(source, target, kind, flags, options=""):
     _check(result, "mount " + target)
 
 
-def die_with_parent():
+def die_with_parent() -> None:
     """Ask for SIGKILL when the parent thread ends (PR_SET_PDEATHSIG, prctl(2))."""
     _prctl(_PR_SET_PDEATHSIG, 9, "PR_SET_PDEATHSIG")
 
 
-def be_subreaper():
+def be_subreaper() -> None:
     """Adopt orphaned descendants (PR_SET_CHILD_SUBREAPER, prctl(2))."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1, "PR_SET_CHILD_SUBREAPER")
 
 
-def be_measurable():
+def be_measurable() -> None:
     """Let the worker, which has the same uid outside, read our memory figures (prctl(2))."""
     _prctl(_PR_SET_DUMPABLE, 1, "PR_SET_DUMPABLE")
 
 
-def no_new_privileges():
+def no_new_privileges() -> None:
     """Make execve unable to grant privileges (PR_SET_NO_NEW_PRIVS, prctl(2))."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1, "PR_SET_NO_NEW_PRIVS")
 
 
-def drop_capabilities():
+def drop_capabilities() -> None:
     """Empty the bounding set, then every other capability set (capabilities(7))."""
     for capability in range(64):
         if _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) != 0:
@@ -92,7 +96,7 @@ def drop_capabilities():
     _check(_libc.syscall(_SYS_CAPSET, header, nothing), "capset")
 
 
-def install_filter(program):
+def install_filter(program: bytes) -> None:
     """Install `program`, the bytes of a classic BPF filter, for this process (seccomp(2))."""
 
     class Program(ctypes.Structure):
@@ -103,7 +107,7 @@ def install_filter(program):
     _check(_libc.syscall(_SYS_SECCOMP, _SECCOMP_SET_MODE_FILTER, 0, ctypes.byref(bpf)), "seccomp")
 
 
-def landlock(ruleset, rules):
+def landlock(ruleset: bytes, rules: list[tuple[str, int]]) -> None:
     """Confine this process: `ruleset` is the packed attribute, `rules` pairs (path, rights).
 
     landlock(7). A path that does not exist is left out: nothing is granted there.
@@ -119,7 +123,7 @@ def landlock(ruleset, rules):
         os.close(fd)
 
 
-def _allow_beneath(ruleset_fd, path, rights):
+def _allow_beneath(ruleset_fd: int, path: str, rights: int) -> None:
     class PathBeneath(ctypes.Structure):
         _pack_ = 1
         _fields_ = [("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32)]
@@ -129,7 +133,8 @@ def _allow_beneath(ruleset_fd, path, rights):
     except OSError:
         return
     try:
-        rule = PathBeneath(rights, parent)
+        is_folder = stat.S_ISDIR(os.fstat(parent).st_mode)
+        rule = PathBeneath(rights if is_folder else rights & _FILE_RIGHTS, parent)
         done = _libc.syscall(
             _SYS_LANDLOCK_ADD, ruleset_fd, _LANDLOCK_RULE_PATH_BENEATH, ctypes.byref(rule), 0
         )
@@ -138,11 +143,11 @@ def _allow_beneath(ruleset_fd, path, rights):
         os.close(parent)
 
 
-def _prctl(option, value, name):
+def _prctl(option: int, value: int, name: str) -> None:
     _check(_libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0), name)
 
 
-def _check(result, name):
+def _check(result: int, name: str) -> None:
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, name + ": " + os.strerror(code))

@@ -4,22 +4,28 @@ Namespaces and mounts need capabilities; capabilities go before Landlock and sec
 shut; package code is touched only after all of it.
 """
 
+from __future__ import annotations
+
 import base64
 import os
 
 from . import syscalls
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _PRIVATE = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 
 
-def fork_flags(with_network_namespace):
+def fork_flags(*, own_network: bool) -> int:
     """Return the clone flags of a run: its own user, mount, pid, ipc (and net) namespaces."""
     flags = syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID
     flags |= syscalls.CLONE_NEWIPC
-    return flags | syscalls.CLONE_NEWNET if with_network_namespace else flags
+    return flags | syscalls.CLONE_NEWNET if own_network else flags
 
 
-def furnish(run, setup):
+def furnish(run: str, setup: dict[str, Any]) -> None:
     """Give a fresh fork its own view: identity, scratch, output, /proc and its inputs only."""
     _map_identity(setup["uid"], setup["gid"])
     sizes = setup["mounts"]
@@ -30,7 +36,7 @@ def furnish(run, setup):
     syscalls.mount("/input/" + run + "/input", "/input", "", syscalls.MS_BIND)
 
 
-def make_scratch(scratch_dir):
+def make_scratch(scratch_dir: str) -> None:
     """Make the places that /tmp and /dev/shm point to."""
     for name in ("tmp", "shm"):
         path = os.path.join(scratch_dir, name)
@@ -38,7 +44,7 @@ def make_scratch(scratch_dir):
             os.mkdir(path, 0o1777)
 
 
-def shut(setup):
+def shut(setup: dict[str, Any]) -> None:
     """Drop every privilege, then shut Landlock and seccomp behind us; nothing comes after."""
     syscalls.drop_capabilities()
     syscalls.no_new_privileges()
@@ -50,7 +56,7 @@ def shut(setup):
         syscalls.install_filter(base64.b64decode(setup["seccomp"]))
 
 
-def _map_identity(uid, gid):
+def _map_identity(uid: int, gid: int) -> None:
     """Map our own ids to themselves (user_namespaces(7): setgroups must be denied first)."""
     for name, text in (
         ("setgroups", "deny"),
@@ -64,7 +70,7 @@ def _map_identity(uid, gid):
             os.close(fd)
 
 
-def _fresh_proc():
+def _fresh_proc() -> None:
     """Mount a procfs of the new pid namespace; where the kernel refuses, show nothing at all.
 
     It refuses where parts of the outer /proc are covered, as in a container.

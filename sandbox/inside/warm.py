@@ -4,6 +4,8 @@ The fork is a one-shot cell that waits with its walls already shut; nothing that
 reaches this process, which only ever reads fork orders and waits for ended children.
 """
 
+from __future__ import annotations
+
 import base64
 import gc
 import os
@@ -17,11 +19,17 @@ import traceback
 from . import call, cold, entropy, kept, syscalls, walls
 from .channel import Channel
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def main(fd):
+
+def main(fd: int) -> None:
     """Import what the setup names; say whether this process is fit to be forked; serve."""
     channel = Channel(socket.socket(fileno=fd))
     setup = channel.receive()
+    if setup is None:
+        return
     cold.prepare(setup)
     if setup["warm_seccomp"] is not None:
         syscalls.no_new_privileges()
@@ -36,19 +44,17 @@ def main(fd):
     _Nursery(channel, setup).serve()
 
 
-def _preload(setup):
+def _preload(setup: dict[str, Any]) -> str:
     cold.honour_pth_files(setup["environment_path"])
     try:
         for name in setup["preload"]:
             call.import_module(name)
     except BaseException:
         return "preload failed: " + traceback.format_exc()[-2000:]
-    # Imported here so that no run has to: the Handle and its paths.
-    __import__(__package__ + ".handle")
     return ""
 
 
-def _unfitness(fd):
+def _unfitness(fd: int) -> str:
     """Return why a fork of this process would not be a fresh process, or nothing."""
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
@@ -66,7 +72,7 @@ def _unfitness(fd):
         return ""
 
 
-def _is_open(number):
+def _is_open(number: int) -> bool:
     try:
         os.fstat(number)
     except OSError:
@@ -74,7 +80,7 @@ def _is_open(number):
     return True
 
 
-def _describe(number):
+def _describe(number: int) -> str:
     try:
         return os.readlink("/proc/self/fd/%d" % (number,))
     except OSError:
@@ -84,14 +90,14 @@ def _describe(number):
 class _Nursery:
     """Forks on order; reports each child's end with its status and usage."""
 
-    def __init__(self, channel, setup):
+    def __init__(self, channel: Channel, setup: dict[str, Any]) -> None:
         self._channel = channel
         self._setup = setup
-        self._children = {}
+        self._children: dict[int, tuple[int, str]] = {}
         self._poll = select.poll()
         self._poll.register(channel.fileno(), select.POLLIN)
 
-    def serve(self):
+    def serve(self) -> None:
         """Fork and reap until the worker closes the channel."""
         while True:
             for number, _events in self._poll.poll():
@@ -100,7 +106,7 @@ class _Nursery:
                 elif not self._obey():
                     os._exit(0)
 
-    def _obey(self):
+    def _obey(self) -> bool:
         order, fds = self._channel.receive_with_fds(3)
         if order is None:
             return False
@@ -112,12 +118,12 @@ class _Nursery:
         self._poll.register(pidfd, select.POLLIN)
         return True
 
-    def _fork(self, run, fds):
+    def _fork(self, run: str, fds: tuple[int, ...]) -> int:
         setup = self._setup
         if setup["mounts"] is None:
             pid = os.fork()
         else:
-            pid = syscalls.fork_into(walls.fork_flags(setup["own_network"]))
+            pid = syscalls.fork_into(walls.fork_flags(own_network=setup["own_network"]))
         if pid == 0:
             try:
                 _be_born(setup, run, fds)
@@ -127,7 +133,7 @@ class _Nursery:
             os._exit(70)
         return pid
 
-    def _reap(self, pidfd):
+    def _reap(self, pidfd: int) -> None:
         pid, run = self._children.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
@@ -143,7 +149,7 @@ class _Nursery:
         )
 
 
-def _be_born(setup, run, fds):
+def _be_born(setup: dict[str, Any], run: str, fds: tuple[int, ...]) -> None:
     """Become the run's own process: own descriptors, own view, own randomness, no rights."""
     channel_fd, stdout_fd, stderr_fd = fds
     os.dup2(stdout_fd, 1)
@@ -164,6 +170,6 @@ def _be_born(setup, run, fds):
         kept.keep(lambda: _serve(dict(setup, **own)), 3)
 
 
-def _serve(setup):
+def _serve(setup: dict[str, Any]) -> None:
     walls.make_scratch(setup["scratch_dir"])
     cold.serve(Channel(socket.socket(fileno=3)), setup)
