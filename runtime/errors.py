@@ -6,7 +6,7 @@ from typing import ClassVar
 from wheelhouse.problem import Problem
 
 
-class RuntimeFault(Exception):  # noqa: N818 - the room's family
+class RuntimeFault(Exception):
     """The appliance could not do what was asked."""
 
     code: ClassVar[str] = "runtime-fault"

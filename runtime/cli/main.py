@@ -1,0 +1,108 @@
+"""`fumehood`: the commands by name, loaded when called; faults become text and exit codes."""
+
+import importlib
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from packages.errors import PackageError
+from runtime.cli.faults import RemoteFault
+from runtime.errors import RuntimeFault
+from runtime.problem_table import Fault, fault_of
+from sandbox.errors import SandboxError
+from wheelhouse.errors import WheelhouseError
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "up": ("runtime.cli.server:up", "Serve the API and the pages, and work."),
+    "worker": ("runtime.cli.server:worker", "Work only: another process serves."),
+    "package": ("runtime.cli.package:app", "Check, upload, activate and list packages."),
+    "job": ("runtime.cli.job:app", "Submit jobs, follow them, fetch what they left."),
+    "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
+    "wheelhouse": ("runtime.cli.wheelhouse:app", "Add wheels and see which there are."),
+    "config": ("runtime.cli.config:app", "Show the settings and where they come from."),
+    "schema": ("runtime.cli.schema:schema", "Print a published JSON Schema."),
+    "version": ("runtime.cli.schema:version", "Print the version."),
+}
+
+
+class LazyGroup(TyperGroup):
+    """Knows its commands by name and summary, and loads the one that is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command as the help shows it."""
+        if cmd_name not in COMMANDS:
+            return None
+        return TyperCommand(name=cmd_name, help=COMMANDS[cmd_name][1])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """Return the command that `args` begin with, loaded."""
+        if args and args[0] in COMMANDS:
+            return args[0], _load(args[0]), args[1:]
+        return super().resolve_command(ctx, args)
+
+
+def _load(name: str) -> Any:
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    if not isinstance(found, typer.Typer):
+        lonely = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        lonely.command(name=name)(found)
+        found = lonely
+    return typer.main.get_command(found)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="fumehood",
+    help="Run other people's packages without breathing them in.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _root() -> None:
+    """Run other people's packages without breathing them in.
+
+    The address of the appliance is FUMEHOOD_URL (http://127.0.0.1:8800 by default).
+    Exit codes: 0 ok, 1 the job or package failed, 2 usage, 3 rejected input, 4 not found,
+    5 not allowed, 6 conflict, 7 verification failed, 70 a bug of ours, 75 try again.
+    """
+
+
+def main() -> None:
+    """Run the command line; exit with the code of the outcome."""
+    try:
+        app(prog_name="fumehood")
+    except RemoteFault as error:
+        _report(error.fault)
+        sys.exit(error.fault.answer.exit_code)
+    except (RuntimeFault, PackageError, WheelhouseError, SandboxError) as error:
+        fault = fault_of(error)
+        _report(fault)
+        sys.exit(fault.answer.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)  # whoever read our output has enough
+
+
+def _report(fault: Fault) -> None:
+    """Say a fault on stderr: as JSON where JSON was asked for, else for people."""
+    if "--json" in sys.argv:
+        print(json.dumps(fault.to_document(instance="fumehood")), file=sys.stderr)
+        return
+    print(f"error: {fault.what} [{fault.code}]", file=sys.stderr)
+    for problem in fault.problems:
+        place = f"{problem.where}: " if problem.where else ""
+        if problem.what != fault.what or place:
+            print(f"  {place}{problem.what}", file=sys.stderr)
+        if problem.mend:
+            print(f"    mend: {problem.mend}", file=sys.stderr)

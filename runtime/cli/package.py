@@ -1,0 +1,158 @@
+"""`fumehood package`: check, upload, activate, go back, list."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx2
+import typer
+
+from packages.archive import check as check_bundle
+from runtime.cli.bundling import bundle_file
+from runtime.cli.client import ask, connected
+from runtime.cli.printing import AsJson, emit, facts, say, table
+from runtime.problem_table import EXIT_JOB_FAILED, EXIT_REJECTED
+
+app = typer.Typer(no_args_is_help=True, help="Check, upload, activate and list packages.")
+BundlePath = Annotated[Path, typer.Argument(exists=True, help="A bundle: archive or folder.")]
+Name = Annotated[str, typer.Argument(help="The name of the package.")]
+Version = Annotated[str, typer.Argument(help="The version.")]
+Reason = Annotated[str, typer.Option("--reason", "-r", help="Why, for the audit log.")]
+VERSION_FACTS = ("package", "version", "title", "digest", "size_bytes", "requirements", "is_active")
+POLL_S = 0.1
+
+
+@app.command()
+def check(bundle: BundlePath, *, as_json: AsJson = False) -> None:
+    """Judge a bundle here, as an upload would; needs no server. Exit 3 with what is wrong."""
+    with bundle_file(bundle) as path, path.open("rb") as source:
+        problems = check_bundle(source, name=bundle.name)
+    found = [problem.to_dict() for problem in problems]
+    emit(
+        {"bundle": str(bundle), "problems": found},
+        as_json=as_json,
+        show=lambda _: _problems(found) or f"{bundle} is right",
+    )
+    if problems:
+        raise typer.Exit(EXIT_REJECTED)
+
+
+@app.command()
+def upload(
+    bundle: BundlePath,
+    *,
+    activate: Annotated[bool, typer.Option("--activate", help="Make it active too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Upload a bundle. The same bytes again change nothing."""
+    with bundle_file(bundle) as path, path.open("rb") as source, connected() as client:
+        headers = {"Content-Type": "application/octet-stream"}
+        version = ask(client, "POST", "/v1/packages", headers=headers, content=source)
+        if not activate:
+            emit(version, as_json=as_json, show=_version)
+            return
+        say(f"uploaded {version['package']} {version['version']}; activating")
+        activation = _activate(client, version["package"], version["version"], reason="")
+    _end(activation, as_json=as_json)
+
+
+@app.command("activate")
+def activate_version(
+    name: Name,
+    version: Version,
+    reason: Reason = "",
+    *,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Return at once.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Prepare a version and make it the active one, if its on_activate hook passes."""
+    with connected() as client:
+        if no_wait:
+            asked = _request_activation(client, name, version, reason=reason)
+            emit(asked, as_json=as_json, show=lambda one: one["id"])
+            return
+        activation = _activate(client, name, version, reason=reason)
+    _end(activation, as_json=as_json)
+
+
+def _request_activation(client: httpx2.Client, name: str, version: str, *, reason: str) -> Any:
+    path = f"/v1/packages/{name}/versions/{version}/activate"
+    return ask(client, "POST", path, json={"reason": reason})
+
+
+def _activate(client: httpx2.Client, name: str, version: str, *, reason: str) -> Any:
+    activation = _request_activation(client, name, version, reason=reason)
+    while activation["state"] in {"queued", "running"}:
+        time.sleep(POLL_S)
+        activation = ask(client, "GET", f"/v1/activations/{activation['id']}")
+    return activation
+
+
+def _end(activation: dict[str, Any], *, as_json: bool) -> None:
+    emit(activation, as_json=as_json, show=_activation)
+    if activation["state"] == "failed":
+        raise typer.Exit(EXIT_JOB_FAILED if activation["traceback"] else EXIT_REJECTED)
+
+
+@app.command()
+def rollback(name: Name, reason: Reason = "", *, as_json: AsJson = False) -> None:
+    """Make the version active again that was so before."""
+    with connected() as client:
+        package = ask(client, "POST", f"/v1/packages/{name}/rollback", json={"reason": reason})
+    emit(package, as_json=as_json, show=lambda one: f"{name} {one['active_version']} is active")
+
+
+@app.command("list")
+def list_packages(*, as_json: AsJson = False) -> None:
+    """List the packages and their active versions."""
+    with connected() as client:
+        found = ask(client, "GET", "/v1/packages", params={"limit": 200})["items"]
+    columns = ("name", "active_version", "created_at")
+    emit(found, as_json=as_json, show=lambda rows: table(rows, columns=columns))
+
+
+@app.command()
+def show(
+    name: Name,
+    version: Annotated[str | None, typer.Argument(help="Empty: list the versions.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show a package's versions, or one version with its manifest."""
+    with connected() as client:
+        if version:
+            found = ask(client, "GET", f"/v1/packages/{name}/versions/{version}")
+            emit(found, as_json=as_json, show=_version)
+            return
+        package = ask(client, "GET", f"/v1/packages/{name}")
+        versions = ask(client, "GET", f"/v1/packages/{name}/versions")["items"]
+    columns = ("version", "title", "uploaded_at", "digest")
+    emit(
+        package | {"versions": versions},
+        as_json=as_json,
+        show=lambda one: (
+            f"active: {one['active_version'] or 'none'}\n{table(one['versions'], columns=columns)}"
+        ),
+    )
+
+
+def _version(version: dict[str, Any]) -> str:
+    return facts(version, names=VERSION_FACTS)
+
+
+def _activation(activation: dict[str, Any]) -> str:
+    name = f"{activation['package']} {activation['version']}"
+    if activation["state"] == "succeeded":
+        return f"{name} is active"
+    lines = [f"{name} did not become active", _problems(activation["problems"])]
+    return "\n".join([*lines, activation["traceback"]]).rstrip()
+
+
+def _problems(problems: list[dict[str, str]]) -> str:
+    lines: list[str] = []
+    for problem in problems:
+        place = f"{problem['where']}: " if problem["where"] else ""
+        lines.append(f"{place}{problem['what']} [{problem['code']}]")
+        if problem["mend"]:
+            lines.append(f"  mend: {problem['mend']}")
+    return "\n".join(lines)
