@@ -1,7 +1,5 @@
 """What can go wrong in the wheelhouse: one family, each class a sentence for people."""
 
-# ruff: noqa: N818  (the class names say what happened, as the codes do)
-
 from typing import ClassVar
 
 from wheelhouse.problem import Problem

@@ -1,0 +1,235 @@
+"""Activation: lock → environment → on_activate. What is prepared here, the runtime switches to.
+
+Any failure leaves the former version active; nothing that it built is half there.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from packages.bundle import Bundle
+from packages.environment import Environment, Environments
+from packages.errors import (
+    ActivationFailed,
+    ActivationRefused,
+    EnvironmentFailed,
+    LockFailed,
+    LockRefused,
+    NoInterpreter,
+)
+from packages.grant import Ceiling, GateState, Grant, decide
+from packages.hooks import Stage, on_activate_command
+from packages.interpreters import discover
+from packages.lock import Lock
+from packages.locker import Locker, Locking
+from packages.progress import quiet
+from sandbox.command import Interpreter, Level, Observe, Outcome, Report, Run
+from wheelhouse.durable import flush_filesystem, publish, remove_tree
+from wheelhouse.problem import Problem
+from wheelhouse.store import Wheel, Wheelhouse
+
+MOST_LOG_LINES = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """The parts that an activation works with; put together once, by the appliance."""
+
+    house: Wheelhouse
+    locker: Locker
+    environments: Environments
+    run: Run
+    data_root: Path
+    ceiling: Ceiling = field(default_factory=Ceiling)
+    least: Level = Level.UNPRIVILEGED
+    interpreter_for: Callable[[str], Interpreter] = discover
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallRecord:
+    """How what runs came to be installed. `fetched` is what came through the gate for it."""
+
+    source: str
+    lock_ms: float
+    environment_ms: float
+    is_reused: bool
+    gate: GateState
+    fetched: tuple[Wheel, ...]
+
+    @property
+    def duration_ms(self) -> float:
+        """Return how long the install took."""
+        return self.lock_ms + self.environment_ms
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as plain JSON; of a fetched wheel, what an audit needs."""
+        fetched = [
+            {"name": w.name, "version": w.version, "sha256": w.sha256, "index": w.origin.index}
+            for w in self.fetched
+        ]
+        return {
+            "source": self.source,
+            "duration_ms": self.duration_ms,
+            "lock_ms": self.lock_ms,
+            "environment_ms": self.environment_ms,
+            "is_reused": self.is_reused,
+            "gate": self.gate.to_dict(),
+            "fetched": fetched,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A version that may become active. `data_folder` is what on_activate left, if anything."""
+
+    lock: Lock
+    interpreter: Interpreter
+    environment: Environment
+    grant: Grant
+    install: InstallRecord
+    hook: Outcome | None
+    data_folder: Path | None
+
+
+async def prepare(
+    bundle: Bundle, *, workshop: Workshop, gate: GateState, observe: Observe = quiet
+) -> Prepared:
+    """Lock, build and try `bundle`. Raises ActivationRefused or ActivationFailed, with problems.
+
+    A SandboxError goes through: then *we* failed, and the activation may be tried again.
+    """
+    grant = decide(bundle.manifest, ceiling=workshop.ceiling, gate=gate)
+    try:
+        interpreter = workshop.interpreter_for(bundle.manifest.requires_python)
+        locking = await workshop.locker.lock(
+            bundle.requirements,
+            interpreter=interpreter,
+            grant=grant,
+            network=bundle.manifest.network.install,
+            author_lock=bundle.author_lock,
+            observe=observe,
+        )
+        environment = await workshop.environments.ensure(
+            locking.lock,
+            interpreter=interpreter,
+            requested=bundle.requirements.names,
+            observe=observe,
+        )
+    except (NoInterpreter, LockFailed, LockRefused, EnvironmentFailed) as failed:
+        raise ActivationRefused(*failed.problems) from failed
+    stage = Stage(
+        bundle=bundle,
+        environment=environment,
+        interpreter=interpreter,
+        grant=grant,
+        least=workshop.least,
+    )
+    hook, data_folder = await _try_hook(stage, workshop, observe)
+    return Prepared(
+        lock=locking.lock,
+        interpreter=interpreter,
+        environment=environment,
+        grant=grant,
+        install=_record(locking, environment, gate),
+        hook=hook,
+        data_folder=data_folder,
+    )
+
+
+async def _try_hook(
+    stage: Stage, workshop: Workshop, observe: Observe
+) -> tuple[Outcome | None, Path | None]:
+    """Run on_activate, if there is one; what it left is kept as the version's data folder."""
+    command = on_activate_command(stage)
+    if command is None:
+        return None, None
+    log = _Log(observe)
+    workshop.data_root.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".hook-", dir=workshop.data_root))
+    try:
+        with workshop.environments.lease(stage.environment.key):
+            outcome = await workshop.run(command, outputs_to=aside / "data", observe=log.observe)
+        if not outcome.is_ok:
+            raise _failed(stage, outcome, log)
+        return outcome, _keep_data(stage, outcome, aside, workshop.data_root)
+    finally:
+        remove_tree(aside)
+
+
+def _keep_data(stage: Stage, outcome: Outcome, aside: Path, root: Path) -> Path | None:
+    """Publish what the hook left under its own digest; None where it left nothing."""
+    if not outcome.outputs:
+        return None
+    listing = "\n".join(sorted(f"{output.sha256} {output.path}" for output in outcome.outputs))
+    final = root / f"{stage.bundle.digest.removeprefix('sha256:')[:32]}-{_short(listing)}"
+    for path in sorted((aside / "data").rglob("*"), reverse=True):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    (aside / "data").chmod(0o755)
+    flush_filesystem(aside)
+    publish(aside / "data", final)
+    final.chmod(0o555)
+    return final
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class _Log:
+    """Passes on what the hook says, and keeps the lines for the one who has to mend it."""
+
+    def __init__(self, observe: Observe):
+        self.pass_on = observe
+        self.lines: list[str] = []
+
+    def observe(self, report: Report) -> None:
+        """Take one report."""
+        self.pass_on(report)
+        text = report.data.get("line", report.data.get("message"))
+        if isinstance(text, str) and len(self.lines) < MOST_LOG_LINES:
+            self.lines.append(text)
+
+
+def _failed(stage: Stage, outcome: Outcome, log: _Log) -> ActivationFailed:
+    failure = outcome.failure
+    hook = stage.bundle.on_activate
+    target = hook.target if hook else "on_activate"
+    if failure is None:
+        what = "it asked a question" if outcome.question else f"it ended: {outcome.ending}"
+        mend = "let on_activate return; only a job can ask"
+        problem = Problem(code="hook-failed", what=what, where=target, mend=mend)
+        return ActivationFailed(problem, log=tuple(log.lines))
+    problem = Problem(
+        code=f"hook-{failure.code}", what=failure.what, where=target, mend=failure.mend
+    )
+    return ActivationFailed(problem, traceback=failure.traceback, log=tuple(log.lines))
+
+
+def _record(locking: Locking, environment: Environment, gate: GateState) -> InstallRecord:
+    return InstallRecord(
+        source=locking.source,
+        lock_ms=locking.duration_ms,
+        environment_ms=environment.duration_ms,
+        is_reused=environment.is_reused,
+        gate=gate,
+        fetched=locking.fetched,
+    )
+
+
+def prepared_dict(prepared: Prepared) -> dict[str, Any]:
+    """Return what was prepared as plain JSON, for the record of the activation."""
+    return {
+        "lock_digest": prepared.lock.digest,
+        "lock": prepared.lock.text,
+        "interpreter": {k: str(v) for k, v in asdict(prepared.interpreter).items()},
+        "environment_key": prepared.environment.key,
+        "environment_folder": str(prepared.environment.folder),
+        "site_packages": prepared.environment.site_packages,
+        "inventory": prepared.environment.inventory.to_dict(),
+        "grant": prepared.grant.to_dict(),
+        "install": prepared.install.to_dict(),
+        "data_folder": str(prepared.data_folder) if prepared.data_folder else None,
+    }

@@ -1,0 +1,163 @@
+"""Builder: from a lock to a sealed folder. What is damaged on the way is made anew, once."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from packages.bytecode import Compiler
+from packages.errors import EnvironmentFailed
+from packages.interpreters import platform_of
+from packages.inventory import FILE, INVENTORY_JSON, Installed, Inventory
+from packages.linking import Layout, Part, close_folders, lay_out, site_packages_of
+from packages.lock import FILE as LOCK_FILE
+from packages.lock import Lock
+from packages.progress import tell
+from sandbox.command import Interpreter, Observe, Run
+from wheelhouse.durable import flush_filesystem, folder_aside
+from wheelhouse.errors import WheelhouseError
+from wheelhouse.problem import Problem
+from wheelhouse.store import Wheel, Wheelhouse
+from wheelhouse.unpacked import Unpacked, forget_unpacked, unpack
+
+AT_ONCE = 2
+
+
+class _DamagedError(Exception):
+    """Files of unpacked wheels are absent or have another size than RECORD says."""
+
+    def __init__(self, files: Sequence[tuple[str, str]]):
+        super().__init__(files)
+        self.files = files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builder:
+    """Builds environments from the wheels of `house`; compiles with `run`. `clock` gives UTC."""
+
+    house: Wheelhouse
+    run: Run
+    clock: Callable[[], datetime]
+
+    async def build(
+        self, final: Path, lock: Lock, *, interpreter: Interpreter, observe: Observe
+    ) -> None:
+        """Build the environment of `lock` at `final`. Raises EnvironmentFailed, leaving nothing."""
+        try:
+            wheels = [self.house.get(p.sha256, name=p.name) for p in lock.packages]
+            try:
+                await self._try(final, lock, wheels, interpreter, observe)
+            except _DamagedError as damaged:
+                self._forget(wheels, {name for name, _ in damaged.files})
+                await self._try(final, lock, wheels, interpreter, observe)
+        except WheelhouseError as error:
+            raise EnvironmentFailed(*error.problems) from error
+        except _DamagedError as damaged:
+            raise EnvironmentFailed(*(_damaged(*pair) for pair in damaged.files)) from damaged
+
+    async def prepare(
+        self, wheels: Sequence[Wheel], *, interpreter: Interpreter, observe: Observe
+    ) -> list[Part]:
+        """Unpack and compile each wheel, where that is new; return what is to be linked."""
+        crowd = asyncio.Semaphore(AT_ONCE)
+        done = 0
+
+        async def one(wheel: Wheel) -> tuple[Part, Part]:
+            nonlocal done
+            async with crowd:
+                parts = await self._prepare(wheel, interpreter)
+            done += 1
+            what = wheel.filename
+            tell(observe, "unpack", done=done, total=len(wheels), unit="wheels", what=what)
+            return parts
+
+        pairs = await asyncio.gather(*(one(wheel) for wheel in wheels))
+        return [part for pair in pairs for part in pair]
+
+    async def _prepare(self, wheel: Wheel, interpreter: Interpreter) -> tuple[Part, Part]:
+        unpacked = await asyncio.to_thread(unpack, self.house, wheel)
+        compiler = Compiler(house=self.house, run=self.run)
+        bytecode: Unpacked = await compiler.compiled(
+            wheel,
+            unpacked,
+            interpreter=interpreter,
+            site_packages=site_packages_of(interpreter),
+        )
+        return Part(name=wheel.name, unpacked=unpacked), Part(name=wheel.name, unpacked=bytecode)
+
+    async def _try(
+        self,
+        final: Path,
+        lock: Lock,
+        wheels: Sequence[Wheel],
+        interpreter: Interpreter,
+        observe: Observe,
+    ) -> None:
+        parts = await self.prepare(wheels, interpreter=interpreter, observe=observe)
+        with folder_aside(final) as aside:
+            layout = await asyncio.to_thread(lay_out, aside, parts, interpreter=interpreter)
+            if layout.damaged:
+                raise _DamagedError(layout.damaged)
+            inventory = self._inventory(final.name, lock, interpreter, wheels, layout)
+            await asyncio.to_thread(_seal, aside, lock, inventory)
+        tell(observe, "link", done=layout.files, total=layout.files, unit="files")
+
+    def _inventory(
+        self,
+        key: str,
+        lock: Lock,
+        interpreter: Interpreter,
+        wheels: Sequence[Wheel],
+        layout: Layout,
+    ) -> Inventory:
+        return Inventory(
+            key=key,
+            lock_digest=lock.digest,
+            python=interpreter.version,
+            soabi=interpreter.soabi,
+            platform=platform_of(interpreter),
+            installed=tuple(_installed(wheel) for wheel in wheels),
+            overlaps=tuple(layout.overlaps),
+            files=layout.files,
+            size_bytes=layout.size_bytes,
+            built_at=self.clock(),
+        )
+
+    def _forget(self, wheels: Sequence[Wheel], names: set[str]) -> None:
+        for wheel in wheels:
+            if wheel.name in names:
+                forget_unpacked(self.house, wheel)
+
+
+def _seal(aside: Path, lock: Lock, inventory: Inventory) -> None:
+    """Write what the environment says of itself, make it read-only, and flush it to disk."""
+    for name, content in (
+        (LOCK_FILE, lock.text.encode()),
+        (FILE, INVENTORY_JSON.dump_json(inventory, indent=1)),
+    ):
+        (aside / name).write_bytes(content)
+        (aside / name).chmod(0o444)
+    close_folders(aside)
+    flush_filesystem(aside)
+
+
+def _installed(wheel: Wheel) -> Installed:
+    return Installed(
+        name=wheel.name,
+        version=wheel.version,
+        wheel=wheel.filename,
+        sha256=wheel.sha256,
+        size_bytes=wheel.size_bytes,
+        source="index" if wheel.origin.kind == "fetched" else "wheelhouse",
+        licence=wheel.licence,
+    )
+
+
+def _damaged(name: str, path: str) -> Problem:
+    return Problem(
+        code="corrupt-wheel",
+        what=f"{path} is not as RECORD says, even freshly unpacked",
+        where=name,
+        mend="check the disk; then `fumehood wheelhouse verify`",
+    )

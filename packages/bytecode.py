@@ -1,0 +1,153 @@
+"""Bytecode: compiled once per wheel and interpreter, behind walls, and linked from then on."""
+
+import base64
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path, PurePosixPath
+
+from packages.errors import EnvironmentFailed
+from packages.interpreters import cache_tag
+from packages.progress import quiet
+from sandbox.command import Command, Folder, Interpreter, Outcome, Output, Run
+from sandbox.limits import MIB, Limits
+from wheelhouse.durable import flush_filesystem, folder_aside
+from wheelhouse.problem import Problem
+from wheelhouse.schemes import Place
+from wheelhouse.store import Wheel, Wheelhouse
+from wheelhouse.unpacked import (
+    Unpacked,
+    UnpackedFile,
+    bytecode_folder,
+    read_unpacked,
+    write_listing,
+)
+
+SITE: Place = "site"
+GROWTH = 4
+"""Bytecode is seldom larger than its source; this is how much larger it may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiler:
+    """Compiles the modules of unpacked wheels with `run`, and keeps the result in `house`."""
+
+    house: Wheelhouse
+    run: Run
+
+    async def compiled(
+        self, wheel: Wheel, unpacked: Unpacked, *, interpreter: Interpreter, site_packages: str
+    ) -> Unpacked:
+        """Return the bytecode of `wheel` for `interpreter`, compiling it if that is new.
+
+        Raises EnvironmentFailed where the walled step did not come to its end.
+        """
+        tag = cache_tag(interpreter)
+        final = bytecode_folder(self.house, wheel, cache_tag=tag)
+        if not final.is_dir():
+            with folder_aside(final) as aside:
+                await self._compile(wheel, unpacked, aside, interpreter, site_packages)
+                flush_filesystem(aside)
+        return read_unpacked(final)
+
+    async def _compile(
+        self,
+        wheel: Wheel,
+        unpacked: Unpacked,
+        aside: Path,
+        interpreter: Interpreter,
+        site_packages: str,
+    ) -> None:
+        sources = _sources(unpacked)
+        (aside / SITE).mkdir()
+        if not sources:
+            write_listing(aside, [])
+            return
+        command = compile_command(
+            unpacked.folder / SITE,
+            interpreter=interpreter,
+            shown_as=f"/environment/{site_packages}",
+            source_bytes=sum(sources.values()),
+            files=len(sources),
+        )
+        with tempfile.TemporaryDirectory(prefix=".compile-", dir=aside) as outputs:
+            outcome = await self.run(command, outputs_to=Path(outputs) / "o", observe=quiet)
+            if not outcome.is_ok:
+                raise EnvironmentFailed(_failed(wheel, outcome))
+            kept = list(_expected(outcome.outputs, sources, cache_tag(interpreter)))
+            for output in kept:
+                _keep(Path(outputs) / "o", aside / SITE, output)
+        write_listing(aside, [_listed(output) for output in kept])
+
+
+def compile_command(
+    source: Path, *, interpreter: Interpreter, shown_as: str, source_bytes: int, files: int
+) -> Command:
+    """Return the Command that compiles the modules below `source`."""
+    code = Path(str(resources.files("packages").joinpath("inside")))
+    room_mb = 16 + GROWTH * source_bytes // MIB
+    return Command(
+        target="compile_modules:run",
+        handle="job",
+        interpreter=interpreter,
+        limits=Limits(
+            wall_s=900,
+            cpu_s=900,
+            memory_mb=max(1024, 2 * room_mb + 512),
+            processes=8,
+            output_mb=room_mb,
+            output_files=2 * files + 16,
+            scratch_mb=16,
+        ),
+        folders=(
+            Folder(name="bundle", source=code, on_path=True),
+            Folder(name="data", source=source),
+        ),
+        arguments={"source": "/data", "shown_as": shown_as},
+    )
+
+
+def _sources(unpacked: Unpacked) -> dict[str, int]:
+    """Return the size of each module, by its path below site-packages."""
+    return {
+        f"{folder.path}/{file.name}".lstrip("/"): file.size_bytes
+        for folder in unpacked.folders
+        if folder.place == SITE
+        for file in folder.files
+        if file.name.endswith(".py")
+    }
+
+
+def _expected(outputs: Iterable[Output], sources: dict[str, int], tag: str) -> Iterable[Output]:
+    """Yield the outputs that are the bytecode of a module of the wheel, and nothing else."""
+    plain = "-".join(tag.split("-")[:2])
+    wanted = {
+        str(PurePosixPath(path).parent / "__pycache__" / f"{PurePosixPath(path).stem}.{plain}.pyc")
+        for path in sources
+    }
+    return (output for output in outputs if output.path in wanted)
+
+
+def _keep(outputs: Path, site: Path, output: Output) -> None:
+    target = site / output.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    (outputs / output.path).rename(target)
+    target.chmod(0o444)
+
+
+def _listed(output: Output) -> tuple[Place, str, UnpackedFile]:
+    raw = bytes.fromhex(output.sha256.removeprefix("sha256:"))
+    digest = base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    folder, _, name = output.path.rpartition("/")
+    return SITE, folder, UnpackedFile(name, output.size_bytes, digest)
+
+
+def _failed(wheel: Wheel, outcome: Outcome) -> Problem:
+    failure = outcome.failure
+    return Problem(
+        code="bytecode-failed",
+        what=f"its modules could not be compiled: {failure.what if failure else outcome.ending}",
+        where=wheel.filename,
+        mend=failure.mend if failure else "try again; `fumehood doctor` says what the cell lacks",
+    )

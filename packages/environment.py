@@ -1,0 +1,156 @@
+"""Environments: one folder for each locked set of wheels and interpreter, whole or absent.
+
+    environments/<key>/            the environment: lib, bin, pyvenv.cfg, read-only
+    environments/<key>/environment.json   its inventory
+    environments/<key>/pylock.toml        its lock, from which it can be built again
+    environments/.locks/<key>      held by the one that builds
+    environments/.leases/<key>     held, shared, by each run that uses it; grows by a byte a use
+
+An environment is built beside its place, checked, flushed and renamed, so a kill at any
+moment leaves a whole one or none. One process builds; others wait for it, and the kernel
+frees the lock of a builder that died.
+"""
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from packages.building import Builder
+from packages.interpreters import platform_of
+from packages.inventory import FILE, INVENTORY_JSON, Inventory
+from packages.linking import site_packages_of
+from packages.lock import Lock
+from packages.progress import quiet
+from sandbox.command import Interpreter, Observe
+
+LAYOUT_VERSION = 1
+"""Raised when the same wheels shall be laid out differently."""
+LOOK_AGAIN_S = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """A whole environment, ready to be put in sight of a cell."""
+
+    key: str
+    folder: Path
+    site_packages: str
+    inventory: Inventory
+    is_reused: bool
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environments:
+    """The environments below `root`, built by `builder`."""
+
+    root: Path
+    builder: Builder
+
+    async def ensure(
+        self,
+        lock: Lock,
+        *,
+        interpreter: Interpreter,
+        requested: frozenset[str] = frozenset(),
+        observe: Observe = quiet,
+    ) -> Environment:
+        """Return the environment of `lock` for `interpreter`, building it if there is none.
+
+        `requested` are the names that the version asks for, for its inventory. Raises
+        EnvironmentFailed, leaving nothing.
+        """
+        started = time.perf_counter()
+        key = environment_key(lock, interpreter)
+        is_reused = self.is_there(key)
+        if not is_reused:
+            async with self._alone(key):
+                is_reused = self.is_there(key)
+                if not is_reused:
+                    await self.builder.build(
+                        self.folder(key), lock, interpreter=interpreter, observe=observe
+                    )
+        self._count_use(key)
+        return Environment(
+            key=key,
+            folder=self.folder(key),
+            site_packages=site_packages_of(interpreter),
+            inventory=self.inventory(key).for_requests(requested),
+            is_reused=is_reused,
+            duration_ms=(time.perf_counter() - started) * 1000,
+        )
+
+    def folder(self, key: str) -> Path:
+        """Return where the environment `key` is, or will be."""
+        return self.root / key
+
+    def is_there(self, key: str) -> bool:
+        """Return whether there is a whole environment `key`."""
+        return (self.folder(key) / FILE).is_file()
+
+    def inventory(self, key: str) -> Inventory:
+        """Return what is installed in the environment `key`."""
+        return INVENTORY_JSON.validate_json((self.folder(key) / FILE).read_bytes())
+
+    @contextmanager
+    def lease(self, key: str) -> Generator[Path]:
+        """Give the folder of `key` and keep it from being collected meanwhile."""
+        descriptor = self._open_lease(key)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield self.folder(key)
+        finally:
+            os.close(descriptor)
+
+    @asynccontextmanager
+    async def _alone(self, key: str) -> AsyncGenerator[None]:
+        """Hold the right to build `key`, waiting without a thread; the kernel frees it."""
+        folder = self.root / ".locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / key, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            while not _try_lock(descriptor):  # noqa: ASYNC110  (another process frees it)
+                await asyncio.sleep(LOOK_AGAIN_S)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _count_use(self, key: str) -> None:
+        descriptor = self._open_lease(key)
+        try:
+            os.write(descriptor, b".")
+        finally:
+            os.close(descriptor)
+
+    def _open_lease(self, key: str) -> int:
+        folder = self.root / ".leases"
+        folder.mkdir(parents=True, exist_ok=True)
+        return os.open(folder / key, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+
+
+def environment_key(lock: Lock, interpreter: Interpreter) -> str:
+    """Return the key: SHA-256 over the lock, the interpreter, the platform and the layout."""
+    facts = {
+        "lock": lock.digest,
+        "python": interpreter.version,
+        "soabi": interpreter.soabi,
+        "platform": platform_of(interpreter),
+        "executable": str(interpreter.executable),
+        "layout": LAYOUT_VERSION,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,158 @@
+"""The Commands of a version: its entry point and its hooks. Pure; running is another's part."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from packages.bundle import Bundle
+from packages.environment import Environment
+from packages.grant import Grant
+from sandbox.command import Command, Folder, Input, Interpreter, Json, Level, Warmth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where the functions of an activated version run: what is in sight and in force."""
+
+    bundle: Bundle
+    environment: Environment
+    interpreter: Interpreter
+    grant: Grant
+    data_folder: Path | None = None
+    least: Level = Level.UNPRIVILEGED
+    secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+    @property
+    def package(self) -> dict[str, Json]:
+        """Return who runs, as a handle's `package`."""
+        manifest = self.bundle.manifest
+        return {
+            "name": manifest.name,
+            "version": manifest.version,
+            "title": manifest.title,
+            "digest": self.bundle.digest,
+        }
+
+    @property
+    def installed(self) -> dict[str, Json]:
+        """Return the installed versions, by name."""
+        return {d.name: d.version for d in self.environment.inventory.installed}
+
+
+def extract_command(
+    stage: Stage,
+    *,
+    job_id: str,
+    inputs: Sequence[Input] = (),
+    parameters: Mapping[str, Json] | None = None,
+    request: Mapping[str, Json] | None = None,
+    answers: Mapping[str, Json] | None = None,
+) -> Command:
+    """Return the Command of one attempt of a job: the entry point with `job`."""
+    target = stage.bundle.manifest.entrypoint
+    facts: dict[str, Json] = {
+        "id": job_id,
+        "parameters": dict(parameters or {}),
+        "request": dict(request or {}),
+        "package": stage.package,
+        "installed": stage.installed,
+    }
+    return _command(
+        stage, target, handle="job", facts=facts, inputs=tuple(inputs), answers=dict(answers or {})
+    )
+
+
+def on_after_extract_command(
+    stage: Stage,
+    *,
+    job_id: str,
+    outcome: Mapping[str, Json],
+    parameters: Mapping[str, Json] | None = None,
+    request: Mapping[str, Json] | None = None,
+) -> Command | None:
+    """Return the Command of the hook after a job; None where the version has no such hook."""
+    hook = stage.bundle.on_after_extract
+    if hook is None:
+        return None
+    facts: dict[str, Json] = {
+        "id": job_id,
+        "parameters": dict(parameters or {}),
+        "request": dict(request or {}),
+        "package": stage.package,
+        "installed": stage.installed,
+    }
+    arguments: dict[str, Json] = {"outcome": dict(outcome)}
+    return _command(stage, hook.target, handle="context", facts=facts, arguments=arguments)
+
+
+def on_activate_command(stage: Stage) -> Command | None:
+    """Return the Command of the hook before a version becomes active; None if there is none.
+
+    What it leaves in its output_dir becomes the version's data folder.
+    """
+    hook = stage.bundle.on_activate
+    if hook is None:
+        return None
+    facts: dict[str, Json] = {"package": stage.package, "installed": stage.installed}
+    return _command(stage, hook.target, handle="context", facts=facts, is_warm=False)
+
+
+def warm_key(stage: Stage) -> str:
+    """Return the key under which runs of this version may share a warm cell."""
+    data = str(stage.data_folder) if stage.data_folder else ""
+    parts: list[object] = [stage.bundle.digest, stage.environment.key, data]
+    parts += [stage.grant.run_network, asdict(stage.grant.limits)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def preload_of(stage: Stage) -> tuple[str, ...]:
+    """Return what a warm cell imports: the wished modules, then the entry module."""
+    manifest = stage.bundle.manifest
+    return tuple(dict.fromkeys([*manifest.preload, manifest.entrypoint.partition(":")[0]]))
+
+
+def _command(
+    stage: Stage,
+    target: str,
+    *,
+    handle: str,
+    facts: Mapping[str, Json],
+    inputs: tuple[Input, ...] = (),
+    arguments: Mapping[str, Json] | None = None,
+    answers: Mapping[str, Json] | None = None,
+    is_warm: bool = True,
+) -> Command:
+    warmth = Warmth(key=warm_key(stage), preload=preload_of(stage)) if is_warm else None
+    return Command(
+        target=target,
+        handle=handle,
+        interpreter=stage.interpreter,
+        limits=stage.grant.limits,
+        folders=_folders(stage),
+        inputs=inputs,
+        facts=facts,
+        arguments=dict(arguments or {}),
+        answers=dict(answers or {}),
+        variables=stage.bundle.manifest.env,
+        secrets={
+            name: stage.secrets[name] for name in stage.grant.secrets if name in stage.secrets
+        },
+        network=stage.grant.run_network,
+        least=stage.least,
+        warmth=warmth,
+    )
+
+
+def _folders(stage: Stage) -> tuple[Folder, ...]:
+    environment = Folder(
+        name="environment",
+        source=stage.environment.folder,
+        on_path=True,
+        import_root=stage.environment.site_packages,
+    )
+    bundle = Folder(name="bundle", source=stage.bundle.folder, on_path=True)
+    if stage.data_folder is None:
+        return (bundle, environment)
+    return (bundle, environment, Folder(name="data", source=stage.data_folder))

@@ -1,0 +1,64 @@
+"""Inventory: what is installed in an environment, where it came from, and under what licence."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+FILE = "environment.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """One distribution. `source` says whether its wheel came through the gate (`index`).
+
+    `is_requested` is known only in the inventory of a version: environments are shared by
+    versions that ask for different things and get the same.
+    """
+
+    name: str
+    version: str
+    wheel: str
+    sha256: str
+    size_bytes: int
+    source: Literal["wheelhouse", "index"]
+    licence: str
+    is_requested: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """A file that two wheels bring with different content; the first, by name, was kept."""
+
+    path: str
+    kept: str
+    left_out: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What environment.json holds."""
+
+    key: str
+    lock_digest: str
+    python: str
+    soabi: str
+    platform: str
+    installed: tuple[Installed, ...]
+    overlaps: tuple[Overlap, ...]
+    files: int
+    size_bytes: int
+    built_at: datetime
+
+    def for_requests(self, names: frozenset[str]) -> "Inventory":
+        """Return the inventory as a version sees it that asks for `names`."""
+        marked = (replace(item, is_requested=item.name in names) for item in self.installed)
+        return replace(self, installed=tuple(marked))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the inventory as plain JSON."""
+        return INVENTORY_JSON.dump_python(self, mode="json")
+
+
+INVENTORY_JSON = TypeAdapter(Inventory)
