@@ -1,0 +1,82 @@
+"""Settings come from many places; the later place wins, and every fault is told at once."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.errors import SettingsRefused
+from runtime.settings import load
+
+
+def test_each_place_wins_over_the_one_before(tmp_path: Path) -> None:
+    xdg = tmp_path / "xdg"
+    (xdg / "fumehood").mkdir(parents=True)
+    (xdg / "fumehood/config.toml").write_text("port = 1\nslots = 1\nqueue_limit = 1\ndrain_s = 1\n")
+    chosen = tmp_path / "mine.toml"
+    chosen.write_text("slots = 2\nqueue_limit = 2\ndrain_s = 2\n")
+    secrets = tmp_path / "credentials"
+    secrets.mkdir()
+    (secrets / "fumehood_queue_limit").write_text("3\n")
+    (secrets / "fumehood_drain_s").write_text("3\n")
+    environ = {
+        "XDG_CONFIG_HOME": str(xdg),
+        "CREDENTIALS_DIRECTORY": str(secrets),
+        "FUMEHOOD_DRAIN_S": "4",
+        "FUMEHOOD_HOST": "0.0.0.0",
+    }
+
+    loaded = load({"host": "::1"}, environ=environ, config_file=chosen)
+
+    settings = loaded.settings
+    assert (settings.port, settings.slots, settings.queue_limit) == (1, 2, 3)
+    assert (settings.drain_s, settings.host) == (4.0, "::1")
+    assert loaded.origins["slots"] == str(chosen)
+    assert loaded.origins["drain_s"] == "environment"
+    assert loaded.origins["host"] == "command line"
+    assert "most_attempts" not in loaded.origins
+
+
+def test_nested_settings_keep_what_was_not_given() -> None:
+    default = load(environ={}).settings.limits
+    limits = load(environ={"FUMEHOOD_LIMITS__WALL_S": "5"}).settings.limits
+    assert limits.wall_s == 5
+    assert limits.memory_mb == default.memory_mb
+
+
+def test_every_fault_is_told_at_once_with_its_origin() -> None:
+    environ = {"FUMEHOOD_PROT": "1", "FUMEHOOD_PORT": "x", "FUMEHOOD_LIMITS__WALLS": "1"}
+    with pytest.raises(SettingsRefused) as refused:
+        load(environ=environ)
+    told = {problem.where: problem.code for problem in refused.value.problems}
+    assert told == {
+        "prot (from environment)": "unknown-setting",
+        "port (from environment)": "invalid-setting",
+        "limits.walls (from environment)": "unknown-setting",
+    }
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "fumehood.toml"
+    broken.write_text("port = = 1")
+    with pytest.raises(SettingsRefused, match="not valid TOML"):
+        load(environ={}, config_file=broken)
+    with pytest.raises(SettingsRefused, match="no settings file"):
+        load(environ={}, config_file=tmp_path / "absent.toml")
+
+
+def test_secrets_keep_their_case_and_are_never_shown() -> None:
+    settings = load(environ={"FUMEHOOD_SECRETS__API_KEY": "hunter2"}).settings
+    assert settings.secrets["API_KEY"].get_secret_value() == "hunter2"
+    assert "hunter2" not in repr(settings)
+    assert "hunter2" not in settings.model_dump_json()
+
+
+@given(st.dictionaries(st.text("ABCXYZ_", min_size=1, max_size=12), st.text(max_size=5)))
+def test_any_environment_gives_settings_or_a_list_of_problems(environ: dict[str, str]) -> None:
+    named = {f"FUMEHOOD_{name}": value for name, value in environ.items()}
+    try:
+        load(environ=named)
+    except SettingsRefused as refused:
+        assert refused.problems
