@@ -6,7 +6,6 @@ Whatever goes wrong, the version that was active before stays active.
 import logging
 
 from packages.activation import ActivationFailed, Prepared, prepare
-
 from packages.errors import PackageError
 from packages.grant import GateState
 from runtime.clock import rfc3339
@@ -68,7 +67,7 @@ async def _prepare(activation: Activation, *, said: ActivationLog, parts: Parts)
 async def _succeed(
     activation: Activation, *, prepared: Prepared, said: ActivationLog, parts: Parts
 ) -> None:
-    record = record_of(prepared, home=parts.settings.home)
+    record = record_of(prepared)
     await parts.store.run(
         activations.succeed,
         activation_id=activation.id,

@@ -13,8 +13,14 @@ from pathlib import Path
 
 from docket import Docket
 
+from packages.activation import Workshop
 from packages.archive import Bundles
+from packages.building import Builder
+from packages.environment import Environments
 from packages.grant import Ceiling
+from packages.index import Index
+from packages.locker import Locker
+from packages.policy import LockPolicy
 from runtime.artifact_files import ArtifactFiles
 from runtime.bell import Bell
 from runtime.blobs.local import LocalBlobs
@@ -27,12 +33,13 @@ from runtime.ids import new_id
 from runtime.parts import Parts
 from runtime.reconcile import Reconciler
 from runtime.records import Worker
-from runtime.settings import Settings
+from runtime.settings import IndexSettings, Settings
 from runtime.store import workers
 from runtime.store.migrate import migrate
 from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
 from runtime.worker import Hands
 from sandbox.sandbox import Sandbox
+from wheelhouse.missing import MissingList
 from wheelhouse.store import Wheelhouse
 
 IN_PROCESS = "memory://"
@@ -131,6 +138,42 @@ def _parts(settings: Settings, *, store: SqliteStore, docket: Docket, sandbox: S
         least=settings.least_level,
         worker=_worker(settings),
         jobs_folder=settings.home / "jobs",
+    )
+
+
+def _workshop(
+    settings: Settings, *, wheelhouse: Wheelhouse, ceiling: Ceiling, sandbox: Sandbox
+) -> Workshop:
+    builder = Builder(house=wheelhouse, run=sandbox.run, clock=utc_now)
+    locker = Locker(
+        house=wheelhouse,
+        clock=utc_now,
+        index=_index(settings.index),
+        policy=LockPolicy(
+            exclude_newer=settings.lock.exclude_newer,
+            allow=settings.lock.allow,
+            deny=settings.lock.deny,
+        ),
+        missing=MissingList(wheelhouse.root / "missing"),
+    )
+    return Workshop(
+        house=wheelhouse,
+        locker=locker,
+        environments=Environments(root=settings.home / "environments", builder=builder),
+        run=sandbox.run,
+        data_root=settings.home / "data",
+        ceiling=ceiling,
+        least=settings.least_level,
+    )
+
+
+def _index(settings: IndexSettings) -> Index:
+    return Index(
+        url=settings.url,
+        username=settings.username,
+        password=settings.password.get_secret_value(),
+        ca_bundle=settings.ca_bundle,
+        proxy=settings.proxy.get_secret_value(),
     )
 
 

@@ -140,17 +140,20 @@ class ActivationState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedRecord:
-    """What a successful activation made ready, as plain values; folders are below the home."""
+    """What a successful activation made ready, as plain values.
+
+    `lock` is the text that the environment can be built from again, anywhere. `data_folder`
+    is the name below the home's data folder of what on_activate left, None for nothing.
+    """
 
     lock_digest: str
+    lock: str
     environment_key: str
-    environment_folder: str
-    site_packages: str
-    data_folder: str
     interpreter: JsonObject
-    inventory: tuple[JsonObject, ...]
+    inventory: JsonObject
     grant: JsonObject
     install: JsonObject
+    data_folder: str | None = None
     hook: JsonObject | None = None
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.errors import SettingsRefused
@@ -25,6 +25,28 @@ CLIENT_VARIABLES = frozenset({"FUMEHOOD_URL", "FUMEHOOD_CONFIG"})
 """Read by the command line, not settings of the appliance."""
 
 type Tree = dict[str, object]
+
+
+class IndexSettings(BaseModel):
+    """The package index behind the gate. HTTPS_PROXY and SSL_CERT_FILE are its defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str = ""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ca_bundle: Path | None = None
+    proxy: SecretStr = SecretStr("")
+
+
+class LockSettings(BaseModel):
+    """The admin's rules for locks: a cooldown, and lists of requirements."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    exclude_newer: AwareDatetime | None = None
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
 
 
 class Settings(BaseSettings):
@@ -78,7 +100,8 @@ class Settings(BaseSettings):
     )
     run_network: bool = Field(False, description="Whether a manifest may ask for network in jobs.")
     source_builds: bool = Field(False, description="Whether requirements may be built from source.")
-    index_url: str = Field("", description="The index behind the open gate; empty: uv's default.")
+    index: IndexSettings = Field(IndexSettings(), description="Where the open gate leads.")
+    lock: LockSettings = Field(LockSettings(), description="What may be locked at all.")
     secrets: dict[str, SecretStr] = Field(
         default_factory=dict, description="Values that manifests may ask for by name."
     )
@@ -131,6 +154,7 @@ def load(
 def _layers(
     environ: Mapping[str, str], flags: Mapping[str, object], config_file: Path | None
 ) -> Iterator[tuple[str, Tree]]:
+    yield "environment", _index_defaults(environ)
     chosen = config_file or Path(environ.get("FUMEHOOD_CONFIG", "fumehood.toml"))
     if config_file and not config_file.is_file():
         raise SettingsRefused(f"There is no settings file {config_file}", where=str(config_file))
@@ -143,6 +167,13 @@ def _layers(
     yield "environment", _read_environment(environ)
     given = {key: value for key, value in flags.items() if value is not None}
     yield "command line", given
+
+
+def _index_defaults(environ: Mapping[str, str]) -> Tree:
+    """Return what the names that every program knows say about the way to the index."""
+    known = {"proxy": environ.get("HTTPS_PROXY"), "ca_bundle": environ.get("SSL_CERT_FILE")}
+    given: Tree = {name: value for name, value in known.items() if value}
+    return {"index": given} if given else {}
 
 
 def _read_toml(path: Path) -> Tree:

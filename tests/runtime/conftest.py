@@ -31,12 +31,10 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 def prepared() -> PreparedRecord:
     return PreparedRecord(
         lock_digest=DIGEST,
+        lock="",
         environment_key="key",
-        environment_folder="environments/key",
-        site_packages="lib/python3.12/site-packages",
-        data_folder="data/x",
         interpreter={},
-        inventory=(),
+        inventory={},
         grant={},
         install={},
     )
