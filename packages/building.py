@@ -10,7 +10,15 @@ from packages.bytecode import Compiler
 from packages.errors import EnvironmentFailed
 from packages.interpreters import platform_of
 from packages.inventory import FILE, INVENTORY_JSON, Installed, Inventory
-from packages.linking import Layout, Part, close_folders, lay_out, site_packages_of
+from packages.linking import (
+    Damage,
+    Part,
+    Plan,
+    close_folders,
+    lay_out,
+    plan,
+    site_packages_of,
+)
 from packages.lock import FILE as LOCK_FILE
 from packages.lock import Lock
 from packages.progress import tell
@@ -27,9 +35,9 @@ AT_ONCE = 2
 class _DamagedError(Exception):
     """Files of unpacked wheels are absent or have another size than RECORD says."""
 
-    def __init__(self, files: Sequence[tuple[str, str]]):
-        super().__init__(files)
-        self.files = files
+    def __init__(self, damages: Sequence[Damage]):
+        super().__init__(damages)
+        self.damages = damages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +57,12 @@ class Builder:
             try:
                 await self._try(final, lock, wheels, interpreter, observe)
             except _DamagedError as damaged:
-                self._forget(wheels, {name for name, _ in damaged.files})
+                self._forget(wheels, {damage.part for damage in damaged.damages})
                 await self._try(final, lock, wheels, interpreter, observe)
         except WheelhouseError as error:
             raise EnvironmentFailed(*error.problems) from error
         except _DamagedError as damaged:
-            raise EnvironmentFailed(*(_damaged(*pair) for pair in damaged.files)) from damaged
+            raise EnvironmentFailed(*map(_damaged, damaged.damages)) from damaged
 
     async def prepare(
         self, wheels: Sequence[Wheel], *, interpreter: Interpreter, observe: Observe
@@ -95,13 +103,11 @@ class Builder:
         observe: Observe,
     ) -> None:
         parts = await self.prepare(wheels, interpreter=interpreter, observe=observe)
+        planned = plan(parts, interpreter=interpreter)
+        inventory = self._inventory(final.name, lock, interpreter, wheels, planned)
         with folder_aside(final) as aside:
-            layout = await asyncio.to_thread(lay_out, aside, parts, interpreter=interpreter)
-            if layout.damaged:
-                raise _DamagedError(layout.damaged)
-            inventory = self._inventory(final.name, lock, interpreter, wheels, layout)
-            await asyncio.to_thread(_seal, aside, lock, inventory)
-        tell(observe, "link", done=layout.files, total=layout.files, unit="files")
+            await asyncio.to_thread(_fill, aside, planned, lock, inventory, interpreter)
+        tell(observe, "link", done=planned.files, total=planned.files, unit="files")
 
     def _inventory(
         self,
@@ -109,7 +115,7 @@ class Builder:
         lock: Lock,
         interpreter: Interpreter,
         wheels: Sequence[Wheel],
-        layout: Layout,
+        planned: Plan,
     ) -> Inventory:
         return Inventory(
             key=key,
@@ -118,9 +124,9 @@ class Builder:
             soabi=interpreter.soabi,
             platform=platform_of(interpreter),
             installed=tuple(_installed(wheel) for wheel in wheels),
-            overlaps=tuple(layout.overlaps),
-            files=layout.files,
-            size_bytes=layout.size_bytes,
+            overlaps=planned.overlaps,
+            files=planned.files,
+            size_bytes=planned.size_bytes,
             built_at=self.clock(),
         )
 
@@ -130,15 +136,20 @@ class Builder:
                 forget_unpacked(self.house, wheel)
 
 
-def _seal(aside: Path, lock: Lock, inventory: Inventory) -> None:
-    """Write what the environment says of itself, make it read-only, and flush it to disk."""
+def _fill(
+    aside: Path, planned: Plan, lock: Lock, inventory: Inventory, interpreter: Interpreter
+) -> None:
+    """Lay out, write what the environment says of itself, make it read-only, flush it to disk."""
+    damages = lay_out(aside, planned, interpreter=interpreter)
+    if damages:
+        raise _DamagedError(damages)
     for name, content in (
         (LOCK_FILE, lock.text.encode()),
         (FILE, INVENTORY_JSON.dump_json(inventory, indent=1)),
     ):
         (aside / name).write_bytes(content)
         (aside / name).chmod(0o444)
-    close_folders(aside)
+    close_folders(aside, planned)
     flush_filesystem(aside)
 
 
@@ -154,10 +165,10 @@ def _installed(wheel: Wheel) -> Installed:
     )
 
 
-def _damaged(name: str, path: str) -> Problem:
+def _damaged(damage: Damage) -> Problem:
     return Problem(
         code="corrupt-wheel",
-        what=f"{path} is not as RECORD says, even freshly unpacked",
-        where=name,
+        what=f"{damage.path} is not as RECORD says, even freshly unpacked",
+        where=damage.part,
         mend="check the disk; then `fumehood wheelhouse verify`",
     )

@@ -3,14 +3,18 @@
 The layout is that of `uv venv --relocatable` with `uv pip sync`; a contract test holds the
 two against each other. Linking ourselves is what lets the bytecode come along: uv would
 compile 2,000 modules for each environment (3 s), or leave that to every job.
+
+What goes where is decided first, by a pure function; then two threads link (44 ms against
+62 ms for 6,100 files on two cores), through folder descriptors.
 """
 
 import errno
 import os
 import shutil
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from packages.inventory import Overlap
 from sandbox.command import Interpreter
@@ -18,7 +22,8 @@ from wheelhouse.schemes import Place
 from wheelhouse.target import minor_of
 from wheelhouse.unpacked import Unpacked, UnpackedFile
 
-FULL = (errno.EXDEV, errno.EMLINK, errno.EPERM)
+THREADS = 2
+NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM)
 """Another file system, a file with 65,000 names, or one that knows no links: copy instead."""
 
 
@@ -30,16 +35,41 @@ class Part:
     unpacked: Unpacked
 
 
-@dataclass(slots=True)
-class Layout:
-    """What laying out an environment came to."""
+@dataclass(frozen=True, slots=True)
+class Bunch:
+    """Files of one part that go from one folder to another; `target` is below the environment."""
 
-    root: Path
-    files: int = 0
-    size_bytes: int = 0
-    damaged: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    """(part, path) of each file that is absent or has another size than RECORD says."""
-    overlaps: list[Overlap] = field(default_factory=list[Overlap])
+    part: str
+    source: str
+    target: str
+    files: Sequence[UnpackedFile]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What goes where: every folder, parents first; every file, once."""
+
+    folders: tuple[str, ...]
+    bunches: tuple[Bunch, ...]
+    overlaps: tuple[Overlap, ...]
+
+    @property
+    def files(self) -> int:
+        """Return how many files there are."""
+        return sum(len(bunch.files) for bunch in self.bunches)
+
+    @property
+    def size_bytes(self) -> int:
+        """Return how large they are together."""
+        return sum(file.size_bytes for bunch in self.bunches for file in bunch.files)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A file of the wheel called `part` that is absent or has another size than RECORD says."""
+
+    part: str
+    path: str
 
 
 def site_packages_of(interpreter: Interpreter) -> str:
@@ -47,94 +77,123 @@ def site_packages_of(interpreter: Interpreter) -> str:
     return f"lib/python{minor_of(interpreter.version)}/site-packages"
 
 
-def lay_out(root: Path, parts: Iterable[Part], *, interpreter: Interpreter) -> Layout:
-    """Fill the empty folder `root` with an environment of `parts` for `interpreter`."""
-    _skeleton(root, interpreter)
-    places = _places(root, interpreter)
-    owners: dict[str, tuple[str, UnpackedFile]] = {}
-    layout = Layout(root)
-    made: set[str] = set()
+def plan(parts: Iterable[Part], *, interpreter: Interpreter) -> Plan:
+    """Decide what goes where. Of two files for one place the first, by part, is kept."""
+    owners: dict[str, dict[str, tuple[str, UnpackedFile]]] = {site_packages_of(interpreter): {}}
+    bunches: list[Bunch] = []
+    overlaps: list[Overlap] = []
     for part in parts:
-        base = str(part.unpacked.folder)
+        places = _places(interpreter, part.name)
         for folder in part.unpacked.folders:
-            source, target = f"{base}/{folder.place}", places[folder.place]
-            if folder.place == "headers":
-                target = f"{target}/{part.name}"
-            if folder.path:
-                source, target = f"{source}/{folder.path}", f"{target}/{folder.path}"
-            if target not in made:
-                os.makedirs(target, exist_ok=True)  # noqa: PTH103  (pathlib costs 20 % here)
-                made.add(target)
-            for file in folder.files:
-                _place(f"{source}/{file.name}", f"{target}/{file.name}", file, part, owners, layout)
-    return layout
+            target = _below(places[folder.place], folder.path)
+            source = _below(f"{part.unpacked.folder}/{folder.place}", folder.path)
+            taken = owners.setdefault(target, {})
+            fresh = [file for file in folder.files if file.name not in taken]
+            if len(fresh) < len(folder.files):
+                overlaps += _overlaps(part.name, target, folder.files, taken)
+            taken.update({file.name: (part.name, file) for file in fresh})
+            if fresh:
+                bunches.append(Bunch(part.name, source, target, fresh))
+    return Plan(folders=_with_parents(owners), bunches=tuple(bunches), overlaps=tuple(overlaps))
 
 
-def close_folders(root: Path) -> None:
+def lay_out(root: Path, planned: Plan, *, interpreter: Interpreter) -> list[Damage]:
+    """Fill the empty folder `root`; return what is damaged, for which nobody may use it."""
+    for folder in planned.folders:
+        os.mkdir(f"{root}/{folder}")  # noqa: PTH102  (pathlib costs 20 % here)
+    _skeleton(root, interpreter)
+    shares = _shares(planned.bunches)
+    with ThreadPoolExecutor(THREADS) as threads:
+        waiting = [threads.submit(_link_all, str(root), share) for share in shares]
+        return [damage for done in waiting for damage in done.result()]
+
+
+def close_folders(root: Path, planned: Plan) -> None:
     """Make every folder of an environment read-only."""
-    for folder, _, _ in os.walk(root, topdown=False):
-        os.chmod(folder, 0o555)  # noqa: PTH101, S103
+    for folder in reversed(planned.folders):
+        os.chmod(f"{root}/{folder}", 0o555)  # noqa: PTH101, S103
+    root.chmod(0o555)
 
 
-def _place(
-    source: str,
-    target: str,
-    file: UnpackedFile,
-    part: Part,
-    owners: dict[str, tuple[str, UnpackedFile]],
-    layout: Layout,
-) -> None:
-    """Link one file and check its size; note where it is damaged or its place is taken."""
+def _link_all(root: str, bunches: Iterable[Bunch]) -> list[Damage]:
+    """Link the files of each bunch and look at each one's size."""
+    damages: list[Damage] = []
+    for bunch in bunches:
+        source = os.open(bunch.source, os.O_RDONLY | os.O_DIRECTORY)
+        target = os.open(f"{root}/{bunch.target}", os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for file in bunch.files:
+                if _link(file.name, source, target) != file.size_bytes:
+                    damages.append(Damage(bunch.part, f"{bunch.target}/{file.name}"))
+        finally:
+            os.close(source)
+            os.close(target)
+    return damages
+
+
+def _link(name: str, source: int, target: int) -> int:
+    """Link (or copy) `name` from one open folder to another; return its size, -1 if absent."""
     try:
-        os.link(source, target)
-        size = os.stat(target).st_size  # noqa: PTH116
-    except FileExistsError:
-        _overlap(target, file, part, owners, layout)
-        return
+        os.link(name, name, src_dir_fd=source, dst_dir_fd=target)
     except FileNotFoundError:
-        layout.damaged.append((part.name, source))
-        return
+        return -1
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in NO_LINK:
             raise
-        shutil.copy2(source, target)
-        size = os.stat(target).st_size  # noqa: PTH116
-    if size != file.size_bytes:
-        layout.damaged.append((part.name, source))
-    owners[target] = (part.name, file)
-    layout.files += 1
-    layout.size_bytes += size
+        shutil.copy2(f"/proc/self/fd/{source}/{name}", f"/proc/self/fd/{target}/{name}")
+    return os.stat(name, dir_fd=target).st_size
 
 
-def _overlap(
+def _shares(bunches: Iterable[Bunch]) -> list[list[Bunch]]:
+    """Divide the work evenly."""
+    shares: list[list[Bunch]] = [[] for _ in range(THREADS)]
+    loads = [0] * THREADS
+    for bunch in sorted(bunches, key=lambda b: -len(b.files)):
+        lightest = loads.index(min(loads))
+        shares[lightest].append(bunch)
+        loads[lightest] += len(bunch.files)
+    return shares
+
+
+def _overlaps(
+    part: str,
     target: str,
-    file: UnpackedFile,
-    part: Part,
-    owners: dict[str, tuple[str, UnpackedFile]],
-    layout: Layout,
-) -> None:
-    """Note that two wheels bring the same file, unless it is the same to the last byte."""
-    owner, kept = owners.get(target, ("python", None))
-    if kept is None or kept.sha256 != file.sha256:
-        path = target.removeprefix(f"{layout.root}/")
-        layout.overlaps.append(Overlap(path=path, kept=owner, left_out=part.name))
+    files: Iterable[UnpackedFile],
+    taken: dict[str, tuple[str, UnpackedFile]],
+) -> Iterable[Overlap]:
+    """Yield each file that is there already, unless it is the same to the last byte."""
+    for file in files:
+        owner, kept = taken.get(file.name, (part, file))
+        if kept.sha256 != file.sha256:
+            yield Overlap(path=f"{target}/{file.name}", kept=owner, left_out=part)
 
 
-def _places(root: Path, interpreter: Interpreter) -> dict[Place, str]:
-    version = minor_of(interpreter.version)
+def _places(interpreter: Interpreter, name: str) -> dict[Place, str]:
     return {
-        "site": f"{root}/{site_packages_of(interpreter)}",
-        "bin": f"{root}/bin",
-        "root": str(root),
-        "headers": f"{root}/include/site/python{version}",
+        "site": site_packages_of(interpreter),
+        "bin": "bin",
+        "root": "",
+        "headers": f"include/site/python{minor_of(interpreter.version)}/{name}",
     }
+
+
+def _below(folder: str, path: str) -> str:
+    return f"{folder}/{path}" if folder and path else folder or path
+
+
+def _with_parents(folders: Iterable[str]) -> tuple[str, ...]:
+    """Return all folders and what is above them, parents first, without the root."""
+    found = {"bin", "lib"}
+    for folder in folders:
+        if folder and folder not in found:
+            found.add(folder)
+            found.update(str(above) for above in PurePosixPath(folder).parents)
+    return tuple(sorted(found - {"", "."}))
 
 
 def _skeleton(root: Path, interpreter: Interpreter) -> None:
     """Write what makes a folder a virtual environment (PEP 405), with nothing installed."""
     minor = minor_of(interpreter.version)
-    (root / site_packages_of(interpreter)).mkdir(parents=True)
-    (root / "bin").mkdir()
     (root / "lib64").symlink_to("lib")
     (root / "bin" / "python").symlink_to(interpreter.executable)
     for name in ("python3", f"python{minor}"):
