@@ -20,6 +20,7 @@ from runtime.records import (
     Page,
 )
 from runtime.store.cursor import encode_cursor
+from runtime.store.rows import ACTIVATION, plain
 
 type Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
 
@@ -214,7 +215,7 @@ def version_detail(version: PackageVersion, *, package: Package) -> VersionDetai
 
 def activation_view(activation: Activation) -> ActivationView:
     """Return the view of an activation."""
-    return ActivationView.model_validate(activation, from_attributes=True)
+    return ActivationView.model_validate(plain(activation, ACTIVATION))
 
 
 def gate_view(gate: Gate) -> GateView:
