@@ -1,12 +1,16 @@
 """How values are written for people: sizes, durations, times, states."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from runtime.clock import rfc3339
 from runtime.jobs import State
 
+CODE = re.compile(r"`([^`]+)`")
 STATE_ICONS: Mapping[str, str] = {
     State.QUEUED: "clock",
     State.RUNNING: "play",
@@ -80,6 +84,11 @@ def state_icon(state: State) -> str:
     return STATE_ICONS[state]
 
 
+def prose(text: str) -> Markup:
+    """Return `text` escaped, with what stands between backticks as code."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped here
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "size": size,
     "duration": duration,
@@ -89,5 +98,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "short_id": short_id,
     "short_digest": short_digest,
     "rfc3339": rfc3339,
+    "prose": prose,
     "state_icon": state_icon,
 }

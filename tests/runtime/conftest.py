@@ -1,9 +1,20 @@
-"""What the tests of the runtime share: a store in a folder, and jobs to put into it."""
+"""What the tests of the runtime share: a store in a folder, and a real server."""
 
-from collections.abc import AsyncIterator, Callable
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 
 from runtime.ids import new_id
@@ -100,3 +111,138 @@ def make_job(activation: Activation) -> Callable[[], Job]:
 @pytest.fixture
 def later() -> Callable[[float], datetime]:
     return lambda seconds: NOON + timedelta(seconds=seconds)
+
+
+BUNDLES = Path(__file__).parent / "bundles"
+FUMEHOOD = Path(sys.executable).with_name("fumehood")
+PATIENCE_S = 60.0
+
+
+def zipped(name: str, *, changes: Mapping[str, str] | None = None) -> bytes:
+    """Return a bundle of the folder `bundles` as a zip, some of its files replaced."""
+    folder = BUNDLES / name
+    files = {
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for path, text in (files | dict(changes or {})).items():
+            archive.writestr(path, text)
+    return content.getvalue()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A real `fumehood up`, and how a caller reaches it."""
+
+    url: str
+    home: Path
+    process: subprocess.Popen[str]
+    http: httpx2.Client
+
+    def activate(self, content: bytes) -> dict[str, Any]:
+        """Upload a bundle and wait for its activation; return the activation."""
+        uploaded = self.http.post("/v1/packages", content=content)
+        assert uploaded.status_code in (200, 201), uploaded.text
+        version = uploaded.json()
+        path = f"/v1/packages/{version['package']}/versions/{version['version']}/activate"
+        asked = self.http.post(path)
+        assert asked.status_code == 202, asked.text
+        place = asked.headers["location"]
+        return self.until(place, lambda one: one["state"] in ("succeeded", "failed"))
+
+    def submit(
+        self, package: str, *, files: Mapping[str, bytes] | None = None, **parameters: Any
+    ) -> httpx2.Response:
+        """Submit a job; return the answer."""
+        order = {"package": package, "parameters": parameters}
+        if not files:
+            return self.http.post("/v1/jobs", json=order)
+        sent = [("input", (name, content)) for name, content in files.items()]
+        return self.http.post("/v1/jobs", data={"job": json.dumps(order)}, files=sent)
+
+    def ended(self, job_id: str) -> dict[str, Any]:
+        """Wait until a job has ended; return it."""
+        final = ("succeeded", "failed", "cancelled")
+        return self.until(f"/v1/jobs/{job_id}", lambda job: job["state"] in final)
+
+    def until(self, path: str, is_so: Callable[[Any], bool]) -> Any:
+        """Ask for `path` until what it answers is so."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            answer = self.http.get(path).json()
+            if is_so(answer):
+                return answer
+            time.sleep(0.02)
+        raise AssertionError(f"{path} did not come to it: {answer}")
+
+    def events(self, job_id: str) -> list[dict[str, Any]]:
+        """Return the stored events of a job."""
+        lines = self.http.get(f"/v1/jobs/{job_id}/events").text.splitlines()
+        return [json.loads(line) for line in lines]
+
+    def command(self, *words: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run the command line against this server."""
+        return run_command(*words, environ={"FUMEHOOD_URL": self.url}, stdin=stdin)
+
+
+def run_command(
+    *words: str | Path, environ: Mapping[str, str], stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("FUMEHOOD_")}
+    return subprocess.run(
+        [FUMEHOOD, *words],
+        env=clean | dict(environ),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+@contextmanager
+def running(home: Path, **settings: str) -> Iterator[Server]:
+    """Offer a server of our own that keeps its things in `home`; it is stopped afterwards."""
+    environ = {f"FUMEHOOD_{name.upper()}": value for name, value in settings.items()}
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("FUMEHOOD_")}
+    log = (home.parent / f"{home.name}.log").open("a")
+    process = subprocess.Popen(
+        [FUMEHOOD, "up", "--port", "0", "--json", "--home", home],
+        env=clean | environ,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        text=True,
+    )
+    try:
+        assert process.stdout
+        line = process.stdout.readline()
+        assert line, Path(log.name).read_text()
+        url = json.loads(line)["url"]
+        with httpx2.Client(base_url=url, timeout=PATIENCE_S, trust_env=False) as client:
+            yield Server(url=url, home=home, process=process, http=client)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=PATIENCE_S)
+        finally:
+            process.kill()
+            process.wait()
+            log.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that tests share; each uses packages and jobs of its own."""
+    with running(tmp_path_factory.mktemp("appliance") / "home") as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def counting(server: Server) -> Server:
+    """The shared server, with the package counts-words active."""
+    activation = server.activate(zipped("counts-words"))
+    assert activation["state"] == "succeeded", activation
+    return server

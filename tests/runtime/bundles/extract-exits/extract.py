@@ -1,0 +1,5 @@
+import os
+
+
+def extract(*, job, **_):
+    os._exit(3)

@@ -1,0 +1,5 @@
+import time
+
+
+def extract(*, job, **_):
+    time.sleep(600)

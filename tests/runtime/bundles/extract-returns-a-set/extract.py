@@ -1,0 +1,2 @@
+def extract(*, job, **_):
+    return {"names": {"a", "b"}}

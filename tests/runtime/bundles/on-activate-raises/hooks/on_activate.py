@@ -1,0 +1,3 @@
+def run(*, context, **_):
+    print("looking for the model")
+    raise FileNotFoundError("model.bin is not in the bundle")
