@@ -161,6 +161,7 @@ class _Reader:
     def _read_requirement(self, line: _Line, *, kind: str) -> None:
         text, options = split_hashes(line.text)
         hashes: list[str] = []
+        before = len(self.problems)
         for option, value in options:
             if option != "--hash":
                 self._fault_at(line, *refusal(option))
@@ -181,6 +182,10 @@ class _Reader:
         if requirement.url:
             self._fault_at(line, *_direct(f"{requirement.name} @ {requirement.url}"))
             return
+        if len(self.problems) == before:
+            self._take(requirement, hashes, line, kind=kind)
+
+    def _take(self, requirement: Requirement, hashes: list[str], line: _Line, *, kind: str) -> None:
         self.found[kind].append(
             Wanted(
                 text=str(requirement),
@@ -260,7 +265,9 @@ def _elsewhere(text: str) -> tuple[str, str, str] | None:
     bare = text.partition(";")[0].strip()
     if ADDRESS.match(bare):
         return _direct(bare)
-    is_path = bare.startswith((".", "/", "~", "\\")) or bare.endswith(FORMS_OF_FILES)
+    is_path = bare.startswith((".", "/", "~", "\\")) or (
+        bare.endswith(FORMS_OF_FILES) and "@" not in bare
+    )
     if is_path or (re.match(r"^[\w.-]+[/\\]", bare) and "@" not in bare):
         mend = "give the wheel to the admin (`fumehood wheelhouse add FILE`) and write its name"
         return "path-requirement", f"{bare!r} is a path", mend

@@ -1,0 +1,118 @@
+"""Each folder below bundles/ is a bundle with one fault, which its name is."""
+
+import io
+from pathlib import Path
+
+import pytest
+from support.bundles import bundle_files, folder_files, manifest, tarred, zipped
+
+from packages.archive import Bundles, check, receive
+from packages.errors import BundleNotFound, BundleRefused
+from wheelhouse.judging import Ceilings
+
+FAULTS = sorted(p for p in (Path(__file__).parent / "bundles").iterdir() if p.is_dir())
+
+
+@pytest.mark.parametrize("folder", FAULTS, ids=lambda path: path.name)
+def test_a_bad_bundle_is_refused_for_its_fault_and_nothing_stays(
+    folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(BundleRefused) as refused:
+        receive(zipped(folder_files(folder)), bundles=Bundles(tmp_path))
+    problems = refused.value.problems
+    assert [problem.code for problem in problems] == [folder.name.split("--")[0]]
+    assert problems[0].where and problems[0].mend
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_faults_of_all_kinds_are_told_at_once_each_with_its_place(tmp_path: Path) -> None:
+    files = bundle_files(
+        {
+            "manifest.json": manifest(name="No Good", colour="red", limits={"wall_s": -1}),
+            "requirements.txt": "requests\n--pre\n./local\n",
+            "extract.py": "def extract(:\n",
+        }
+    )
+    with pytest.raises(BundleRefused) as refused:
+        receive(zipped(files), bundles=Bundles(tmp_path))
+    assert {(p.code, p.where) for p in refused.value.problems} == {
+        ("wrong-field", "manifest.json#/name"),
+        ("unknown-field", "manifest.json#/colour"),
+        ("wrong-field", "manifest.json#/limits/wall_s"),
+        ("install-option", "requirements.txt:2:1"),
+        ("path-requirement", "requirements.txt:3:1"),
+        ("syntax-error", "extract.py:1:13"),
+    }
+
+
+def test_bytecode_is_refused_since_it_would_run_in_place_of_its_source() -> None:
+    (problem,) = check(zipped(bundle_files({"__pycache__/extract.cpython-312.pyc": b"x"})))
+    assert problem.code == "bytecode"
+
+
+def test_an_unknown_field_is_refused_with_the_name_that_was_meant() -> None:
+    files = bundle_files({"manifest.json": manifest(requires_pyhton=">=3.12")})
+    (problem,) = check(zipped(files))
+    assert problem.mend == "did you mean 'requires_python'?"
+
+
+def test_a_bundle_is_kept_once_whichever_way_it_is_packed(tmp_path: Path) -> None:
+    bundles = Bundles(tmp_path)
+    files = bundle_files({"requirements.txt": "requests>=2\n", "lib/inner.py": "X = 1\n"})
+    upload = zipped(files).getvalue()
+    first = receive(io.BytesIO(upload), bundles=bundles)
+    again = receive(io.BytesIO(upload), bundles=bundles)
+    other = receive(tarred(files), bundles=bundles)
+    assert first == again
+    assert {file.path for file in other.files} == set(files)
+    assert sorted(bundles.digests()) == sorted({first.digest, other.digest})
+    assert bundles.open(first.digest) == first
+    assert bundles.archive(first.digest).read_bytes() == upload
+
+
+def test_what_is_kept_is_read_only(tmp_path: Path) -> None:
+    bundle = receive(zipped(bundle_files({"lib/inner.py": "X = 1\n"})), bundles=Bundles(tmp_path))
+    modes = {path.stat().st_mode & 0o222 for path in (bundle.folder, *bundle.folder.rglob("*"))}
+    assert modes == {0}
+
+
+def test_a_tarball_of_a_folder_made_with_a_dot_is_a_bundle(tmp_path: Path) -> None:
+    files = {f"./{path}": content for path, content in bundle_files().items()}
+    bundle = receive(tarred(files), bundles=Bundles(tmp_path))
+    assert {file.path for file in bundle.files} == {"manifest.json", "extract.py"}
+
+
+def test_hooks_are_found_by_their_place_or_named_in_the_manifest(tmp_path: Path) -> None:
+    hook = "def run(*, context, **_):\n    pass\n"
+    files = bundle_files(
+        {
+            "manifest.json": manifest(
+                hooks={"on_after_extract": {"target": "lib.after:go", "required": True}}
+            ),
+            "hooks/on_activate.py": hook,
+            "lib/after.py": hook,
+        }
+    )
+    bundle = receive(zipped(files), bundles=Bundles(tmp_path))
+    assert bundle.on_activate is not None
+    assert bundle.on_activate.target == "hooks.on_activate:run"
+    assert bundle.on_after_extract is not None
+    assert bundle.on_after_extract.required
+    found = bundle.source_of(bundle.on_after_extract.target)
+    assert found is not None
+    assert found.path == "lib/after.py"
+
+
+def test_an_upload_that_is_too_large_is_refused_while_it_streams(tmp_path: Path) -> None:
+    endless = io.BufferedReader(io.BytesIO(bytes(10_000_000)))
+    with pytest.raises(BundleRefused) as refused:
+        receive(endless, bundles=Bundles(tmp_path), ceilings=Ceilings(archive_bytes=1_000_000))
+    assert refused.value.problems[0].code == "too-large"
+    assert endless.tell() < 2_000_000
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("digest", ["sha256:" + "0" * 64, "sha256:../..", "", "sha256:" + "." * 64])
+def test_an_unknown_digest_is_an_error_and_never_a_path(digest: str, tmp_path: Path) -> None:
+    with pytest.raises(BundleNotFound):
+        Bundles(tmp_path / "bundles").open(digest)
