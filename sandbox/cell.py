@@ -84,6 +84,8 @@ def ends() -> Generator[Ends]:
     """Make the channel and pipes of one cell; close the cell's ends on leaving."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     ours.setblocking(False)
+    # Before anything can be sent: credentials are attached when a message is sent (unix(7)).
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     out_read, out_write = os.pipe2(os.O_CLOEXEC)
     err_read, err_write = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(out_read, False)
@@ -125,7 +127,6 @@ async def greet(cell: Cell) -> None:
 
 async def _receive_hello(cell: Cell) -> None:
     loop = asyncio.get_running_loop()
-    cell.channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     frames = protocol.Frames(largest_bytes=4096)
     while True:
         await _readable(loop, cell.channel)
@@ -139,7 +140,7 @@ async def _receive_hello(cell: Cell) -> None:
             if not isinstance(protocol.read(frame), protocol.Hello):
                 raise protocol.ProtocolFault("something other than a hello")
             cell.channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
-            _check_folders(cell)
+            _check_introduction(cell)
             return
 
 
@@ -170,7 +171,13 @@ def _take(cell: Cell, ancillary: list[tuple[int, int, bytes]]) -> None:
                 cell.output_fd, cell.scratch_fd = wanted
 
 
-def _check_folders(cell: Cell) -> None:
+def _check_introduction(cell: Cell) -> None:
+    """Check that the kernel named the sender and that two folders came along.
+
+    A pid of 0 would mean ourselves to whoever signals it or moves it to a cgroup.
+    """
+    if cell.pid <= 0:
+        raise protocol.ProtocolFault("the hello came from nobody")
     for fd in (cell.output_fd, cell.scratch_fd):
         if fd < 0 or not stat.S_ISDIR(os.fstat(fd).st_mode):
             raise protocol.ProtocolFault("the hello brought no folders")

@@ -25,7 +25,7 @@ _CREATE_RULESET_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confinement:
-    """What Landlock lets a cell touch: paths to read and run, paths to write below."""
+    """What Landlock lets a cell touch: paths to read and run, paths to write (not run) below."""
 
     readable: tuple[str, ...]
     writable: tuple[str, ...]
@@ -52,7 +52,7 @@ def ruleset(confinement: Confinement, *, abi: int) -> dict[str, Json]:
     words = [handled] + ([net] if abi >= 4 else []) + ([scoped] if abi >= 6 else [])
     rules = [
         *_beneath(confinement.readable, _EXECUTE | _READ_FILE | _READ_DIR),
-        *_beneath(confinement.writable, handled),
+        *_beneath(confinement.writable, handled & ~_EXECUTE),
         *_beneath(confinement.writable_files, (_WRITE_FILE | _READ_FILE) & handled),
     ]
     packed = struct.pack(f"={len(words)}Q", *words)

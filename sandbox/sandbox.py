@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import secrets
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -54,7 +55,7 @@ class Sandbox:
         await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
         found = host.look()
         probed = await probe(found, home, try_namespaces=not without_namespaces)
-        hierarchy = cgroups.delegated(f"fumehood-{os.getpid()}")
+        hierarchy = cgroups.delegated(f"fumehood-{os.getpid()}-{secrets.token_hex(3)}")
         level = host.level(
             found, has_namespaces=probed.launcher.has_namespaces, has_cgroup=hierarchy is not None
         )

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_PRIVATE = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+_PRIVATE = syscalls.MS_NOSUID | syscalls.MS_NODEV
 
 
 def fork_flags(*, own_network: bool) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import gc
+import json
 import os
 import resource
 import select
@@ -165,9 +166,9 @@ def _be_born(setup: dict[str, Any], run: str, fds: tuple[int, ...]) -> None:
         walls.furnish(run, setup)
         _serve(setup)
     else:
-        own = {name: setup[name].replace("{run}", run) for name in ("scratch_dir", "output_dir")}
+        own = json.loads(json.dumps(setup).replace("{run}", run))
         syscalls.be_subreaper()
-        kept.keep(lambda: _serve(dict(setup, **own)), 3)
+        kept.keep(lambda: _serve(own), 3)
 
 
 def _serve(setup: dict[str, Any]) -> None:
