@@ -20,8 +20,7 @@ NOT_FOUND = re.compile(rf"\b{NAME} was not found in the (?:cache|package registr
 WRONG_TAG = re.compile(rf"\b{NAME}(?:[=<>!~,.*\w+]*)? has no wheels with a matching")
 WRONG_TAGS = re.compile(rf"versions of {NAME} have no wheels with a matching")
 WRONG_PYTHON = re.compile(
-    rf"(?:requested|current) Python version .*? does not satisfy Python(?P<asked>[^ ]+).*?\b{NAME}",
-    re.DOTALL,
+    rf"(?:requested|current) Python version .*? does not satisfy Python(?P<asked>\S+) and {NAME}"
 )
 SOURCE_ONLY = re.compile(rf"\b{NAME}(?:[=<>!~][^ ]*)? ha(?:s|ve) no usable wheels")
 NO_VERSION = re.compile(
@@ -35,10 +34,12 @@ UNREACHABLE = re.compile(
 REFUSED = re.compile(r"status code 40[13]|\b40[13] (?:Unauthorized|Forbidden)")
 FULL = re.compile(rf"os error {errno.ENOSPC}\b|os error {errno.EDQUOT}\b|No space left")
 CORRUPT = re.compile(
-    r"Failed to (?:read metadata|extract|unzip)|invalid (?:zip|Zip)|is not a valid wheel|"
-    r"Metadata field .* not found|Couldn't parse metadata"
+    rf"\b{NAME}(?:==\S+)? has an invalid package format|"
+    r"failed to open file `\S*?(?P<file>[^/\s]+\.whl)`"
 )
-BY_NETWORK = re.compile(r"Network connectivity is disabled.*?: (?P<url>\S+)")
+BY_ADDRESS = re.compile(
+    rf"Package `{NAME}` was included as a URL dependency|Network connectivity is disabled"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +62,12 @@ def diagnose(
 ) -> tuple[Problem, ...]:
     """Return a problem for each thing that kept uv from a lock."""
     explanation = explained(stderr)
-    for pattern, make in ((FULL, disk_full), (CORRUPT, _corrupt), (BY_NETWORK, _direct)):
-        if pattern.search(stderr):
-            return (make(explanation),)
+    if FULL.search(stderr):
+        return (disk_full(explanation),)
+    if found := CORRUPT.search(stderr):
+        return (_corrupt(found["file"] or found["name"], explanation),)
+    if found := BY_ADDRESS.search(stderr):
+        return (_direct(found["name"] or "requirements.txt", explanation),)
     unreachable = circumstances.used_index and UNREACHABLE.search(stderr)
     if unreachable or REFUSED.search(stderr):
         return (index_unreachable(circumstances.index, explanation),)
@@ -198,15 +202,16 @@ def _conflict(text: str) -> Problem:
     return Problem(code="conflict", what=text, where="requirements.txt", mend=mend)
 
 
-def _corrupt(text: str) -> Problem:
+def _corrupt(name: str, text: str) -> Problem:
     mend = "find it with `fumehood wheelhouse verify`, remove it, and add a good copy"
-    return Problem(code="corrupt-wheel", what=text, where="wheelhouse", mend=mend)
+    what = f"{name} in the wheelhouse cannot be read: {text}"
+    return Problem(code="corrupt-wheel", what=what, where=name, mend=mend)
 
 
-def _direct(text: str) -> Problem:
-    mend = "add that wheel to the wheelhouse, and ask for a version without the direct URL"
-    what = f"a dependency comes by a direct URL, which is never followed: {text}"
-    return Problem(code="direct-url", what=what, where="requirements.txt", mend=mend)
+def _direct(name: str, text: str) -> Problem:
+    mend = f"add that wheel ({adding(name)}) and a release that asks for {name} by name and version"
+    what = f"{name} is asked for by a direct URL, which is never followed: {text}"
+    return Problem(code="direct-url", what=what, where=name, mend=mend)
 
 
 def _why_closed(tried: Circumstances) -> str:

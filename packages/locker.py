@@ -1,12 +1,13 @@
 """Locker: from requirements to a lock. The wheelhouse first; the index only by the Grant."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from packages.author_lock import choose
@@ -87,7 +88,11 @@ class Locker:
             chosen = ()
         fetched = await self._bring(chosen, grant, observe)
         lock = make_lock([self._locked(o) for o in chosen], python_minor=target.python_minor)
-        problems = [*_judge_hashes(lock, requirements), *judge_policy(lock.packages, self.policy)]
+        problems = [
+            *_judge_hashes(lock, requirements),
+            *self._judge_pythons(lock, target),
+            *judge_policy(lock.packages, self.policy),
+        ]
         if problems:
             raise LockFailed(*problems)
         took_ms = (time.perf_counter() - started) * 1000
@@ -197,6 +202,14 @@ class Locker:
             sha256=wheel.sha256,
             size_bytes=wheel.size_bytes,
         )
+
+    def _judge_pythons(self, lock: Lock, target: Target) -> Iterator[Problem]:
+        """Yield a problem for each wheel that refuses this Python; uv takes lower bounds only."""
+        for package in lock.packages:
+            wanted = self.house.get(package.sha256, name=package.name).requires_python
+            if wanted and not SpecifierSet(wanted).contains(target.python, prereleases=True):
+                what = f"{package.wheel} is for Python {wanted}; this is {target.python}"
+                yield replace(_unfit(package.name, target), what=what)
 
     def _note_missing(
         self, lacking: Sequence[Lack], requirements: Requirements, target: Target

@@ -50,7 +50,8 @@ async def compile_pylock(
     (scratch / "requirements.in").write_text(requirements, "utf-8")
     (scratch / "constraints.txt").write_text(constraints, "utf-8")
     argv = [
-        *("pip", "compile", "requirements.in", "--constraints", "constraints.txt"),
+        *("pip", "compile", "requirements.in"),
+        *(("--constraints", "constraints.txt") if constraints else ()),
         *("--python", str(python), "--no-python-downloads", "--only-binary", ":all:"),
         *("--format", "pylock.toml", "--output-file", "pylock.toml", "--no-header"),
         *("--no-annotate", *sources),
