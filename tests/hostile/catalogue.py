@@ -139,7 +139,7 @@ def _kernel(book: _Catalogue) -> None:
     )
     book.add(
         "kernel",
-        "mount_tmpfs new_mount_api remount_writable unmount chroot join_host_namespace "
+        "mount_tmpfs new_mount_api remount unmount chroot join_host_namespace "
         "open_by_handle set_clock set_hostname become_root",
         proof="root",
     )

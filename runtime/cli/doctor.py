@@ -1,0 +1,65 @@
+"""`fumehood doctor`: attacks each wall of this host and tells which held."""
+
+import asyncio
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from packages.interpreters import discover
+from runtime.cli.printing import AsJson, emit, table
+from runtime.settings import load
+from sandbox.doctor import Diagnosis, examine
+from sandbox.sandbox import Sandbox
+
+Python = Annotated[str, typer.Option("--python", help="Which interpreter, such as >=3.12.")]
+
+
+def doctor(python: Python = "", *, as_json: AsJson = False) -> None:
+    """Try every wall on this host: attack it, say whether it held, and what to do.
+
+    Exit code 1 when a wall did not hold, or the level is below the one that is demanded
+    (least_level in the settings).
+    """
+    diagnosis = asyncio.run(_examine(python))
+    emit(_document(diagnosis), as_json=as_json, show=_text)
+    if not diagnosis.is_enough:
+        raise typer.Exit(1)
+
+
+async def _examine(python: str) -> Diagnosis:
+    least = load({}).settings.least_level
+    with tempfile.TemporaryDirectory(prefix="fumehood-doctor-", dir="/var/tmp") as home:  # noqa: S108
+        Path(home).chmod(0o755)  # noqa: ASYNC240 – nothing else runs yet
+        sandbox = await Sandbox.open(Path(home), grace_s=0.5)
+        try:
+            return await examine(sandbox, discover(python), least=least)
+        finally:
+            await sandbox.close()
+
+
+def _document(diagnosis: Diagnosis) -> dict[str, Any]:
+    return {
+        "level": diagnosis.level,
+        "least": diagnosis.least,
+        "is_enough": diagnosis.is_enough,
+        "findings": [asdict(finding) for finding in diagnosis.findings],
+        "hints": list(diagnosis.hints),
+        "gaps": list(diagnosis.gaps),
+    }
+
+
+def _text(document: dict[str, Any]) -> str:
+    rows = [
+        {**finding, "held": "✔ held" if finding["held"] else "✘ OPEN"}
+        for finding in document["findings"]
+    ]
+    lines = [table(rows, columns=("held", "layer", "tried", "detail"))]
+    lines += [f"\n✘ {row['layer']}: {row['mend']}" for row in rows if row["mend"]]
+    lines += [f"\nknown gap at this level: {gap}" for gap in document["gaps"]]
+    lines += [f"\nhint: {hint}" for hint in document["hints"]]
+    enough = "enough" if document["is_enough"] else "NOT enough"
+    lines.append(f"\nlevel {document['level']}: {enough} (demanded: {document['least']})")
+    return "\n".join(lines)

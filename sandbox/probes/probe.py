@@ -1,0 +1,132 @@
+"""What doctor runs in a cell: each function attacks one wall and says what it got.
+
+Standard library only, CPython 3.9 and later. A wall that holds raises an OSError, or ends the
+run; {"got": text} is what came through.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import time
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def nothing(*, job, **_):
+    """Only come up and return: the cell itself works."""
+    return {"got": "", "python": sys.version.split()[0]}
+
+
+def read_host_file(*, job, **_):
+    """Read a file that everybody on the host may read."""
+    with open(job.host_file) as file:
+        return {"got": file.read()}
+
+
+def write_outside(*, job, **_):
+    """Write anywhere but in scratch and output."""
+    for folder in ("/", "/usr", "/etc", "/bundle", "/environment", "/input", "/fumehood"):
+        path = os.path.join(folder, "fumehood-doctor")
+        try:
+            with open(path, "w"):
+                pass
+        except OSError:
+            continue
+        os.unlink(path)
+        return {"got": folder}
+    return {"got": ""}
+
+
+def reach_loopback(*, job, **_):
+    """Connect to a port of the host that listens."""
+    with socket.create_connection(("127.0.0.1", job.port), timeout=2) as connection:
+        return {"got": connection.recv(64).decode()}
+
+
+def reach_abstract_socket(*, job, **_):
+    """Connect to an abstract socket of the host."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(b"\0" + job.abstract_name.encode())
+        return {"got": sock.recv(64).decode()}
+
+
+def see_host_process(*, job, **_):
+    """Find the worker's process."""
+    os.kill(job.host_pid, 0)
+    return {"got": "process %d can be signalled" % (job.host_pid,)}
+
+
+def read_host_process(*, job, **_):
+    """Read the environment of the worker's process."""
+    with open("/proc/%d/environ" % (job.host_pid,), "rb") as environ:
+        return {"got": "%d bytes" % (len(environ.read()),)}
+
+
+def mount(*, job, **_):
+    """Mount a file system, in a user namespace of one's own if that is to be had."""
+    libc.unshare(0x10020000)
+    if libc.mount(b"tmpfs", str(job.scratch_dir).encode(), b"tmpfs", 0, b"size=4k") == 0:
+        return {"got": "a mount"}
+    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def reach_kernel(*, job, **_):
+    """Call what seccomp must refuse: bpf, keyctl, perf_event_open, io_uring_setup."""
+    is_x86 = os.uname().machine == "x86_64"
+    doors = {"bpf": (321, 280), "keyctl": (250, 219), "perf": (298, 241), "io_uring": (425, 425)}
+    came_through = []
+    for name, numbers in doors.items():
+        ctypes.set_errno(0)
+        result = libc.syscall(numbers[0 if is_x86 else 1], 0, 0, 0, 0, 0)
+        if result >= 0 or ctypes.get_errno() not in (1, 13, 38):
+            came_through.append(name)
+    return {"got": ", ".join(came_through)}
+
+
+def keep_capabilities(*, job, **_):
+    """Find a capability in any set that can be used."""
+    with open("/proc/self/status") as status:
+        sets = [line.split() for line in status if line.startswith(("CapEff", "CapPrm"))]
+    return {"got": ", ".join(name for name, value in sets if int(value, 16))}
+
+
+def keep_daemon(*, job, **_):
+    """Leave a process behind that outlives the run."""
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", job.sleep, job.mark])
+        os._exit(0)
+    time.sleep(0.2)
+    return {"got": ""}
+
+
+def pass_memory_limit(*, job, **_):
+    """Take three times the memory that is allowed."""
+    block = bytearray(job.memory_mb * 3 << 20)
+    for at in range(0, len(block), 4096):
+        block[at] = 1
+    time.sleep(0.3)
+    return {"got": "%d MiB" % (len(block) >> 20,)}
+
+
+def pass_process_limit(*, job, **_):
+    """Start four times the processes that are allowed."""
+    for _ in range(job.processes * 4):
+        if os.fork() == 0:
+            time.sleep(5)
+            os._exit(0)
+    time.sleep(0.3)
+    return {"got": "%d processes" % (job.processes * 4,)}
+
+
+def pass_scratch_limit(*, job, **_):
+    """Write three times what scratch may hold."""
+    with open(os.path.join(str(job.scratch_dir), "big"), "wb") as file:
+        for _ in range(job.scratch_mb * 3):
+            file.write(b"\xff" * 1048576)
+    time.sleep(0.3)
+    return {"got": "%d MiB" % (job.scratch_mb * 3,)}

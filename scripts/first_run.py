@@ -1,0 +1,284 @@
+"""Shows the whole idea at work: the examples uploaded, activated, run on real documents.
+
+Started by scripts/run, which has set everything up. It uses the appliance as anybody would:
+the console script starts it, HTTP does the rest.
+"""
+
+import argparse
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from runtime.cli.client import ask, connected, fetch, follow
+from runtime.cli.faults import RemoteFault
+
+PROJECT = Path(__file__).resolve().parent.parent
+EXAMPLES = PROJECT / "packages" / "examples"
+HOME = Path(os.environ["FUMEHOOD_HOME"])
+FUMEHOOD = Path(sys.executable).with_name("fumehood")
+PARAMETERS = {"hello": {"name": "newcomer", "greeting": "Welcome"}}
+INPUTS = {
+    "hello": PROJECT / "README.md",
+    "spreadsheet": EXAMPLES / "inputs" / "cpython-releases.xlsx",
+    "pdf-text": EXAMPLES / "inputs" / "apache-license.pdf",
+}
+MISSING_CODES = frozenset({"not-in-wheelhouse", "gate-closed", "no-version-satisfies"})
+
+
+class ShowFailed(Exception):
+    """A step of the show did not work; the text says which and what to do."""
+
+
+@dataclass
+class Show:
+    """What the run tells, and what it collects for --json."""
+
+    console: Console
+    artifacts: list[dict[str, Any]] = field(default_factory=list)
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+
+
+def main() -> int:
+    """Run the show; return the exit code."""
+    options = read_options()
+    show = Show(Console(stderr=True, quiet=options.json))
+    try:
+        report_walls(show)
+        with appliance(options.port) as url, connected() as client:
+            for name in INPUTS:
+                make_active(show, client, name)
+            for name, document in INPUTS.items():
+                run_job(show, client, name, document)
+            if options.json:
+                print(json.dumps({"artifacts": show.artifacts, "outputs": show.outputs}, indent=2))
+            if not options.once:
+                stay(show, url)
+    except (ShowFailed, RemoteFault) as fault:
+        tell_fault(fault)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def read_options() -> argparse.Namespace:
+    """Return the options; scripts/run --help describes them."""
+    parser = argparse.ArgumentParser(prog="scripts/run", add_help=False)
+    parser.add_argument("--once", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--port", type=int)
+    options = parser.parse_args()
+    if options.json and not options.once:
+        parser.error("--json needs --once")
+    return options
+
+
+def report_walls(show: Show) -> None:
+    """Try the walls of this host and say what is missing, before anything runs."""
+    command = [FUMEHOOD, "doctor", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        found = json.loads(done.stdout)
+    except ValueError:
+        raise ShowFailed(f"fumehood doctor did not answer: {done.stderr.strip()}") from None
+    show.console.print(f"Walls on this host: level [bold]{found['level']}[/bold]")
+    for finding in found["findings"]:
+        if not finding["held"]:
+            show.console.print(f"  [yellow]✘ {finding['layer']}[/yellow]: {finding['detail']}")
+            show.console.print(f"    {finding['mend']}")
+    if done.returncode != 0:
+        raise ShowFailed("this host cannot build the walls that are demanded; see above")
+
+
+@contextmanager
+def appliance(port: int | None) -> Iterator[str]:
+    """Start the appliance as anybody would, and stop it at the end."""
+    wanted = str(port if port is not None else free_or(8800))
+    log_path = HOME / "appliance.log"
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            [FUMEHOOD, "up", "--json", "--port", wanted], stdout=subprocess.PIPE, stderr=log
+        )
+    assert process.stdout is not None
+    try:
+        first = process.stdout.readline()
+        if not first:
+            process.wait()
+            said = log_path.read_text(errors="replace").strip().splitlines()[-3:]
+            raise ShowFailed("the appliance did not start:\n  " + "\n  ".join(said))
+        url = json.loads(first)["url"]
+        os.environ["FUMEHOOD_URL"] = url
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def free_or(port: int) -> int:
+    """Return `port` if nobody listens there, else 0 for any free one."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
+
+
+def make_active(show: Show, client: httpx2.Client, name: str) -> None:
+    """Upload and activate an example; fetch its wheels through the gate if they are missing."""
+    content = zipped(EXAMPLES / name)
+    version = ask(client, "POST", "/v1/packages", content=content)
+    if version["is_active"]:
+        show.console.print(f"[green]✔[/green] {name} {version['version']} is active already")
+        return
+    activation = activate(client, version)
+    if activation["state"] == "failed" and lacks_wheels(activation):
+        show.console.print(f"  {name}: wheels are missing; opening the network gate to fetch them")
+        with open_gate(client):
+            activation = activate(client, version)
+    if activation["state"] != "succeeded":
+        told = "\n".join(f"  {p['what']}\n    {p['mend']}" for p in activation["problems"])
+        raise ShowFailed(f"{name} did not become active:\n{told}")
+    show.console.print(f"[green]✔[/green] {name} {version['version']} is active")
+
+
+def zipped(folder: Path) -> bytes:
+    """Return the bundle in `folder`, the same bytes for the same files."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                entry = zipfile.ZipInfo(str(path.relative_to(folder)), (2026, 1, 1, 0, 0, 0))
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                entry.external_attr = 0o100644 << 16
+                archive.writestr(entry, path.read_bytes())
+    return content.getvalue()
+
+
+def activate(client: httpx2.Client, version: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask for the activation and wait for its end."""
+    path = f"/v1/packages/{version['name']}/versions/{version['version']}/activate"
+    activation = ask(client, "POST", path, json={"reason": "scripts/run"})
+    while activation["state"] not in {"succeeded", "failed"}:
+        time.sleep(0.1)
+        activation = ask(client, "GET", f"/v1/activations/{activation['id']}")
+    return activation
+
+
+def lacks_wheels(activation: Mapping[str, Any]) -> bool:
+    """Say whether the activation failed for want of wheels."""
+    return any(problem["code"] in MISSING_CODES for problem in activation["problems"])
+
+
+@contextmanager
+def open_gate(client: httpx2.Client) -> Iterator[None]:
+    """Open the network gate for as long as it takes, with a reason for the audit log."""
+    reason = "scripts/run fetches the examples' wheels"
+    ask(client, "PUT", "/v1/gate", json={"is_open": True, "minutes": 15, "reason": reason})
+    try:
+        yield
+    finally:
+        ask(client, "PUT", "/v1/gate", json={"is_open": False, "reason": "they are here"})
+
+
+def run_job(show: Show, client: httpx2.Client, name: str, document: Path) -> None:
+    """Submit a job, show its progress live, then what it left and what is on record."""
+    wish = json.dumps({"package": name, "parameters": PARAMETERS.get(name, {})})
+    job = ask(
+        client,
+        "POST",
+        "/v1/jobs",
+        data={"job": wish},
+        files={"input": (document.name, document.read_bytes())},
+    )
+    watch(show, client, job["id"], name)
+    job = ask(client, "GET", f"/v1/jobs/{job['id']}")
+    artifact = ask(client, "GET", f"/v1/jobs/{job['id']}/artifact")
+    if job["state"] != "succeeded":
+        error = job["error"] or {}
+        raise ShowFailed(f"the job of {name} {job['state']}: {error.get('what')}")
+    show.artifacts.append(artifact)
+    saved = save_outputs(client, job["id"], name)
+    show.outputs.extend(saved)
+    tell_result(show, name, artifact, saved)
+
+
+def watch(show: Show, client: httpx2.Client, job_id: str, name: str) -> None:
+    """Show a job's events as they happen."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+    with Progress(*columns, console=show.console, transient=True) as progress:
+        task = progress.add_task(name, total=None)
+        for event in follow(client, job_id):
+            data = event["data"]
+            if event["event"] == "job.progress":
+                said = f"{name}: {data['message']}"
+                progress.update(task, completed=data["done"], total=data["total"], description=said)
+            elif event["event"] == "job.phase" and data["state"] == "started":
+                progress.update(task, description=f"{name}: {data['phase']}")
+
+
+def save_outputs(client: httpx2.Client, job_id: str, name: str) -> list[dict[str, Any]]:
+    """Fetch every output to the data folder; return what there is."""
+    saved: list[dict[str, Any]] = []
+    for output in ask(client, "GET", f"/v1/jobs/{job_id}/outputs")["items"]:
+        file = HOME / "first-run" / name / output["path"]
+        fetch(client, f"/v1/jobs/{job_id}/outputs/{output['path']}", to=file)
+        saved.append({"job": job_id, "package": name, "file": str(file), **output})
+    return saved
+
+
+def tell_result(
+    show: Show, name: str, artifact: Mapping[str, Any], saved: list[dict[str, Any]]
+) -> None:
+    """Show outputs, installed versions and walls of one job."""
+    table = Table(title=f"{name}: {artifact['state']}", title_justify="left", show_header=False)
+    table.add_row("result", json.dumps(artifact["result"], ensure_ascii=False))
+    for output in saved:
+        table.add_row("output", f"{output['file']} ({output['size_bytes']:,} bytes)")
+    installed = artifact["environment"]["installed"]
+    versions = ", ".join(f"{item['name']} {item['version']}" for item in installed)
+    table.add_row("installed", versions or "nothing: it has no requirements")
+    isolation = artifact["isolation"]
+    walls = ", ".join(layer["name"] for layer in isolation["layers"] if layer["in_force"])
+    table.add_row("walls", f"{isolation['level']}, {isolation['start']} start: {walls}")
+    usage = artifact["usage"]
+    spent = f"{usage['wall_ms']:.1f} ms, {usage['peak_rss_bytes'] / 2**20:.0f} MiB at most"
+    table.add_row("usage", spent)
+    show.console.print(table)
+
+
+def stay(show: Show, url: str) -> None:
+    """Keep serving until Ctrl-C."""
+    show.console.print(f"\nThe appliance serves [bold]{url}[/bold] – its page shows these jobs.")
+    show.console.print("Ctrl-C stops it; `scripts/run --clean` removes everything it made.")
+    while True:
+        time.sleep(3600)
+
+
+def tell_fault(fault: ShowFailed | RemoteFault) -> None:
+    """Say on stderr what went wrong, also where --json keeps stdout pure."""
+    print(f"scripts/run: {fault}", file=sys.stderr)
+    if isinstance(fault, RemoteFault):
+        for problem in fault.fault.problems:
+            print(f"  {problem.where}: {problem.what}\n    {problem.mend}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
