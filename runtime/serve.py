@@ -6,11 +6,14 @@ import signal
 import socket
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 
 import uvicorn
 
 from runtime.api.app import make_app
 from runtime.appliance import Appliance, open_appliance
+from runtime.errors import AddressTaken
+from runtime.home_socket import SOCKET_NAME, short_of
 from runtime.settings import Settings
 from runtime.worker import working
 
@@ -35,10 +38,11 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve and work until SIGTERM or SIGINT; `announce` is given the address once it answers."""
     async with open_appliance(settings) as appliance, AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(settings))
+        at_home = stack.enter_context(listening_at(settings.home))
         server = _server(appliance)
         _stop_on_signals(server, appliance=appliance)
         await stack.enter_async_context(working(appliance.hands))
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        serving = asyncio.create_task(server.serve(sockets=[listener, at_home]))
         await _started(server, serving=serving)
         announce(address_of(listener, host=settings.host))
         await serving
@@ -57,9 +61,35 @@ def _listen(settings: Settings) -> Generator[socket.socket]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((settings.host, settings.port))
+        _bind(listener, host=settings.host, port=settings.port)
         listener.listen(2048)
         yield listener
+
+
+@contextmanager
+def listening_at(home: Path) -> Generator[socket.socket]:
+    """Listen in the home too, for the commands of the same user: it needs no network at all."""
+    path = home / SOCKET_NAME
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener, short_of(home) as short:
+        listener.bind(short)
+        path.chmod(0o600)
+        listener.listen(2048)
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _bind(listener: socket.socket, *, host: str, port: int) -> None:
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise AddressTaken(
+            f"{host} port {port} cannot be listened on: {error.strerror}",
+            where=f"{host}:{port}",
+            mend="choose another with --port (0 picks a free one), or stop what listens there",
+        ) from error
 
 
 def address_of(listener: socket.socket, *, host: str) -> str:

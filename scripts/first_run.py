@@ -8,6 +8,7 @@ import argparse
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -55,6 +56,7 @@ class Show:
 def main() -> int:
     """Run the show; return the exit code."""
     options = read_options()
+    os.environ.pop("FUMEHOOD_URL", None)  # the appliance of this home answers at its socket
     show = Show(Console(stderr=True, quiet=options.json))
     try:
         report_walls(show)
@@ -121,7 +123,6 @@ def appliance(port: int | None) -> Iterator[str]:
             said = log_path.read_text(errors="replace").strip().splitlines()[-3:]
             raise ShowFailed("the appliance did not start:\n  " + "\n  ".join(said))
         url = json.loads(first)["url"]
-        os.environ["FUMEHOOD_URL"] = url
         yield url
     finally:
         process.terminate()
@@ -130,8 +131,6 @@ def appliance(port: int | None) -> Iterator[str]:
 
 def free_or(port: int) -> int:
     """Return `port` if nobody listens there, else 0 for any free one."""
-    import socket
-
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -174,7 +173,7 @@ def zipped(folder: Path) -> bytes:
 
 def activate(client: httpx2.Client, version: Mapping[str, Any]) -> dict[str, Any]:
     """Ask for the activation and wait for its end."""
-    path = f"/v1/packages/{version['name']}/versions/{version['version']}/activate"
+    path = f"/v1/packages/{version['package']}/versions/{version['version']}/activate"
     activation = ask(client, "POST", path, json={"reason": "scripts/run"})
     while activation["state"] not in {"succeeded", "failed"}:
         time.sleep(0.1)

@@ -11,6 +11,8 @@ import httpx2
 
 from runtime.cli.faults import remote_fault
 from runtime.errors import ServerUnreachable
+from runtime.home_socket import SOCKET_NAME, short_of
+from runtime.settings import load
 
 DEFAULT_URL = "http://127.0.0.1:8800"
 TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
@@ -23,12 +25,26 @@ def server_url() -> str:
 
 
 @contextmanager
+def _transport() -> Generator[httpx2.HTTPTransport | None]:
+    """Offer the way to the appliance of our own home, where no address was named."""
+    home = None if "FUMEHOOD_URL" in os.environ else load({}).settings.home
+    if home is None or not (home / SOCKET_NAME).exists():
+        yield None
+        return
+    with short_of(home) as path:
+        yield httpx2.HTTPTransport(uds=path)
+
+
+@contextmanager
 def connected() -> Generator[httpx2.Client]:
     """Offer a client of the appliance; its being away is said as ServerUnreachable."""
     url = server_url()
     try:
         # No proxy: the appliance is ours, and proxies of the environment are for the gate.
-        with httpx2.Client(base_url=url, timeout=TIMEOUT, trust_env=False) as client:
+        with (
+            _transport() as way,
+            httpx2.Client(base_url=url, timeout=TIMEOUT, trust_env=False, transport=way) as client,
+        ):
             yield client
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
         raise ServerUnreachable(
