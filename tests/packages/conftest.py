@@ -1,6 +1,7 @@
 """What the tests of this room share: a real sandbox, a house, and a workshop of real parts."""
 
 import os
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from packages.manifest import Manifest
 from packages.requirements import Requirements, parse
 from sandbox.command import Interpreter
 from sandbox.sandbox import Sandbox
+from wheelhouse.durable import remove_tree
 from wheelhouse.missing import MissingList
 from wheelhouse.store import Wheel, Wheelhouse
 
@@ -29,20 +31,28 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A data folder that cells, which are other users, may enter."""
+@pytest.fixture(scope="session")
+def world() -> Iterator[Path]:
+    """A folder that cells, which are other users, may enter; it holds all homes."""
     with open_folder() as folder:
         yield folder
+        remove_tree(folder)
+
+
+@pytest.fixture
+def home(world: Path) -> Path:
+    """A fresh data folder."""
+    folder = Path(tempfile.mkdtemp(prefix="home-", dir=world))
+    folder.chmod(0o755)
+    return folder
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def sandbox() -> AsyncIterator[Sandbox]:
+async def sandbox(world: Path) -> AsyncIterator[Sandbox]:
     """The real sandbox."""
-    with open_folder() as folder:
-        opened = await Sandbox.open(folder / "cells")
-        yield opened
-        await opened.close()
+    opened = await Sandbox.open(world)
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture

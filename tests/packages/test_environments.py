@@ -1,0 +1,299 @@
+"""From a lock to an environment: whole or absent, shared, verified, with its bytecode."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.wheels import UPLOADED, make_wheel
+from uv import find_uv_bin
+
+from packages.environment import Environments, environment_key
+from packages.errors import EnvironmentFailed
+from packages.lock import Lock, Locked, make_lock
+from sandbox.command import Command, Folder, Interpreter, Report
+from sandbox.limits import Limits
+from sandbox.sandbox import Sandbox
+from wheelhouse.store import Wheel, Wheelhouse
+from wheelhouse.unpacked import unpacked_folder
+
+type Add = Callable[..., Wheel]
+
+
+def lock_of(*wheels: Wheel, minor: str = "3.12") -> Lock:
+    """Return the lock of exactly these wheels."""
+    return make_lock(
+        (
+            Locked(
+                name=w.name,
+                version=w.version,
+                wheel=w.filename,
+                sha256=w.sha256,
+                size_bytes=w.size_bytes,
+            )
+            for w in wheels
+        ),
+        python_minor=minor,
+    )
+
+
+async def test_an_environment_holds_what_was_locked_with_its_bytecode(
+    environments: Environments, add: Add, interpreter: Interpreter
+) -> None:
+    demo = add("demo", files={"demo/__init__.py": b"X = 1\n", "demo/data.txt": b"text"})
+    lock = lock_of(demo, add("other"))
+    built = await environments.ensure(lock, interpreter=interpreter, requested=frozenset({"demo"}))
+    site = built.folder / built.site_packages
+    assert (site / "demo" / "data.txt").read_bytes() == b"text"
+    assert list((site / "demo" / "__pycache__").glob("__init__.cpython-3*.pyc"))
+    assert [(i.name, i.version, i.sha256, i.is_requested) for i in built.inventory.installed] == [
+        ("demo", "1.0", demo.sha256, True),
+        ("other", "1.0", lock.packages[1].sha256, False),
+    ]
+    told = json.loads((built.folder / "environment.json").read_text())
+    assert told["lock_digest"] == lock.digest
+    assert (built.folder / "pylock.toml").read_text() == lock.text
+    assert not [p for p in site.iterdir() if p.name.startswith(("pip", "setuptools", "wheel"))]
+
+
+async def test_an_environment_is_read_only_and_shared(
+    environments: Environments, add: Add, interpreter: Interpreter
+) -> None:
+    lock = lock_of(add("demo"))
+    first = await environments.ensure(lock, interpreter=interpreter)
+    second = await environments.ensure(lock, interpreter=interpreter)
+    assert (first.is_reused, second.is_reused) == (False, True)
+    assert first.folder == second.folder
+    paths = [first.folder, *first.folder.rglob("*")]
+    assert {path.stat().st_mode & 0o222 for path in paths if not path.is_symlink()} == {0}
+
+
+def test_the_key_covers_lock_interpreter_and_platform(interpreter: Interpreter) -> None:
+    lock = lock_of()
+    keys = {
+        environment_key(lock, interpreter),
+        environment_key(lock, replace(interpreter, version="3.12.99")),
+        environment_key(lock, replace(interpreter, soabi="cpython-312-aarch64-linux-gnu")),
+        environment_key(replace(lock, python_minor="3.13"), interpreter),
+    }
+    assert len(keys) == 4
+
+
+async def test_many_that_want_one_environment_build_it_once(
+    environments: Environments, add: Add, interpreter: Interpreter
+) -> None:
+    lock = lock_of(add("demo"))
+    wanting = (environments.ensure(lock, interpreter=interpreter) for _ in range(8))
+    built = await asyncio.gather(*wanting)
+    assert sum(not environment.is_reused for environment in built) == 1
+    assert len({environment.folder for environment in built}) == 1
+
+
+async def test_no_module_is_compiled_when_a_job_runs(
+    environments: Environments, add: Add, interpreter: Interpreter, sandbox: Sandbox, home: Path
+) -> None:
+    """Import a package in a cell where compile() is watched: nothing but the probe compiles."""
+    files = {
+        "demo/__init__.py": b"from demo import inner\nfrom demo.deep import leaf\n",
+        "demo/inner.py": b"X = 1\n",
+        "demo/deep/__init__.py": b"",
+        "demo/deep/leaf.py": b"def where():\n    return __file__\n",
+    }
+    built = await environments.ensure(lock_of(add("demo", files=files)), interpreter=interpreter)
+    probe = home / "probe"
+    probe.mkdir()
+    (probe / "probe.py").write_text(PROBE)
+    command = Command(
+        target="probe:run",
+        handle="job",
+        interpreter=interpreter,
+        limits=Limits(),
+        folders=(
+            Folder(name="bundle", source=probe, on_path=True),
+            Folder(
+                name="environment",
+                source=built.folder,
+                on_path=True,
+                import_root=built.site_packages,
+            ),
+        ),
+    )
+    outcome = await sandbox.run(command, outputs_to=home / "out", observe=lambda report: None)
+    assert outcome.is_ok, outcome.failure
+    told = outcome.value
+    assert isinstance(told, dict)
+    assert told["compiled"] == []
+    assert told["cached"] == ["demo", "demo.deep", "demo.deep.leaf", "demo.inner"]
+    assert told["named"] == f"/environment/{built.site_packages}/demo/deep/leaf.py"
+
+
+PROBE = """
+import os, sys
+
+def run(*, job, **_):
+    compiled = []
+    def watch(event, args):
+        if event == "compile":
+            compiled.append(str(args[1]))
+
+    sys.addaudithook(watch)
+    import demo
+    found = [name for name in sys.modules if name.split(".")[0] == "demo"]
+    cached = sorted(n for n in found if os.path.isfile(sys.modules[n].__cached__))
+    return {"compiled": compiled, "cached": cached, "named": demo.leaf.where.__code__.co_filename}
+"""
+
+
+async def test_a_module_that_cannot_be_compiled_does_not_keep_its_wheel_out(
+    environments: Environments, add: Add, interpreter: Interpreter
+) -> None:
+    files = {"demo/__init__.py": b"", "demo/python2.py": b"print 'hello'\n"}
+    built = await environments.ensure(lock_of(add("demo", files=files)), interpreter=interpreter)
+    assert (built.folder / built.site_packages / "demo" / "python2.py").is_file()
+
+
+async def test_two_wheels_with_the_same_file_are_laid_out_by_name_and_it_is_told(
+    environments: Environments, add: Add, interpreter: Interpreter
+) -> None:
+    shared = {"tests/__init__.py": b"", "tests/which.py": b"A = 1\n"}
+    first = add("a-first", files=shared)
+    second = add("b-second", files={**shared, "tests/which.py": b"B = 2\n"})
+    built = await environments.ensure(lock_of(second, first), interpreter=interpreter)
+    which = built.folder / built.site_packages / "tests" / "which.py"
+    assert which.read_bytes() == b"A = 1\n"
+    overlaps = [(o.path, o.kept, o.left_out) for o in built.inventory.overlaps]
+    assert overlaps[0] == (f"{built.site_packages}/tests/which.py", "a-first", "b-second")
+
+
+async def test_a_wheel_that_was_damaged_after_unpacking_is_made_anew(
+    environments: Environments, add: Add, interpreter: Interpreter, house: Wheelhouse
+) -> None:
+    demo = add("demo")
+    await environments.ensure(lock_of(demo), interpreter=interpreter)
+    altered = unpacked_folder(house, demo) / "site" / "demo.py"
+    altered.chmod(0o644)
+    altered.write_bytes(b"evil = True\n")
+    other = await environments.ensure(lock_of(demo, add("other")), interpreter=interpreter)
+    assert (other.folder / other.site_packages / "demo.py").read_bytes() == b"VERSION = '1.0'\n"
+
+
+async def test_a_wheel_that_rotted_in_the_house_fails_the_build_and_leaves_nothing(
+    environments: Environments, add: Add, interpreter: Interpreter, house: Wheelhouse
+) -> None:
+    demo = add("demo")
+    house.path(demo).chmod(0o644)
+    house.path(demo).write_bytes(b"PK and nothing more")
+    with pytest.raises(EnvironmentFailed) as failed:
+        await environments.ensure(lock_of(demo), interpreter=interpreter)
+    assert [problem.code for problem in failed.value.problems] == ["corrupt-wheel"]
+    assert [p for p in environments.root.iterdir() if p.name not in (".locks", ".leases")] == []
+
+
+async def test_a_lock_whose_wheel_is_gone_says_which(
+    environments: Environments, add: Add, interpreter: Interpreter, house: Wheelhouse
+) -> None:
+    demo = add("demo")
+    house.remove(demo)
+    with pytest.raises(EnvironmentFailed) as failed:
+        await environments.ensure(lock_of(demo), interpreter=interpreter)
+    assert "demo" in failed.value.problems[0].what
+
+
+async def test_progress_is_told_as_it_is_made(
+    environments: Environments, add: Add, interpreter: Interpreter
+) -> None:
+    said: list[Report] = []
+    lock = lock_of(add("demo"), add("other"))
+    await environments.ensure(lock, interpreter=interpreter, observe=said.append)
+    steps = [report.data["data"] for report in said]
+    told = [(s["step"], s["done"], s["total"], s["unit"]) for s in steps]  # type: ignore[index,call-overload]
+    assert told[:2] == [("unpack", 1, 2, "wheels"), ("unpack", 2, 2, "wheels")]
+    assert told[-1][0] == "link"
+
+
+def uv_environment(folder: Path, wheels: Sequence[Path], interpreter: Interpreter) -> Path:
+    """Return what `uv venv` and `uv pip sync` make of `wheels`."""
+    uv, python = find_uv_bin(), str(interpreter.executable)
+    plain = ["--no-config", "--offline", "--cache-dir", str(folder / "cache"), "-q"]
+    subprocess.run(
+        [uv, "venv", *plain, "--relocatable", "--python", python, str(folder / "env")], check=True
+    )
+    listing = folder / "requirements.txt"
+    listing.write_text("".join(f"{path}\n" for path in wheels))
+    argv = [uv, "pip", "install", *plain, "--no-deps", "--no-index", "-r", str(listing)]
+    subprocess.run([*argv, "--python", str(folder / "env" / "bin" / "python")], check=True)
+    return folder / "env"
+
+
+def contents(root: Path) -> dict[str, bytes | str]:
+    """Return what matters of an environment, file by file."""
+    own = ("INSTALLER", "REQUESTED", "RECORD", "uv_cache.json", "direct_url.json")
+    unlike = (
+        *own,
+        "environment.json",
+        "pylock.toml",
+        "pyvenv.cfg",
+        "CACHEDIR.TAG",
+        ".gitignore",
+        ".lock",
+    )
+    found: dict[str, bytes | str] = {}
+    for path in root.rglob("*"):
+        name = str(path.relative_to(root))
+        is_activation = name.startswith(("bin/activate", "bin/deactivate", "bin/pydoc"))
+        if path.name in unlike or "__pycache__" in name or is_activation or path.is_dir():
+            continue
+        found[name] = str(path.readlink()) if path.is_symlink() else path.read_bytes()
+    found.pop("bin/python", None)
+    found.pop("lib64", None)
+    return found
+
+
+RICH = {
+    "demo/__init__.py": b"def main():\n    print('hello')\n",
+    "demo/inner/data.bin": bytes(range(256)),
+    "demo-1.0.data/scripts/tool": b"#!python\nprint('tool')\n",
+    "demo-1.0.data/scripts/shell": b"#!/bin/sh\necho shell\n",
+    "demo-1.0.data/data/share/demo/notes.txt": b"notes",
+    "demo-1.0.data/data/etc/demo.conf": b"a = 1\n",
+    "demo-1.0.data/purelib/extra.py": b"Y = 2\n",
+    "demo-1.0.data/platlib/native/__init__.py": b"Z = 3\n",
+    "demo-1.0.data/headers/demo.h": b"#define DEMO\n",
+}
+
+
+async def test_an_environment_is_what_uv_would_have_installed(
+    environments: Environments, house: Wheelhouse, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    """The contract with the installer that we do not call: same files, same bytes."""
+    points = "[console_scripts]\ndemo = demo:main\n[gui_scripts]\ndemo-gui = demo:main.run\n"
+    paths = [
+        make_wheel(tmp_path, "demo", files=RICH, entry_points=points),
+        make_wheel(tmp_path, "other", "2.0"),
+    ]
+    wheels = [house.add(path, origin=UPLOADED) for path in paths]
+    built = await environments.ensure(lock_of(*wheels), interpreter=interpreter)
+    theirs = contents(uv_environment(tmp_path / "uv", paths, interpreter))
+    ours = contents(built.folder)
+    assert sorted(ours) == sorted(theirs)
+    assert ours == theirs
+
+
+async def test_its_scripts_and_its_python_work_from_outside_a_cell_too(
+    environments: Environments, add: Add, interpreter: Interpreter
+) -> None:
+    points = "[console_scripts]\ndemo = demo:main\n"
+    built = await environments.ensure(
+        lock_of(add("demo", files=RICH, entry_points=points)), interpreter=interpreter
+    )
+    assert said_by([str(built.folder / "bin" / "demo")]) == "hello\n"
+    code = "import sys, importlib.metadata as m; print(sys.prefix, m.version('demo'))"
+    told = said_by([str(built.folder / "bin" / "python"), "-c", code])
+    assert told.split() == [str(built.folder), "1.0"]
+
+
+def said_by(argv: list[str]) -> str:
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
