@@ -120,6 +120,12 @@ class HomeInUse(RuntimeFault):
     code = "home-in-use"
 
 
+class AddressTaken(RuntimeFault):
+    """The address cannot be listened on."""
+
+    code = "address-taken"
+
+
 class BlobMissing(RuntimeFault):
     """The bytes of this digest are not in the store."""
 
@@ -136,3 +142,14 @@ class ServerUnreachable(RuntimeFault):
     """No appliance answers at this address."""
 
     code = "server-unreachable"
+
+
+class TryFailed(RuntimeFault):
+    """The bundle cannot be tried, since it does not become active."""
+
+    code = "try-failed"
+
+    def __init__(self, what: str, *, problems: Sequence[Problem], traceback: str) -> None:
+        """Keep the traceback of on_activate beside the problems."""
+        super().__init__(what, problems=problems)
+        self.traceback = traceback

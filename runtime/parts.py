@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from packages.activation import Workshop
-
 from packages.archive import Bundles
 from packages.grant import Ceiling
 from runtime.artifact_files import ArtifactFiles
