@@ -5,14 +5,12 @@ the console script starts it, HTTP does the rest.
 """
 
 import argparse
-import io
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from runtime.cli.bundling import bundle_file
 from runtime.cli.client import ask, connected, fetch, follow
 from runtime.cli.faults import RemoteFault
 
@@ -142,8 +141,8 @@ def free_or(port: int) -> int:
 
 def make_active(show: Show, client: httpx2.Client, name: str) -> None:
     """Upload and activate an example; fetch its wheels through the gate if they are missing."""
-    content = zipped(EXAMPLES / name)
-    version = ask(client, "POST", "/v1/packages", content=content)
+    with bundle_file(EXAMPLES / name) as archive:
+        version = ask(client, "POST", "/v1/packages", content=archive.read_bytes())
     if version["is_active"]:
         show.console.print(f"[green]✔[/green] {name} {version['version']} is active already")
         return
@@ -156,19 +155,6 @@ def make_active(show: Show, client: httpx2.Client, name: str) -> None:
         told = "\n".join(f"  {p['what']}\n    {p['mend']}" for p in activation["problems"])
         raise ShowFailed(f"{name} did not become active:\n{told}")
     show.console.print(f"[green]✔[/green] {name} {version['version']} is active")
-
-
-def zipped(folder: Path) -> bytes:
-    """Return the bundle in `folder`, the same bytes for the same files."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                entry = zipfile.ZipInfo(str(path.relative_to(folder)), (2026, 1, 1, 0, 0, 0))
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.external_attr = 0o100644 << 16
-                archive.writestr(entry, path.read_bytes())
-    return content.getvalue()
 
 
 def activate(client: httpx2.Client, version: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def doctor(python: Python = "", *, as_json: AsJson = False) -> None:
 
 async def _examine(python: str) -> Diagnosis:
     least = load({}).settings.least_level
-    with tempfile.TemporaryDirectory(prefix="fumehood-doctor-", dir="/var/tmp") as home:  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="fumehood-doctor-", dir="/var/tmp") as home:
         Path(home).chmod(0o755)  # noqa: ASYNC240 – nothing else runs yet
         sandbox = await Sandbox.open(Path(home), grace_s=0.5)
         try:

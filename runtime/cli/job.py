@@ -5,7 +5,7 @@ import mimetypes
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import httpx2
@@ -13,8 +13,8 @@ import typer
 
 from runtime.cli.client import all_items, ask, connected, fetch, follow
 from runtime.cli.job_text import event_line, job_facts, job_rows
+from runtime.cli.parameters import parameters_of
 from runtime.cli.printing import AsJson, emit, emit_line, say, table
-from runtime.errors import Malformed
 from runtime.problem_table import EXIT_JOB_FAILED
 
 app = typer.Typer(no_args_is_help=True, help="Submit jobs, follow them, fetch what they left.")
@@ -42,7 +42,7 @@ def submit(
 ) -> None:
     """Submit a job. With --wait: show its log on stderr, exit 1 if it does not succeed."""
     name, _, version = package.partition("@")
-    given = _object(parameters) | dict(_parameter(text) for text in parameter or [])
+    given = parameters_of(parameters, pairs=parameter or ())
     order = {"package": name, "version": version or None, "parameters": given}
     with connected() as client:
         job = _post(client, order, files=files or [])
@@ -70,26 +70,6 @@ def _post(client: httpx2.Client, order: dict[str, Any], *, files: list[Path]) ->
             for path in files
         ]
         return ask(client, "POST", "/v1/jobs", data={"job": json.dumps(order)}, files=sent)
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise Malformed(f"The parameters are not JSON: {error}", where="--parameters") from error
-    if not isinstance(value, dict):
-        raise Malformed("The parameters are not a JSON object", where="--parameters")
-    return cast(dict[str, Any], value)
-
-
-def _parameter(text: str) -> tuple[str, Any]:
-    key, is_given, value = text.partition("=")
-    if not is_given:
-        raise Malformed(f"{text} is not key=value", where="--parameter", mend="write -p key=value")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
 
 
 def _to_the_end(client: httpx2.Client, job_id: str) -> Any:

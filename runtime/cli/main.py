@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "wheelhouse": ("runtime.cli.wheelhouse:app", "Add wheels and see which there are."),
     "config": ("runtime.cli.config:app", "Show the settings and where they come from."),
     "schema": ("runtime.cli.schema:schema", "Print a published JSON Schema."),
+    "try": ("runtime.cli.trying:try_command", "Run a bundle here, with no server."),
     "doctor": ("runtime.cli.doctor:doctor", "Attack every wall of this host; say which held."),
     "version": ("runtime.cli.schema:version", "Print the version."),
 }

@@ -1,0 +1,138 @@
+"""The story of `fumehood try`: a bundle, some inputs, no server, and the same walls and record.
+
+Everything is as in production, in a home that is thrown away; only wheels and environments
+are the user's own, so that a second try starts warm.
+"""
+
+import asyncio
+import mimetypes
+import tempfile
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from runtime import gate, intake, submission
+from runtime.activating import run_activation
+from runtime.appliance import open_appliance
+from runtime.errors import TryFailed
+from runtime.parts import Parts
+from runtime.records import JobInput, JsonObject, RequestContext
+from runtime.settings import Settings
+from runtime.store import activations, job_lists
+from runtime.store import jobs as job_store
+from runtime.worker import attempt_or_give_back
+from wheelhouse.problem import Problem
+
+WHO = "fumehood try"
+SHARED = ("wheelhouse", "environments")
+GATE_FOR = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What came of it: the artifact as JSON bytes, and whether the job succeeded."""
+
+    artifact: bytes
+    is_ok: bool
+
+
+async def try_bundle(
+    settings: Settings,
+    *,
+    bundle: Path,
+    inputs: Sequence[Path],
+    parameters: JsonObject,
+    outputs_to: Path | None,
+    gate_reason: str = "",
+) -> Trial:
+    """Receive, activate and run `bundle` once; put the outputs below `outputs_to`.
+
+    Raises BundleRefused for a bad bundle, TryFailed when it does not become active.
+    `gate_reason` opens the network gate for the install, with that reason on record.
+    """
+    submission.judge_input_names([path.name for path in inputs], most=len(inputs))
+    async with _throwaway(settings) as parts:
+        if gate_reason:
+            await _open_gate(parts, reason=gate_reason)
+        version, _ = await intake.receive_bundle(parts, upload=bundle, who=WHO)
+        requested = await intake.request_activation(
+            parts, package=version.package, version=version.version, who=WHO, reason=WHO
+        )
+        await run_activation(requested.id, parts=parts)
+        await _refuse_unless_active(parts, activation_id=requested.id)
+        job_id = await _run(parts, package=version.package, inputs=inputs, parameters=parameters)
+        if outputs_to is not None:
+            await _hand_over(parts, job_id=job_id, outputs_to=outputs_to)
+        job = await parts.store.run(job_store.get, job_id=job_id)
+        artifact = await parts.artifacts.load(job_id, attempt=job.attempt)
+        return Trial(artifact=artifact, is_ok=job.state == "succeeded")
+
+
+@asynccontextmanager
+async def _throwaway(settings: Settings) -> AsyncGenerator[Parts]:
+    """Offer the parts of an appliance whose home is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="fumehood-try-", dir="/var/tmp") as folder:
+        home = Path(folder)
+        for name in SHARED:
+            shared = settings.home / name
+            shared.mkdir(parents=True, exist_ok=True)
+            (home / name).symlink_to(shared.resolve())
+        alone: dict[str, Any] = {"home": home, "docket_url": "memory://try"}
+        async with open_appliance(settings.model_copy(update=alone)) as appliance:
+            yield appliance.parts
+
+
+async def _open_gate(parts: Parts, *, reason: str) -> None:
+    at = parts.clock()
+    order = gate.opened(until=at + GATE_FOR, reason=reason, who=WHO, packages=(), at=at)
+    await parts.store.run(gate.open_gate, gate=order)
+
+
+async def _refuse_unless_active(parts: Parts, *, activation_id: str) -> None:
+    activation = await parts.store.run(activations.get, activation_id=activation_id)
+    if activation.state != "succeeded":
+        raise TryFailed(
+            f"{activation.package} {activation.version} does not become active",
+            problems=[Problem(**problem) for problem in activation.problems],
+            traceback=activation.traceback,
+        )
+
+
+async def _run(
+    parts: Parts, *, package: str, inputs: Sequence[Path], parameters: JsonObject
+) -> str:
+    activation = await submission.runnable(parts, package=package, version=None)
+    job = await submission.submit(
+        parts,
+        activation=activation,
+        parameters=parameters,
+        inputs=[await _take(parts, path) for path in inputs],
+        request=RequestContext(principal=WHO),
+    )
+    await attempt_or_give_back(job.id, parts=parts)
+    return job.id
+
+
+async def _take(parts: Parts, path: Path) -> JobInput:
+    blob = await parts.blobs.put_file(path)
+    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return JobInput(
+        name=path.name, size_bytes=blob.size_bytes, sha256=blob.sha256, media_type=media_type
+    )
+
+
+async def _hand_over(parts: Parts, *, job_id: str, outputs_to: Path) -> None:
+    job = await parts.store.run(job_store.get, job_id=job_id)
+    outputs = await parts.store.run(job_lists.list_outputs, job_id=job_id, attempt=job.attempt)
+    for output in outputs:
+        source = await parts.blobs.local_path(output.sha256)
+        target = outputs_to / output.path
+        await asyncio.to_thread(_copy, source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(source.read_bytes())
