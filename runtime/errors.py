@@ -153,3 +153,9 @@ class TryFailed(RuntimeFault):
         """Keep the traceback of on_activate beside the problems."""
         super().__init__(what, problems=problems)
         self.traceback = traceback
+
+
+class ForeignRoom(RuntimeFault):
+    """A room of the appliance was imported from somewhere else."""
+
+    code = "foreign-room"

@@ -60,6 +60,7 @@ TABLE: Mapping[str, Answer] = {
     "not-ready": UNAVAILABLE,
     "settings-refused": Answer(status=500, exit_code=EXIT_USAGE),
     "home-in-use": CONFLICT,
+    "foreign-room": Answer(status=500, exit_code=EXIT_USAGE),
     "address-taken": CONFLICT,
     "blob-missing": MISSING,
     "output-gone": Answer(status=410, exit_code=EXIT_NOT_FOUND),

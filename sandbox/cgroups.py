@@ -79,6 +79,15 @@ def delegated(name: str) -> Hierarchy | None:
     return None
 
 
+def named(name: str) -> Iterator[tuple[Path, int]]:
+    """Yield the folders `name`-PID-… beside our own groups, with the pid of who made them."""
+    for controller, path in _lines_of_own_groups():
+        own = _ROOT / controller / path.lstrip("/")
+        with contextlib.suppress(OSError):
+            for folder in own.glob(f"{name}-*"):
+                yield folder, int(folder.name.split("-")[1])
+
+
 class _V2:
     version = "v2"
 

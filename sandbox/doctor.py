@@ -223,10 +223,14 @@ def _judge(outcome: Outcome) -> tuple[bool, str]:
 async def _is_left(mark: str) -> bool:
     """Look for a second whether a process with `mark` among its arguments lives on."""
     for _ in range(20):
-        if not any(mark in _arguments(path) for path in Path("/proc").glob("[0-9]*/cmdline")):
+        if not _is_running(mark):
             return False
         await asyncio.sleep(0.05)
     return True
+
+
+def _is_running(mark: str) -> bool:
+    return any(mark in _arguments(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
 
 
 def _arguments(path: Path) -> str:

@@ -99,6 +99,7 @@ def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Jso
         "environment_path": list(layout.environment_path),
         "prefix": layout.prefix,
         "argv0": command.target,
+        "variables": dict(command.variables),
         "scratch_dir": layout.scratch_dir,
         "output_dir": layout.output_dir,
         "mounts": _mounts(command.limits) if layout.has_namespaces else None,
@@ -122,7 +123,6 @@ def request(command: Command, layout: Layout) -> dict[str, Json]:
         "inputs": [f"{layout.input_dir}/{item.name}" for item in command.inputs],
         "output_dir": layout.output_dir,
         "scratch_dir": layout.scratch_dir,
-        "variables": dict(command.variables),
         "rlimits": rlimits(command.limits, has_namespaces=layout.has_namespaces),
         "result_bytes": command.limits.result_kb * 1024,
     }

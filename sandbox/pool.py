@@ -6,6 +6,7 @@ import itertools
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sandbox import warm
 from sandbox.cell import Cell
@@ -155,27 +156,26 @@ class Pool:
 def _family(command: Command) -> Command:
     """Return what two commands must share to be forked from one warm cell.
 
-    A Command is a frozen value of mappings, so what differs between runs is blanked and the
-    rest compares; the mappings that stay are empty.
+    What differs between runs is blanked; what is left is hashable and compares by value.
     """
     return replace(
         command,
         target="",
         handle="",
         inputs=(),
-        facts=_Nothing(),
-        arguments=_Nothing(),
-        answers=_Nothing(),
-        variables=_Nothing(),
-        secrets=_Nothing(),
+        facts=_Frozen(),
+        arguments=_Frozen(),
+        answers=_Frozen(),
+        variables=_Frozen(command.variables),
+        secrets=_Frozen(),
     )
 
 
-class _Nothing(dict[str, object]):
-    """An empty mapping that can be part of a key."""
+class _Frozen(dict[str, Any]):
+    """A mapping that can be part of a key; nobody changes it."""
 
     def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return 0
+        return hash(frozenset(self.items()))
 
 
 async def _none() -> None:

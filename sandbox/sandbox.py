@@ -17,6 +17,7 @@ from sandbox.command import Command, Ending, Isolation, Level, Observe, Outcome,
 from sandbox.errors import SandboxError, WallsMissingError
 from sandbox.host import Host
 from sandbox.launch import Launcher, place_inputs
+from sandbox.leftovers import sweep
 from sandbox.pool import Pool, PoolBounds
 from sandbox.supervise import Supervision, Verdict
 from sandbox.walls import in_force, probe
@@ -53,6 +54,7 @@ class Sandbox:
         killed worker left behind are dead already; their folders are removed here.
         """
         await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(sweep, home)
         found = host.look()
         probed = await probe(found, home, try_namespaces=not without_namespaces)
         hierarchy = cgroups.delegated(f"fumehood-{os.getpid()}-{secrets.token_hex(3)}")

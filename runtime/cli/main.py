@@ -13,6 +13,7 @@ from packages.errors import PackageError
 from runtime.cli.faults import RemoteFault
 from runtime.errors import RuntimeFault
 from runtime.problem_table import Fault, fault_of
+from runtime.rooms import check_rooms
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
 
@@ -84,6 +85,7 @@ def _root() -> None:
 def main() -> None:
     """Run the command line; exit with the code of the outcome."""
     try:
+        check_rooms()
         app(prog_name="fumehood")
     except RemoteFault as error:
         _report(error.fault)

@@ -31,7 +31,6 @@ class Terminated(BaseException):
 def perform(channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
     """Run the requested call and return the `done` message."""
     _limit(request["rlimits"])
-    os.environ.update(request["variables"])
     signal.signal(signal.SIGTERM, _terminate)
     try:
         function = load(request["target"])

@@ -37,6 +37,7 @@ def prepare(setup: dict[str, Any]) -> None:
             sys.executable = executable
     sys.dont_write_bytecode = True
     sys.argv = [setup["argv0"]]
+    os.environ.update(setup["variables"])
 
 
 def serve(channel: Channel, setup: dict[str, Any]) -> None:
