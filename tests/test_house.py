@@ -1,0 +1,120 @@
+"""The six guards that make the flat import names harmless (and the other rules of the house)."""
+
+import ast
+import logging
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parent.parent
+ROOMS = ("runtime", "sandbox", "packages", "wheelhouse")
+CONSOLE_SCRIPT = Path(sys.executable).with_name("fumehood")
+
+
+def test_guard_1_children_are_started_isolated():
+    """Every interpreter that the rooms start gets -I or -P before anything else."""
+    for path in python_files("sandbox", "runtime", "packages", "wheelhouse"):
+        if path.is_relative_to(PROJECT / "sandbox" / "probes"):
+            continue  # package code, which runs in a cell
+        text = path.read_text(encoding="utf-8")
+        for match in re.finditer(r"\[\s*(?:str\()?(?:sys|interpreter)\.executable\)?,\s*(\S+?),", text):
+            assert match[1] in {'"-I"', '"-P"'}, (path, match[0])
+
+
+def test_guard_1_the_console_script_is_the_only_way_to_start_the_appliance():
+    assert CONSOLE_SCRIPT.exists()
+    assert not list(PROJECT.glob("*/__main__.py"))
+    scripts = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts == {"fumehood": "runtime.cli.main:main"}
+
+
+def test_guard_2_the_appliance_lives_in_an_environment_of_its_own():
+    text = (PROJECT / "scripts" / "run").read_text() + (PROJECT / "scripts/setting_up.sh").read_text()
+    assert 'sync_environment "$data/tool/venv"' in text
+    assert "UV_PROJECT_ENVIRONMENT" in text
+
+
+def test_guard_3_a_room_from_elsewhere_is_refused_at_start(tmp_path: Path):
+    for room in ROOMS:
+        shadow = tmp_path / room
+        shadow.mkdir()
+        (shadow / "__init__.py").write_text("")
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                f"import sys; sys.path.insert(0, {str(PROJECT)!r})\n"
+                "from runtime.rooms import check_rooms\n"
+                f"sys.path.insert(0, {str(tmp_path)!r}); sys.modules.pop({room!r}, None)\n"
+                "check_rooms()",
+            ],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode != 0
+        assert f"the room {room} was imported from {shadow}" in done.stderr
+        (shadow / "__init__.py").unlink()
+        shadow.rmdir()
+
+
+def test_guard_4_tests_are_imported_by_path():
+    options = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["pytest"]
+    assert "--import-mode=importlib" in options["ini_options"]["addopts"]
+    assert not (PROJECT / "tests" / "__init__.py").exists()
+
+
+def test_guard_5_loggers_and_metrics_carry_the_products_name():
+    for path in python_files(*ROOMS):
+        for name in re.findall(r"getLogger\(([^)]*)\)", path.read_text(encoding="utf-8")):
+            assert name.startswith('"fumehood'), (path, name)
+    assert logging.getLogger("fumehood").name == "fumehood"
+
+
+def test_guard_6_error_families_have_names_of_their_own():
+    from packages.errors import PackageError
+    from runtime.errors import RuntimeFault
+    from sandbox.errors import SandboxError
+    from wheelhouse.errors import WheelhouseError
+
+    families = (PackageError, RuntimeFault, SandboxError, WheelhouseError)
+    assert len({family.__name__ for family in families}) == 4
+    assert all(isinstance(family.code, str) for family in families)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_what_it_is_for_and_what_it_must_never_do(room: str):
+    tree = ast.parse((PROJECT / room / "__init__.py").read_text(encoding="utf-8"))
+    assert len(tree.body) == 1
+    assert "never" in (ast.get_docstring(tree) or "")
+
+
+def test_modules_and_functions_fit_a_screen():
+    for path in python_files(*ROOMS):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n") <= 400, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 60, (path, node.name)
+
+
+def test_what_runs_inside_uses_the_standard_library_of_python_39_only():
+    for path in (PROJECT / "sandbox" / "inside").glob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                assert all(name.name.split(".")[0] in sys.stdlib_module_names for name in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                assert (node.module or "").split(".")[0] in sys.stdlib_module_names
+
+
+def python_files(*rooms: str) -> list[Path]:
+    return [
+        path
+        for room in rooms
+        for path in sorted((PROJECT / room).rglob("*.py"))
+        if "examples" not in path.parts and "wheels" not in path.parts
+    ]
