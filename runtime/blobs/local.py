@@ -1,10 +1,13 @@
 """Blobs in a local folder: `sha256/ab/cdef…`, read-only files that may be hard-linked."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import AsyncIterator
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,11 +35,11 @@ class LocalBlobs:
     def _put_file(self, path: Path, *, consume: bool) -> Blob:
         aside = self._aside / new_id()
         try:
+            if not (consume and _renamed(path, aside)):
+                _copy(path, aside)
             if consume:
-                shutil.move(path, aside)
-            else:
-                shutil.copyfile(path, aside, follow_symlinks=False)
-            with aside.open("rb") as file:
+                path.unlink(missing_ok=True)
+            with _open_regular(aside) as file:
                 os.fsync(file.fileno())
                 hexdigest = hashlib.file_digest(file, "sha256").hexdigest()
             return self._keep(aside, hexdigest=hexdigest)
@@ -97,6 +100,30 @@ class LocalBlobs:
         if not sha256.startswith(DIGEST_PREFIX) or not is_digest:
             raise _missing(sha256)
         return self._root / hexdigest[:2] / hexdigest[2:]
+
+
+def _renamed(path: Path, aside: Path) -> bool:
+    try:
+        path.rename(aside)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False  # another file system: rename(2) cannot
+    return True
+
+
+def _copy(path: Path, aside: Path) -> None:
+    with _open_regular(path) as source, aside.open("xb") as target:
+        shutil.copyfileobj(source, target, CHUNK_BYTES)
+
+
+def _open_regular(path: Path) -> BufferedReader:
+    """Open a regular file, never what a link points to, a device or a FIFO: open(2)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 async def _pour(chunks: AsyncIterator[bytes], *, into: Path, most_bytes: int) -> str:
