@@ -1,0 +1,75 @@
+"""Signs what is carried, and checks it: DSSE envelopes with Ed25519 keys."""
+
+import json
+from dataclasses import dataclass
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import CryptoSigner, Key, SSlibKey  # pyright: ignore[reportPrivateImportUsage]
+
+from wheelhouse.errors import CarrierRefused
+from wheelhouse.problem import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """What an envelope holds, and the id of the key that vouches for it."""
+
+    payload: bytes
+    keyid: str
+
+
+def sign(payload: bytes, *, payload_type: str, private_key_pem: bytes) -> bytes:
+    """Return a DSSE envelope (JSON) of `payload`. Raises ValueError for another kind of key."""
+    key = load_pem_private_key(private_key_pem, None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("the key is not an Ed25519 private key")
+    envelope = Envelope(payload, payload_type, {})
+    envelope.sign(CryptoSigner(key))
+    return _to_json(envelope)
+
+
+def verify_signed(envelope: bytes, *, payload_type: str, public_keys_pem: list[bytes]) -> Signed:
+    """Return what `envelope` holds if one of the keys signed it. Raises CarrierRefused."""
+    try:
+        read = _from_json(envelope)
+        keys: list[Key] = [SSlibKey.from_crypto(_public(pem)) for pem in public_keys_pem]
+        if read.payload_type != payload_type:
+            raise ValueError(f"it is a {read.payload_type}, not a {payload_type}")
+        accepted = read.verify(keys, 1)
+    except (ValueError, KeyError, TypeError, UnsupportedAlgorithm, VerificationError) as error:
+        raise CarrierRefused(_unsigned(str(error))) from error
+    return Signed(payload=read.payload, keyid=next(iter(accepted)))
+
+
+def keyid_of(public_key_pem: bytes) -> str:
+    """Return the id of a public key."""
+    return SSlibKey.from_crypto(_public(public_key_pem)).keyid
+
+
+def _public(pem: bytes) -> Ed25519PublicKey:
+    key = load_pem_public_key(pem)
+    if not isinstance(key, Ed25519PublicKey):
+        raise ValueError("the key is not an Ed25519 public key")
+    return key
+
+
+def _to_json(envelope: Envelope) -> bytes:
+    told: dict[str, object] = envelope.to_dict()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return json.dumps(told, sort_keys=True).encode()
+
+
+def _from_json(text: bytes) -> Envelope:
+    return Envelope.from_dict(json.loads(text))  # pyright: ignore[reportUnknownMemberType]
+
+
+def _unsigned(detail: str) -> Problem:
+    return Problem(
+        code="bad-signature",
+        what=f"no trusted key vouches for it: {detail}",
+        where="signature",
+        mend="get it again, or add the key of whoever made it (`fumehood wheelhouse import --key`)",
+    )
