@@ -1,12 +1,28 @@
 """What the page of a job tells, computed from events and the artifact. Pure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from runtime.records import Attempt, Event, Job, StoredOutput
+
+NOTHING_YET: Mapping[str, Any] = {
+    "callables": (),
+    "environment": None,
+    "hooks": (),
+    "install": None,
+    "isolation": None,
+    "limits": {},
+    "lock_digest": "",
+    "notes": (),
+    "refusals": (),
+    "result": None,
+    "timeline": (),
+    "usage": None,
+}
+"""What a page shows of an artifact before the attempt has one."""
 
 LIMIT_OF_USAGE = (
     ("wall", "wall_ms", "wall_s", 1 / 1000, "s"),
@@ -56,7 +72,8 @@ class JobStory:
     log: tuple[LogLine, ...]
     last_seq: int
     outputs: tuple[StoredOutput, ...]
-    artifact: dict[str, Any] | None
+    artifact: dict[str, Any]
+    has_artifact: bool
     usage: tuple[UsageBar, ...]
     duration_ms: float | None
 
@@ -78,7 +95,7 @@ def tell(
 ) -> JobStory:
     """Return the story of attempt `number` of `job`."""
     attempt = attempts[number - 1]
-    record: dict[str, Any] | None = json.loads(artifact) if artifact else None
+    record: dict[str, Any] = dict(NOTHING_YET) | (json.loads(artifact) if artifact else {})
     mine = [event for event in events if event.attempt == number]
     ended_at = attempt.finished_at or now
     took = (ended_at - attempt.started_at).total_seconds() * 1000 if attempt.started_at else None
@@ -90,20 +107,21 @@ def tell(
         last_seq=events[-1].seq if events else 0,
         outputs=outputs,
         artifact=record,
+        has_artifact=artifact is not None,
         usage=usage_bars(record),
         duration_ms=took,
     )
 
 
 def timeline(
-    attempt: Attempt, *, artifact: dict[str, Any] | None, now: datetime
+    attempt: Attempt, *, artifact: Mapping[str, Any], now: datetime
 ) -> tuple[Segment, ...]:
     """Return the phases of an attempt, from the moment it was queued, side by side."""
     begun = attempt.started_at or now
     phases = [("queued", attempt.queued_at, begun)]
     phases += [
         (phase["phase"], _time(phase["started_at"]), _time(phase["ended_at"]))
-        for phase in (artifact or {}).get("timeline", ())
+        for phase in artifact["timeline"]
     ]
     end = attempt.finished_at or max(now, *(stop for _, _, stop in phases))
     whole_s = max((end - attempt.queued_at).total_seconds(), 0.001)
@@ -162,10 +180,9 @@ def sentence(event: Event) -> str:
             return f"{data.get('state')}"
 
 
-def usage_bars(artifact: dict[str, Any] | None) -> tuple[UsageBar, ...]:
+def usage_bars(artifact: Mapping[str, Any]) -> tuple[UsageBar, ...]:
     """Return what the run used of its limits."""
-    usage = (artifact or {}).get("usage")
-    limits = (artifact or {}).get("limits")
+    usage, limits = artifact["usage"], artifact["limits"]
     if not usage or not limits:
         return ()
     return tuple(

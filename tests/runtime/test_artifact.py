@@ -129,4 +129,4 @@ async def test_a_save_replaces_the_former_one_and_leaves_nothing_aside(
     assert digest.startswith("sha256:")
     assert json.loads(await files.load(claim.job.id, attempt=1))["state"] == "succeeded"
     place = files.path(claim.job.id, attempt=1)
-    assert [path.name for path in place.parent.iterdir()] == ["artifact.json"]  # noqa: ASYNC240
+    assert [path.name for path in place.parent.iterdir()] == ["artifact.json"]
