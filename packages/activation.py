@@ -202,9 +202,8 @@ def _failed(stage: Stage, outcome: Outcome, log: _Log) -> ActivationFailed:
         mend = "let on_activate return; only a job can ask"
         problem = Problem(code="hook-failed", what=what, where=target, mend=mend)
         return ActivationFailed(problem, log=tuple(log.lines))
-    problem = Problem(
-        code=f"hook-{failure.code}", what=failure.what, where=target, mend=failure.mend
-    )
+    code = f"hook-{failure.code.removeprefix('package-')}"
+    problem = Problem(code=code, what=failure.what, where=target, mend=failure.mend)
     return ActivationFailed(problem, traceback=failure.traceback, log=tuple(log.lines))
 
 
