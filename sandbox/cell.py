@@ -39,12 +39,11 @@ class Cell:
     stdout_fd: int
     stderr_fd: int
     ended: "asyncio.Future[Exit]"
-    terminate: Callable[[signal.Signals], None]
-    """Signals the run itself, which may clean up."""
     kill: Callable[[], Awaitable[Exit]]
     """Kills the whole tree and returns how the run's process ended."""
     folder: Path
     pid: int = 0
+    pidfd: int = -1
     output_fd: int = -1
     scratch_fd: int = -1
     start: Literal["cold", "warm"] = "cold"
@@ -57,15 +56,24 @@ class Cell:
         """Whether the cell fell with its warm cell, through no fault of its run."""
         return self.parent is not None and self.parent.done()
 
+    def terminate(self) -> None:
+        """Send SIGTERM to the run itself, which may clean up."""
+        if self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
+
     async def close(self) -> None:
         """Kill what is left and give everything back."""
         with contextlib.suppress(CellLostError):
             await self.kill()
         self.channel.close()
-        for fd in (self.stdout_fd, self.stderr_fd, self.output_fd, self.scratch_fd):
+        for fd in self._fds():
             if fd >= 0:
                 os.close(fd)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _fds(self) -> tuple[int, ...]:
+        return (self.stdout_fd, self.stderr_fd, self.output_fd, self.scratch_fd, self.pidfd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +186,10 @@ def _check_introduction(cell: Cell) -> None:
     """
     if cell.pid <= 0:
         raise protocol.ProtocolFault("the hello came from nobody")
+    try:
+        cell.pidfd = os.pidfd_open(cell.pid)
+    except ProcessLookupError:
+        raise protocol.ProtocolFault("the cell ended right after its hello") from None
     for fd in (cell.output_fd, cell.scratch_fd):
         if fd < 0 or not stat.S_ISDIR(os.fstat(fd).st_mode):
             raise protocol.ProtocolFault("the hello brought no folders")

@@ -77,7 +77,11 @@ class _Walk:
         if why:
             self._refuse(shown, why)
             return
-        mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+        try:
+            mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            self._refuse(shown, "it is gone: something changed the folder meanwhile")
+            return
         if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
             self._refuse(shown, f"{_kind(mode)}: only regular files and folders are collected")
             return

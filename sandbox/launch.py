@@ -1,6 +1,7 @@
 """Launches a cell's first process: behind bubblewrap, or straight where there are no namespaces."""
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import os
@@ -137,7 +138,6 @@ class Launcher:
             stdout_fd=both.stdout_fd,
             stderr_fd=both.stderr_fd,
             ended=child.ended,
-            terminate=child.send,
             kill=child.end if self.has_namespaces else child.terminate_then_end,
             folder=folder,
         )
@@ -146,9 +146,8 @@ class Launcher:
         message = layout.setup(command, started.layout, self.host.barriers)
         loop = asyncio.get_running_loop()
         try:
-            await loop.sock_sendall(started.channel, protocol.frame(message))
-            await cell.greet(started)
-        except ConnectionError:
+            with contextlib.suppress(ConnectionError):  # greet says why it is gone
+                await loop.sock_sendall(started.channel, protocol.frame(message))
             await cell.greet(started)
         except BaseException:
             await started.close()

@@ -49,9 +49,14 @@ class Pool:
     launcher: Launcher
     bounds: PoolBounds
     hierarchy: Hierarchy | None
+    numbers_from: int = 0
+    """The first number of a warm cell: two pools of one launcher need distinct ones."""
     _seats: "OrderedDict[Command, _Seat]" = field(default_factory=OrderedDict[Command, _Seat])
-    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
+    _numbers: "itertools.count[int]" = field(init=False)
     _tidying: "set[asyncio.Task[None]]" = field(default_factory=set["asyncio.Task[None]"])
+
+    def __post_init__(self) -> None:
+        self._numbers = itertools.count(self.numbers_from)
 
     async def take(self, command: Command) -> tuple[Cell | None, str]:
         """Return a ready fork for `command`, or None and why it has to start cold."""

@@ -19,7 +19,7 @@ from sandbox.host import Host
 from sandbox.launch import Launcher, place_inputs
 from sandbox.leftovers import sweep
 from sandbox.pool import Pool, PoolBounds
-from sandbox.supervise import Supervision, Verdict
+from sandbox.supervise import Supervision, Verdict, fullest
 from sandbox.walls import in_force, probe
 
 _GRACE_S = 5.0
@@ -119,7 +119,9 @@ class Sandbox:
             usage = await self._usage(cell, leaf, watch, wall_ms)
             outcome = await self._outcome(command, cell, verdict, isolation, outputs_to)
             refusals = leaf.count().fork_refusals if leaf else 0
-            outcome = verdicts.name_limit(outcome, verdict, command.limits, refusals=refusals)
+            outcome = verdicts.name_limit(
+                outcome, verdict, command.limits, refusals=refusals, fullest=fullest(cell)
+            )
             return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
         finally:
             await cell.close()

@@ -7,7 +7,6 @@ seen from outside contradicts it.
 import asyncio
 import contextlib
 import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -102,7 +101,7 @@ class Supervision:
             return
         await cancelled.wait()
         self._said.is_cancelled = True
-        self._cell.terminate(signal.SIGTERM)
+        self._cell.terminate()
         await asyncio.sleep(grace_s)
         self._decide(Verdict(kind="cancelled"))
 
@@ -302,6 +301,26 @@ def _crossed_by_folder(cell: Cell, fd: int, name: str, most_mb: int) -> Verdict 
     if inodes > most_inodes:
         return _over(f"{name}_inodes", most_inodes, inodes)
     return None
+
+
+def fullest(cell: Cell) -> str:
+    """Return which of output and scratch holds more: the one that a full disk was about."""
+    output, scratch = (_held_bytes(cell, fd) for fd in (cell.output_fd, cell.scratch_fd))
+    return "output" if output > scratch else "scratch"
+
+
+def _held_bytes(cell: Cell, fd: int) -> int:
+    if cell.layout.has_namespaces:
+        figures = os.fstatvfs(fd)
+        return (figures.f_blocks - figures.f_bfree) * figures.f_frsize
+    total = 0
+    with contextlib.suppress(OSError):
+        for _, _, files, folder_fd in os.fwalk(".", dir_fd=fd):
+            total += sum(
+                os.stat(name, dir_fd=folder_fd, follow_symlinks=False).st_blocks * 512
+                for name in files
+            )
+    return total
 
 
 def _crossed_by_host_folder(fd: int, name: str, most_mb: int) -> Verdict | None:

@@ -56,14 +56,18 @@ def over_limit(isolation: Isolation, limit: str, value: float, reached: float) -
     return Outcome(ending=Ending.OVER_LIMIT, isolation=isolation, failure=failure)
 
 
-def name_limit(result: Outcome, verdict: Verdict, limits: Limits, *, refusals: int) -> Outcome:
-    """Name the limit behind a fault that the package saw as an OSError or a signal."""
+def name_limit(
+    result: Outcome, verdict: Verdict, limits: Limits, *, refusals: int, fullest: str
+) -> Outcome:
+    """Name the limit behind a fault that the package saw as an OSError.
+
+    `refusals` counts forks that the kernel refused; `fullest` is the folder, output or scratch,
+    that holds more.
+    """
     done = verdict.done
-    if result.ending is Ending.KILLED and result.signal in {"SIGXCPU", "SIGKILL"}:
-        return result
     if done is None or result.ending is not Ending.RAISED or result.failure is None:
         return result
-    limit, value = _limit_of_errno(done, limits, refusals=refusals)
+    limit, value = _limit_of_errno(done, limits, refusals=refusals, fullest=fullest)
     if not limit:
         return result
     what = f"{result.failure.what} – {_LIMIT_NAMES[limit]} ({limit} = {value:g}) was reached"
@@ -162,13 +166,15 @@ def _cancelled() -> Failure:
     return Failure(code="cancelled", what="the run was cancelled", mend="submit it again")
 
 
-def _limit_of_errno(done: Done, limits: Limits, *, refusals: int) -> tuple[str, float]:
+def _limit_of_errno(
+    done: Done, limits: Limits, *, refusals: int, fullest: str
+) -> tuple[str, float]:
     if done.errno == errno.EMFILE:
         return "open_files", limits.open_files
     if done.errno == errno.EAGAIN and (refusals or "fork" in done.traceback):
         return "processes", limits.processes
     if done.errno in {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}:
-        if "/output" in done.errno_path:
+        if "/output" in done.errno_path or fullest == "output":
             return "output_mb", limits.output_mb
         return "scratch_mb", limits.scratch_mb
     if done.what.startswith("RuntimeError: can't start new thread"):

@@ -96,11 +96,15 @@ class WarmCell:
         try:
             with cell.ends() as both:
                 self._order(run, both.theirs)
-            forked = self._cell(run, both, ended, folder)
-            await cell.greet(forked)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             self._runs.pop(run, None)
+            raise
+        forked = self._cell(run, both, ended, folder)
+        try:
+            await cell.greet(forked)
+        except BaseException:
+            await forked.close()
             raise
         return forked
 
@@ -135,7 +139,6 @@ class WarmCell:
             stdout_fd=both.stdout_fd,
             stderr_fd=both.stderr_fd,
             ended=ended,
-            terminate=lambda number: _signal(forked.pid, number),
             kill=lambda: self._kill(run, forked, ended),
             folder=folder,
             start="warm",

@@ -1,7 +1,7 @@
 """Attacks by one run on the next: what is left behind, and what the next one finds."""
 
-import ctypes
 import builtins
+import ctypes
 import locale
 import os
 import random

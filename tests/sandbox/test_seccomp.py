@@ -1,0 +1,107 @@
+"""The filters, line by line: golden listings per architecture, and a reader that runs them."""
+
+import os
+from errno import EAFNOSUPPORT, ENOSYS, EPERM
+from pathlib import Path
+
+import pytest
+
+from sandbox import seccomp
+
+GOLDEN = Path(__file__).with_name("golden")
+MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+PROFILES = ("job", "job-without-namespaces", "warm")
+ALLOW, KILL = "allow", "kill"
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_filter_is_as_reviewed(machine, profile):
+    """After a deliberate change: FUMEHOOD_GOLDEN=write scripts/test, and review the diff."""
+    path = GOLDEN / f"seccomp-{machine}-{profile}.txt"
+    now = listing(profile, machine)
+    if os.environ.get("FUMEHOOD_GOLDEN") == "write":
+        path.write_text(now)
+    assert path.read_text() == now
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_every_refused_call_is_refused_and_the_ordinary_ones_are_not(machine):
+    policy = seccomp._policy(machine)
+    for name in policy.denied:
+        if name in policy.numbers:
+            assert verdict("job", machine, policy.numbers[name]) in {EPERM, ENOSYS}, name
+    for number in {"x86_64": (0, 1, 9, 39, 59), "aarch64": (63, 64, 222, 172, 221)}[machine]:
+        assert verdict("job", machine, number) == ALLOW
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_arguments_decide_where_they_must(machine):
+    numbers = seccomp._policy(machine).numbers
+    thread, new_user = 0x3D0F00, 0x10000011
+    cases = [
+        ("clone3", (), ENOSYS),
+        ("clone", (thread,), ALLOW),
+        ("clone", (new_user,), EPERM),
+        ("socket", (1, 1), ALLOW),
+        ("socket", (2, 1 | 0o4000), ALLOW),
+        ("socket", (2, 3), EPERM),
+        ("socket", (16, 3), EAFNOSUPPORT),
+        ("socket", (40, 1), EAFNOSUPPORT),
+        ("ioctl", (0, 0x5413), ALLOW),
+        ("ioctl", (0, 0x5412), EPERM),
+        ("ioctl", (0, 0x541C), EPERM),
+        ("personality", (0xFFFFFFFF,), ALLOW),
+        ("personality", (0x40000,), EPERM),
+        ("execveat", (0, 0, 0, 0, 0x1000), EPERM),
+        ("execveat", (0, 0, 0, 0, 0), ALLOW),
+    ]
+    for name, arguments, expected in cases:
+        assert verdict("job", machine, numbers[name], arguments) == expected, (name, arguments)
+    assert verdict("warm", machine, numbers["clone"], (new_user,)) == ALLOW
+    assert verdict("job-without-namespaces", machine, numbers["socket"], (1, 1)) == EPERM
+    assert verdict("job-without-namespaces", machine, numbers["socketpair"], (1, 1)) == ALLOW
+
+
+def test_foreign_abis_are_killed_and_unreviewed_calls_do_not_exist():
+    assert verdict("job", "x86_64", 1, architecture=0x40000003) == KILL
+    assert verdict("job", "x86_64", 0x40000001) == KILL
+    assert verdict("job", "x86_64", 463) == ENOSYS
+    assert verdict("job", "aarch64", 999) == ENOSYS
+
+
+def listing(profile, machine) -> str:
+    lines = [
+        f"{at:3} {code:02x} {yes:3} {no:3} {operand:08x}  {why}"
+        for at, (code, yes, no, operand, why) in enumerate(
+            seccomp.instructions(profile, machine=machine)
+        )
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def verdict(profile, machine, number, arguments=(), architecture=None):
+    """Run the filter as the kernel would (Documentation/networking/filter.rst)."""
+    words = {0: number, 4: MACHINES[machine] if architecture is None else architecture}
+    words |= {16 + 8 * index: value for index, value in enumerate(arguments)}
+    program, at, accumulator = seccomp.instructions(profile, machine=machine), 0, 0
+    while True:
+        code, yes, no, operand, _ = program[at]
+        at += 1
+        match code:
+            case 0x20:
+                accumulator = words.get(operand, 0)
+            case 0x54:
+                accumulator &= operand
+            case 0x05:
+                at += operand
+            case 0x06:
+                return {0x80000000: KILL, 0x7FFF0000: ALLOW}.get(operand, operand & 0xFFFF)
+            case _:
+                holds = {
+                    0x15: accumulator == operand,
+                    0x25: accumulator > operand,
+                    0x35: accumulator >= operand,
+                    0x45: bool(accumulator & operand),
+                }[code]
+                at += yes if holds else no

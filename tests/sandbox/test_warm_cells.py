@@ -1,0 +1,194 @@
+"""Warm cells: a fresh process for each run, and nothing of one run in the next."""
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import signal
+from collections import Counter
+
+import psutil
+import pytest
+
+from sandbox.command import Ending
+from sandbox.pool import Pool, PoolBounds
+
+
+async def test_runs_of_one_version_are_forks_of_one_import(lab, warm):
+    code = """
+    import os, time
+    IMPORTED = time.monotonic()
+    def extract(*, job, **_): return [IMPORTED, os.getpid()]
+    """
+    command = warm(lab.command(code))
+    first, second = await lab.run(command), await lab.run(command)
+    assert first.isolation.start == second.isolation.start == "warm"
+    assert first.value == [second.value[0], 1]  # each is the first process of its own namespace
+
+
+async def test_each_run_draws_its_own_randomness(lab, warm):
+    code = """
+    import os, random, tempfile, uuid
+    def extract(*, job, **_):
+        return [random.random(), str(uuid.uuid4()), tempfile.mktemp(), os.urandom(4).hex()]
+    """
+    command = warm(lab.command(code), "random", "uuid", "tempfile")
+    values = [(await lab.run(command)).value for _ in range(5)]
+    for drawn in zip(*values, strict=True):
+        assert len(set(drawn)) == 5
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (
+            "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+            "1 threads running",
+        ),
+        ("HELD = open('/bundle/extract.py')", "left open: /bundle/extract.py"),
+        ("import socket\nHELD = socket.socket(socket.AF_UNIX)", "left open: socket:"),
+        (
+            "import os, time\nif os.fork() == 0:\n    time.sleep(60)\n    os._exit(0)",
+            "child processes",
+        ),
+        (
+            "import os\nif os.getpid() and 'preload' not in globals(): raise RuntimeError('not today')",
+            "preload failed",
+        ),
+        ("import os\nos._exit(3)", "ended while it imported"),
+        ("import time\ntime.sleep(60)", "preload took longer than 5 s"),
+    ],
+    ids=["thread", "file", "socket", "child", "raises", "exits", "slow"],
+)
+async def test_what_is_unfit_to_be_forked_starts_cold_and_says_why(lab, warm, code, reason):
+    command = warm(lab.command(code + "\ndef extract(*, job, **_): return 1"))
+    command = dataclasses.replace(command, limits=dataclasses.replace(command.limits, wall_s=1))
+    outcome = await lab.run(command)
+    assert outcome.isolation.start == "cold"
+    assert reason in outcome.isolation.start_reason
+    again = await lab.run(command)
+    assert again.isolation.start_reason == outcome.isolation.start_reason
+
+
+async def test_a_warm_cell_that_dies_between_runs_is_replaced(lab, warm):
+    command = warm(lab.command("def extract(*, job, **_): return 1"))
+    await lab.run(command)
+    kill_warm_cells(lab)
+    outcome = await lab.run(command)
+    assert outcome.is_ok
+    assert (await lab.run(command)).isolation.start == "warm"
+
+
+async def test_a_warm_cell_that_dies_during_a_run_does_not_fail_it(lab, warm):
+    code = """
+    import time
+    def extract(*, job, **_):
+        print("ready", flush=True)
+        time.sleep(0.5)
+        return 1
+    """
+    running = asyncio.create_task(lab.run(warm(lab.command(code))))
+    while {"line": "ready"} not in lab.said("stdout"):
+        await asyncio.sleep(0.01)
+    kill_warm_cells(lab)
+    outcome = await running
+    assert outcome.is_ok
+    assert outcome.isolation.start_reason == "the warm cell died during the run"
+
+
+async def test_the_pool_keeps_to_its_number_and_lets_the_least_used_leave(lab, warm):
+    pool = small_pool(lab, cells=2)
+    commands = [warm(lab.command("def extract(*, job, **_): return 1")) for _ in range(3)]
+    for command in commands:
+        await give_back(await pool.take(command))
+    assert len(pool._seats) == 2
+    assert [seat_of(pool, command) is None for command in commands] == [True, False, False]
+    await pool.close()
+
+
+async def test_the_pool_keeps_to_its_memory(lab, warm):
+    pool = small_pool(lab, cells=9, memory_mb=1)
+    for _ in range(3):
+        command = warm(lab.command("def extract(*, job, **_): return 1"))
+        await give_back(await pool.take(command))
+    await give_back(await pool.take(command))
+    assert len(pool._seats) == 1
+    await pool.close()
+
+
+async def test_a_warm_cell_is_renewed_after_so_many_runs(lab, warm):
+    pool = small_pool(lab, runs_per_cell=2)
+    command = warm(lab.command("def extract(*, job, **_): return 1"))
+    seats = []
+    for _ in range(4):
+        await give_back(await pool.take(command))
+        seats.append(seat_of(pool, command))
+    assert seats[0] is seats[1] and seats[1] is not seats[2] and seats[2] is seats[3]
+    await pool.close()
+
+
+async def test_neighbours_of_one_version_do_not_see_each_other(lab, warm):
+    code = """
+    import os, socket, time
+    def extract(*, job, **_):
+        with socket.socket(socket.AF_UNIX) as sock:
+            try:
+                sock.bind(b"\\0meeting-place")
+            except OSError:
+                return "met"
+            sock.listen()
+            open("/dev/shm/meeting", "x").close()
+            time.sleep(0.3)
+            return len([n for n in os.listdir("/proc") if n.isdigit()])
+    """
+    command = warm(lab.command(code))
+    outcomes = await asyncio.gather(*(lab.run(command) for _ in range(4)))
+    assert [outcome.value for outcome in outcomes] == [1, 1, 1, 1]
+
+
+async def test_hundreds_of_runs_leave_nothing_behind(lab, warm):
+    command = warm(lab.command("def extract(*, job, **_): return 1"))
+    await lab.run(command)
+    descriptors = open_descriptors()
+    processes = len(psutil.Process().children(recursive=True))
+    for _ in range(300):
+        outcome = await lab.run(command)
+        assert outcome.ending is Ending.RETURNED
+    assert open_descriptors() - descriptors <= Counter(pipe=4, socket=2, anon_inode=2)
+    assert len(psutil.Process().children(recursive=True)) <= processes + 2
+
+
+def open_descriptors() -> Counter[str]:
+    """Count what is open, by kind; a spare that is being born may hold a few."""
+    kinds = []
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            kinds.append(os.readlink(f"/proc/self/fd/{name}").partition(":")[0])
+    return Counter(kinds)
+
+
+def small_pool(lab, **bounds) -> Pool:
+    return Pool(
+        launcher=lab.sandbox.launcher,
+        bounds=PoolBounds(spares=0, **bounds),
+        hierarchy=lab.sandbox.hierarchy,
+        numbers_from=10_000,
+    )
+
+
+async def give_back(taken) -> None:
+    cell, reason = taken
+    assert cell is not None, reason
+    await cell.close()
+
+
+def seat_of(pool: Pool, command):
+    found = [seat for key, seat in pool._seats.items() if key.folders == command.folders]
+    return found[0] if found else None
+
+
+def kill_warm_cells(lab) -> None:
+    for seat in lab.sandbox.pool._seats.values():
+        warm_cell = seat.started.result() if seat.started.done() else None
+        if warm_cell is not None and warm_cell.is_alive:
+            os.kill(warm_cell.child.pid, signal.SIGKILL)
