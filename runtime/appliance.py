@@ -15,12 +15,9 @@ from docket import Docket
 
 from packages.activation import Workshop
 from packages.archive import Bundles
-from packages.building import Builder
-from packages.environment import Environments
 from packages.grant import Ceiling
-from packages.index import Index
 from packages.locker import Locker
-from packages.policy import LockPolicy
+from runtime import house
 from runtime.artifact_files import ArtifactFiles
 from runtime.bell import Bell
 from runtime.blobs.local import LocalBlobs
@@ -33,13 +30,12 @@ from runtime.ids import new_id
 from runtime.parts import Parts
 from runtime.reconcile import Reconciler
 from runtime.records import Worker
-from runtime.settings import IndexSettings, Settings
+from runtime.settings import Settings
 from runtime.store import workers
 from runtime.store.migrate import migrate
 from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
 from runtime.worker import Hands
 from sandbox.sandbox import Sandbox
-from wheelhouse.missing import MissingList
 from wheelhouse.store import Wheelhouse
 
 IN_PROCESS = "memory://"
@@ -113,7 +109,7 @@ def _migrate(settings: Settings) -> None:
 
 def _parts(settings: Settings, *, store: SqliteStore, docket: Docket, sandbox: Sandbox) -> Parts:
     bell = Bell()
-    wheelhouse = Wheelhouse(settings.home / "wheelhouse")
+    wheelhouse = house.wheelhouse_of(settings.home)
     ceiling = Ceiling(
         limits=settings.limits,
         run_network=settings.run_network,
@@ -144,36 +140,21 @@ def _parts(settings: Settings, *, store: SqliteStore, docket: Docket, sandbox: S
 def _workshop(
     settings: Settings, *, wheelhouse: Wheelhouse, ceiling: Ceiling, sandbox: Sandbox
 ) -> Workshop:
-    builder = Builder(house=wheelhouse, run=sandbox.run, clock=utc_now)
     locker = Locker(
         house=wheelhouse,
         clock=utc_now,
-        index=_index(settings.index),
-        policy=LockPolicy(
-            exclude_newer=settings.lock.exclude_newer,
-            allow=settings.lock.allow,
-            deny=settings.lock.deny,
-        ),
-        missing=MissingList(wheelhouse.root / "missing"),
+        index=house.index_of(settings.index),
+        policy=house.policy_of(settings.lock),
+        missing=house.missing_of(wheelhouse),
     )
     return Workshop(
         house=wheelhouse,
         locker=locker,
-        environments=Environments(root=settings.home / "environments", builder=builder),
+        environments=house.environments_of(settings.home, house=wheelhouse, run=sandbox.run),
         run=sandbox.run,
         data_root=settings.home / "data",
         ceiling=ceiling,
         least=settings.least_level,
-    )
-
-
-def _index(settings: IndexSettings) -> Index:
-    return Index(
-        url=settings.url,
-        username=settings.username,
-        password=settings.password.get_secret_value(),
-        ca_bundle=settings.ca_bundle,
-        proxy=settings.proxy.get_secret_value(),
     )
 
 

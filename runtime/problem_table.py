@@ -21,6 +21,7 @@ EXIT_REJECTED = 3
 EXIT_NOT_FOUND = 4
 EXIT_NOT_ALLOWED = 5
 EXIT_CONFLICT = 6
+EXIT_UNVERIFIED = 7
 EXIT_BUG = 70
 EXIT_TRY_AGAIN = 75
 EXIT_INTERRUPTED = 130
@@ -89,7 +90,7 @@ TABLE: Mapping[str, Answer] = {
     "wheelhouse-error": BUG,
     "wheel-refused": REJECTED,
     "wheel-not-found": MISSING,
-    "corrupt-wheel": Answer(status=500, exit_code=7),
+    "corrupt-wheel": Answer(status=500, exit_code=EXIT_UNVERIFIED),
     "carrier-refused": REJECTED,
     "advisories-refused": REJECTED,
     "mirror-failed": UNAVAILABLE,

@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from packages.errors import PackageError
 from runtime.cli.faults import RemoteFault
 from runtime.errors import RuntimeFault
-from runtime.problem_table import Fault, fault_of
+from runtime.problem_table import EXIT_BUG, Fault, fault_of
 from runtime.rooms import check_rooms
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
@@ -23,7 +24,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "package": ("runtime.cli.package:app", "Check, upload, activate and list packages."),
     "job": ("runtime.cli.job:app", "Submit jobs, follow them, fetch what they left."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
-    "wheelhouse": ("runtime.cli.wheelhouse:app", "Add wheels and see which there are."),
+    "wheelhouse": ("runtime.cli.carrying:app", "Add wheels, see which there are, carry them."),
+    "env": ("runtime.cli.env:app", "See, verify and collect environments."),
     "config": ("runtime.cli.config:app", "Show the settings and where they come from."),
     "schema": ("runtime.cli.schema:schema", "Print a published JSON Schema."),
     "try": ("runtime.cli.trying:try_command", "Run a bundle here, with no server."),
@@ -96,6 +98,10 @@ def main() -> None:
         sys.exit(fault.answer.exit_code)
     except BrokenPipeError:
         sys.exit(0)  # whoever read our output has enough
+    except Exception as error:
+        traceback.print_exc()
+        _report(fault_of(error))
+        sys.exit(EXIT_BUG)
 
 
 def _report(fault: Fault) -> None:

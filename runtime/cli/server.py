@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from runtime.appliance import IN_PROCESS
 from runtime.cli.printing import AsJson, say
+from runtime.errors import SettingsRefused
 from runtime.serve import serve, work
 from runtime.settings import load
 
@@ -46,6 +48,12 @@ def up(
 def worker(home: Home = None, slots: Slots = None, config: Config = None) -> None:
     """Work until SIGTERM or Ctrl-C; needs a Docket that processes can share (docket_url)."""
     settings = load({"home": home, "slots": slots}, config_file=config).settings
+    if settings.docket_url.startswith(IN_PROCESS):
+        raise SettingsRefused(
+            f"{settings.docket_url} lives inside one process, so no other can take work from it",
+            where="docket_url",
+            mend="`fumehood up` works too; for more workers set docket_url to a Redis or Valkey",
+        )
     _log_to_stderr()
     asyncio.run(work(settings))
 

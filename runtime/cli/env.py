@@ -1,0 +1,126 @@
+"""`fumehood env`: the environments of this home: which there are, whether they are whole."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from packages.environment import Environments
+from packages.upkeep import collect, listing
+from packages.upkeep import verify as verify_environment
+from runtime.cli.printing import AsJson, emit, table
+from runtime.clock import utc_now
+from runtime.errors import Malformed, NotFound, NotReady
+from runtime.house import environments_of, wheelhouse_of
+from runtime.problem_table import EXIT_UNVERIFIED
+from runtime.settings import load
+from sandbox.command import Command, Outcome
+
+app = typer.Typer(no_args_is_help=True, help="See, verify and collect environments.")
+Key = Annotated[str, typer.Argument(help="The key of an environment, or how it begins.")]
+COLUMNS = ("key", "python", "installed", "mb", "uses", "used_at", "is_in_use")
+DAYS = re.compile(r"(\d+)d")
+
+
+@app.command("list")
+def list_environments(*, as_json: AsJson = False) -> None:
+    """List the environments, the one used last first."""
+    found = [kept.to_dict() for kept in listing(_environments())]
+    emit(found, as_json=as_json, show=_rows)
+
+
+@app.command()
+def show(key: Key, *, as_json: AsJson = False) -> None:
+    """Show what is installed in an environment, and where each wheel came from."""
+    environments = _environments()
+    inventory = environments.inventory(_whole(environments, key)).to_dict()
+    columns = ("name", "version", "source", "licence", "sha256")
+    emit(
+        inventory,
+        as_json=as_json,
+        show=lambda told: (
+            f"Python {told['python']} on {told['platform']}, lock {told['lock_digest']}\n"
+            + table(told["installed"], columns=columns)
+        ),
+    )
+
+
+@app.command()
+def verify(key: Key, *, as_json: AsJson = False) -> None:
+    """Compare every file of an environment with its wheel. Exit 7 if anything is wrong."""
+    environments = _environments()
+    found = verify_environment(environments, _whole(environments, key))
+    problems = [problem.to_dict() for problem in found]
+    emit(
+        problems,
+        as_json=as_json,
+        show=lambda told: (
+            "\n".join(f"{one['where']}: {one['what']}" for one in told) or "every file is right"
+        ),
+    )
+    if problems:
+        raise typer.Exit(EXIT_UNVERIFIED)
+
+
+@app.command()
+def gc(
+    older_than: Annotated[str, typer.Option(help="Unused for this long, such as 30d.")] = "30d",
+    most_mb: Annotated[
+        int | None, typer.Option(min=0, help="Beyond this, younger ones go too.")
+    ] = None,
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Remove environments that nobody used; one in use never goes, and any can be built again."""
+    removed = collect(
+        _environments(),
+        now=utc_now(),
+        older_than_s=_span(older_than).total_seconds(),
+        most_bytes=None if most_mb is None else most_mb * 1024 * 1024,
+        is_rehearsal=dry_run,
+    )
+    emit([kept.to_dict() for kept in removed], as_json=as_json, show=_rows)
+
+
+def _environments() -> Environments:
+    home = load().settings.home
+    return environments_of(home, house=wheelhouse_of(home), run=_builds_nothing)
+
+
+async def _builds_nothing(command: Command, **_: object) -> Outcome:
+    raise NotReady("This command looks at environments; an appliance or `fumehood try` builds them")
+
+
+def _whole(environments: Environments, beginning: str) -> str:
+    keys = [kept.key for kept in listing(environments) if kept.key.startswith(beginning)]
+    if len(keys) != 1:
+        raise NotFound(
+            f"{len(keys)} environments have a key that begins with {beginning}",
+            where=str(Path("environments") / beginning),
+            mend="`fumehood env list` shows the keys",
+        )
+    return keys[0]
+
+
+def _span(text: str) -> timedelta:
+    found = DAYS.fullmatch(text)
+    if not found:
+        raise Malformed(f"{text} is not a number of days", where="--older-than", mend="such as 30d")
+    return timedelta(days=int(found[1]))
+
+
+def _rows(environments: list[dict[str, Any]]) -> str:
+    rows = [
+        one
+        | {
+            "key": one["key"][:16],
+            "python": one["inventory"]["python"],
+            "installed": len(one["inventory"]["installed"]),
+            "mb": f"{one['inventory']['size_bytes'] / 1024**2:.1f}",
+        }
+        for one in environments
+    ]
+    return table(rows, columns=COLUMNS)

@@ -1,0 +1,47 @@
+"""The wheelhouse, the environments and the index of a home, for the appliance and the CLI."""
+
+from pathlib import Path
+
+from packages.building import Builder
+from packages.environment import Environments
+from packages.index import Index
+from packages.policy import LockPolicy
+from runtime.clock import utc_now
+from runtime.settings import IndexSettings, LockSettings
+from sandbox.command import Run
+from wheelhouse.missing import MissingList
+from wheelhouse.store import Wheelhouse
+
+
+def wheelhouse_of(home: Path) -> Wheelhouse:
+    """Return the wheelhouse of a home."""
+    return Wheelhouse(home / "wheelhouse")
+
+
+def missing_of(house: Wheelhouse) -> MissingList:
+    """Return the list of what failed locks lacked."""
+    return MissingList(house.root / "missing")
+
+
+def environments_of(home: Path, *, house: Wheelhouse, run: Run) -> Environments:
+    """Return the environments of a home, which are built with `run`."""
+    builder = Builder(house=house, run=run, clock=utc_now)
+    return Environments(root=home / "environments", builder=builder)
+
+
+def index_of(settings: IndexSettings) -> Index:
+    """Return the index behind the gate."""
+    return Index(
+        url=settings.url,
+        username=settings.username,
+        password=settings.password.get_secret_value(),
+        ca_bundle=settings.ca_bundle,
+        proxy=settings.proxy.get_secret_value(),
+    )
+
+
+def policy_of(settings: LockSettings) -> LockPolicy:
+    """Return the admin's rules for locks."""
+    return LockPolicy(
+        exclude_newer=settings.exclude_newer, allow=settings.allow, deny=settings.deny
+    )
