@@ -119,7 +119,10 @@ PATIENCE_S = 60.0
 
 
 def zipped(name: str, *, changes: Mapping[str, str] | None = None) -> bytes:
-    """Return a bundle of the folder `bundles` as a zip, some of its files replaced."""
+    """Return a bundle of the folder `bundles` as a zip, some of its files replaced.
+
+    The bytes are those that `fumehood package upload` makes of the folder.
+    """
     folder = BUNDLES / name
     files = {
         path.relative_to(folder).as_posix(): path.read_text()
@@ -129,7 +132,10 @@ def zipped(name: str, *, changes: Mapping[str, str] | None = None) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for path, text in (files | dict(changes or {})).items():
-            archive.writestr(path, text)
+            entry = zipfile.ZipInfo(path)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o100644 << 16
+            archive.writestr(entry, text)
     return content.getvalue()
 
 

@@ -1,11 +1,14 @@
 """The command line: help for everything, JSON where asked, and exit codes that mean something."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from .conftest import BUNDLES, Server, run_command
+from runtime.cli.bundling import zip_folder
+
+from .conftest import BUNDLES, Server, run_command, zipped
 
 GROUPS = ["package", "job", "gate", "wheelhouse", "config"]
 ALONE = ["up", "worker", "schema", "version"]
@@ -35,6 +38,16 @@ def test_a_bundle_is_checked_without_a_server(tmp_path: Path) -> None:
     problems = json.loads(wrong.stdout)["problems"]
     assert len(problems) >= 2  # the name, and the missing version
     assert all(one["mend"] for one in problems)
+
+
+def test_a_folder_makes_the_same_bundle_whenever_and_wherever_it_is_zipped(
+    tmp_path: Path,
+) -> None:
+    shutil.copytree(BUNDLES / "counts-words", tmp_path / "copy")
+    (tmp_path / "copy/__pycache__").mkdir()
+    (tmp_path / "copy/__pycache__/x.pyc").write_bytes(b"cache")
+    zip_folder(tmp_path / "copy", archive=tmp_path / "a.zip")
+    assert (tmp_path / "a.zip").read_bytes() == zipped("counts-words")
 
 
 def test_a_server_that_is_away_is_said_to_be() -> None:
