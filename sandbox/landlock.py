@@ -25,9 +25,10 @@ _CREATE_RULESET_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confinement:
-    """What Landlock lets a cell touch: paths to read and run, paths to write (not run) below."""
+    """What Landlock lets a cell touch: paths to read, to run from, to write (not run) below."""
 
     readable: tuple[str, ...]
+    executable: tuple[str, ...]
     writable: tuple[str, ...]
     writable_files: tuple[str, ...] = ("/dev/null", "/dev/zero", "/dev/full")
     network: bool = False
@@ -51,7 +52,8 @@ def ruleset(confinement: Confinement, *, abi: int) -> dict[str, Json]:
     scoped = _SCOPE_ABSTRACT_UNIX | _SCOPE_SIGNAL if abi >= 6 else 0
     words = [handled] + ([net] if abi >= 4 else []) + ([scoped] if abi >= 6 else [])
     rules = [
-        *_beneath(confinement.readable, _EXECUTE | _READ_FILE | _READ_DIR),
+        *_beneath(confinement.readable, _READ_FILE | _READ_DIR),
+        *_beneath(confinement.executable, _EXECUTE | _READ_FILE | _READ_DIR),
         *_beneath(confinement.writable, handled & ~_EXECUTE),
         *_beneath(confinement.writable_files, (_WRITE_FILE | _READ_FILE) & handled),
     ]

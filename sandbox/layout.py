@@ -193,28 +193,28 @@ def _mounts(limits: Limits) -> dict[str, Json]:
 def _landlock(command: Command, layout: Layout, barriers: Barriers) -> Json:
     if barriers.landlock_abi == 0:
         return None
-    readable = ("/",) if layout.has_namespaces else _readable_on_the_host(command, layout)
     confinement = landlock.Confinement(
-        readable=readable,
+        readable=("/",) if layout.has_namespaces else _readable_on_the_host(layout),
+        executable=_executable(command, layout),
         writable=(layout.scratch_dir, layout.output_dir),
         network=command.network,
     )
     return landlock.ruleset(confinement, abi=barriers.landlock_abi)
 
 
-def _readable_on_the_host(command: Command, layout: Layout) -> tuple[str, ...]:
+def _readable_on_the_host(layout: Layout) -> tuple[str, ...]:
+    system = ("/etc/ld.so.cache", "/usr/share/zoneinfo", "/dev/urandom", "/dev/random")
+    return (*system, layout.inside, layout.input_dir)
+
+
+def _executable(command: Command, layout: Layout) -> tuple[str, ...]:
+    """Return where programs and libraries are: not scratch, not outputs, not inputs."""
+    interpreter = command.interpreter
+    home = interpreter.executable if str(interpreter.prefix) == "/usr" else interpreter.prefix
     return (
-        *library_folders(command.interpreter),
-        str(command.interpreter.prefix)
-        if str(command.interpreter.prefix) != "/usr"
-        else str(command.interpreter.executable),
-        "/etc/ld.so.cache",
-        "/usr/share/zoneinfo",
-        "/dev/urandom",
-        "/dev/random",
-        layout.inside,
-        layout.input_dir,
-        *(str(folder.source) for folder in command.folders),
+        *library_folders(interpreter),
+        str(home),
+        *(seen_at(item, has_namespaces=layout.has_namespaces) for item in command.folders),
     )
 
 

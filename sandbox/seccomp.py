@@ -46,7 +46,9 @@ class Instruction(NamedTuple):
 class _Policy:
     newest_reviewed: int
     denied: tuple[str, ...]
-    denied_without_ipc_namespace: tuple[str, ...]
+    denied_without_namespaces: tuple[str, ...]
+    pretended: tuple[str, ...]
+    on_oneself_only: dict[str, int]
     numbers: dict[str, int]
 
 
@@ -61,14 +63,16 @@ def program(profile: Profile, *, machine: str) -> bytes:
 def instructions(profile: Profile, *, machine: str) -> list[Instruction]:
     """Return the filter as instructions with their reasons.
 
-    `job` is for runs in namespaces of their own, `job-without-namespaces` refuses sockets and
-    System V IPC besides, `warm` lets the (single-threaded) warm cell fork into namespaces.
+    `job` is for runs in namespaces of their own. `job-without-namespaces` refuses sockets and
+    System V IPC besides, and protects the user's other processes and files. `warm` lets the
+    (single-threaded) warm cell fork into namespaces.
     """
     policy = _policy(machine)
     return [
         *_architecture(machine),
         *_unreviewed(policy.newest_reviewed),
-        *_refused(_denied(policy, profile), policy.numbers),
+        *_refused(_denied(policy, profile), policy.numbers, EPERM),
+        *_shared_user(policy, profile),
         *_conditional(profile, policy.numbers),
         Instruction(_RETURN, 0, 0, _ALLOW, "allow the rest"),
     ]
@@ -87,7 +91,13 @@ def _policy(machine: str) -> _Policy:
     return _Policy(
         newest_reviewed=policy["newest_reviewed"],
         denied=tuple(name for names in policy["denied"].values() for name in names),
-        denied_without_ipc_namespace=tuple(policy["denied_without_ipc_namespace"]),
+        denied_without_namespaces=(
+            *policy["denied_without_ipc_namespace"],
+            *policy["denied_without_namespaces"],
+            "socket",
+        ),
+        pretended=tuple(policy["pretended_without_namespaces"]),
+        on_oneself_only=policy["on_oneself_only_without_namespaces"],
         numbers=loaded["numbers"][machine],
     )
 
@@ -96,7 +106,7 @@ def _denied(policy: _Policy, profile: Profile) -> list[str]:
     if profile == "warm":
         return [name for name in policy.denied if name not in _FOR_WARM]
     if profile == "job-without-namespaces":
-        return [*policy.denied, *policy.denied_without_ipc_namespace, "socket"]
+        return [*policy.denied, *policy.denied_without_namespaces]
     return list(policy.denied)
 
 
@@ -115,13 +125,28 @@ def _unreviewed(newest: int) -> Iterable[Instruction]:
     yield Instruction(_RETURN, 0, 0, _ERRNO | ENOSYS, "as if the kernel did not have it")
 
 
-def _refused(names: Iterable[str], numbers: dict[str, int]) -> Iterable[Instruction]:
+def _shared_user(policy: _Policy, profile: Profile) -> Iterable[Instruction]:
+    """Protect the other processes and files of a user that cell and worker may share.
+
+    Landlock does not cover modes, owners and times: changing those is answered with success
+    and not done, since copying a file (shutil.copy) must not fail for it.
+    """
+    if profile != "job-without-namespaces":
+        return
+    yield from _refused(policy.pretended, policy.numbers, 0)
+    for name, index in policy.on_oneself_only.items():
+        yield from _when(policy.numbers[name], name, _only(index, [0], EPERM))
+
+
+def _refused(names: Iterable[str], numbers: dict[str, int], error: int) -> Iterable[Instruction]:
     present = [name for name in names if name in numbers]
     for position, name in enumerate(present):
         distance = len(present) - position
         yield Instruction(_EQUAL, distance, 0, numbers[name], name)
     yield Instruction(_GOTO, 0, 0, 1, "none of them")
-    yield Instruction(_RETURN, 0, 0, _ERRNO | EPERM, "refused")
+    yield Instruction(
+        _RETURN, 0, 0, _ERRNO | error, "refused" if error else "done, says the answer"
+    )
 
 
 def _conditional(profile: Profile, numbers: dict[str, int]) -> Iterable[Instruction]:

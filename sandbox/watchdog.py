@@ -13,7 +13,9 @@ class Tree:
         self._spent: dict[int, float] = {}
 
     def measure(self, memory_limit_bytes: int) -> tuple[float, int, int]:
-        """Return CPU seconds so far, memory in bytes now, and how many processes there are.
+        """Return CPU seconds so far, memory in bytes now, and how many tasks there are.
+
+        Tasks are processes and threads, as the pids controller counts them.
 
         Memory is resident size while that is below the limit, and proportional size (PSS,
         which counts shared pages once) only when it matters: it costs ten times as much.
@@ -27,7 +29,7 @@ class Tree:
             with contextlib.suppress(psutil.Error):
                 times = member.cpu_times()
                 self._spent[member.pid] = times.user + times.system
-        return sum(self._spent.values()), memory, len(members)
+        return sum(self._spent.values()), memory, sum(_tasks(member) for member in members)
 
     def _members(self) -> list[psutil.Process]:
         if self._root is None:
@@ -35,6 +37,12 @@ class Tree:
         with contextlib.suppress(psutil.Error):
             return [self._root, *self._root.children(recursive=True)]
         return []
+
+
+def _tasks(process: psutil.Process) -> int:
+    with contextlib.suppress(psutil.Error):
+        return int(process.num_threads())
+    return 0
 
 
 def _resident(process: psutil.Process) -> int:

@@ -17,7 +17,7 @@ from sandbox.limits import Limits
 
 ATTACKS = Path(__file__).with_name("attacks")
 LIMITS = Limits(
-    wall_s=4,
+    wall_s=2.5,
     cpu_s=1.0,
     memory_mb=160,
     processes=24,
@@ -238,6 +238,7 @@ class Arena:
             "secret": self.secret,
             "secret_file": str(self.folder / "secret.txt"),
             "account": "root:",
+            "host_name": os.uname().nodename,
             "host_marker": self.folder.name,
             "host_marker_folder": str(self.folder.parent),
             "database": str(self.folder / "fumehood.db"),

@@ -64,6 +64,7 @@ def _resources(book: _Catalogue) -> None:
     limited(
         "output_inode_bomb",
         "output_inodes",
+        "wall_s",
         "cpu_s",
         "scratch_mb",
         "output_mb",
@@ -84,7 +85,7 @@ def _processes(book: _Catalogue) -> None:
         "processes",
         "kill_everybody ptrace_victim ptrace_own_child read_victim_memory "
         "read_victim_environment read_worker_environment read_victim_by_process_vm "
-        "steal_descriptor see_others lower_niceness_of_others overwrite_own_executable",
+        "steal_descriptor see_others lower_niceness_of_others learn_host_name overwrite_own_executable",
     )
     book.add("processes", "kill_parent", proof="needs no proof")
     book.add("processes", "core_pattern", proof="root")
@@ -98,7 +99,7 @@ def _files(book: _Catalogue) -> None:
         "read_neighbours_input read_other_bundle climb_out_by_dotdot climb_out_by_proc_root "
         "climb_out_by_proc_cwd write_environment write_bytecode replace_bytecode "
         "write_interpreter write_bundle write_runner write_installer_cache "
-        "plant_sitecustomize plant_pth chmod_environment execute_from_scratch",
+        "plant_sitecustomize plant_pth chmod_environment backdate_environment size_up_host_file execute_from_scratch",
     )
     book.add("files", "write_input", proof="needs no proof")
     book.add("files", "read_through_inherited_descriptors", proof="needs no proof")

@@ -120,8 +120,24 @@ def plant_pth(*, job, **_):
 
 
 def chmod_environment(*, job, **_):
-    os.chmod(job.environment_file, 0o777)
-    return {"worked": True}
+    before = os.stat(job.environment_file).st_mode & 0o777
+    os.chmod(job.environment_file, before ^ 0o070)
+    worked = os.stat(job.environment_file).st_mode & 0o777 != before
+    os.chmod(job.environment_file, before)
+    return {"worked": worked}
+
+
+def backdate_environment(*, job, **_):
+    before = os.stat(job.environment_file).st_mtime
+    os.utime(job.environment_file, (before - 9, before - 9))
+    worked = os.stat(job.environment_file).st_mtime != before
+    os.utime(job.environment_file, (before, before))
+    return {"worked": worked}
+
+
+def size_up_host_file(*, job, **_):
+    """Learn that a file is there, and its size."""
+    return {"worked": os.stat(job.secret_file).st_size == len(job.secret)}
 
 
 def overwrite(path):
@@ -227,5 +243,5 @@ def execute_from_scratch(*, job, **_):
     path = job.scratch_dir / "tool"
     shutil.copy(os.path.realpath(sys.executable), path)
     path.chmod(0o755)
-    done = subprocess.run([path, "-I", "-S", "-c", "print('ran')"], capture_output=True)
-    return {"worked": b"ran" in done.stdout, "why": done.stderr.decode()}
+    done = subprocess.run([path, "--version"], capture_output=True)
+    return {"worked": b"Python" in done.stdout, "why": done.stderr.decode()}

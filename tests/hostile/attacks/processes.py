@@ -138,6 +138,10 @@ def lower_niceness_of_others(*, job, **_):
     return {"worked": True}
 
 
+def learn_host_name(*, job, **_):
+    return {"worked": os.uname().nodename == job.host_name}
+
+
 def core_pattern(*, job, **_):
     fd = os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY)
     os.close(fd)

@@ -33,6 +33,7 @@ def thread_bomb(*, job, **_):
     try:
         for thread in threads:
             thread.start()
+        time.sleep(0.3)
         return {"worked": True}
     finally:
         release.set()

@@ -1,0 +1,39 @@
+"""The whole hostile suite once more, by somebody who is not root."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.interpreters import reachable_copy, run_environment
+
+PROJECT = Path(__file__).parent.parent.parent
+SOMEBODY = 54_321
+
+
+@pytest.mark.xdist_group("ordinary-user")
+def test_the_hostile_suite_holds_for_an_ordinary_user(world: Path):
+    if os.geteuid() != 0:
+        pytest.skip("the suite runs as an ordinary user already")
+    interpreter = reachable_copy(world)
+    home = world / "somebody"
+    home.mkdir()
+    os.chown(home, SOMEBODY, SOMEBODY)
+    done = subprocess.run(
+        [
+            interpreter.executable,
+            *("-m", "pytest", "-q", "-rf", "-p", "no:cacheprovider", "-n", "2"),
+            *("--basetemp", home / "tmp", "tests/hostile/test_attacks.py"),
+        ],
+        env=run_environment(interpreter, project=PROJECT) | {"HOME": str(home)},
+        cwd=PROJECT,
+        user=SOMEBODY,
+        group=SOMEBODY,
+        extra_groups=[],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None and int(passed[1]) > 400, done.stdout[-2000:]
