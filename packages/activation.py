@@ -58,6 +58,7 @@ class InstallRecord:
     is_reused: bool
     gate: GateState
     fetched: tuple[Wheel, ...]
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def duration_ms(self) -> float:
@@ -78,6 +79,7 @@ class InstallRecord:
             "is_reused": self.is_reused,
             "gate": self.gate.to_dict(),
             "fetched": fetched,
+            "warnings": [problem.to_dict() for problem in self.warnings],
         }
 
 
@@ -215,6 +217,7 @@ def _record(locking: Locking, environment: Environment, gate: GateState) -> Inst
         is_reused=environment.is_reused,
         gate=gate,
         fetched=locking.fetched,
+        warnings=locking.warnings,
     )
 
 

@@ -18,11 +18,12 @@ from packages.grant import Grant
 from packages.index import Index
 from packages.interpreters import target_of
 from packages.lock import Lock, Locked, Offered, make_lock, offered, read_pylock
-from packages.policy import LockPolicy, judge_policy
+from packages.policy import LockPolicy, judge_advisories, judge_policy
 from packages.progress import quiet, tell
 from packages.requirements import Requirements, Wanted
 from packages.uv import Said, UvTimeoutError, compile_pylock, scratch_folder
 from sandbox.command import Interpreter, Observe
+from wheelhouse.advisories import Advisories
 from wheelhouse.closure import Lack, lacks
 from wheelhouse.errors import WheelNotFound
 from wheelhouse.missing import Missing, MissingList
@@ -41,6 +42,8 @@ class Locking:
     lock: Lock
     fetched: tuple[Wheel, ...]
     duration_ms: float
+    warnings: tuple[Problem, ...] = ()
+    """Known advisories against what was locked, where the policy is to warn."""
 
     @property
     def source(self) -> str:
@@ -57,6 +60,7 @@ class Locker:
     index: Index = field(default_factory=Index)
     policy: LockPolicy = field(default_factory=LockPolicy)
     missing: MissingList | None = None
+    advisories: Advisories | None = None
 
     async def lock(
         self,
@@ -93,11 +97,15 @@ class Locker:
             *self._judge_pythons(lock, target),
             *judge_policy(lock.packages, self.policy),
         ]
+        known = judge_advisories(lock.packages, self.advisories) if self.advisories else []
+        if self.policy.advisories == "refuse":
+            problems += known
         if problems:
             raise LockFailed(*problems)
         took_ms = (time.perf_counter() - started) * 1000
         tell(observe, "lock", done=len(chosen), total=len(chosen), unit="wheels")
-        return Locking(lock=lock, fetched=fetched, duration_ms=took_ms)
+        warnings = tuple(known)
+        return Locking(lock=lock, fetched=fetched, duration_ms=took_ms, warnings=warnings)
 
     async def _resolve(
         self,

@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from packages.lock import Locked
+from wheelhouse.advisories import Advisories, Advisory
 from wheelhouse.problem import Problem
 
 
@@ -23,6 +25,8 @@ class LockPolicy:
     allow: tuple[str, ...] = ()
     """If not empty, only these distributions may be locked."""
     deny: tuple[str, ...] = ()
+    advisories: Literal["warn", "refuse"] = "warn"
+    """What a known advisory against a locked version leads to."""
 
 
 def judge_policy(packages: Iterable[Locked], policy: LockPolicy) -> list[Problem]:
@@ -35,6 +39,26 @@ def judge_policy(packages: Iterable[Locked], policy: LockPolicy) -> list[Problem
         elif policy.allow and not any(_matches(rule, package) for rule in policy.allow):
             problems.append(_fault(package, "it is not on the admin's list of what may be locked"))
     return problems
+
+
+def judge_advisories(packages: Iterable[Locked], known: Advisories) -> list[Problem]:
+    """Return a problem for each advisory against what would be locked."""
+    return [
+        _vulnerable(advisory)
+        for package in packages
+        for advisory in known.touching(package.name, package.version)
+    ]
+
+
+def _vulnerable(advisory: Advisory) -> Problem:
+    fix = f"ask for {advisory.name}>={advisory.fixed_in}" if advisory.fixed_in else "avoid it"
+    also = f" ({', '.join(advisory.aliases)})" if advisory.aliases else ""
+    return Problem(
+        code="known-vulnerability",
+        what=f"{advisory.name} {advisory.version}: {advisory.id}{also}: {advisory.summary}",
+        where=advisory.name,
+        mend=f"{fix}, or let the admin warn instead of refuse (`fumehood config show`)",
+    )
 
 
 def _matches(rule: str, package: Locked) -> bool:

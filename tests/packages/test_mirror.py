@@ -1,0 +1,67 @@
+"""A connected machine fetches a closed set for other machines; a killed install tears nothing."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from packages.errors import LockFailed
+from packages.index import Index
+from packages.mirror import Mirror
+from sandbox.command import Interpreter
+from wheelhouse.store import Wheelhouse
+from wheelhouse.target import make_target, platforms_of
+from wheelhouse.upkeep import verify
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+
+
+@pytest.fixture
+def mirror(house: Wheelhouse, index: Index, interpreter: Interpreter) -> Mirror:
+    return Mirror(
+        house=house,
+        index=index,
+        clock=lambda: datetime.now(UTC),
+        python=interpreter.executable,
+        by="ana",
+    )
+
+
+@pytest.mark.network
+async def test_a_closed_set_is_fetched_for_several_targets(
+    mirror: Mirror, house: Wheelhouse
+) -> None:
+    pythons, platforms = ["3.11", "3.12"], ["manylinux_2_28_x86_64", "manylinux_2_28_aarch64"]
+    done = await mirror.mirror(
+        "markupsafe==3.0.2\njinja2==3.1.6\n", pythons=pythons, platforms=platforms
+    )
+    named = sorted(wheel.filename.lower() for wheel in done.fetched)
+    assert len([name for name in named if name.startswith("markupsafe")]) == 4
+    assert "jinja2-3.1.6-py3-none-any.whl" in named
+    targets = [
+        make_target(p, platforms=platforms_of(where)) for p in pythons for where in platforms
+    ]
+    assert verify(house, targets=targets) == []
+    again = await mirror.mirror(
+        "markupsafe==3.0.2\njinja2==3.1.6\n", pythons=pythons, platforms=platforms
+    )
+    assert (again.fetched, again.already_here) == ((), 5)
+
+
+@pytest.mark.network
+async def test_what_a_target_cannot_have_is_told(mirror: Mirror) -> None:
+    with pytest.raises(LockFailed) as failed:
+        await mirror.mirror(
+            "docopt==0.6.2\n", pythons=["3.12"], platforms=["manylinux_2_28_x86_64"]
+        )
+    assert [p.code for p in failed.value.problems] == ["source-only"]
+
+
+def test_installs_that_are_killed_tear_nothing_and_the_next_try_succeeds() -> None:
+    argv = [sys.executable, str(SCRIPTS / "chaos_packages.py"), "--kills", "4", "--json"]
+    run = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=110)
+    assert json.loads(run.stdout) == {"kills": 4, "torn": 0, "failed_retries": 0}, run.stderr
+    assert run.returncode == 0
