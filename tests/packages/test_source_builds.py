@@ -1,0 +1,144 @@
+"""A source distribution becomes a wheel in a cell, if the admin allows it."""
+
+import io
+import tarfile
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from packages.environment import Environments
+from packages.errors import BuildFailed
+from packages.grant import Grant
+from packages.locker import Locker
+from packages.source_build import SourceBuilder
+from sandbox.command import Interpreter
+from sandbox.sandbox import Sandbox
+from wheelhouse.store import Wheel, Wheelhouse
+
+type Add = Callable[..., Wheel]
+
+BACKEND = """
+import base64, hashlib, os, socket, zipfile
+
+def get_requires_for_build_wheel(settings=None):
+    return ["extra-tool"]
+
+def build_wheel(folder, settings=None, metadata=None):
+    import extra_tool
+    try:
+        socket.create_connection(("127.0.0.1", 9), timeout=1)
+        raise SystemExit("there is a network")
+    except OSError:
+        pass
+    open("written.txt", "w").write("backends write into the tree")
+    info = "thing-1.0.dist-info"
+    held = {
+        "thing.py": "VERSION = '1.0'\\nBUILT_WITH = " + repr(extra_tool.VERSION) + "\\n",
+        info + "/METADATA": "Metadata-Version: 2.1\\nName: thing\\nVersion: 1.0\\n",
+        info + "/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }
+    record = ""
+    for path, text in held.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+        record += path + ",sha256=" + digest.decode().rstrip("=") + "," + str(len(text)) + "\\n"
+    name = "thing-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as archive:
+        for path, text in held.items():
+            archive.writestr(path, text)
+        archive.writestr(info + "/RECORD", record + info + "/RECORD,,\\n")
+    return name
+"""
+SYSTEM = '[build-system]\nrequires = ["tool"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+
+
+def sdist_of(folder: Path, files: dict[str, str]) -> Path:
+    """Write a source distribution that holds `files`."""
+    path = folder / "thing-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"thing-1.0/{name}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return path
+
+
+@pytest.fixture
+def builder(
+    house: Wheelhouse, locker: Locker, environments: Environments, sandbox: Sandbox
+) -> SourceBuilder:
+    return SourceBuilder(
+        house=house,
+        locker=locker,
+        environments=environments,
+        run=sandbox.run,
+        clock=lambda: datetime(2026, 11, 24, tzinfo=UTC),
+    )
+
+
+@pytest.fixture
+def allowed(closed: Grant) -> Grant:
+    return replace(closed, source_builds=True)
+
+
+async def test_a_source_distribution_is_built_and_kept_with_how_it_came_about(
+    builder: SourceBuilder,
+    add: Add,
+    interpreter: Interpreter,
+    allowed: Grant,
+    house: Wheelhouse,
+    tmp_path: Path,
+) -> None:
+    add("tool"), add("extra-tool", "3.0")
+    sdist = sdist_of(tmp_path, {"pyproject.toml": SYSTEM, "backend.py": BACKEND})
+    wheel = await builder.build(sdist, interpreter=interpreter, grant=allowed, by="ana")
+    assert (wheel.name, wheel.version, wheel.origin.kind) == ("thing", "1.0", "built")
+    assert wheel.origin.note.startswith("from thing-1.0.tar.gz sha256:")
+    assert "build requirements locked as sha256:" in wheel.origin.note
+    assert house.find("thing") == [wheel]
+
+
+async def test_a_build_is_refused_unless_the_admin_allows_it(
+    builder: SourceBuilder, interpreter: Interpreter, closed: Grant, tmp_path: Path
+) -> None:
+    sdist = sdist_of(tmp_path, {"pyproject.toml": SYSTEM, "backend.py": BACKEND})
+    with pytest.raises(BuildFailed) as failed:
+        await builder.build(sdist, interpreter=interpreter, grant=closed, by="ana")
+    assert [p.code for p in failed.value.problems] == ["source-only"]
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ({"pyproject.toml": "not toml ["}, "bad-pyproject"),
+        ({"pyproject.toml": SYSTEM.replace('"."', '"../.."')}, "bad-pyproject"),
+        ({"pyproject.toml": SYSTEM.replace("tool", "absent")}, "not-in-wheelhouse"),
+        ({"pyproject.toml": SYSTEM.replace("tool", "git+https://x.invalid/y")}, "vcs"),
+        ({"pyproject.toml": SYSTEM, "backend.py": "1 / 0\n"}, "build-failed"),
+        (
+            {"pyproject.toml": SYSTEM, "backend.py": "def build_wheel(*a):\n    return 'x'\n"},
+            "build-failed",
+        ),
+    ],
+    ids=["no toml", "path out", "lacks a tool", "direct url", "raises", "makes nothing"],
+)
+async def test_a_build_that_fails_says_why_and_leaves_nothing(
+    files: dict[str, str],
+    code: str,
+    builder: SourceBuilder,
+    add: Add,
+    interpreter: Interpreter,
+    allowed: Grant,
+    house: Wheelhouse,
+    tmp_path: Path,
+) -> None:
+    add("tool")
+    with pytest.raises(BuildFailed) as failed:
+        await builder.build(
+            sdist_of(tmp_path, files), interpreter=interpreter, grant=allowed, by="ana"
+        )
+    assert [p.code for p in failed.value.problems] == [code]
+    assert house.find("thing") == []
+    assert not list(house.root.glob(".build-*"))
