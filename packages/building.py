@@ -1,12 +1,14 @@
 """Builder: from a lock to a sealed folder. What is damaged on the way is made anew, once."""
 
 import asyncio
+import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from packages.bytecode import Compiler
+from packages.diagnosis import disk_full
 from packages.errors import EnvironmentFailed
 from packages.interpreters import platform_of
 from packages.inventory import FILE, INVENTORY_JSON, Installed, Inventory
@@ -30,6 +32,7 @@ from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.unpacked import Unpacked, forget_unpacked, unpack
 
 AT_ONCE = 2
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class _DamagedError(Exception):
@@ -63,6 +66,10 @@ class Builder:
             raise EnvironmentFailed(*error.problems) from error
         except _DamagedError as damaged:
             raise EnvironmentFailed(*map(_damaged, damaged.damages)) from damaged
+        except OSError as error:
+            if error.errno not in NO_SPACE:
+                raise
+            raise EnvironmentFailed(disk_full(str(error))) from error
 
     async def prepare(
         self, wheels: Sequence[Wheel], *, interpreter: Interpreter, observe: Observe
