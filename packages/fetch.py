@@ -25,6 +25,7 @@ from wheelhouse.store import Origin, Wheel, Wheelhouse
 
 AT_ONCE = 4
 MOST_WHEEL_BYTES = 4 * 1024**3
+REFUSALS = (401, 403, 407)
 QUIET_S = 30.0
 """A connection may be silent for this long; a slow one may take as long as it likes."""
 
@@ -52,6 +53,25 @@ class Fetcher:
         if problems:
             raise FetchFailed(*problems)
         return tuple(result for result in results if isinstance(result, Wheel))
+
+    async def refusal(self) -> str:
+        """Return why the index does not let us in; empty where it does.
+
+        uv takes a 401 for "no such distribution" where it asks more than one index.
+        """
+        login = self.index.credentials()
+        auth = httpx2.BasicAuth(*login) if login else None
+        try:
+            async with (
+                self._client() as client,
+                client.stream("GET", self.index.url, auth=auth) as answer,
+            ):
+                is_refused = answer.status_code in REFUSALS
+                return (
+                    f"it answers {answer.status_code} {answer.reason_phrase}" if is_refused else ""
+                )
+        except httpx2.HTTPError as error:
+            return self.index.redact(f"{type(error).__name__} {error}")
 
     def _client(self) -> httpx2.AsyncClient:
         context = ssl.create_default_context(

@@ -1,13 +1,13 @@
 """Index: where the gate leads. Its address and credentials reach uv and the fetcher only."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 PUBLIC = "the default index"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Index:
     """A package index. An empty `url` means the index that uv uses by itself.
 
@@ -16,9 +16,12 @@ class Index:
 
     url: str = ""
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
     ca_bundle: Path | None = None
-    proxy: str = field(default="", repr=False)
+    proxy: str = ""
+
+    def __repr__(self) -> str:
+        return f"Index({self.shown})"
 
     @property
     def shown(self) -> str:

@@ -126,6 +126,7 @@ class Locker:
             said, text = await self._ask(requirements, interpreter, offline=False)
             if said.code == 0:
                 return _choice(text, target)
+            await self._ask_index_itself()
         tried = Circumstances(
             target=target,
             grant=grant,
@@ -135,6 +136,12 @@ class Locker:
         lacking = lacks(self.house, _requirements(requirements.wanted), target=target)
         self._note_missing(lacking, requirements, target)
         raise LockFailed(*diagnose(self.index.redact(said.stderr), lacking, tried))
+
+    async def _ask_index_itself(self) -> None:
+        """Raise LockFailed where the index, if it is a private one, does not let us in."""
+        fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock)
+        if self.index.url and (why := await fetcher.refusal()):
+            raise LockFailed(index_unreachable(self.index.shown, why))
 
     async def _ask(
         self, requirements: Requirements, interpreter: Interpreter, *, offline: bool
