@@ -1,0 +1,99 @@
+"""A figure beside its baseline, and what the benches of packages measure with."""
+
+import base64
+import hashlib
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One measured figure beside its baseline. `ok` says whether the goal is met."""
+
+    name: str
+    value: float
+    unit: str
+    baseline: str
+    baseline_value: float | None
+    ratio: float | None
+    goal: str
+    ok: bool
+
+
+def against(
+    name: str, value: float, unit: str, *, baseline: str, than: float, most: float
+) -> Figure:
+    """Return a figure whose goal is to be at most `most` times its baseline."""
+    ratio = value / than
+    return Figure(
+        name=name,
+        value=round(value, 3),
+        unit=unit,
+        baseline=baseline,
+        baseline_value=round(than, 3),
+        ratio=round(ratio, 3),
+        goal=f"ratio <= {most}",
+        ok=ratio <= most,
+    )
+
+
+def alone(name: str, value: float, unit: str, *, most: float) -> Figure:
+    """Return a figure whose goal is a number of its own."""
+    return Figure(
+        name=name,
+        value=round(value, 3),
+        unit=unit,
+        baseline="",
+        baseline_value=None,
+        ratio=None,
+        goal=f"<= {most} {unit}",
+        ok=value <= most,
+    )
+
+
+def say(figure: Figure) -> str:
+    """Return a figure as a line."""
+    beside = f" against {figure.baseline_value} ({figure.baseline})" if figure.baseline else ""
+    ratio = f", ratio {figure.ratio}" if figure.ratio is not None else ""
+    mark = "ok  " if figure.ok else "MISS"
+    return f"{mark} {figure.name}: {figure.value} {figure.unit}{beside}{ratio}; goal {figure.goal}"
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Return how many milliseconds `action` took."""
+    started = time.perf_counter()
+    action()
+    return (time.perf_counter() - started) * 1000
+
+
+def disk_bytes(*folders: Path) -> int:
+    """Return the bytes on disk below `folders`, each file once however often it is linked."""
+    seen: dict[tuple[int, int], int] = {}
+    for folder in folders:
+        for path in (folder, *folder.rglob("*")):
+            told = path.lstat()
+            seen[(told.st_dev, told.st_ino)] = told.st_blocks * 512
+    return sum(seen.values())
+
+
+def tiny_wheel(folder: Path, name: str, version: int, requires: list[str]) -> Path:
+    """Write a wheel with one module."""
+    info = f"{name}-{version}.0.dist-info"
+    needs = "".join(f"Requires-Dist: {line}\n" for line in requires)
+    held = {
+        f"{name}.py": "x = 1\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}.0\n{needs}",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = ""
+    for path, text in held.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())
+        record += f"{path},sha256={digest.decode().rstrip('=')},{len(text)}\n"
+    target = folder / f"{name}-{version}.0-py3-none-any.whl"
+    with zipfile.ZipFile(target, "w") as archive:
+        for path, text in {**held, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
+            archive.writestr(path, text)
+    return target
