@@ -7,7 +7,6 @@ how a cell came to be.
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import stat
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from sandbox import protocol
+from sandbox.cgroups import Leaf
 from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.layout import Layout
 from sandbox.process import Exit
@@ -24,6 +24,7 @@ from sandbox.process import Exit
 _HELLO_S = 30.0
 _START_LOG_BYTES = 8192
 _TMPFS_AND_FOLDERS = 2
+_OWN_AND_HOST = 2
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Cell:
     """A process that has shut its walls and waits for its one run.
 
     `folders` is the run's own host folder (its inputs, and without namespaces its scratch and
-    outputs too); it is removed with the cell.
+    outputs too).
     """
 
     layout: Layout
@@ -42,6 +43,9 @@ class Cell:
     kill: Callable[[], Awaitable[Exit]]
     """Kills the whole tree and returns how the run's process ended."""
     folder: Path
+    give_back: Callable[[], None]
+    """Removes the host folder, or empties it for the next run."""
+    leaf: Leaf | None = None
     pid: int = 0
     pidfd: int = -1
     output_fd: int = -1
@@ -70,7 +74,10 @@ class Cell:
         for fd in self._fds():
             if fd >= 0:
                 os.close(fd)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.leaf is not None:
+            self.leaf.kill()
+            self.leaf.remove()
+        self.give_back()
 
     def _fds(self) -> tuple[int, ...]:
         return (self.stdout_fd, self.stderr_fd, self.output_fd, self.scratch_fd, self.pidfd)
@@ -116,14 +123,20 @@ def ends() -> Generator[Ends]:
         os.close(err_write)
 
 
-async def greet(cell: Cell) -> None:
+async def greet(cell: Cell, *, entering: "asyncio.Future[None] | None" = None) -> None:
     """Wait for the cell's hello; take its pid and folders from it, verified by the kernel.
+
+    Then see that it is in its leaf, before it is given anything to do. `entering` is a move of
+    its first process that is under way (see launch.py).
 
     Raises CellUnstartableError with what the cell printed, if it ends or stalls before.
     """
     try:
         async with asyncio.timeout(_HELLO_S):
             await _receive_hello(cell)
+        if entering is not None:
+            await entering
+        await _enter(cell)
     except (TimeoutError, ConnectionError, protocol.ProtocolFault) as fault:
         ended = await cell.kill()
         said = _printed(cell.stderr_fd)
@@ -131,6 +144,19 @@ async def greet(cell: Cell) -> None:
             f"the cell did not come up (exit {ended.code}): {said or fault or 'no hello'}",
             mend="run `fumehood doctor`, which tries each wall and says what is missing",
         ) from None
+
+
+async def _enter(cell: Cell) -> None:
+    """Move the cell's process into its leaf, in a thread: the kernel may wait for a while.
+
+    A move waits for readers of the thread group lock (RCU), up to some milliseconds.
+    """
+    if cell.leaf is None or cell.leaf.holds(cell.pid):
+        return
+    try:
+        await asyncio.to_thread(cell.leaf.enter, cell.pid)
+    except ProcessLookupError:
+        raise protocol.ProtocolFault("the cell ended right after its hello") from None
 
 
 async def _receive_hello(cell: Cell) -> None:
@@ -190,9 +216,21 @@ def _check_introduction(cell: Cell) -> None:
         cell.pidfd = os.pidfd_open(cell.pid)
     except ProcessLookupError:
         raise protocol.ProtocolFault("the cell ended right after its hello") from None
+    if cell.layout.has_namespaces and not _is_in_a_namespace(cell.pid):
+        raise protocol.ProtocolFault("the pid of the hello is not a cell's any more")
     for fd in (cell.output_fd, cell.scratch_fd):
         if fd < 0 or not stat.S_ISDIR(os.fstat(fd).st_mode):
             raise protocol.ProtocolFault("the hello brought no folders")
+
+
+def _is_in_a_namespace(pid: int) -> bool:
+    """Check by NSpid (proc(5)) that nobody else has got the pid since the hello was sent."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    line = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
+    return len(line.split()) > _OWN_AND_HOST
 
 
 def _printed(fd: int) -> str:

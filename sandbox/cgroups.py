@@ -9,8 +9,8 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,9 @@ from sandbox.limits import MIB, Limits
 
 _ROOT = Path("/sys/fs/cgroup")
 _CPU_PERIOD_US = 100_000
+_MOST_USED = 64
+_WALL_PROCESSES = 2
+"""bubblewrap's monitor and first process are in a cold cell's leaf too."""
 _V1_CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
 
 
@@ -37,6 +40,10 @@ class Leaf(Protocol):
 
     def enter(self, pid: int) -> None:
         """Move the process in. Raises OSError."""
+        ...
+
+    def holds(self, pid: int) -> bool:
+        """Whether the process is in it."""
         ...
 
     def count(self) -> Counted:
@@ -119,7 +126,7 @@ class _V2:
         _write(folder / "memory.max", str(limits.memory_mb * MIB))
         _write_if_there(folder / "memory.swap.max", "0")
         _write_if_there(folder / "memory.oom.group", "1")
-        _write(folder / "pids.max", str(limits.processes))
+        _write(folder / "pids.max", str(limits.processes + _WALL_PROCESSES))
         _write(folder / "cpu.max", f"{int(limits.cpus * _CPU_PERIOD_US)} {_CPU_PERIOD_US}")
         return _V2Leaf(folder)
 
@@ -137,6 +144,9 @@ class _V2Leaf:
 
     def enter(self, pid: int) -> None:
         _write(self._folder / "cgroup.procs", str(pid))
+
+    def holds(self, pid: int) -> bool:
+        return f"/{self._folder.parent.name}/{self._folder.name}\n" in _read(f"/proc/{pid}/cgroup")
 
     def count(self) -> Counted:
         folder = self._folder
@@ -162,6 +172,7 @@ class _V1:
     def __init__(self, name: str) -> None:
         own = _own_groups()
         self._folders: dict[str, Path] = {}
+        self._used: list[_V1Leaf] = []
         for controller in _V1_CONTROLLERS:
             mount = _ROOT / controller
             if controller not in own or not mount.is_dir():
@@ -171,6 +182,25 @@ class _V1:
             folder.mkdir(exist_ok=True)
 
     def leaf(self, name: str, limits: Limits) -> Leaf:
+        """Take an empty leaf with the same limits again, or make one.
+
+        Making and removing four groups costs more than the fork that they are for.
+        """
+        for number, used in enumerate(self._used):
+            if used.limits == limits and used.is_empty():
+                del self._used[number]
+                used.begin()
+                return used
+        return self._make(name, limits)
+
+    def remove(self) -> None:
+        for used in self._used:
+            used.destroy()
+        for folder in self._folders.values():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def _make(self, name: str, limits: Limits) -> "_V1Leaf":
         folders = {controller: folder / name for controller, folder in self._folders.items()}
         for folder in folders.values():
             folder.mkdir(exist_ok=True)
@@ -178,39 +208,65 @@ class _V1:
         _write(memory / "memory.limit_in_bytes", str(limits.memory_mb * MIB))
         _write_if_there(memory / "memory.memsw.limit_in_bytes", str(limits.memory_mb * MIB))
         _write_if_there(memory / "memory.swappiness", "0")
-        _write(pids / "pids.max", str(limits.processes))
+        _write(pids / "pids.max", str(limits.processes + _WALL_PROCESSES))
         _write(cpu / "cpu.cfs_period_us", str(_CPU_PERIOD_US))
         _write(cpu / "cpu.cfs_quota_us", str(int(limits.cpus * _CPU_PERIOD_US)))
-        return _V1Leaf(folders)
+        return _V1Leaf(folders, limits, self._put_back)
 
-    def remove(self) -> None:
-        for folder in self._folders.values():
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+    def _put_back(self, leaf: "_V1Leaf") -> None:
+        self._used.append(leaf)
+        if len(self._used) > _MOST_USED:
+            self._used.pop(0).destroy()
 
 
 class _V1Leaf:
-    def __init__(self, folders: Mapping[str, Path]) -> None:
+    def __init__(
+        self, folders: Mapping[str, Path], limits: Limits, put_back: "Callable[[_V1Leaf], None]"
+    ) -> None:
+        self.limits = limits
         self._folders = folders
+        self._put_back = put_back
+        self._procs = tuple(str(folder / "cgroup.procs") for folder in folders.values())
+        memory, pids = folders["memory"], folders["pids"]
+        self._usage = str(memory / "memory.usage_in_bytes")
+        self._peak = str(memory / "memory.max_usage_in_bytes")
+        self._oom = str(memory / "memory.oom_control")
+        self._cpu = str(folders["cpuacct"] / "cpuacct.usage")
+        self._tasks = str(pids / "pids.current")
+        self._fork_events = str(pids / "pids.events")
+        self._earlier = Counted()
+
+    def begin(self) -> None:
+        """Start counting anew: what cannot be set to zero is remembered and taken off."""
+        _write(self._peak, "0")
+        _write(self._cpu, "0")
+        self._earlier = replace(self._raw(), cpu_s=0.0)
+
+    def is_empty(self) -> bool:
+        """Whether nobody is in it any more."""
+        return _number(self._tasks) == 0
 
     def enter(self, pid: int) -> None:
-        for folder in self._folders.values():
-            _write(folder / "cgroup.procs", str(pid))
+        for procs in self._procs:
+            _write(procs, str(pid))
+
+    def holds(self, pid: int) -> bool:
+        memory = self._folders["memory"]
+        place = f"/{memory.parent.name}/{memory.name}\n"
+        return _read(f"/proc/{pid}/cgroup").count(place) == len(self._procs)
 
     def count(self) -> Counted:
-        memory, pids = self._folders["memory"], self._folders["pids"]
-        return Counted(
-            cpu_s=_number(self._folders["cpuacct"] / "cpuacct.usage") / 1e9,
-            memory_bytes=_number(memory / "memory.usage_in_bytes"),
-            peak_memory_bytes=_number(memory / "memory.max_usage_in_bytes"),
-            oom_kills=_keyed(memory / "memory.oom_control").get("oom_kill", 0),
-            fork_refusals=_keyed(pids / "pids.events").get("max", 0),
+        now, earlier = self._raw(), self._earlier
+        return replace(
+            now,
+            oom_kills=now.oom_kills - earlier.oom_kills,
+            fork_refusals=now.fork_refusals - earlier.fork_refusals,
         )
 
     def kill(self) -> None:
         """Kill until the group is empty: v1 has no cgroup.kill, and a fork may be under way."""
         for _ in range(100):
-            pids = (self._folders["pids"] / "cgroup.procs").read_text().split()
+            pids = Path(self._procs[0]).read_text().split()
             if not pids:
                 return
             for pid in pids:
@@ -219,7 +275,20 @@ class _V1Leaf:
             time.sleep(0.001)
 
     def remove(self) -> None:
+        self._put_back(self)
+
+    def destroy(self) -> None:
+        """Remove the groups for good."""
         _remove_when_empty(tuple(self._folders.values()))
+
+    def _raw(self) -> Counted:
+        return Counted(
+            cpu_s=_number(self._cpu) / 1e9,
+            memory_bytes=_number(self._usage),
+            peak_memory_bytes=_number(self._peak),
+            oom_kills=_keyed(self._oom).get("oom_kill", 0),
+            fork_refusals=_keyed(self._fork_events).get("max", 0),
+        )
 
 
 def _remove_when_empty(folders: tuple[Path, ...]) -> None:
@@ -247,7 +316,7 @@ def _lines_of_own_groups() -> Iterator[tuple[str, str]]:
             yield controller, path
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path | str, text: str) -> None:
     fd = os.open(path, os.O_WRONLY)
     try:
         os.write(fd, text.encode())
@@ -260,16 +329,22 @@ def _write_if_there(path: Path, text: str) -> None:
         _write(path, text)
 
 
-def _number(path: Path) -> int:
+def _read(path: Path | str) -> str:
+    """Read a kernel file with two system calls; buffered readers make seven."""
     try:
-        return int(path.read_text())
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return 0
+        return ""
+    try:
+        return os.read(fd, 4096).decode("ascii", "replace")
+    finally:
+        os.close(fd)
 
 
-def _keyed(path: Path) -> dict[str, int]:
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return {}
+def _number(path: Path | str) -> int:
+    return int(_read(path) or 0)
+
+
+def _keyed(path: Path | str) -> dict[str, int]:
+    lines = _read(path).splitlines()
     return {key: int(value) for key, value in (line.split() for line in lines)}

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from sandbox.command import Output, Refusal
@@ -172,6 +173,11 @@ class _OpenHow(ctypes.Structure):
     ]
 
 
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
 @contextmanager
 def _opened(folder_fd: int, name: str, flags: int) -> Generator[int]:
     """Open `name` in the folder for reading, following nothing (openat2(2))."""
@@ -180,8 +186,7 @@ def _opened(folder_fd: int, name: str, flags: int) -> Generator[int]:
         mode=0,
         resolve=_BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS,
     )
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = libc.syscall(
+    fd = _libc().syscall(
         _SYS_OPENAT2, folder_fd, os.fsencode(name), ctypes.byref(how), ctypes.sizeof(how)
     )
     if fd < 0:

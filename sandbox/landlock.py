@@ -5,7 +5,6 @@ process that they confine. Rights and ABI history: landlock(7),
 https://docs.kernel.org/userspace-api/landlock.html
 """
 
-import base64
 import ctypes
 import errno
 import platform
@@ -13,7 +12,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sandbox.command import Json
+from sandbox.protocol import Inward
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _FS_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 5: (1 << 16) - 1}
@@ -45,7 +44,7 @@ def kernel_abi() -> int:
     return max(version, 0)
 
 
-def ruleset(confinement: Confinement, *, abi: int) -> dict[str, Json]:
+def ruleset(confinement: Confinement, *, abi: int) -> dict[str, Inward]:
     """Return ruleset and rules for `abi` in the form that the runner installs."""
     handled = _FS_BY_ABI[max(known for known in _FS_BY_ABI if known <= abi)]
     net = 0 if confinement.network or abi < 4 else _NET_TCP
@@ -58,7 +57,7 @@ def ruleset(confinement: Confinement, *, abi: int) -> dict[str, Json]:
         *_beneath(confinement.writable_files, (_WRITE_FILE | _READ_FILE) & handled),
     ]
     packed = struct.pack(f"={len(words)}Q", *words)
-    return {"ruleset": base64.b64encode(packed).decode(), "rules": rules}
+    return {"ruleset": packed, "rules": rules}
 
 
 def describe(abi: int) -> str:
@@ -71,5 +70,5 @@ def describe(abi: int) -> str:
     return f"ABI {abi}: {', '.join(parts)}"
 
 
-def _beneath(paths: Iterable[str], rights: int) -> list[Json]:
+def _beneath(paths: Iterable[str], rights: int) -> list[Inward]:
     return [[path, rights] for path in paths]

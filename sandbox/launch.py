@@ -13,10 +13,12 @@ from typing import Literal
 
 from sandbox import bubblewrap, cell, layout, protocol
 from sandbox.cell import Cell, Ends
+from sandbox.cgroups import Hierarchy, Leaf
 from sandbox.command import Command, Input, Interpreter
 from sandbox.errors import CellUnstartableError, InputUnplaceableError
 from sandbox.host import Host
 from sandbox.layout import Layout
+from sandbox.limits import Limits
 from sandbox.process import Child, HostUser, spawn
 from sandbox.stage import Stage
 
@@ -34,9 +36,17 @@ _ETC = {
 class Launcher:
     """Knows where the sandbox keeps its own things, and how a cell's process is started."""
 
-    def __init__(self, *, host: Host, home: Path, has_namespaces: bool) -> None:
+    def __init__(
+        self,
+        *,
+        host: Host,
+        home: Path,
+        has_namespaces: bool,
+        hierarchy: Hierarchy | None = None,
+    ) -> None:
         self.host = host
         self.has_namespaces = has_namespaces
+        self.hierarchy = hierarchy
         self._home = home
         self._numbers = itertools.count()
         self._inside: dict[str, Path] = {}
@@ -51,11 +61,12 @@ class Launcher:
             with cell.ends() as both:
                 child = await self.process(command, both, mode="cold", folder=folder, number=number)
             started = self._cell(command, both, child, folder)
+            entering = self._enter(started, child)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         started.start_reason = reason
-        await self._set_up(command, started)
+        await self._set_up(command, started, entering)
         return started
 
     async def process(
@@ -120,6 +131,12 @@ class Launcher:
                     os.chown(folder / part, user.uid, user.gid)
         return folder
 
+    def leaf(self, limits: Limits) -> Leaf | None:
+        """Return an empty leaf with these limits, where the host has cgroups for us."""
+        if self.hierarchy is None:
+            return None
+        return self.hierarchy.leaf(f"leaf-{next(self._numbers)}", limits)
+
     def warm_folder(self, name: str) -> Path:
         """Make the host folder that holds a warm cell's run folders."""
         folder = self._home / name
@@ -140,15 +157,25 @@ class Launcher:
             ended=child.ended,
             kill=child.end if self.has_namespaces else child.terminate_then_end,
             folder=folder,
+            give_back=lambda: shutil.rmtree(folder, ignore_errors=True),
+            leaf=self.leaf(command.limits),
         )
 
-    async def _set_up(self, command: Command, started: Cell) -> None:
+    def _enter(self, started: Cell, child: Child) -> "asyncio.Future[None] | None":
+        """Begin to move the cell's first process, while it is still on its way to the runner."""
+        if started.leaf is None:
+            return None
+        return asyncio.ensure_future(asyncio.to_thread(_enter_if_there, started.leaf, child.pid))
+
+    async def _set_up(
+        self, command: Command, started: Cell, entering: "asyncio.Future[None] | None"
+    ) -> None:
         message = layout.setup(command, started.layout, self.host.barriers)
         loop = asyncio.get_running_loop()
         try:
             with contextlib.suppress(ConnectionError):  # greet says why it is gone
                 await loop.sock_sendall(started.channel, protocol.frame(message))
-            await cell.greet(started)
+            await cell.greet(started, entering=entering)
         except BaseException:
             await started.close()
             raise
@@ -202,6 +229,11 @@ class Launcher:
             known = await asyncio.to_thread(_prepare_inside, self._home, interpreter)
             self._inside[interpreter.soabi] = known
         return known
+
+
+def _enter_if_there(leaf: Leaf, pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        leaf.enter(pid)
 
 
 def place_inputs(inputs: Iterable[Input], folder: Path) -> None:

@@ -4,7 +4,6 @@ With namespaces a cell has a root of its own and everything has a fixed place; w
 sees host paths and Landlock decides which.
 """
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from sandbox import landlock, seccomp
 from sandbox.command import Command, Folder, Interpreter, Json
 from sandbox.limits import MIB, Limits
+from sandbox.protocol import Inward
 
 CELL_UID = 1000
 INSIDE = "/fumehood"
@@ -89,7 +89,7 @@ def variables(layout: Layout, *, interpreter: Interpreter, limits: Limits) -> di
     }
 
 
-def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Json]:
+def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Inward]:
     """Return the message that tells a cell which walls to shut and where things are."""
     profile = "job" if layout.has_namespaces else "job-without-namespaces"
     return {
@@ -111,7 +111,7 @@ def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Jso
     }
 
 
-def request(command: Command, layout: Layout) -> dict[str, Json]:
+def request(command: Command, layout: Layout) -> dict[str, Inward]:
     """Return the message that gives a ready cell its run."""
     return {
         "target": command.target,
@@ -190,7 +190,7 @@ def _mounts(limits: Limits) -> dict[str, Json]:
     }
 
 
-def _landlock(command: Command, layout: Layout, barriers: Barriers) -> Json:
+def _landlock(command: Command, layout: Layout, barriers: Barriers) -> Inward:
     if barriers.landlock_abi == 0:
         return None
     confinement = landlock.Confinement(
@@ -218,8 +218,7 @@ def _executable(command: Command, layout: Layout) -> tuple[str, ...]:
     )
 
 
-def _program(profile: seccomp.Profile, barriers: Barriers) -> Json:
+def _program(profile: seccomp.Profile, barriers: Barriers) -> bytes | None:
     if not barriers.has_seccomp:
         return None
-    program = seccomp.program(profile, machine=barriers.machine)
-    return base64.b64encode(program).decode()
+    return seccomp.program(profile, machine=barriers.machine)

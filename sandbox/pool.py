@@ -10,7 +10,6 @@ from typing import Any
 
 from sandbox import warm
 from sandbox.cell import Cell
-from sandbox.cgroups import Hierarchy
 from sandbox.command import Command
 from sandbox.errors import SandboxError
 from sandbox.launch import Launcher
@@ -48,7 +47,6 @@ class Pool:
 
     launcher: Launcher
     bounds: PoolBounds
-    hierarchy: Hierarchy | None
     numbers_from: int = 0
     """The first number of a warm cell: two pools of one launcher need distinct ones."""
     _seats: "OrderedDict[Command, _Seat]" = field(default_factory=OrderedDict[Command, _Seat])
@@ -104,7 +102,7 @@ class Pool:
 
     async def _start(self, family: Command) -> WarmCell | None:
         number = next(self._numbers)
-        leaf = self.hierarchy.leaf(f"warm-{number}", family.limits) if self.hierarchy else None
+        leaf = self.launcher.leaf(family.limits)
         try:
             warm_cell = await warm.start(family, self.launcher, number=number, leaf=leaf)
         except SandboxError as fault:

@@ -1,14 +1,16 @@
 """What a cell says, read as if an enemy wrote it: every frame bounded, every field checked.
 
 A frame is a four-byte big-endian length and that many bytes of UTF-8 JSON (see
-`inside/channel.py`). Whatever does not fit raises ProtocolFault, which ends the cell.
+`inside/channel.py`; the way in is marshalled, since it is ours). Whatever does not fit raises
+ProtocolFault, which ends the cell.
 """
 
 import json
+import marshal
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn, cast
 
 from sandbox.command import Ending, Json, Question, Report
 
@@ -62,6 +64,9 @@ class Done:
     reached: float | None = None
 
 
+type Inward = Mapping[str, Inward] | Sequence[Inward] | Json | bytes
+"""What may be sent into a cell: plain values and bytes."""
+
 type Message = Hello | Warm | Ended | Done | Report
 
 
@@ -92,9 +97,9 @@ class Frames:
         return bool(self._rest)
 
 
-def frame(message: Json) -> bytes:
-    """Return `message` as the bytes of one frame, for the way in."""
-    body = json.dumps(message, allow_nan=False).encode()
+def frame(message: Mapping[str, Inward]) -> bytes:
+    """Return `message` as the bytes of one frame, for the way in (marshal, version 2)."""
+    body = marshal.dumps(cast("Any", message), 2)
     return _LENGTH.pack(len(body)) + body
 
 

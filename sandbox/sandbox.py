@@ -1,18 +1,15 @@
 """The room's front door: `Sandbox.run(command)` runs a Command in a Cell, returns an Outcome."""
 
 import asyncio
-import contextlib
-import itertools
 import os
 import secrets
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from sandbox import cgroups, collect, host, layout, protocol, verdicts
 from sandbox.cell import Cell
-from sandbox.cgroups import Leaf
 from sandbox.command import Command, Ending, Isolation, Level, Observe, Outcome, Usage
 from sandbox.errors import SandboxError, WallsMissingError
 from sandbox.host import Host
@@ -37,7 +34,6 @@ class Sandbox:
     missing: tuple[str, ...]
     """What stands between this host and the best level, for people."""
     grace_s: float = _GRACE_S
-    _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     @classmethod
     async def open(
@@ -56,8 +52,10 @@ class Sandbox:
         await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
         await asyncio.to_thread(sweep, home)
         found = host.look()
-        probed = await probe(found, home, try_namespaces=not without_namespaces)
         hierarchy = cgroups.delegated(f"fumehood-{os.getpid()}-{secrets.token_hex(3)}")
+        probed = await probe(
+            found, home, try_namespaces=not without_namespaces, hierarchy=hierarchy
+        )
         level = host.level(
             found, has_namespaces=probed.launcher.has_namespaces, has_cgroup=hierarchy is not None
         )
@@ -66,7 +64,7 @@ class Sandbox:
             level=level,
             launcher=probed.launcher,
             hierarchy=hierarchy,
-            pool=Pool(launcher=probed.launcher, bounds=bounds or PoolBounds(), hierarchy=hierarchy),
+            pool=Pool(launcher=probed.launcher, bounds=bounds or PoolBounds()),
             missing=probed.missing,
             grace_s=grace_s,
         )
@@ -107,27 +105,25 @@ class Sandbox:
         observe: Observe,
         cancelled: asyncio.Event | None,
     ) -> Outcome:
-        leaf: Leaf | None = None
         try:
-            leaf = self._leaf(command, cell)
-            isolation = in_force(self, command, cell, leaf)
-            watch = Supervision(cell, command, leaf=leaf, observe=observe)
+            isolation = in_force(self, command, cell)
+            watch = Supervision(cell, command, observe=observe)
             started = time.monotonic()
             request = protocol.frame(layout.request(command, cell.layout))
             verdict = await watch.watch(request, cancelled=cancelled, grace_s=self.grace_s)
             wall_ms = (time.monotonic() - started) * 1000
-            usage = await self._usage(cell, leaf, watch, wall_ms)
+            usage = await self._usage(cell, watch, wall_ms)
             outcome = await self._outcome(command, cell, verdict, isolation, outputs_to)
-            refusals = leaf.count().fork_refusals if leaf else 0
             outcome = verdicts.name_limit(
-                outcome, verdict, command.limits, refusals=refusals, fullest=fullest(cell)
+                outcome,
+                verdict,
+                command.limits,
+                refusals=watch.counted.fork_refusals,
+                fullest=fullest(cell),
             )
             return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
         finally:
             await cell.close()
-            if leaf is not None:
-                leaf.kill()
-                leaf.remove()
 
     def _demand(self, least: Level) -> None:
         if not self.level.at_least(least):
@@ -150,23 +146,13 @@ class Sandbox:
             raise
         return cell
 
-    def _leaf(self, command: Command, cell: Cell) -> Leaf | None:
-        if self.hierarchy is None:
-            return None
-        leaf = self.hierarchy.leaf(f"run-{next(self._numbers)}", command.limits)
-        with contextlib.suppress(ProcessLookupError):
-            leaf.enter(cell.pid)
-        return leaf
-
-    async def _usage(
-        self, cell: Cell, leaf: Leaf | None, watch: Supervision, wall_ms: float
-    ) -> Usage:
+    async def _usage(self, cell: Cell, watch: Supervision, wall_ms: float) -> Usage:
         """Prefer the kernel's count of the whole tree to what its first process used."""
         ended = await cell.kill()
-        if leaf is None:
+        if cell.leaf is None:
             peak = max(ended.peak_rss_bytes, watch.peak_bytes)
             return Usage(wall_ms=wall_ms, cpu_ms=ended.cpu_s * 1000, peak_rss_bytes=peak)
-        counted = leaf.count()
+        counted = watch.counted
         peak = max(counted.peak_memory_bytes, ended.peak_rss_bytes)
         return Usage(wall_ms=wall_ms, cpu_ms=counted.cpu_s * 1000, peak_rss_bytes=peak)
 

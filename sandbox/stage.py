@@ -30,7 +30,7 @@ class Stage:
 
     def reach(self, path: Path) -> str:
         """Return where `path` (absolute) can be reached on the stage; bind its root if need be."""
-        real = path.resolve()
+        real = Path(os.path.realpath(path))
         for root, place in self._bound.items():
             if real == root or root in real.parents:
                 return place + str(real)[len(str(root)) :]

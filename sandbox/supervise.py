@@ -13,7 +13,7 @@ from typing import Literal
 
 from sandbox import protocol
 from sandbox.cell import Cell
-from sandbox.cgroups import Leaf
+from sandbox.cgroups import Counted
 from sandbox.command import Command, Observe, Report
 from sandbox.limits import MIB, Limits
 from sandbox.watchdog import Tree
@@ -40,14 +40,12 @@ class Verdict:
 class Supervision:
     """The watch over one run in one cell."""
 
-    def __init__(
-        self, cell: Cell, command: Command, *, leaf: Leaf | None, observe: Observe
-    ) -> None:
+    def __init__(self, cell: Cell, command: Command, *, observe: Observe) -> None:
         self._cell = cell
         self._limits = command.limits
-        self._leaf = leaf
+        self._leaf = cell.leaf
         self._observe = observe
-        self._tree = None if leaf else Tree(cell.pid)
+        self._tree = None if cell.leaf else Tree(cell.pid)
         self._loop = asyncio.get_running_loop()
         self._verdict: asyncio.Future[Verdict] = self._loop.create_future()
         self._frames = protocol.Frames(
@@ -56,6 +54,8 @@ class Supervision:
         self._said = _Said(limits=command.limits, decide=self._decide, observe=observe)
         self._streams = _Streams(cell, self._said)
         self.peak_bytes = 0
+        self.counted = Counted()
+        """The leaf's last counters, once everything is dead."""
 
     async def watch(
         self, request: bytes, *, cancelled: asyncio.Event | None, grace_s: float
@@ -76,6 +76,8 @@ class Supervision:
             self._loop.remove_reader(self._cell.channel)
         await self._cell.kill()
         await self._streams.drain()
+        if self._leaf is not None:
+            self.counted = self._leaf.count()
         return self._last_word(verdict)
 
     @property
@@ -183,11 +185,9 @@ class Supervision:
 
     def _last_word(self, verdict: Verdict) -> Verdict:
         """Prefer the limit to its symptom: an OOM kill looks like any SIGKILL from here."""
-        if verdict.kind in {"ended", "done"} and self._leaf is not None:
-            counted = self._leaf.count()
-            if counted.oom_kills:
-                reached = counted.peak_memory_bytes / MIB
-                return _over("memory_mb", self._limits.memory_mb, reached)
+        if verdict.kind in {"ended", "done"} and self.counted.oom_kills:
+            reached = self.counted.peak_memory_bytes / MIB
+            return _over("memory_mb", self._limits.memory_mb, reached)
         if self._said.crossed is not None and verdict.kind != "cancelled":
             return self._said.crossed
         return verdict

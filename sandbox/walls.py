@@ -4,13 +4,15 @@ What was in force around a run is read from the kernel's own account of its proc
 (/proc/PID/status and /proc/PID/ns, proc(5)), not from what was asked for.
 """
 
+import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sandbox import landlock
 from sandbox.cell import Cell
-from sandbox.cgroups import Leaf
+from sandbox.cgroups import Hierarchy
 from sandbox.command import Command, Interpreter, Isolation, Layer
 from sandbox.errors import SandboxError
 from sandbox.host import Host
@@ -31,13 +33,15 @@ class Probed:
     missing: tuple[str, ...]
 
 
-async def probe(found: Host, home: Path, *, try_namespaces: bool) -> Probed:
+async def probe(
+    found: Host, home: Path, *, try_namespaces: bool, hierarchy: Hierarchy | None
+) -> Probed:
     """Find out by starting a cell whether this host lets us have namespaces."""
     missing: list[str] = []
     if try_namespaces and found.bubblewrap is None:
         missing.append("bubblewrap is not installed (apt-get install bubblewrap)")
     elif try_namespaces:
-        launcher = Launcher(host=found, home=home, has_namespaces=True)
+        launcher = Launcher(host=found, home=home, has_namespaces=True, hierarchy=hierarchy)
         try:
             cell = await launcher.cold(_nothing(), reason="probe")
             await cell.close()
@@ -49,11 +53,11 @@ async def probe(found: Host, home: Path, *, try_namespaces: bool) -> Probed:
         missing.append("the kernel has no Landlock (Linux 5.13, lsm=landlock)")
     if not found.barriers.has_seccomp:
         missing.append("the kernel has no seccomp filters")
-    launcher = Launcher(host=found, home=home, has_namespaces=False)
+    launcher = Launcher(host=found, home=home, has_namespaces=False, hierarchy=hierarchy)
     return Probed(launcher=launcher, missing=tuple(missing))
 
 
-def in_force(sandbox: "Sandbox", command: Command, cell: Cell, leaf: Leaf | None) -> Isolation:
+def in_force(sandbox: "Sandbox", command: Command, cell: Cell) -> Isolation:
     """Return the walls around a cell that is about to be given its run."""
     status = _status(cell.pid)
     own = _own_namespaces(cell.pid)
@@ -76,8 +80,8 @@ def in_force(sandbox: "Sandbox", command: Command, cell: Cell, leaf: Leaf | None
         Layer(name="host user", in_force=_is_unprivileged(status), detail=_host_uid(status)),
         Layer(
             name="cgroup",
-            in_force=leaf is not None,
-            detail=sandbox.hierarchy.version if leaf and sandbox.hierarchy else "watchdog",
+            in_force=cell.leaf is not None,
+            detail=sandbox.hierarchy.version if sandbox.hierarchy else "watchdog",
         ),
         Layer(name="rlimits", in_force=True),
     )
@@ -128,12 +132,16 @@ def _own_namespaces(pid: int) -> tuple[str, ...]:
     own: list[str] = []
     for name in _NAMESPACES:
         try:
-            theirs, ours = (Path(f"/proc/{who}/ns/{name}").readlink() for who in (pid, "self"))
-            if theirs != ours:
+            if os.readlink(f"/proc/{pid}/ns/{name}") != _our_namespace(name):  # noqa: PTH115 – 7 a run
                 own.append(name)
         except OSError:
             continue
     return tuple(own)
+
+
+@cache
+def _our_namespace(name: str) -> str:
+    return os.readlink(f"/proc/self/ns/{name}")  # noqa: PTH115
 
 
 def _no_network(

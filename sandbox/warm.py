@@ -49,6 +49,7 @@ class WarmCell:
     _runs: "dict[str, asyncio.Future[Exit]]" = field(
         default_factory=dict[str, "asyncio.Future[Exit]"]
     )
+    _free: list[Path] = field(default_factory=list[Path])
     _frames: protocol.Frames = field(default_factory=lambda: protocol.Frames(largest_bytes=65_536))
     _warm: "asyncio.Future[protocol.Warm] | None" = None
 
@@ -88,14 +89,12 @@ class WarmCell:
         """Return a fresh fork, its walls shut. Raises CellUnstartableError, CellLostError."""
         self.forks += 1
         run = str(self.forks)
-        folder = self.launcher.run_folder(
-            f"{self.folder.name}/{run}", user=self.launcher.host.user(self.number)
-        )
+        folder = self._run_folder(run)
         ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._runs[run] = ended
         try:
             with cell.ends() as both:
-                self._order(run, both.theirs)
+                self._order(run, folder.name, both.theirs)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             self._runs.pop(run, None)
@@ -123,10 +122,10 @@ class WarmCell:
             self.leaf.remove()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _order(self, run: str, fds: tuple[int, int, int]) -> None:
+    def _order(self, run: str, folder: str, fds: tuple[int, int, int]) -> None:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
         try:
-            self.control.sendmsg([protocol.frame({"run": run})], rights)
+            self.control.sendmsg([protocol.frame({"run": run, "folder": folder})], rights)
         except OSError as fault:
             raise CellLostError(
                 f"the warm cell is gone: {fault}", mend="the run is started again"
@@ -141,35 +140,50 @@ class WarmCell:
             ended=ended,
             kill=lambda: self._kill(run, forked, ended),
             folder=folder,
+            give_back=lambda: self._give_back(folder),
+            leaf=self.launcher.leaf(self.command.limits),
             start="warm",
             parent=self.child.ended,
         )
         return forked
 
+    def _run_folder(self, run: str) -> Path:
+        """Return an empty folder for a run's inputs, one that was used before if there is one.
+
+        Removing a folder that is mounted in a namespace costs more than the fork.
+        """
+        if self._free:
+            return self._free.pop()
+        name = f"{self.folder.name}/{run}"
+        return self.launcher.run_folder(name, user=self.launcher.host.user(self.number))
+
+    def _give_back(self, folder: Path) -> None:
+        if not self.launcher.has_namespaces or self.is_retired:
+            shutil.rmtree(folder, ignore_errors=True)
+            return
+        with os.scandir(folder / "input") as entries:
+            for entry in entries:
+                Path(entry).unlink()
+        self._free.append(folder)
+
     async def _kill(self, run: str, forked: Cell, ended: "asyncio.Future[Exit]") -> Exit:
-        """Kill a fork by the pid that the kernel vouched for; failing that, everything."""
+        """Kill a fork by its pidfd; where that does not help, everything."""
         if ended.done():
             return ended.result()
-        if forked.pid and self._is_ours(forked.pid):
-            self._kill_one(forked.pid)
+        if forked.pidfd >= 0:
+            self._kill_one(forked)
             with contextlib.suppress(TimeoutError):
                 return await asyncio.wait_for(asyncio.shield(ended), _KILL_S)
         await self.child.end()
         self._end(run, _KILLED)
         return ended.result()
 
-    def _kill_one(self, pid: int) -> None:
-        if self.launcher.has_namespaces:
-            _signal(pid, signal.SIGKILL)
-        else:
-            with contextlib.suppress(psutil.Error):
-                _signal(psutil.Process(pid).ppid(), signal.SIGTERM)
-
-    def _is_ours(self, pid: int) -> bool:
-        """Check that `pid` still descends from this warm cell, so that no stranger is hit."""
-        with contextlib.suppress(psutil.Error):
-            return any(parent.pid == self.child.pid for parent in psutil.Process(pid).parents())
-        return False
+    def _kill_one(self, forked: Cell) -> None:
+        with contextlib.suppress(ProcessLookupError, psutil.Error):
+            if self.launcher.has_namespaces:
+                signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
+            else:
+                os.kill(psutil.Process(forked.pid).ppid(), signal.SIGTERM)
 
     def _read(self) -> None:
         try:
@@ -241,11 +255,6 @@ async def start(
         leaf=leaf,
         log_fds=(both.stdout_fd, both.stderr_fd),
     )
-
-
-def _signal(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
 
 
 def _proportional_bytes(pid: int) -> int:

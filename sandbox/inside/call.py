@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
+import _signal  # pyright: ignore[reportMissingImports] – built in; signal brings enum along
 import os
 import resource
-import signal
 import sys
-import traceback
-import types
 
 from . import handle
-from .channel import Channel, encode
+from .channel import Channel, encoded_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType, TracebackType
     from typing import Any
 
-# Bound at import, before any package code can replace them.
-_format_exception = traceback.format_exception
-_import_module = importlib.import_module
 _TRACEBACK_CHARS = 16_000
 
 
@@ -31,7 +26,7 @@ class Terminated(BaseException):
 def perform(channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
     """Run the requested call and return the `done` message."""
     _limit(request["rlimits"])
-    signal.signal(signal.SIGTERM, _terminate)
+    _signal.signal(_signal.SIGTERM, _terminate)  # pyright: ignore[reportUnknownMemberType]
     try:
         function = load(request["target"])
     except BaseException as fault:
@@ -45,7 +40,7 @@ def perform(channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
     return _returned(value, request["result_bytes"])
 
 
-def import_module(name: str) -> types.ModuleType:
+def import_module(name: str) -> ModuleType:
     """Import `name` from the bundle if it is there, wherever else the name may exist.
 
     A folder without __init__.py, such as hooks/, loses to any installed package of the same
@@ -54,14 +49,15 @@ def import_module(name: str) -> types.ModuleType:
     parts = name.split(".")
     for end in range(1, len(parts)):
         _pin(".".join(parts[:end]), os.path.join(sys.path[0], *parts[:end]))
-    return _import_module(name)
+    __import__(name)
+    return sys.modules[name]
 
 
 def _pin(package: str, folder: str) -> None:
     if package in sys.modules or not os.path.isdir(folder):
         return
     if not os.path.exists(os.path.join(folder, "__init__.py")):
-        module = types.ModuleType(package)
+        module = type(sys)(package)
         module.__path__ = [folder]
         sys.modules[package] = module
 
@@ -89,7 +85,7 @@ def _terminate(_number: int, _frame: object) -> None:
 
 def _returned(value: Any, result_bytes: int) -> dict[str, Any]:
     try:
-        size = len(encode(value))
+        size = encoded_size(value)
     except (TypeError, ValueError, RecursionError) as fault:
         return {
             "kind": "done",
@@ -144,13 +140,14 @@ def _one_line(fault: BaseException) -> str:
 
 def _traceback(fault: BaseException) -> str:
     try:
-        lines = _format_exception(type(fault), fault, _without_runner(fault.__traceback__))
+        format_exception = __import__("traceback").format_exception  # 5 ms that few runs need
+        lines = format_exception(type(fault), fault, _without_runner(fault.__traceback__))
         return "".join(lines)[-_TRACEBACK_CHARS:]
     except BaseException:
         return ""
 
 
-def _without_runner(tb: types.TracebackType | None) -> types.TracebackType | None:
+def _without_runner(tb: TracebackType | None) -> TracebackType | None:
     """Leave out the runner's own frames, which tell the author nothing."""
     while tb is not None and tb.tb_next is not None and _is_ours(tb.tb_frame.f_code.co_filename):
         tb = tb.tb_next

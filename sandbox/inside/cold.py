@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import sys
 
 from . import call, walls
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 def main(fd: int) -> None:
     """Serve exactly one run on the channel `fd`, then end."""
-    channel = Channel(socket.socket(fileno=fd))
+    channel = Channel(fd)
     setup = channel.receive()
     if setup is None:
         return

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from typing import Any
 
     Report = Callable[[dict[str, Any]], None]
@@ -57,19 +56,34 @@ class Handle:
     def __init__(self, request: dict[str, Any], report: Report) -> None:
         for name, value in request["facts"].items():
             setattr(self, name, value)
-        self.inputs = [Path(path) for path in request["inputs"]]
-        self.output_dir = Path(request["output_dir"])
-        self.scratch_dir = Path(request["scratch_dir"])
         self.log = Log(report)
+        self._inputs = request["inputs"]
+        self._output_dir = request["output_dir"]
+        self._scratch_dir = request["scratch_dir"]
         self._report = report
         self._answers = request["answers"]
         self._secrets = request["secrets"]
+
+    @property
+    def inputs(self) -> list[Path]:
+        """The input files."""
+        return [_path(path) for path in self._inputs]
+
+    @property
+    def output_dir(self) -> Path:
+        """The folder whose files are kept."""
+        return _path(self._output_dir)
+
+    @property
+    def scratch_dir(self) -> Path:
+        """A folder that is thrown away."""
+        return _path(self._scratch_dir)
 
     def progress(self, done: float, total: float | None = None, message: object = "") -> None:
         """Report progress: `done` of `total` (any unit), and what is being done."""
         self._report({"kind": "progress", "done": done, "total": total, "message": str(message)})
 
-    def event(self, name: str, **data: Any) -> None:
+    def event(self, name: str, /, **data: Any) -> None:
         """Report an event of the package's own; `data` must be JSON."""
         self._report({"kind": "event", "name": str(name), "data": data})
 
@@ -84,3 +98,8 @@ class Handle:
         if name not in self._secrets:
             raise LookupError("secret %r was not granted: name it in the manifest" % (name,))
         return self._secrets[name]
+
+
+def _path(text: str) -> Path:
+    """Return `text` as a Path; pathlib is imported by those who use one (5 ms)."""
+    return __import__("pathlib").Path(text)

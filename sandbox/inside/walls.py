@@ -6,7 +6,6 @@ shut; package code is touched only after all of it.
 
 from __future__ import annotations
 
-import base64
 import os
 
 from . import syscalls
@@ -25,7 +24,7 @@ def fork_flags(*, own_network: bool) -> int:
     return flags | syscalls.CLONE_NEWNET if own_network else flags
 
 
-def furnish(run: str, setup: dict[str, Any]) -> None:
+def furnish(folder: str, setup: dict[str, Any]) -> None:
     """Give a fresh fork its own view: identity, scratch, output, /proc and its inputs only."""
     _map_identity(setup["uid"], setup["gid"])
     sizes = setup["mounts"]
@@ -33,7 +32,7 @@ def furnish(run: str, setup: dict[str, Any]) -> None:
         options = "mode=0755,size=%d,nr_inodes=%d" % (sizes[size + "_bytes"], sizes["inodes"])
         syscalls.mount("tmpfs", target, "tmpfs", _PRIVATE, options)
     _fresh_proc()
-    syscalls.mount("/input/" + run + "/input", "/input", "", syscalls.MS_BIND)
+    syscalls.mount("/input/" + folder + "/input", "/input", "", syscalls.MS_BIND)
 
 
 def make_scratch(scratch_dir: str) -> None:
@@ -51,9 +50,9 @@ def shut(setup: dict[str, Any]) -> None:
     syscalls.be_measurable()
     landlock = setup["landlock"]
     if landlock is not None:
-        syscalls.landlock(base64.b64decode(landlock["ruleset"]), landlock["rules"])
+        syscalls.landlock(landlock["ruleset"], landlock["rules"])
     if setup["seccomp"] is not None:
-        syscalls.install_filter(base64.b64decode(setup["seccomp"]))
+        syscalls.install_filter(setup["seccomp"])
 
 
 def _map_identity(uid: int, gid: int) -> None:

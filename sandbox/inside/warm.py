@@ -6,14 +6,11 @@ reaches this process, which only ever reads fork orders and waits for ended chil
 
 from __future__ import annotations
 
-import base64
 import gc
-import json
 import os
 import resource
 import select
 import signal
-import socket
 import sys
 import traceback
 
@@ -27,14 +24,14 @@ if TYPE_CHECKING:
 
 def main(fd: int) -> None:
     """Import what the setup names; say whether this process is fit to be forked; serve."""
-    channel = Channel(socket.socket(fileno=fd))
+    channel = Channel(fd)
     setup = channel.receive()
     if setup is None:
         return
     cold.prepare(setup)
     if setup["warm_seccomp"] is not None:
         syscalls.no_new_privileges()
-        syscalls.install_filter(base64.b64decode(setup["warm_seccomp"]))
+        syscalls.install_filter(setup["warm_seccomp"])
     unfit = _preload(setup) or _unfitness(fd)
     call.flush_streams()
     channel.send({"kind": "warm", "unfit": unfit})
@@ -111,7 +108,7 @@ class _Nursery:
         order, fds = self._channel.receive_with_fds(3)
         if order is None:
             return False
-        pid = self._fork(order["run"], fds)
+        pid = self._fork(order["folder"], fds)
         for number in fds:
             os.close(number)
         pidfd = os.pidfd_open(pid)
@@ -119,7 +116,7 @@ class _Nursery:
         self._poll.register(pidfd, select.POLLIN)
         return True
 
-    def _fork(self, run: str, fds: tuple[int, ...]) -> int:
+    def _fork(self, folder: str, fds: tuple[int, ...]) -> int:
         setup = self._setup
         if setup["mounts"] is None:
             pid = os.fork()
@@ -127,7 +124,7 @@ class _Nursery:
             pid = syscalls.fork_into(walls.fork_flags(own_network=setup["own_network"]))
         if pid == 0:
             try:
-                _be_born(setup, run, fds)
+                _be_born(setup, folder, fds)
             except BaseException:
                 sys.stderr.write(traceback.format_exc())
                 call.flush_streams()
@@ -150,7 +147,7 @@ class _Nursery:
         )
 
 
-def _be_born(setup: dict[str, Any], run: str, fds: tuple[int, ...]) -> None:
+def _be_born(setup: dict[str, Any], folder: str, fds: tuple[int, ...]) -> None:
     """Become the run's own process: own descriptors, own view, own randomness, no rights."""
     channel_fd, stdout_fd, stderr_fd = fds
     os.dup2(stdout_fd, 1)
@@ -163,14 +160,27 @@ def _be_born(setup: dict[str, Any], run: str, fds: tuple[int, ...]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     entropy.reseed()
     if setup["mounts"] is not None:
-        walls.furnish(run, setup)
+        walls.furnish(folder, setup)
         _serve(setup)
     else:
-        own = json.loads(json.dumps(setup).replace("{run}", run))
+        own = _of_run(setup, folder)
         syscalls.be_subreaper()
         kept.keep(lambda: _serve(own), 3)
 
 
+def _of_run(value: Any, folder: str) -> Any:
+    """Return the setup with the run's own folder wherever it says {run}."""
+    if isinstance(value, str):
+        return value.replace("{run}", folder)
+    if isinstance(value, (list, tuple)):
+        items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+        return [_of_run(item, folder) for item in items]
+    if isinstance(value, dict):
+        pairs: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
+        return {name: _of_run(item, folder) for name, item in pairs.items()}
+    return value
+
+
 def _serve(setup: dict[str, Any]) -> None:
     walls.make_scratch(setup["scratch_dir"])
-    cold.serve(Channel(socket.socket(fileno=3)), setup)
+    cold.serve(Channel(3), setup)

@@ -1,0 +1,327 @@
+"""Measures cells: how fast a walled process starts, how many a second, how much memory it takes.
+
+Each figure is the median of its runs, interleaved with its baseline in the same run.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from uv import find_uv_bin
+
+from sandbox.command import Command, Folder, Level, Outcome, Warmth
+from sandbox.limits import Limits
+from sandbox.sandbox import Sandbox
+from sandbox.walls import this_interpreter
+
+BUNDLE = """
+import sys
+
+def nothing(*, job, **_):
+    job.event("ran", n=1)
+    return {"ok": True}
+
+def use_pandas(*, job, **_):
+    import pandas
+    job.event("ran", n=1)
+    return int(pandas.Series([1, 2, 3]).sum())
+
+def weigh(*, job, **_):
+    import pandas
+    pandas.Series([1, 2, 3]).sum()
+    with open("/proc/self/smaps_rollup") as rollup:
+        return next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+"""
+WEIGH_FRESH = "import sys; sys.path[:0] = {path!r}; import extract; print(extract.weigh(job=None))"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table; `ratio` is value / baseline_value, or its inverse for rates."""
+
+    name: str
+    value: float
+    unit: str
+    baseline: str
+    baseline_value: float
+    ratio: float
+    goal: str
+    ok: bool | None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the measurements share."""
+
+    sandbox: Sandbox
+    folder: Path
+    site_packages: Path
+    runs: int
+
+    def command(self, target: str, *, preload: tuple[str, ...] | None, pandas: bool) -> Command:
+        folders = [Folder(name="bundle", source=self.folder / "bundle", on_path=True)]
+        if pandas:
+            root = self.site_packages.parents[2]
+            below = str(self.site_packages.relative_to(root))
+            folders.append(Folder(name="environment", source=root, on_path=True, import_root=below))
+        return Command(
+            target=f"extract:{target}",
+            handle="job",
+            interpreter=this_interpreter(),
+            limits=Limits(),
+            folders=tuple(folders),
+            least=Level.UNPRIVILEGED,
+            warmth=None if preload is None else Warmth(key=target, preload=preload),
+        )
+
+    async def run(self, command: Command) -> Outcome:
+        outcome = await self.sandbox.run(
+            command, outputs_to=self.folder / "outputs", observe=lambda _: None
+        )
+        if not outcome.is_ok:
+            raise SystemExit(f"a run failed: {outcome}")
+        return outcome
+
+
+def main() -> None:
+    """Measure, print, and exit with 1 if a goal is missed."""
+    parser = argparse.ArgumentParser(prog="scripts/bench cells", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--runs", type=int, default=100, help="runs of each figure (default 100)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="fumehood-bench-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        figures = asyncio.run(measure(Path(folder), runs=options.runs))
+    if options.json:
+        print(json.dumps({"figures": [asdict(figure) for figure in figures]}, indent=2))
+    else:
+        Console().print(as_table(figures))
+    if any(figure.ok is False for figure in figures):
+        sys.exit(1)
+
+
+async def measure(folder: Path, *, runs: int) -> list[Figure]:
+    """Return every figure."""
+    (folder / "bundle").mkdir()
+    (folder / "bundle" / "extract.py").write_text(BUNDLE)
+    sandbox = await Sandbox.open(folder / "cells")
+    bench = Bench(sandbox, folder, install_pandas(folder), runs)
+    try:
+        return [
+            await warm_bare(bench),
+            await warm_pandas(bench),
+            await cold_bare(bench),
+            await cells_per_s(bench),
+            await memory_per_warm_run(bench),
+            *await neighbours(bench),
+        ]
+    finally:
+        await sandbox.close()
+
+
+def install_pandas(folder: Path) -> Path:
+    """Install pandas with its bytecode, as environments have it; return its site-packages."""
+    uv, root = find_uv_bin(), folder / "environment"
+    python = str(this_interpreter().executable)
+    subprocess.run([uv, "venv", "-q", "--python", python, root], check=True)
+    install = [uv, "pip", "install", "-q", "--compile-bytecode", "--python", root / "bin/python"]
+    subprocess.run([*install, "pandas"], check=True)
+    return next(root.glob("lib/python3*/site-packages"))
+
+
+async def warm_bare(bench: Bench) -> Figure:
+    """A warm run that does nothing, with all walls, its result and an event."""
+    command = bench.command("nothing", preload=("extract",), pandas=False)
+    await bench.run(command)
+    value, baseline = await interleave(bench, lambda: bench.run(command), python_pass)
+    return lower("warm_bare", value, "python -I -c pass", baseline, 0.35)
+
+
+async def warm_pandas(bench: Bench) -> Figure:
+    """A warm run that uses pandas, against a cold cell that imports it."""
+    command = bench.command("use_pandas", preload=("pandas", "extract"), pandas=True)
+    cold = replace(command, warmth=None)
+    await bench.run(command)
+    value, baseline = await interleave(bench, lambda: bench.run(command), lambda: bench.run(cold))
+    return lower("warm_pandas", value, "cold cell importing pandas", baseline, 0.033)
+
+
+async def cold_bare(bench: Bench) -> Figure:
+    """A cold cell that does nothing, against bubblewrap and Python by hand."""
+    command = bench.command("nothing", preload=None, pandas=False)
+    by_hand = bubblewrap_by_hand(bench)
+    value, baseline = await interleave(
+        bench, lambda: bench.run(command), lambda: in_process(by_hand)
+    )
+    return lower("cold_bare", value, "bwrap + python -I -c pass by hand", baseline, 1.3)
+
+
+async def cells_per_s(bench: Bench) -> Figure:
+    """Warm runs a second on two cores, against bubblewrap by hand with the same concurrency."""
+    command = bench.command("nothing", preload=("extract",), pandas=False)
+    by_hand = bubblewrap_by_hand(bench)
+    value, baseline = [], []
+    for _ in range(3):
+        value.append(await rate(lambda: bench.run(command), bench.runs * 4))
+        baseline.append(await rate(lambda: in_process(by_hand), bench.runs))
+    figure = statistics.median(value), statistics.median(baseline)
+    ratio = figure[0] / figure[1]
+    return Figure(
+        "cells_per_s",
+        figure[0],
+        "1/s",
+        "bwrap + python by hand",
+        figure[1],
+        ratio,
+        "≥ 8",
+        ratio >= 8,
+    )
+
+
+async def memory_per_warm_run(bench: Bench) -> Figure:
+    """PSS of a warm run that uses pandas, against a fresh process that does."""
+    command = bench.command("weigh", preload=("pandas", "extract"), pandas=True)
+    path = [str(bench.folder / "bundle"), str(bench.site_packages)]
+    fresh = [sys.executable, "-I", "-c", WEIGH_FRESH.format(path=path)]
+    values, baselines = [], []
+    for _ in range(max(3, bench.runs // 10)):
+        values.append(float(str((await bench.run(command)).value)) / 1024)
+        done = subprocess.run(fresh, capture_output=True, text=True, check=True)
+        baselines.append(int(done.stdout) / 1024)
+    value, baseline = statistics.median(values), statistics.median(baselines)
+    ratio = value / baseline
+    return Figure(
+        "memory_per_warm_run",
+        value,
+        "MiB",
+        "fresh pandas process",
+        baseline,
+        ratio,
+        "≤ 0.15",
+        ratio <= 0.15,
+    )
+
+
+async def neighbours(bench: Bench) -> list[Figure]:
+    """Other sandboxes, where they start on this machine: shown, without a goal."""
+    figures: list[Figure] = []
+    for name, argv in {
+        "nsjail": [
+            "nsjail",
+            "-Mo",
+            "-Q",
+            "--chroot",
+            "/",
+            "--",
+            sys.executable,
+            "-I",
+            "-c",
+            "pass",
+        ],
+        "isolate": ["isolate", "--run", "--", sys.executable, "-I", "-c", "pass"],
+        "sandlock": ["sandlock", "run", "-r", "/", "--", sys.executable, "-I", "-c", "pass"],
+    }.items():
+        if shutil.which(argv[0]) is None or subprocess.run(argv, capture_output=True).returncode:
+            continue
+        value, baseline = await interleave(bench, lambda argv=argv: in_process(argv), python_pass)
+        ratio = value / baseline
+        figures.append(
+            Figure(name, value, "ms", "python -I -c pass", baseline, ratio, "shown", None)
+        )
+    return figures
+
+
+def bubblewrap_by_hand(bench: Bench) -> list[str]:
+    """Return what one would type: all namespaces, a root with only what Python needs."""
+    interpreter = this_interpreter()
+    libraries = [
+        word
+        for folder in ("/usr/lib", "/usr/lib64", "/lib", "/lib64")
+        for word in ("--ro-bind-try", folder, folder)
+    ]
+    prefix = str(interpreter.prefix)
+    return [
+        str(bench.sandbox.host.bubblewrap),
+        *("--unshare-all", "--die-with-parent", "--new-session", "--clearenv"),
+        *libraries,
+        *("--ro-bind", prefix, prefix, "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"),
+        *("--", str(interpreter.executable), "-I", "-c", "pass"),
+    ]
+
+
+async def python_pass() -> None:
+    """Start and end a Python that does nothing."""
+    await in_process([str(this_interpreter().executable), "-I", "-c", "pass"])
+
+
+async def in_process(argv: list[str]) -> None:
+    """Run a program to its end, in a thread's wait."""
+    done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{argv[0]} failed: {done.stderr.decode(errors='replace')}")
+
+
+async def interleave(
+    bench: Bench, one: Callable[[], Awaitable[object]], other: Callable[[], Awaitable[object]]
+) -> tuple[float, float]:
+    """Return the median milliseconds of both, measured in turn."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(bench.runs):
+        for measured, act in zip(times, (one, other), strict=True):
+            started = time.perf_counter()
+            await act()
+            measured.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+async def rate(act: Callable[[], Awaitable[object]], count: int) -> float:
+    """Return how many a second get done with as many at a time as there are cores (two)."""
+    left = iter(range(count))
+
+    async def work() -> None:
+        for _ in left:
+            await act()
+
+    started = time.perf_counter()
+    await asyncio.gather(*(work() for _ in range(min(2, os.cpu_count() or 1))))
+    return count / (time.perf_counter() - started)
+
+
+def lower(name: str, value: float, baseline: str, baseline_value: float, goal: float) -> Figure:
+    """Return a figure of milliseconds that is good when it is low."""
+    ratio = value / baseline_value
+    return Figure(name, value, "ms", baseline, baseline_value, ratio, f"≤ {goal}", ratio <= goal)
+
+
+def as_table(figures: list[Figure]) -> Table:
+    """Return the figures for people."""
+    table = Table(title="cells")
+    for column in ("figure", "value", "baseline", "ratio", "goal", ""):
+        table.add_column(column)
+    for figure in figures:
+        mark = {True: "✔", False: "✘", None: ""}[figure.ok]
+        table.add_row(
+            figure.name,
+            f"{figure.value:.2f} {figure.unit}",
+            f"{figure.baseline_value:.2f} {figure.unit} ({figure.baseline})",
+            f"{figure.ratio:.3f}",
+            figure.goal,
+            mark,
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main()
