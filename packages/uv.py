@@ -18,6 +18,12 @@ from pathlib import Path
 from uv import find_uv_bin
 
 PR_SET_PDEATHSIG = 1
+SYSTEM_BUNDLES = (
+    Path("/etc/ssl/certs/ca-certificates.crt"),
+    Path("/etc/pki/tls/certs/ca-bundle.crt"),
+    Path("/etc/ssl/ca-bundle.pem"),
+)
+"""Where distributions keep what the host trusts; a company's own CA is in there too."""
 MOST_OUTPUT_BYTES = 1 << 20
 
 
@@ -108,6 +114,7 @@ def _environment(scratch: Path, variables: Mapping[str, str]) -> dict[str, str]:
         "UV_HTTP_RETRIES": "1",
         "NETRC": os.devnull,
         "LANG": "C.UTF-8",
+        **({"UV_SYSTEM_CERTS": "true"} if any(map(Path.exists, SYSTEM_BUNDLES)) else {}),
         **variables,
     }
 

@@ -24,8 +24,17 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from measured import Figure, against, alone, disk_bytes, say, timed, tiny_wheel
-from uv import find_uv_bin
+from measured import (
+    Figure,
+    against,
+    alone,
+    disk_bytes,
+    pip_build,
+    say,
+    timed,
+    tiny_wheel,
+    uv_build,
+)
 
 from packages.activation import Workshop, prepare
 from packages.archive import Bundles, receive
@@ -60,12 +69,13 @@ class Bench:
         index = Index(ca_bundle=Path(bundle) if bundle else None)
         self.locker = Locker(house=self.house, clock=lambda: datetime.now(UTC), index=index)
         self.python = running()
+        self.rooms = home / "rounds" / str(os.getpid())
         self.count = 0
 
     def fresh(self) -> Path:
         """Return a folder that nobody has used."""
         self.count += 1
-        folder = self.home / "rounds" / str(self.count)
+        folder = self.rooms / str(self.count)
         folder.mkdir(parents=True)
         return folder
 
@@ -98,49 +108,19 @@ class Bench:
         return folder, listing
 
 
-def uv_build(bench: Bench, flat: Path, listing: Path, cache: Path) -> float:
-    """Return the milliseconds of a bare `uv venv && uv pip sync` into a fresh folder."""
-    folder = bench.fresh() / "env"
-    plain = ["-q", "--no-config", "--offline", "--cache-dir", str(cache)]
-    python = str(bench.python.executable)
-    venv = [find_uv_bin(), "venv", *plain, "--python", python, str(folder)]
-    sync = [find_uv_bin(), "pip", "sync", *plain, "--python", str(folder / "bin" / "python")]
-    sync += ["--require-hashes", "--no-index", "--find-links", str(flat), str(listing)]
-
-    def build() -> None:
-        subprocess.run(venv, check=True)
-        subprocess.run(sync, check=True)
-
-    return timed(build)
-
-
-def pip_build(bench: Bench, flat: Path, listing: Path) -> float:
-    """Return the milliseconds of `python -m venv && pip install` into a fresh folder."""
-    folder = bench.fresh() / "env"
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--no-index"]
-    pip += ["--find-links", str(flat), "--require-hashes", "-r", str(listing)]
-    outside = {"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": os.devnull}
-
-    def build() -> None:
-        subprocess.run([str(bench.python.executable), "-m", "venv", str(folder)], check=True)
-        subprocess.run(pip, check=True, env=outside, stdout=subprocess.DEVNULL)
-
-    return timed(build)
-
-
 async def builds(bench: Bench, name: str, text: str) -> tuple[Figure, float]:
     """Measure our builds and uv's, round by round in turn; return ours in ms as well."""
     lock = await bench.lock(text)
     await bench.warm(lock)
     flat, listing = bench.flat(lock)
-    cache = bench.fresh()
-    uv_build(bench, flat, listing, cache)
+    cache, python = bench.fresh(), str(bench.python.executable)
+    uv_build(bench.fresh() / "env", python, flat, listing, cache=cache)
     ours, theirs = [], []
     for _ in range(bench.rounds):
         environments = bench.environments()
         built = await environments.ensure(lock, interpreter=bench.python)
         ours.append(built.duration_ms)
-        theirs.append(uv_build(bench, flat, listing, cache))
+        theirs.append(uv_build(bench.fresh() / "env", python, flat, listing, cache=cache))
     value, than = statistics.median(ours), statistics.median(theirs)
     baseline = "uv venv && uv pip sync, wheels unpacked, no bytecode"
     return against(name, value, "ms", baseline=baseline, than=than, most=1.6), value
@@ -155,7 +135,7 @@ async def build_large(bench: Bench) -> list[Figure]:
     """A lock of numpy, pandas, pyarrow and requests, against uv and against pip."""
     figure, ours = await builds(bench, "build_large", LARGE)
     flat, listing = bench.flat(await bench.lock(LARGE))
-    than = pip_build(bench, flat, listing)
+    than = pip_build(bench.fresh() / "env", str(bench.python.executable), flat, listing)
     baseline = "python -m venv && pip install --no-index --require-hashes"
     return [
         figure,
@@ -188,7 +168,7 @@ async def upload_to_active(bench: Bench) -> list[Figure]:
         await prepare(bundle, workshop=workshop, gate=GateState())
         took.append((time.perf_counter() - started) * 1000)
     flat, listing = bench.flat(lock)
-    than = pip_build(bench, flat, listing)
+    than = pip_build(bench.fresh() / "env", str(bench.python.executable), flat, listing)
     value = statistics.median(took)
     baseline = "python -m venv && pip install of the same requirements"
     return [against("upload_to_active", value, "ms", baseline=baseline, than=than, most=0.05)]

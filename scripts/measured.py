@@ -2,11 +2,15 @@
 
 import base64
 import hashlib
+import os
+import subprocess
 import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from uv import find_uv_bin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,3 +101,30 @@ def tiny_wheel(folder: Path, name: str, version: int, requires: list[str]) -> Pa
         for path, text in {**held, f"{info}/RECORD": f"{record}{info}/RECORD,,\n"}.items():
             archive.writestr(path, text)
     return target
+
+
+def uv_build(folder: Path, python: str, flat: Path, listing: Path, *, cache: Path) -> float:
+    """Return the milliseconds of a bare `uv venv && uv pip sync` into the new `folder`."""
+    plain = ["-q", "--no-config", "--offline", "--cache-dir", str(cache)]
+    venv = [find_uv_bin(), "venv", *plain, "--python", python, str(folder)]
+    sync = [find_uv_bin(), "pip", "sync", *plain, "--python", str(folder / "bin" / "python")]
+    sync += ["--require-hashes", "--no-index", "--find-links", str(flat), str(listing)]
+
+    def build() -> None:
+        subprocess.run(venv, check=True)
+        subprocess.run(sync, check=True)
+
+    return timed(build)
+
+
+def pip_build(folder: Path, python: str, flat: Path, listing: Path) -> float:
+    """Return the milliseconds of `python -m venv && pip install` into the new `folder`."""
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", "--no-index"]
+    pip += ["--find-links", str(flat), "--require-hashes", "-r", str(listing)]
+    outside = {"PATH": os.environ["PATH"], "PIP_CONFIG_FILE": os.devnull}
+
+    def build() -> None:
+        subprocess.run([python, "-m", "venv", str(folder)], check=True)
+        subprocess.run(pip, check=True, env=outside, stdout=subprocess.DEVNULL)
+
+    return timed(build)

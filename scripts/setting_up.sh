@@ -62,6 +62,15 @@ get_uv() {
   [ -x "$1/bin/uv" ] || fail "uv could not be installed into $1"
 }
 
+uv_sync() {
+  local folder="$1"
+  shift
+  # What the host trusts: a company's own CA is in there too.
+  [ ! -e /etc/ssl/certs/ca-certificates.crt ] || export UV_SYSTEM_CERTS=true
+  UV_PROJECT_ENVIRONMENT="$folder" UV_CACHE_DIR="$data/tool/uv-cache" UV_PYTHON_DOWNLOADS=never \
+    "$uv" sync --quiet --frozen --project "$project" --python "$python" "$@" >&2
+}
+
 # sync_environment FOLDER [uv sync options]: does nothing when nothing changed since last time.
 sync_environment() {
   local folder="$1" stamp
@@ -71,8 +80,7 @@ sync_environment() {
     return
   fi
   say "setting up $folder with $("$python" --version 2>&1) (once; needs the package index)"
-  UV_PROJECT_ENVIRONMENT="$folder" UV_CACHE_DIR="$data/tool/uv-cache" UV_PYTHON_DOWNLOADS=never \
-    "$uv" sync --quiet --frozen --project "$project" --python "$python" "$@" >&2 ||
+  uv_sync "$folder" "$@" ||
     fail "the environment could not be set up: see above; the network is needed the first time"
   printf '%s\n' "$stamp" >"$folder/fumehood.stamp"
 }
