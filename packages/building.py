@@ -25,7 +25,7 @@ from packages.lock import FILE as LOCK_FILE
 from packages.lock import Lock
 from packages.progress import tell
 from sandbox.command import Interpreter, Observe, Run
-from wheelhouse.durable import flush_filesystem, folder_aside
+from wheelhouse.durable import flush_filesystem, folder_aside, spread_below
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
@@ -112,6 +112,7 @@ class Builder:
         parts = await self.prepare(wheels, interpreter=interpreter, observe=observe)
         planned = plan(parts, interpreter=interpreter)
         inventory = self._inventory(final.name, lock, interpreter, wheels, planned)
+        _ready(final.parent)
         with folder_aside(final) as aside:
             await asyncio.to_thread(_fill, aside, planned, lock, inventory, interpreter)
         tell(observe, "link", done=planned.files, total=planned.files, unit="files")
@@ -141,6 +142,11 @@ class Builder:
         for wheel in wheels:
             if wheel.name in names:
                 forget_unpacked(self.house, wheel)
+
+
+def _ready(store: Path) -> None:
+    store.mkdir(parents=True, exist_ok=True)
+    spread_below(store)
 
 
 def _fill(

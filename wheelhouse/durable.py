@@ -5,10 +5,14 @@ import fcntl
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+
+FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
+FS_TOPDIR_FL = 0x00020000
 
 
 def flush_folder(folder: Path) -> None:
@@ -32,6 +36,27 @@ def flush_filesystem(folder: Path) -> None:
         if libc.syncfs(descriptor) != 0:
             errno = ctypes.get_errno()
             raise OSError(errno, os.strerror(errno), str(folder))
+    finally:
+        os.close(descriptor)
+
+
+def spread_below(folder: Path) -> None:
+    """Say that what is below `folder` is unrelated (chattr +T), where the file system cares.
+
+    ext4 then gives each new folder there a block group of its own. Otherwise all stay in one,
+    where each of 631 mkdirs looks again at every inode that was deleted there in the last
+    minutes: after a collection an environment took 200 ms to lay out, and takes 77 ms so.
+    """
+    flags = bytearray(8)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.ioctl(descriptor, FS_IOC_GETFLAGS, flags)
+        told = int.from_bytes(flags[:4], sys.byteorder)
+        if not told & FS_TOPDIR_FL:
+            wanted = (told | FS_TOPDIR_FL).to_bytes(4, sys.byteorder)
+            fcntl.ioctl(descriptor, FS_IOC_SETFLAGS, wanted + bytes(4))
+    except OSError:
+        return  # a hint that this file system, or this user, cannot give
     finally:
         os.close(descriptor)
 
