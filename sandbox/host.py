@@ -24,6 +24,7 @@ class Host:
     """What was found. `bubblewrap` is None where there is none."""
 
     is_root: bool
+    """Whether cells can be started as users of their own."""
     barriers: Barriers
     bubblewrap: Path | None
     bubblewrap_source: str
@@ -43,7 +44,7 @@ def look() -> Host:
     machine = platform.machine()
     found, source = _bubblewrap()
     return Host(
-        is_root=os.geteuid() == 0,
+        is_root=bool(_cell_uids()),
         barriers=Barriers(
             machine=machine,
             landlock_abi=landlock.kernel_abi(),
@@ -85,14 +86,28 @@ def _kernel_has_seccomp() -> bool:
 
 
 def _cell_uids() -> range:
-    """Return unassigned uids for cells; where those are not mapped, nobody; none if not root."""
+    """Return unassigned uids for cells; where those are not mapped, nobody; none if not root.
+
+    Root of a user namespace that maps no other user is an ordinary user in disguise.
+    """
     if os.geteuid() != 0:
         return range(0)
-    for line in Path("/proc/self/uid_map").read_text().splitlines():
-        first, _, count = (int(word) for word in line.split())
-        if first <= _FIRST_CELL_UID and first + count >= _FIRST_CELL_UID + _CELL_UIDS:
-            return range(_FIRST_CELL_UID, _FIRST_CELL_UID + _CELL_UIDS)
-    return range(_NOBODY, _NOBODY + 1)
+    unassigned = range(_FIRST_CELL_UID, _FIRST_CELL_UID + _CELL_UIDS)
+    for wanted in (unassigned, range(_NOBODY, _NOBODY + 1)):
+        if any(first <= wanted.start and wanted.stop <= end for first, end in _mapped_uids()):
+            return wanted
+    return range(0)
+
+
+def is_root_of_the_host() -> bool:
+    """Return whether uid 0 here is uid 0 of the initial user namespace (user_namespaces(7))."""
+    return Path("/proc/self/uid_map").read_text().split()[:2] == ["0", "0"]
+
+
+def _mapped_uids() -> list[tuple[int, int]]:
+    lines = Path("/proc/self/uid_map").read_text().splitlines()
+    fields = [[int(word) for word in line.split()] for line in lines]
+    return [(first, first + count) for first, _, count in fields]
 
 
 def version_of(bubblewrap: Path) -> str:

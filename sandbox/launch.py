@@ -50,7 +50,7 @@ class Launcher:
         self._home = home
         self._numbers = itertools.count()
         self._inside: dict[str, Path] = {}
-        self._stage = Stage(roots=(home,)) if has_namespaces and host.is_root else None
+        self._stage = Stage(roots=(home.parent,)) if has_namespaces and host.is_root else None
 
     async def cold(self, command: Command, *, reason: str) -> Cell:
         """Start a cold cell for `command`. Raises CellUnstartableError, InputUnplaceableError."""

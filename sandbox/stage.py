@@ -25,23 +25,28 @@ class Stage:
 
     roots: tuple[Path, ...]
     _fd: int = -1
-    _place: str = ""
-    _bound: dict[Path, str] = field(default_factory=dict[Path, str])
+    _bound: "dict[Path, _Bound]" = field(default_factory=dict[Path, "_Bound"])
 
     def reach(self, path: Path) -> str:
-        """Return where `path` (absolute) can be reached on the stage; bind its root if need be."""
+        """Return where `path` (absolute) can be reached on the stage; bind its root if need be.
+
+        Raises CellUnstartableError where there is nothing at `path`.
+        """
         real = Path(os.path.realpath(path))
-        for root, place in self._bound.items():
-            if real == root or root in real.parents:
-                return place + str(real)[len(str(root)) :]
-        self._grow(real)
-        return self.reach(real)
+        found = self._find(real)
+        if found is None:
+            self._grow(real)
+            found = self._find(real)
+        if found is None:
+            raise CellUnstartableError(f"there is no {path}", mend="see who removed it")
+        root, bound = found
+        return bound.place + str(real)[len(str(root)) :]
 
     @property
     def namespace_fd(self) -> int:
         """The descriptor of the mount namespace, for nsenter(1)."""
         if self._fd < 0:
-            self._set(tuple(_outermost([root.resolve() for root in self.roots])))
+            self._set(list(self.roots))
         return self._fd
 
     def close(self) -> None:
@@ -50,21 +55,47 @@ class Stage:
             os.close(self._fd)
             self._fd = -1
 
-    def _grow(self, real: Path) -> None:
-        known = [root.resolve() for root in self.roots] if not self._bound else list(self._bound)
-        covered = any(real == root or root in real.parents for root in known)
-        wanted = known if covered else [*known, real if real.is_dir() else real.parent]
-        self._set(tuple(_outermost(wanted)))
+    def _find(self, real: Path) -> "tuple[Path, _Bound] | None":
+        """Return the root of `real` that is bound, and is still the same folder."""
+        for root, bound in self._bound.items():
+            if real == root or root in real.parents:
+                return (root, bound) if bound.identity == _identity(root) else None
+        return None
 
-    def _set(self, roots: tuple[Path, ...]) -> None:
-        self.close()
+    def _grow(self, real: Path) -> None:
+        wanted = [*self.roots, *self._bound, real if real.is_dir() else real.parent]
+        self._set([root for root in wanted if root.is_dir()])
+
+    def _set(self, wanted: list[Path]) -> None:
+        roots = _outermost([Path(os.path.realpath(root)) for root in wanted])
         place = next(place for place in _PLACES if Path(place).is_dir())
-        self._fd = _namespace(place, roots)
-        self._bound = {root: f"{place}/{number}" for number, root in enumerate(roots)}
+        namespace = _namespace(place, tuple(roots))
+        self.close()
+        self._fd = namespace
+        self._bound = {
+            root: _Bound(place=f"{place}/{number}", identity=_identity(root))
+            for number, root in enumerate(roots)
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bound:
+    place: str
+    identity: tuple[int, int]
+    """Device and inode: a folder made anew at the same path has to be bound anew."""
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    try:
+        status = folder.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_dev, status.st_ino)
 
 
 def _outermost(paths: list[Path]) -> list[Path]:
-    return [path for path in paths if not any(other in path.parents for other in paths)]
+    distinct = list(dict.fromkeys(paths))
+    return [path for path in distinct if not any(other in path.parents for other in distinct)]
 
 
 def _namespace(place: str, roots: tuple[Path, ...]) -> int:

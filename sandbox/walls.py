@@ -15,7 +15,7 @@ from sandbox.cell import Cell
 from sandbox.cgroups import Hierarchy
 from sandbox.command import Command, Interpreter, Isolation, Layer
 from sandbox.errors import SandboxError
-from sandbox.host import Host
+from sandbox.host import Host, is_root_of_the_host
 from sandbox.launch import Launcher
 from sandbox.limits import Limits
 
@@ -168,4 +168,6 @@ def _host_uid(status: dict[str, str]) -> str:
 
 
 def _is_unprivileged(status: dict[str, str]) -> bool:
-    return "Uid" in status and status["Uid"].split()[0] != "0"
+    if "Uid" not in status:
+        return False
+    return status["Uid"].split()[0] != "0" or not is_root_of_the_host()
