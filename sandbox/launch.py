@@ -50,12 +50,13 @@ class Launcher:
         self._home = home
         self._numbers = itertools.count()
         self._inside: dict[str, Path] = {}
+        self._free: list[Path] = []
         self._stage = Stage(roots=(home.parent,)) if has_namespaces and host.is_root else None
 
     async def cold(self, command: Command, *, reason: str) -> Cell:
         """Start a cold cell for `command`. Raises CellUnstartableError, InputUnplaceableError."""
         number = next(self._numbers)
-        folder = self.run_folder(f"cold-{os.getpid()}-{number}", user=self.host.user(number))
+        folder = self._cold_folder(number)
         try:
             place_inputs(command.inputs, folder / "input")
             with cell.ends() as both:
@@ -131,6 +132,21 @@ class Launcher:
                     os.chown(folder / part, user.uid, user.gid)
         return folder
 
+    def _cold_folder(self, number: int) -> Path:
+        """Return an empty folder for a run, one that was used before if there is one.
+
+        Removing a folder that is mounted in a namespace costs more than making a cell.
+        """
+        if self._free:
+            return self._free.pop()
+        return self.run_folder(f"cold-{os.getpid()}-{number}", user=self.host.user(number))
+
+    def _give_back(self, folder: Path) -> None:
+        if self.has_namespaces and empty_inputs(folder):
+            self._free.append(folder)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def leaf(self, limits: Limits) -> Leaf | None:
         """Return an empty leaf with these limits, where the host has cgroups for us."""
         if self.hierarchy is None:
@@ -145,6 +161,8 @@ class Launcher:
 
     def close(self) -> None:
         """Give back what was made for all cells."""
+        for folder in self._free:
+            shutil.rmtree(folder, ignore_errors=True)
         if self._stage is not None:
             self._stage.close()
 
@@ -157,7 +175,7 @@ class Launcher:
             ended=child.ended,
             kill=child.end if self.has_namespaces else child.terminate_then_end,
             folder=folder,
-            give_back=lambda: shutil.rmtree(folder, ignore_errors=True),
+            give_back=lambda: self._give_back(folder),
             leaf=self.leaf(command.limits),
         )
 
@@ -234,6 +252,17 @@ class Launcher:
 def _enter_if_there(leaf: Leaf, pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         leaf.enter(pid)
+
+
+def empty_inputs(folder: Path) -> bool:
+    """Remove the inputs of a run that had namespaces; say whether the folder is there and empty."""
+    try:
+        with os.scandir(folder / "input") as entries:
+            for entry in entries:
+                Path(entry).unlink()
+    except OSError:
+        return False
+    return True
 
 
 def place_inputs(inputs: Iterable[Input], folder: Path) -> None:

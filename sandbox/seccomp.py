@@ -52,6 +52,7 @@ class _Policy:
     numbers: dict[str, int]
 
 
+@cache
 def program(profile: Profile, *, machine: str) -> bytes:
     """Return the filter for `machine` (x86_64 or aarch64) as the kernel takes it."""
     return b"".join(

@@ -22,7 +22,7 @@ from sandbox.cell import Cell
 from sandbox.cgroups import Leaf
 from sandbox.command import Command
 from sandbox.errors import CellLostError, CellUnstartableError
-from sandbox.launch import Launcher
+from sandbox.launch import Launcher, empty_inputs
 from sandbox.process import Child, Exit
 
 _KILL_S = 2.0
@@ -158,13 +158,10 @@ class WarmCell:
         return self.launcher.run_folder(name, user=self.launcher.host.user(self.number))
 
     def _give_back(self, folder: Path) -> None:
-        if not self.launcher.has_namespaces or self.is_retired:
+        if self.launcher.has_namespaces and not self.is_retired and empty_inputs(folder):
+            self._free.append(folder)
+        else:
             shutil.rmtree(folder, ignore_errors=True)
-            return
-        with os.scandir(folder / "input") as entries:
-            for entry in entries:
-                Path(entry).unlink()
-        self._free.append(folder)
 
     async def _kill(self, run: str, forked: Cell, ended: "asyncio.Future[Exit]") -> Exit:
         """Kill a fork by its pidfd; where that does not help, everything."""

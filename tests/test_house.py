@@ -21,7 +21,9 @@ def test_guard_1_children_are_started_isolated():
         if path.is_relative_to(PROJECT / "sandbox" / "probes"):
             continue  # package code, which runs in a cell
         text = path.read_text(encoding="utf-8")
-        for match in re.finditer(r"\[\s*(?:str\()?(?:sys|interpreter)\.executable\)?,\s*(\S+?),", text):
+        for match in re.finditer(
+            r"\[\s*(?:str\()?(?:sys|interpreter)\.executable\)?,\s*(\S+?),", text
+        ):
             assert match[1] in {'"-I"', '"-P"'}, (path, match[0])
 
 
@@ -33,7 +35,9 @@ def test_guard_1_the_console_script_is_the_only_way_to_start_the_appliance():
 
 
 def test_guard_2_the_appliance_lives_in_an_environment_of_its_own():
-    text = (PROJECT / "scripts" / "run").read_text() + (PROJECT / "scripts/setting_up.sh").read_text()
+    text = (PROJECT / "scripts" / "run").read_text() + (
+        PROJECT / "scripts/setting_up.sh"
+    ).read_text()
     assert 'sync_environment "$data/tool/venv"' in text
     assert "UV_PROJECT_ENVIRONMENT" in text
 
@@ -106,7 +110,9 @@ def test_what_runs_inside_uses_the_standard_library_of_python_39_only():
         tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):
-                assert all(name.name.split(".")[0] in sys.stdlib_module_names for name in node.names)
+                assert all(
+                    name.name.split(".")[0] in sys.stdlib_module_names for name in node.names
+                )
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 assert (node.module or "").split(".")[0] in sys.stdlib_module_names
 
