@@ -3,6 +3,7 @@
 import ast
 import logging
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -61,8 +62,7 @@ def test_guard_3_a_room_from_elsewhere_is_refused_at_start(tmp_path: Path):
         )
         assert done.returncode != 0
         assert f"the room {room} was imported from {shadow}" in done.stderr
-        (shadow / "__init__.py").unlink()
-        shadow.rmdir()
+        shutil.rmtree(shadow)
 
 
 def test_guard_4_tests_are_imported_by_path():
