@@ -25,6 +25,15 @@ from wheelhouse.problem import Problem
 FILE = "manifest.json"
 MOST_BYTES = 256 * 1024
 MODULE = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
+PLAIN_WORDS = {
+    "valid tuple": "list",
+    "valid dictionary or instance of": "JSON object for",
+    "valid dictionary": "JSON object",
+    "valid string": "text",
+    "valid integer": "whole number",
+    "valid boolean": "true or false",
+}
+"""What people call what pydantic calls otherwise."""
 VARIABLES_OF_OURS = ("PATH", "HOME", "TMPDIR", "IFS", "ENV", "BASH_ENV", "GCONV_PATH")
 PREFIXES_OF_OURS = ("LD_", "PYTHON", "FUMEHOOD", "GLIBC_", "MALLOC_")
 
@@ -206,7 +215,11 @@ def _what(details: ErrorDetails) -> str:
     if details["type"] == "extra_forbidden":
         return f"there is no field {name!r}"
     message = details["msg"].removeprefix("Value error, ")
-    return f"{name!r}: {message[:1].lower()}{message[1:]}"
+    first, _, _ = message.partition(" ")
+    said = message if first.isupper() or "_" in first else f"{message[:1].lower()}{message[1:]}"
+    for theirs, ours in PLAIN_WORDS.items():
+        said = said.replace(theirs, ours)
+    return f"{name!r}: {said}"
 
 
 def _mend(details: ErrorDetails) -> str:

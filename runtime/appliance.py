@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import logging
 import os
 import socket
 from collections.abc import AsyncGenerator, Generator
@@ -39,6 +40,7 @@ from sandbox.sandbox import Sandbox
 from wheelhouse.store import Wheelhouse
 
 IN_PROCESS = "memory://"
+log = logging.getLogger("fumehood.appliance")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,8 @@ async def open_appliance(settings: Settings) -> AsyncGenerator[Appliance]:
         stack.push_async_callback(store.close)
         docket = await stack.enter_async_context(make_docket(settings))
         sandbox = await Sandbox.open(settings.home / "cells")
+        for reason in sandbox.missing:
+            log.warning("cells run at level %s: %s", sandbox.level, reason)
         stack.push_async_callback(sandbox.close)
         parts = _parts(settings, store=store, docket=docket, sandbox=sandbox)
         hands = Hands(parts=parts, reconciler=_reconciler(parts))
@@ -75,8 +79,22 @@ async def open_appliance(settings: Settings) -> AsyncGenerator[Appliance]:
 
 
 def _make_folders(home: Path) -> None:
-    for name in ("cache", "jobs"):
-        (home / name).mkdir(parents=True, exist_ok=True)
+    """Make the home: cells' users may cross it and read what they run, and no more.
+
+    A worker that is root starts cells as users of their own, whatever its umask.
+    """
+    os.umask(0o022)
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(home.stat().st_mode | 0o111)
+    for name, mode in {"cache": 0o700, "jobs": 0o700, "blobs": 0o700}.items():
+        (home / name).mkdir(exist_ok=True)
+        (home / name).chmod(mode)
+    for name in ("bundles", "environments", "wheelhouse", "data", "cells"):
+        (home / name).mkdir(exist_ok=True)
+        (home / name).chmod(0o755)
+    database = home / "fumehood.db"
+    database.touch(mode=0o600)
+    database.chmod(0o600)
 
 
 @contextmanager

@@ -159,3 +159,9 @@ class ForeignRoom(RuntimeFault):
     """A room of the appliance was imported from somewhere else."""
 
     code = "foreign-room"
+
+
+class AttemptLost(RuntimeFault):
+    """An attempt failed on our side, and nobody is there to try it again."""
+
+    code = "attempt-lost"

@@ -51,6 +51,7 @@ TABLE: Mapping[str, Answer] = {
     "queue-full": Answer(status=429, exit_code=EXIT_TRY_AGAIN),
     "input-refused": REJECTED,
     "try-failed": REJECTED,
+    "attempt-lost": UNAVAILABLE,
     "malformed": Answer(status=400, exit_code=EXIT_USAGE),
     "cross-site": Answer(status=403, exit_code=EXIT_NOT_ALLOWED),
     "too-large": Answer(status=413, exit_code=EXIT_REJECTED),

@@ -17,7 +17,8 @@ from typing import Any
 from runtime import gate, intake, submission
 from runtime.activating import run_activation
 from runtime.appliance import open_appliance
-from runtime.errors import TryFailed
+from runtime.errors import AttemptLost, TryFailed
+from runtime.jobs import State
 from runtime.parts import Parts
 from runtime.records import JobInput, JsonObject, RequestContext
 from runtime.settings import Settings
@@ -113,7 +114,22 @@ async def _run(
         request=RequestContext(principal=WHO),
     )
     await attempt_or_give_back(job.id, parts=parts)
+    await _refuse_if_ours(parts, job_id=job.id)
     return job.id
+
+
+async def _refuse_if_ours(parts: Parts, *, job_id: str) -> None:
+    """Raise where it was us who failed: the job would be tried again, and nobody is there."""
+    job = await parts.store.run(job_store.get, job_id=job_id)
+    if job.state not in {State.QUEUED, State.RUNNING}:
+        return
+    attempts = await parts.store.run(job_store.list_attempts, job_id=job_id)
+    error = next((one.error for one in reversed(attempts) if one.error), None)
+    raise AttemptLost(
+        f"The attempt failed on our side: {error.what if error else 'no reason is known'}",
+        where=error.code if error else "",
+        mend=error.mend if error else "see the log",
+    )
 
 
 async def _take(parts: Parts, path: Path) -> JobInput:

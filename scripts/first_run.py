@@ -7,6 +7,7 @@ the console script starts it, HTTP does the rest.
 import argparse
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -55,6 +56,8 @@ class Show:
 def main() -> int:
     """Run the show; return the exit code."""
     options = read_options()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda got, _frame: sys.exit(128 + got))
     os.environ.pop("FUMEHOOD_URL", None)  # the appliance of this home answers at its socket
     show = Show(Console(stderr=True, quiet=options.json))
     try:

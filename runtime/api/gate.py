@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from runtime.api.context import CallerOf, PartsOf
+from runtime.api.plain import Sentence
 from runtime.api.views import GateView, gate_view
 from runtime.gate import close_gate, close_if_over, open_gate, opened
 
@@ -25,10 +26,10 @@ class GateOrder(BaseModel):
 
     is_open: bool
     until: AwareDatetime | None = Field(None, description="Until when; or give `minutes`.")
-    minutes: Annotated[float, Field(gt=0)] | None = None
-    reason: str = ""
+    minutes: Annotated[float, Field(gt=0, le=527_040, allow_inf_nan=False)] | None = None
+    reason: Sentence = ""
     packages: tuple[str, ...] = Field((), description="Only for these packages; empty: for all.")
-    who: str = Field("", description="Who opens it, for the audit log.")
+    who: Sentence = Field("", description="Who opens it, for the audit log.")
 
 
 @router.get("")

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from runtime import submission
 from runtime.api.bodies import Part, form_parts, is_multipart
 from runtime.api.context import CallerOf, CursorOf, Limit, PartsOf
 from runtime.api.downloads import download
+from runtime.api.plain import Parameters
 from runtime.api.streams import NDJSON, SSE, event_stream, line_stream
 from runtime.api.views import JobDetail, JobView, OutputView, PageOf, job_detail, page_view
 from runtime.errors import InputRefused, Malformed, TooLarge
@@ -38,7 +39,7 @@ class JobOrder(BaseModel):
 
     package: str
     version: str | None = Field(None, description="Empty: the active version.")
-    parameters: dict[str, JsonValue] = Field(default_factory=dict)
+    parameters: Parameters = Field(default_factory=dict)
 
 
 ORDER = TypeAdapter(JobOrder)

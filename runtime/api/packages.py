@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from runtime import intake
 from runtime.api.context import CallerOf, CursorOf, Limit, PartsOf
+from runtime.api.plain import Sentence
 from runtime.api.spooling import spooled
 from runtime.api.views import (
     ActivationView,
@@ -29,7 +30,7 @@ class Wish(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: str = ""
+    reason: Sentence = ""
 
 
 @router.post("/packages", status_code=201)

@@ -2,11 +2,12 @@
 
 import tempfile
 import zipfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from runtime.errors import NotFound
+from runtime.errors import InputRefused, NotFound
+from wheelhouse.problem import Problem
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 LEFT_OUT = frozenset({"__pycache__", ".git", ".venv", "node_modules"})
@@ -28,11 +29,36 @@ def bundle_file(path: Path) -> Generator[Path]:
 
 def zip_folder(folder: Path, *, archive: Path) -> None:
     """Write the files below `folder` to `archive`, without caches and version control."""
+    paths = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if not LEFT_OUT.intersection(path.relative_to(folder).parts)
+    ]
+    _refuse_odd_files(paths, folder=folder)
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for path in sorted(folder.rglob("*")):
+        for path in paths:
             name = path.relative_to(folder)
-            if path.is_file() and not LEFT_OUT.intersection(name.parts):
+            if path.is_file():
                 entry = zipfile.ZipInfo(name.as_posix(), date_time=EPOCH)
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.external_attr = 0o100644 << 16
                 zipped.writestr(entry, path.read_bytes())
+
+
+def _refuse_odd_files(paths: Sequence[Path], *, folder: Path) -> None:
+    """Refuse links, which could bring any file of this machine along, and what is no file."""
+    odd = [path for path in paths if path.is_symlink() or not (path.is_file() or path.is_dir())]
+    if odd:
+        raise InputRefused(
+            "The bundle's folder has more than files and folders",
+            problems=[_odd(path, folder=folder) for path in odd],
+        )
+
+
+def _odd(path: Path, *, folder: Path) -> Problem:
+    return Problem(
+        code="link" if path.is_symlink() else "not-a-file",
+        what=f"it is {'a link' if path.is_symlink() else 'neither file nor folder'}",
+        where=path.relative_to(folder).as_posix(),
+        mend="put a regular file there, or remove it",
+    )

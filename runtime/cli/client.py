@@ -29,6 +29,12 @@ def _transport() -> Generator[httpx2.HTTPTransport | None]:
     """Offer the way to the appliance of our own home, where no address was named."""
     home = None if "FUMEHOOD_URL" in os.environ else load({}).settings.home
     if home is None or not (home / SOCKET_NAME).exists():
+        if "FUMEHOOD_HOME" in os.environ and home is not None:
+            raise ServerUnreachable(
+                f"No appliance is running in {home}",
+                where=str(home),
+                mend="start it with `fumehood up`, or set FUMEHOOD_URL",
+            )
         yield None
         return
     with short_of(home) as path:

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from packages.interpreters import discover
 from runtime.cli.printing import AsJson, emit, table
 from runtime.settings import load
+from sandbox.command import Interpreter
 from sandbox.doctor import Diagnosis, examine
 from sandbox.sandbox import Sandbox
 
@@ -23,19 +25,28 @@ def doctor(python: Python = "", *, as_json: AsJson = False) -> None:
     Exit code 1 when a wall did not hold, or the level is below the one that is demanded
     (least_level in the settings).
     """
-    diagnosis = asyncio.run(_examine(python))
+    diagnosis = asyncio.run(_examine(_wanted(python)))
     emit(_document(diagnosis), as_json=as_json, show=_text)
     if not diagnosis.is_enough:
         raise typer.Exit(1)
 
 
-async def _examine(python: str) -> Diagnosis:
-    least = load({}).settings.least_level
-    with tempfile.TemporaryDirectory(prefix="fumehood-doctor-", dir="/var/tmp") as home:
+def _wanted(python: str) -> Interpreter:
+    try:
+        return discover(str(SpecifierSet(python)))
+    except InvalidSpecifier as error:
+        raise typer.BadParameter(f"{python} is not a specifier such as >=3.12") from error
+
+
+async def _examine(interpreter: Interpreter) -> Diagnosis:
+    settings = load({}).settings
+    least = settings.least_level
+    beside = settings.home if settings.home.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix=".doctor-", dir=beside) as home:
         Path(home).chmod(0o755)  # noqa: ASYNC240 – nothing else runs yet
-        sandbox = await Sandbox.open(Path(home), grace_s=0.5)
+        sandbox = await Sandbox.open(Path(home) / "cells", grace_s=0.5)
         try:
-            return await examine(sandbox, discover(python), least=least)
+            return await examine(sandbox, interpreter, least=least)
         finally:
             await sandbox.close()
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx2
 import typer
 
+from runtime.cli.arguments import JobId
 from runtime.cli.client import all_items, ask, connected, fetch, follow
 from runtime.cli.job_text import event_line, job_facts, job_rows
 from runtime.cli.parameters import parameters_of
@@ -18,7 +19,6 @@ from runtime.cli.printing import AsJson, emit, emit_line, say, table
 from runtime.problem_table import EXIT_JOB_FAILED
 
 app = typer.Typer(no_args_is_help=True, help="Submit jobs, follow them, fetch what they left.")
-JobId = Annotated[str, typer.Argument(help="The id of the job.")]
 Attempt = Annotated[int | None, typer.Option(min=1, help="Which attempt; the last by default.")]
 
 
@@ -41,7 +41,11 @@ def submit(
     as_json: AsJson = False,
 ) -> None:
     """Submit a job. With --wait: show its log on stderr, exit 1 if it does not succeed."""
-    name, _, version = package.partition("@")
+    if outputs_to and not wait:
+        raise typer.BadParameter("--outputs needs --wait", param_hint="--outputs")
+    name, is_pinned, version = package.partition("@")
+    if not name or (is_pinned and not version):
+        raise typer.BadParameter(f"{package} is not NAME or NAME@VERSION", param_hint="package")
     given = parameters_of(parameters, pairs=parameter or ())
     order = {"package": name, "version": version or None, "parameters": given}
     with connected() as client:

@@ -8,15 +8,14 @@ import httpx2
 import typer
 
 from packages.archive import check as check_bundle
+from runtime.cli.arguments import Name, Version, plain
 from runtime.cli.bundling import bundle_file
 from runtime.cli.client import ask, connected
 from runtime.cli.printing import AsJson, emit, facts, say, table
-from runtime.problem_table import EXIT_JOB_FAILED, EXIT_REJECTED
+from runtime.problem_table import EXIT_BUG, EXIT_JOB_FAILED, EXIT_REJECTED
 
 app = typer.Typer(no_args_is_help=True, help="Check, upload, activate and list packages.")
 BundlePath = Annotated[Path, typer.Argument(exists=True, help="A bundle: archive or folder.")]
-Name = Annotated[str, typer.Argument(help="The name of the package.")]
-Version = Annotated[str, typer.Argument(help="The version.")]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why, for the audit log.")]
 VERSION_FACTS = ("package", "version", "title", "digest", "size_bytes", "requirements", "is_active")
 POLL_S = 0.1
@@ -91,7 +90,16 @@ def _activate(client: httpx2.Client, name: str, version: str, *, reason: str) ->
 def _end(activation: dict[str, Any], *, as_json: bool) -> None:
     emit(activation, as_json=as_json, show=_activation)
     if activation["state"] == "failed":
-        raise typer.Exit(EXIT_JOB_FAILED if activation["traceback"] else EXIT_REJECTED)
+        raise typer.Exit(_exit_code(activation))
+
+
+def _exit_code(activation: dict[str, Any]) -> int:
+    """Return 1 where the package's hook failed, 70 where we did, else 3: it was rejected."""
+    codes = [problem["code"] for problem in activation["problems"]]
+    if "internal-error" in codes:
+        return EXIT_BUG
+    is_hook = activation["traceback"] or any(code.startswith("hook-") for code in codes)
+    return EXIT_JOB_FAILED if is_hook else EXIT_REJECTED
 
 
 @app.command()
@@ -114,7 +122,9 @@ def list_packages(*, as_json: AsJson = False) -> None:
 @app.command()
 def show(
     name: Name,
-    version: Annotated[str | None, typer.Argument(help="Empty: list the versions.")] = None,
+    version: Annotated[
+        str | None, typer.Argument(help="Empty: list the versions.", callback=plain)
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:

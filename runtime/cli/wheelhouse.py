@@ -11,6 +11,7 @@ import typer
 
 from runtime.cli.client import ask, connected
 from runtime.cli.printing import AsJson, emit, facts, say, table
+from runtime.errors import NotFound
 from runtime.house import missing_of, wheelhouse_of
 from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import load
@@ -70,6 +71,12 @@ def show(name: Name, *, as_json: AsJson = False) -> None:
     """Show all that is known of a distribution's wheels."""
     house = wheelhouse_of(load().settings.home)
     found = [wheel.to_dict() for wheel in house.find(name)]
+    if not found:
+        raise NotFound(
+            f"There is no wheel of {name} in the house",
+            where=name,
+            mend="`fumehood wheelhouse list` shows what there is",
+        )
     emit(
         found,
         as_json=as_json,

@@ -81,6 +81,9 @@ class Handle:
 
     def progress(self, done: float, total: float | None = None, message: object = "") -> None:
         """Report progress: `done` of `total` (any unit), and what is being done."""
+        for number in (done, total):
+            if number is not None and not isinstance(number, (int, float)):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise TypeError("progress takes numbers, not %r" % (number,))
         self._report({"kind": "progress", "done": done, "total": total, "message": str(message)})
 
     def event(self, name: str, /, **data: Any) -> None:

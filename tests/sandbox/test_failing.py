@@ -41,7 +41,8 @@ ENDINGS = [
 async def test_each_ending_says_what_happened(lab, warm, body, ending, code, words, start):
     command = lab.command(f"def extract(*, job, **_):\n    {body}")
     wall_s = 1 if "sleep" in body else 20
-    limits = dataclasses.replace(command.limits, wall_s=wall_s, cpu_s=0.5, memory_mb=64)
+    cpu_s = 0.5 if "while" in body else 10
+    limits = dataclasses.replace(command.limits, wall_s=wall_s, cpu_s=cpu_s, memory_mb=64)
     if "x' * (20" in body or "dev/null" in body:
         limits = dataclasses.replace(limits, memory_mb=256)
     command = dataclasses.replace(command, limits=limits)
