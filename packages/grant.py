@@ -1,7 +1,7 @@
 """Grant: the manifest's wish × the admin's ceiling × the gate, decided by one pure function."""
 
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from packaging.utils import canonicalize_name
@@ -34,7 +34,7 @@ class GateState:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as plain JSON."""
-        until = self.until.isoformat() if self.until else None
+        until = _zulu(self.until) if self.until else None
         return {**asdict(self), "until": until, "packages": list(self.packages)}
 
 
@@ -114,7 +114,7 @@ def _install_network(manifest: Manifest, ceiling: Ceiling, gate: GateState) -> D
         return _said("install-network", False, "the admin lets no install use the network")
     if not gate.is_open:
         return _said("install-network", False, "the network gate is closed")
-    until = f" until {gate.until.isoformat()}" if gate.until else ""
+    until = f" until {_zulu(gate.until)}" if gate.until else ""
     return _said("install-network", True, f"{gate.who or 'an admin'} opened the gate{until}")
 
 
@@ -148,3 +148,8 @@ def _secrets(manifest: Manifest, granted: tuple[str, ...]) -> Decision:
 
 def _said(about: Any, is_granted: bool, why: str) -> Decision:  # noqa: FBT001
     return Decision(about=about, is_granted=is_granted, why=why)
+
+
+def _zulu(at: datetime) -> str:
+    """Return a time as every door shows it (RFC 3339, UTC)."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

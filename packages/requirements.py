@@ -18,6 +18,7 @@ from wheelhouse.problem import Problem
 FILE = "requirements.txt"
 MOST_BYTES = 256 * 1024
 MOST_LINES = 5_000
+MOST_NAME_CHARS = 128
 INCLUDES = {"-r": "-r", "--requirement": "-r", "-c": "-c", "--constraint": "-c"}
 PLACES_OF_CODE = frozenset(
     {
@@ -181,6 +182,10 @@ class _Reader:
             return
         if requirement.url:
             self._fault_at(line, *_direct(f"{requirement.name} @ {requirement.url}"))
+            return
+        if len(requirement.name) > MOST_NAME_CHARS:
+            what = f"a name of {len(requirement.name)} characters"
+            self._fault_at(line, "bad-requirement", what, "write the name of a distribution")
             return
         if len(self.problems) == before:
             self._take(requirement, hashes, line, kind=kind)

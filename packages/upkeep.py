@@ -46,7 +46,7 @@ class Kept:
         return {
             "key": self.key,
             "uses": self.uses,
-            "used_at": self.used_at.isoformat(),
+            "used_at": self.used_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "is_in_use": self.is_in_use,
             "inventory": self.inventory.to_dict(),
         }

@@ -151,6 +151,13 @@ def error_of(outcome: Outcome) -> JobError | None:
     if outcome.is_ok or outcome.ending is Ending.CANCELLED:
         return None
     failure = outcome.failure
+    if outcome.question is not None:
+        return JobError(
+            code="question-unanswered",
+            what=f"the job asked for {outcome.question.key!r}: {outcome.question.prompt}",
+            mend="give the answer as a parameter: jobs cannot wait for answers yet",
+            kind="package",
+        )
     if failure is None:
         what = f"the run ended: {outcome.ending}"
         return JobError(code=outcome.ending, what=what, mend="see the log", kind="package")

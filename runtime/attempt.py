@@ -164,6 +164,9 @@ class _Attempt:
         folder = self._folder / "outputs"
         outputs = [await self._keep_one(folder, one.path) for one in outcome.outputs]
         remove_tree(folder)
+        for refusal in outcome.refusals:
+            said = f"the output {refusal.path!r} was not kept: {refusal.why}"
+            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": said})
         self.artifact = assembly.with_outputs(
             self.artifact, outputs=outputs, is_partial=not outcome.is_ok and bool(outputs)
         )

@@ -47,7 +47,7 @@ def export_wheels(
     chosen = sorted(wheels, key=lambda wheel: wheel.filename)
     manifest = {
         "schema": SCHEMA,
-        "made_at": at.astimezone(UTC).isoformat(),
+        "made_at": at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "wheels": [wheel.to_dict() for wheel in chosen],
     }
     payload = json.dumps(manifest, sort_keys=True).encode()

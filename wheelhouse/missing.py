@@ -76,4 +76,7 @@ class MissingList:
 
     def to_list(self) -> list[dict[str, str]]:
         """Return the entries as plain JSON."""
-        return [{**asdict(m), "at": m.at.isoformat()} for m in self.entries()]
+        return [
+            {**asdict(m), "at": m.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
+            for m in self.entries()
+        ]

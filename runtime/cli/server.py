@@ -45,9 +45,16 @@ def up(
     asyncio.run(serve(settings, announce=announce))
 
 
-def worker(home: Home = None, slots: Slots = None, config: Config = None) -> None:
-    """Work until SIGTERM or Ctrl-C; needs a Docket that processes can share (docket_url)."""
+def worker(
+    home: Home = None, slots: Slots = None, config: Config = None, *, as_json: AsJson = False
+) -> None:
+    """Work until SIGTERM or Ctrl-C; needs a Docket that processes can share (docket_url).
+
+    With --json the first line on stdout is {"home": …, "slots": …}.
+    """
     settings = load({"home": home, "slots": slots}, config_file=config).settings
+    if as_json:
+        print(json.dumps({"home": str(settings.home), "slots": settings.slots}), flush=True)
     if settings.docket_url.startswith(IN_PROCESS):
         raise SettingsRefused(
             f"{settings.docket_url} lives inside one process, so no other can take work from it",
