@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx2
 import typer
 
-from runtime.cli.arguments import JobId
+from runtime.cli.arguments import Inputs, JobId, Pairs, Parameters
 from runtime.cli.client import all_items, ask, connected, fetch, follow
 from runtime.cli.job_text import event_line, job_facts, job_rows
 from runtime.cli.parameters import parameters_of
@@ -25,14 +25,9 @@ Attempt = Annotated[int | None, typer.Option(min=1, help="Which attempt; the las
 @app.command()
 def submit(
     package: Annotated[str, typer.Argument(help="NAME, or NAME@VERSION.")],
-    files: Annotated[
-        list[Path] | None, typer.Argument(exists=True, dir_okay=False, help="Input files.")
-    ] = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("--parameter", "-p", help="key=value; JSON values are taken as such."),
-    ] = None,
-    parameters: Annotated[str, typer.Option(help="All parameters as one JSON object.")] = "{}",
+    files: Inputs = None,
+    parameter: Pairs = None,
+    parameters: Parameters = "{}",
     outputs_to: Annotated[
         Path | None, typer.Option("--outputs", "-o", help="With --wait: fetch outputs there.")
     ] = None,

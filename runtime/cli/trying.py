@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from runtime.cli.arguments import Inputs, Pairs, Parameters
 from runtime.cli.bundling import bundle_file
 from runtime.cli.parameters import parameters_of
 from runtime.cli.printing import AsJson, emit, facts, say
@@ -18,14 +19,9 @@ from runtime.trying import Trial, try_bundle
 
 def try_command(
     bundle: Annotated[Path, typer.Argument(exists=True, help="A bundle: its folder or its zip.")],
-    inputs: Annotated[
-        list[Path] | None, typer.Argument(exists=True, dir_okay=False, help="Input files.")
-    ] = None,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("--parameter", "-p", help="key=value; JSON values are taken as such."),
-    ] = None,
-    parameters: Annotated[str, typer.Option(help="All parameters as one JSON object.")] = "{}",
+    inputs: Inputs = None,
+    parameter: Pairs = None,
+    parameters: Parameters = "{}",
     outputs_to: Annotated[
         Path | None, typer.Option("--outputs", "-o", help="Put the outputs there.")
     ] = None,
