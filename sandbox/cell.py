@@ -6,7 +6,9 @@ how a cell came to be.
 
 import asyncio
 import contextlib
+import fcntl
 import os
+import select
 import signal
 import socket
 import stat
@@ -21,7 +23,8 @@ from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.layout import Layout
 from sandbox.process import Exit
 
-_HELLO_S = 30.0
+_COLD_HELLO_S = 30.0
+FORK_HELLO_S = 5.0
 _START_LOG_BYTES = 8192
 _TMPFS_AND_FOLDERS = 2
 _OWN_AND_HOST = 2
@@ -46,6 +49,8 @@ class Cell:
     give_back: Callable[[], None]
     """Removes the host folder, or empties it for the next run."""
     leaf: Leaf | None = None
+    tree_pid: int = 0
+    """The process below which everything of the cell is: what the watchdog watches."""
     pid: int = 0
     pidfd: int = -1
     output_fd: int = -1
@@ -132,7 +137,7 @@ async def greet(cell: Cell, *, entering: "asyncio.Future[None] | None" = None) -
     Raises CellUnstartableError with what the cell printed, if it ends or stalls before.
     """
     try:
-        async with asyncio.timeout(_HELLO_S):
+        async with asyncio.timeout(FORK_HELLO_S if cell.start == "warm" else _COLD_HELLO_S):
             await _receive_hello(cell)
         if entering is not None:
             await entering
@@ -140,6 +145,8 @@ async def greet(cell: Cell, *, entering: "asyncio.Future[None] | None" = None) -
     except (TimeoutError, ConnectionError, protocol.ProtocolFault) as fault:
         ended = await cell.kill()
         said = _printed(cell.stderr_fd)
+        if cell.start == "warm" and isinstance(fault, ConnectionError):
+            raise CellLostError(said or "the fork ended", mend="it is forked anew") from None
         raise CellUnstartableError(
             f"the cell did not come up (exit {ended.code}): {said or fault or 'no hello'}",
             mend="run `fumehood doctor`, which tries each wall and says what is missing",
@@ -178,6 +185,24 @@ async def _receive_hello(cell: Cell) -> None:
             return
 
 
+async def until_dead(pidfd: int, *, timeout_s: float) -> bool:
+    """Wait until the process is dead, by its pidfd; say whether it is (pidfd_open(2))."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    if poll.poll(0):
+        return True
+    loop = asyncio.get_running_loop()
+    dead: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(pidfd, lambda: dead.done() or dead.set_result(None))
+    try:
+        await asyncio.wait_for(dead, timeout_s)
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(pidfd)
+    return True
+
+
 async def _readable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
     ready: asyncio.Future[None] = loop.create_future()
     loop.add_reader(sock, lambda: ready.done() or ready.set_result(None))
@@ -205,6 +230,28 @@ def _take(cell: Cell, ancillary: list[tuple[int, int, bytes]]) -> None:
                 cell.output_fd, cell.scratch_fd = wanted
 
 
+def _check_folders(cell: Cell) -> None:
+    """Check the two folders; where a cell shares our root, open them ourselves instead.
+
+    A descriptor is an authority: a cell could send one of any folder that it can only name.
+    """
+    if not cell.layout.has_namespaces:
+        for fd in (cell.output_fd, cell.scratch_fd):
+            if fd >= 0:
+                os.close(fd)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        cell.output_fd = os.open(cell.folder / "output", flags)
+        cell.scratch_fd = os.open(cell.folder / "scratch", flags)
+        return
+    for fd in (cell.output_fd, cell.scratch_fd):
+        if fd < 0 or not stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise protocol.ProtocolFault("the hello brought no folders")
+        if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_PATH:
+            raise protocol.ProtocolFault("the hello brought folders that it could not read")
+    if os.fstat(cell.output_fd).st_dev == os.fstat(cell.scratch_fd).st_dev:
+        raise protocol.ProtocolFault("the hello brought one folder for two")
+
+
 def _check_introduction(cell: Cell) -> None:
     """Check that the kernel named the sender and that two folders came along.
 
@@ -218,9 +265,7 @@ def _check_introduction(cell: Cell) -> None:
         raise protocol.ProtocolFault("the cell ended right after its hello") from None
     if cell.layout.has_namespaces and not _is_in_a_namespace(cell.pid):
         raise protocol.ProtocolFault("the pid of the hello is not a cell's any more")
-    for fd in (cell.output_fd, cell.scratch_fd):
-        if fd < 0 or not stat.S_ISDIR(os.fstat(fd).st_mode):
-            raise protocol.ProtocolFault("the hello brought no folders")
+    _check_folders(cell)
 
 
 def _is_in_a_namespace(pid: int) -> bool:

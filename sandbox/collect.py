@@ -37,8 +37,11 @@ class Collected:
 
 def is_empty(folder_fd: int) -> bool:
     """Return whether there is nothing to collect."""
-    with _opened(folder_fd, ".", os.O_DIRECTORY) as fd, os.scandir(fd) as entries:
-        return next(entries, None) is None
+    try:
+        with _opened(folder_fd, ".", os.O_DIRECTORY) as fd, os.scandir(fd) as entries:
+            return next(entries, None) is None
+    except _Unopenable:
+        return False
 
 
 def collect(folder_fd: int, destination: Path, limits: Limits) -> Collected:
@@ -47,7 +50,10 @@ def collect(folder_fd: int, destination: Path, limits: Limits) -> Collected:
     Blocks on disk: call it off the event loop. Raises OSError when the *host's* disk fails.
     """
     walk = _Walk(destination=destination, limits=limits)
-    walk.folder(folder_fd, prefix="", depth=0)
+    try:
+        walk.folder(folder_fd, prefix="", depth=0)
+    except _Unopenable as fault:
+        walk.refusals.append(Refusal(path=".", why=f"it cannot be opened: {fault}"))
     return Collected(
         outputs=tuple(walk.outputs), refusals=tuple(walk.refusals), crossed=walk.crossed
     )
@@ -80,8 +86,8 @@ class _Walk:
             return
         try:
             mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
-        except FileNotFoundError:
-            self._refuse(shown, "it is gone: something changed the folder meanwhile")
+        except OSError as fault:
+            self._refuse(shown, f"it cannot be looked at: {fault.strerror}")
             return
         if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
             self._refuse(shown, f"{_kind(mode)}: only regular files and folders are collected")

@@ -61,7 +61,9 @@ def level(host: Host, *, has_namespaces: bool, has_cgroup: bool) -> Level:
     barriers = host.barriers
     if has_namespaces and barriers.has_seccomp:
         return Level.FULL if has_cgroup else Level.NO_CGROUP
-    signals_are_confined = barriers.landlock_abi >= 6 or bool(host.cell_uids)
+    # A run shares its host user with its keeper, so without Landlock's scopes it could kill the
+    # keeper and outlive the run, unless a cgroup holds the tree as well.
+    signals_are_confined = barriers.landlock_abi >= 6 or (bool(host.cell_uids) and has_cgroup)
     if barriers.has_seccomp and barriers.landlock_abi > 0 and signals_are_confined:
         return Level.UNPRIVILEGED
     return Level.PROCESS

@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import itertools
 import os
+import secrets
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -48,7 +49,7 @@ class Launcher:
         self.has_namespaces = has_namespaces
         self.hierarchy = hierarchy
         self._home = home
-        self._numbers = itertools.count()
+        self._numbers = itertools.count(secrets.randbelow(1 << 20))
         self._inside: dict[str, Path] = {}
         self._free: list[Path] = []
         self._stage = Stage(roots=(home.parent,)) if has_namespaces and host.is_root else None
@@ -145,13 +146,17 @@ class Launcher:
         if self.has_namespaces and empty_inputs(folder):
             self._free.append(folder)
         else:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
 
     def leaf(self, limits: Limits) -> Leaf | None:
         """Return an empty leaf with these limits, where the host has cgroups for us."""
         if self.hierarchy is None:
             return None
         return self.hierarchy.leaf(f"leaf-{next(self._numbers)}", limits)
+
+    def next_number(self) -> int:
+        """Return a number that no other cell of this worker has: its user follows from it."""
+        return next(self._numbers)
 
     def warm_folder(self, name: str) -> Path:
         """Make the host folder that holds a warm cell's run folders."""
@@ -162,7 +167,7 @@ class Launcher:
     def close(self) -> None:
         """Give back what was made for all cells."""
         for folder in self._free:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
         if self._stage is not None:
             self._stage.close()
 
@@ -177,6 +182,7 @@ class Launcher:
             folder=folder,
             give_back=lambda: self._give_back(folder),
             leaf=self.leaf(command.limits),
+            tree_pid=child.pid,
         )
 
     def _enter(self, started: Cell, child: Child) -> "asyncio.Future[None] | None":
@@ -252,6 +258,15 @@ class Launcher:
 def _enter_if_there(leaf: Leaf, pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         leaf.enter(pid)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove what a cell may have made as deep and as unreadable as it liked.
+
+    rm(1) walks by descriptor and without recursion; shutil.rmtree fails at a thousand levels.
+    """
+    for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+        subprocess.run([*command, "--", folder], capture_output=True, check=False)
 
 
 def empty_inputs(folder: Path) -> bool:

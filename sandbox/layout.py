@@ -104,8 +104,10 @@ def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Inw
         "output_dir": layout.output_dir,
         "mounts": _mounts(command.limits) if layout.has_namespaces else None,
         "landlock": _landlock(command, layout, barriers),
+        "warm_landlock": _warm_landlock(command, layout, barriers),
         "seccomp": _program(profile, barriers),
         "warm_seccomp": _program("warm" if layout.has_namespaces else profile, barriers),
+        "warm_rlimits": rlimits(command.limits, has_namespaces=layout.has_namespaces),
         "preload": list(command.warmth.preload) if command.warmth else [],
         "own_network": not command.network,
     }
@@ -197,6 +199,26 @@ def _landlock(command: Command, layout: Layout, barriers: Barriers) -> Inward:
         readable=("/",) if layout.has_namespaces else _readable_on_the_host(layout),
         executable=_executable(command, layout),
         writable=(layout.scratch_dir, layout.output_dir),
+        network=command.network,
+    )
+    return landlock.ruleset(confinement, abi=barriers.landlock_abi)
+
+
+def _warm_landlock(command: Command, layout: Layout, barriers: Barriers) -> Inward:
+    """Return what confines a warm cell itself where it has no root of its own.
+
+    Its forks shut a narrower ruleset inside this one, so all that any of them may touch has to
+    be in it: the warm cell's folder. /proc is readable, since the warm cell and the keepers of
+    its forks look at their own processes. With namespaces the forks mount, which Landlock
+    would refuse, and the outer wall stands around the import.
+    """
+    if barriers.landlock_abi == 0 or layout.has_namespaces:
+        return None
+    base = layout.scratch_dir.partition("/{run}")[0]
+    confinement = landlock.Confinement(
+        readable=(*_readable_on_the_host(layout), base, "/proc"),
+        executable=_executable(command, layout),
+        writable=(base,),
         network=command.network,
     )
     return landlock.ruleset(confinement, abi=barriers.landlock_abi)

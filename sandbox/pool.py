@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
@@ -11,10 +10,12 @@ from typing import Any
 from sandbox import warm
 from sandbox.cell import Cell
 from sandbox.command import Command
-from sandbox.errors import SandboxError
+from sandbox.errors import CellLostError, SandboxError
 from sandbox.launch import Launcher
 from sandbox.limits import MIB
 from sandbox.warm import WarmCell
+
+_MOST_LOST = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +48,9 @@ class Pool:
 
     launcher: Launcher
     bounds: PoolBounds
-    numbers_from: int = 0
-    """The first number of a warm cell: two pools of one launcher need distinct ones."""
     _seats: "OrderedDict[Command, _Seat]" = field(default_factory=OrderedDict[Command, _Seat])
-    _numbers: "itertools.count[int]" = field(init=False)
+    _lost: dict[Command, int] = field(default_factory=dict[Command, int])
     _tidying: "set[asyncio.Task[None]]" = field(default_factory=set["asyncio.Task[None]"])
-
-    def __post_init__(self) -> None:
-        self._numbers = itertools.count(self.numbers_from)
 
     async def take(self, command: Command) -> tuple[Cell | None, str]:
         """Return a ready fork for `command`, or None and why it has to start cold."""
@@ -66,12 +62,20 @@ class Pool:
                 return None, seat.unfit
             seat.taken += 1
             try:
-                return await self._fork(seat, warm_cell), ""
+                cell = await self._fork(seat, warm_cell)
+                self._lost.pop(_family(command), None)
+                return cell, ""
             except SandboxError as fault:
                 reason = f"no fork: {fault.what}"
-                if warm_cell.is_alive:
+                if self._is_hopeless(_family(command), fault):
                     self._retire(_family(command), seat, unfit=reason)
+                    return None, reason
         return None, reason
+
+    def _is_hopeless(self, family: Command, fault: SandboxError) -> bool:
+        """Say whether to stop trying: a fork that dies may be bad luck, three in a row are not."""
+        self._lost[family] = self._lost.get(family, 0) + 1
+        return not isinstance(fault, CellLostError) or self._lost[family] > _MOST_LOST
 
     async def close(self) -> None:
         """End every warm cell."""
@@ -101,7 +105,7 @@ class Pool:
         return warm_cell is not None and not warm_cell.is_alive
 
     async def _start(self, family: Command) -> WarmCell | None:
-        number = next(self._numbers)
+        number = self.launcher.next_number()
         leaf = self.launcher.leaf(family.limits)
         try:
             warm_cell = await warm.start(family, self.launcher, number=number, leaf=leaf)

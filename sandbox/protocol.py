@@ -7,6 +7,7 @@ ProtocolFault, which ends the cell.
 
 import json
 import marshal
+import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from sandbox.command import Ending, Json, Question, Report
 _LENGTH = struct.Struct(">I")
 _TEXT_CHARS = 65_536
 _DEEPEST = 64
+_MOST_CPU_S, _MOST_BYTES = 1e7, 2**44
 _LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
 _DONE_ENDINGS = frozenset({"returned", "asked", "raised", "unloadable", "exited", "cancelled"})
 
@@ -115,7 +117,11 @@ def read(body: bytes) -> Message:
 
 def _parse(body: bytes) -> dict[str, Json]:
     try:
-        parsed: Json = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        parsed: Json = json.loads(
+            body.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite
+        )
+        if b"\\u" in body:  # only an escape can smuggle a lone surrogate in
+            json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as fault:
         raise ProtocolFault(f"not JSON: {str(fault)[:200]}") from None
     if not isinstance(parsed, dict):
@@ -123,6 +129,13 @@ def _parse(body: bytes) -> dict[str, Json]:
     if _depth(parsed) > _DEEPEST:
         raise ProtocolFault(f"nested deeper than {_DEEPEST}")
     return parsed
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ProtocolFault(f"{text[:40]} is beyond any number")
+    return value
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -191,8 +204,8 @@ def _ended(fields: _Fields) -> Ended:
     return Ended(
         run=fields.text("run"),
         code=fields.integer("code") or 0,
-        cpu_s=max(0.0, fields.number("cpu_s") or 0.0),
-        peak_rss_bytes=max(0, fields.integer("peak_rss_kb") or 0) * 1024,
+        cpu_s=min(max(0.0, fields.number("cpu_s") or 0.0), _MOST_CPU_S),
+        peak_rss_bytes=min(max(0, fields.integer("peak_rss_kb") or 0) * 1024, _MOST_BYTES),
     )
 
 

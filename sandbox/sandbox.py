@@ -85,7 +85,7 @@ class Sandbox:
         self._demand(command.least)
         cell = await self._ready_cell(command)
         outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
-        if cell.is_orphaned and outcome.ending is Ending.KILLED:
+        if _has_to_run_again(cell, outcome):
             cell = await self.launcher.cold(command, reason="the warm cell died during the run")
             outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
         return outcome
@@ -166,9 +166,14 @@ class Sandbox:
     ) -> Outcome:
         ended = await cell.kill()
         outcome = verdicts.outcome(verdict, ended, isolation, result_kb=command.limits.result_kb)
-        if collect.is_empty(cell.output_fd):
+        if collect.is_empty(cell.output_fd) or _has_to_run_again(cell, outcome):
             return outcome
         gathered = await asyncio.to_thread(
             collect.collect, cell.output_fd, outputs_to, command.limits
         )
         return verdicts.with_outputs(outcome, gathered)
+
+
+def _has_to_run_again(cell: Cell, outcome: Outcome) -> bool:
+    """Say whether a run fell with its warm cell: then nothing of it is kept."""
+    return cell.is_orphaned and outcome.ending is Ending.KILLED

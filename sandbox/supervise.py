@@ -19,6 +19,8 @@ from sandbox.limits import MIB, Limits
 from sandbox.watchdog import Tree
 
 _TICK_S = 0.05
+_WALL_TASKS = 3
+"""Of a tree's processes, bubblewrap's own or the keeper."""
 _CHUNK_BYTES = 262_144
 _LINE_BYTES = 16_384
 _DRAIN_S = 2.0
@@ -45,7 +47,7 @@ class Supervision:
         self._limits = command.limits
         self._leaf = cell.leaf
         self._observe = observe
-        self._tree = None if cell.leaf else Tree(cell.pid)
+        self._tree = None if cell.leaf else Tree(cell.tree_pid)
         self._loop = asyncio.get_running_loop()
         self._verdict: asyncio.Future[Verdict] = self._loop.create_future()
         self._frames = protocol.Frames(
@@ -64,17 +66,22 @@ class Supervision:
         timer = self._loop.call_later(self._limits.wall_s, self._over_wall)
         ticker = self._loop.create_task(self._tick())
         watcher = self._loop.create_task(self._await_cancel(cancelled, grace_s))
+        giving: asyncio.Task[None] | None = None
         try:
             self._loop.add_reader(self._cell.channel, self._read_channel)
             self._streams.open()
-            await self._give(request)
+            giving = self._loop.create_task(self._give(request))
             verdict = await self._verdict
         finally:
+            if giving is not None:
+                giving.cancel()
             timer.cancel()
             ticker.cancel()
             watcher.cancel()
             self._loop.remove_reader(self._cell.channel)
         await self._cell.kill()
+        if self._leaf is not None:
+            self._leaf.kill()
         await self._streams.drain()
         if self._leaf is not None:
             self.counted = self._leaf.count()
@@ -130,7 +137,7 @@ class Supervision:
             return _over("memory_mb", limits.memory_mb, memory_bytes / MIB)
         if cpu_s > limits.cpu_s:
             return _over("cpu_s", limits.cpu_s, cpu_s)
-        if processes > limits.processes:
+        if processes > limits.processes + _WALL_TASKS:
             return _over("processes", limits.processes, processes)
         return None
 

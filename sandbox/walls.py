@@ -71,7 +71,11 @@ def in_force(sandbox: "Sandbox", command: Command, cell: Cell) -> Isolation:
             in_force=status.get("Seccomp") == "2",
             detail=f"{status.get('Seccomp_filters', '?')} filters",
         ),
-        Layer(name="landlock", in_force=abi > 0, detail=landlock.describe(abi) if abi else ""),
+        Layer(
+            name="landlock",
+            in_force=abi > 0,
+            detail=f"as asked for: {landlock.describe(abi)}" if abi else "",
+        ),
         Layer(
             name="no capabilities",
             in_force=_has_no_capabilities(status),

@@ -22,7 +22,8 @@ from sandbox.cell import Cell
 from sandbox.cgroups import Leaf
 from sandbox.command import Command
 from sandbox.errors import CellLostError, CellUnstartableError
-from sandbox.launch import Launcher, empty_inputs
+from sandbox.launch import Launcher, empty_inputs, remove_folder
+from sandbox.limits import MIB
 from sandbox.process import Child, Exit
 
 _KILL_S = 2.0
@@ -71,9 +72,12 @@ class WarmCell:
             return f"preload took longer than {preload_s:g} s"
         except (ConnectionError, CellLostError):
             return f"the warm cell ended while it imported: {self._said()}"
-        if not said.unfit:
-            self.pss_bytes = _proportional_bytes(self.child.pid)
-        return said.unfit
+        if said.unfit:
+            return said.unfit
+        self.pss_bytes = _proportional_bytes(self.child.pid)
+        if self.leaf is None and self.pss_bytes > self.command.limits.memory_mb * MIB:
+            return f"preload took {self.pss_bytes // MIB} MiB of memory"
+        return ""
 
     @property
     def is_alive(self) -> bool:
@@ -102,10 +106,25 @@ class WarmCell:
         forked = self._cell(run, both, ended, folder)
         try:
             await cell.greet(forked)
+            self._check_descent(forked)
         except BaseException:
             await forked.close()
             raise
         return forked
+
+    def _check_descent(self, forked: Cell) -> None:
+        """Check that the hello came from a fork: a kept one has a keeper between it and us."""
+        forked.tree_pid = forked.pid
+        if self.launcher.has_namespaces:
+            return
+        with contextlib.suppress(psutil.Error):
+            keeper = psutil.Process(forked.pid).parent()
+            if keeper is not None and keeper.ppid() == self.child.pid:
+                forked.tree_pid = keeper.pid
+                return
+        raise CellUnstartableError(
+            "the hello came from somebody who is no fork", mend="the run is started cold"
+        )
 
     async def close(self) -> None:
         """End it and all its forks, and remove its folder."""
@@ -161,26 +180,28 @@ class WarmCell:
         if self.launcher.has_namespaces and not self.is_retired and empty_inputs(folder):
             self._free.append(folder)
         else:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
 
     async def _kill(self, run: str, forked: Cell, ended: "asyncio.Future[Exit]") -> Exit:
-        """Kill a fork by its pidfd; where that does not help, everything."""
-        if ended.done():
-            return ended.result()
+        """Kill a fork by its pidfd, whatever was said of its end; failing that, everything."""
         if forked.pidfd >= 0:
             self._kill_one(forked)
-            with contextlib.suppress(TimeoutError):
-                return await asyncio.wait_for(asyncio.shield(ended), _KILL_S)
+            if await cell.until_dead(forked.pidfd, timeout_s=_KILL_S):
+                with contextlib.suppress(TimeoutError):
+                    return await asyncio.wait_for(asyncio.shield(ended), _KILL_S)
         await self.child.end()
         self._end(run, _KILLED)
-        return ended.result()
+        return ended.result() if ended.done() else _KILLED
 
     def _kill_one(self, forked: Cell) -> None:
         with contextlib.suppress(ProcessLookupError, psutil.Error):
             if self.launcher.has_namespaces:
                 signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
-            else:
-                os.kill(psutil.Process(forked.pid).ppid(), signal.SIGTERM)
+                return
+            keeper = psutil.Process(forked.pid).parent()
+            if keeper is not None and keeper.ppid() == self.child.pid:
+                keeper.terminate()
+            signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
 
     def _read(self) -> None:
         try:

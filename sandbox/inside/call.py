@@ -25,7 +25,7 @@ class Terminated(BaseException):
 
 def perform(channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
     """Run the requested call and return the `done` message."""
-    _limit(request["rlimits"])
+    limit(request["rlimits"])
     _signal.signal(_signal.SIGTERM, _terminate)  # pyright: ignore[reportUnknownMemberType]
     try:
         function = load(request["target"])
@@ -71,7 +71,8 @@ def load(target: str) -> Callable[..., Any]:
     return function
 
 
-def _limit(rlimits: dict[str, int]) -> None:
+def limit(rlimits: dict[str, int]) -> None:
+    """Set resource limits, hard and soft; never above what is allowed already."""
     for name, value in rlimits.items():
         which = getattr(resource, name)
         hard = resource.getrlimit(which)[1]

@@ -55,6 +55,16 @@ def shut(setup: dict[str, Any]) -> None:
         syscalls.install_filter(setup["seccomp"])
 
 
+def shut_around_import(setup: dict[str, Any]) -> None:
+    """Confine a warm cell before it imports anything; its forks shut the rest."""
+    syscalls.no_new_privileges()
+    landlock = setup["warm_landlock"]
+    if landlock is not None:
+        syscalls.landlock(landlock["ruleset"], landlock["rules"])
+    if setup["warm_seccomp"] is not None:
+        syscalls.install_filter(setup["warm_seccomp"])
+
+
 def _map_identity(uid: int, gid: int) -> None:
     """Map our own ids to themselves (user_namespaces(7): setgroups must be denied first)."""
     for name, text in (

@@ -29,9 +29,8 @@ def main(fd: int) -> None:
     if setup is None:
         return
     cold.prepare(setup)
-    if setup["warm_seccomp"] is not None:
-        syscalls.no_new_privileges()
-        syscalls.install_filter(setup["warm_seccomp"])
+    walls.shut_around_import(setup)
+    call.limit(setup["warm_rlimits"])
     unfit = _preload(setup) or _unfitness(fd)
     call.flush_streams()
     channel.send({"kind": "warm", "unfit": unfit})
@@ -57,6 +56,9 @@ def _unfitness(fd: int) -> str:
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
         return "preload left %d threads running" % (threads - 1,)
+    shared = _shared_memory()
+    if shared:
+        return "preload left memory that forks would share: " + shared
     listing = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
     extra = {int(name) for name in os.listdir(listing)} - {0, 1, 2, fd, listing}
     os.close(listing)
@@ -68,6 +70,13 @@ def _unfitness(fd: int) -> str:
         return "preload left child processes running"
     except ChildProcessError:
         return ""
+
+
+def _shared_memory() -> str:
+    """Return a mapping that forks would share with each other, if there is one (proc(5))."""
+    with open("/proc/self/maps") as maps:
+        shared = [line.split() for line in maps if line.split()[1][1:4:2] == "ws"]
+    return " ".join(shared[0][5:]) or "anonymous memory" if shared else ""
 
 
 def _is_open(number: int) -> bool:

@@ -171,7 +171,6 @@ def small_pool(lab, **bounds) -> Pool:
     return Pool(
         launcher=lab.sandbox.launcher,
         bounds=PoolBounds(spares=0, **bounds),
-        numbers_from=10_000,
     )
 
 
