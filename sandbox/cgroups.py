@@ -96,29 +96,39 @@ def named(name: str) -> Iterator[tuple[Path, int]]:
 
 
 class _V2:
+    """The unified hierarchy: below our own group where it is ours alone, else below the root.
+
+    A group with processes may not hand controllers down (cgroup-v2.rst, "No Internal Process
+    Constraint"), so we move aside; where others share our group, as in a login session, only
+    root can help itself, at the root group, which is exempt.
+    """
+
     version = "v2"
 
     def __init__(self, name: str) -> None:
         if not (_ROOT / "cgroup.controllers").exists():
             raise FileNotFoundError("no unified hierarchy")
-        own = _ROOT / _own_groups()[""].lstrip("/")
-        self._worker = own / f"{name}-worker"
-        self._folder = own / name
-        self._worker.mkdir(exist_ok=True)
+        self._own = _ROOT / _own_groups()[""].lstrip("/")
+        self._worker = self._own / f"{name}-worker"
         try:
-            self._delegate(own)
+            self._folder = self._delegated(name)
         except OSError:
-            self.remove()
-            raise
+            self._step_back()
+            self._folder = _handed_down(_ROOT, name)
 
-    def _delegate(self, own: Path) -> None:
-        """Move ourselves aside: a group with processes may not hand controllers down."""
-        for pid in (own / "cgroup.procs").read_text().split():
-            if int(pid) == os.getpid():
-                _write(self._worker / "cgroup.procs", pid)
-        _write(own / "cgroup.subtree_control", "+memory +pids +cpu")
-        self._folder.mkdir(exist_ok=True)
-        _write(self._folder / "cgroup.subtree_control", "+memory +pids +cpu")
+    def _delegated(self, name: str) -> Path:
+        if self._own == _ROOT:
+            raise FileNotFoundError("our group is the root")
+        self._worker.mkdir(exist_ok=True)
+        _write(self._worker / "cgroup.procs", str(os.getpid()))
+        return _handed_down(self._own, name)
+
+    def _step_back(self) -> None:
+        """Return to our own group, and leave no trace of having tried."""
+        with contextlib.suppress(OSError):
+            _write(self._own / "cgroup.procs", str(os.getpid()))
+        with contextlib.suppress(OSError):
+            self._worker.rmdir()
 
     def leaf(self, name: str, limits: Limits) -> Leaf:
         folder = self._folder / name
@@ -132,10 +142,8 @@ class _V2:
 
     def remove(self) -> None:
         with contextlib.suppress(OSError):
-            _write(self._worker.parent / "cgroup.procs", str(os.getpid()))
-        for folder in (self._folder, self._worker):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+            self._folder.rmdir()
+        self._step_back()
 
 
 class _V2Leaf:
@@ -289,6 +297,19 @@ class _V1Leaf:
             oom_kills=_keyed(self._oom).get("oom_kill", 0),
             fork_refusals=_keyed(self._fork_events).get("max", 0),
         )
+
+
+def _handed_down(parent: Path, name: str) -> Path:
+    """Make a group below `parent` that hands the controllers on to its leaves. Raises OSError."""
+    _write(parent / "cgroup.subtree_control", "+memory +pids +cpu")
+    folder = parent / name
+    folder.mkdir(exist_ok=True)
+    try:
+        _write(folder / "cgroup.subtree_control", "+memory +pids +cpu")
+    except OSError:
+        folder.rmdir()
+        raise
+    return folder
 
 
 def _remove_when_empty(folders: tuple[Path, ...]) -> None:
