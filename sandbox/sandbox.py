@@ -10,14 +10,14 @@ from typing import Self
 
 from sandbox import cgroups, collect, host, layout, protocol, verdicts
 from sandbox.cell import Cell
-from sandbox.command import Command, Ending, Isolation, Level, Observe, Outcome, Usage
+from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
 from sandbox.errors import SandboxError, WallsMissingError
 from sandbox.host import Host
 from sandbox.launch import Launcher, place_inputs
 from sandbox.leftovers import sweep
 from sandbox.pool import Pool, PoolBounds
 from sandbox.supervise import Supervision, Verdict, fullest
-from sandbox.walls import in_force, probe
+from sandbox.walls import in_force, probe, this_interpreter
 
 _GRACE_S = 5.0
 
@@ -42,11 +42,13 @@ class Sandbox:
         *,
         bounds: PoolBounds | None = None,
         without_namespaces: bool = False,
+        interpreter: Interpreter | None = None,
         grace_s: float = _GRACE_S,
     ) -> Self:
         """Look at the host, try its walls, and return a sandbox that keeps its things in `home`.
 
-        `without_namespaces` leaves them out even where the host allows them. Cells that a
+        `without_namespaces` leaves them out even where the host allows them; `interpreter` is
+        what the walls are tried with (the running one). Cells that a
         killed worker left behind are dead already; their folders are removed here.
         """
         await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
@@ -54,11 +56,16 @@ class Sandbox:
         found = host.look()
         hierarchy = cgroups.delegated(f"fumehood-{os.getpid()}-{secrets.token_hex(3)}")
         probed = await probe(
-            found, home, try_namespaces=not without_namespaces, hierarchy=hierarchy
+            found,
+            home,
+            interpreter=interpreter or this_interpreter(),
+            try_namespaces=not without_namespaces,
+            hierarchy=hierarchy,
         )
-        level = host.level(
+        best = host.level(
             found, has_namespaces=probed.launcher.has_namespaces, has_cgroup=hierarchy is not None
         )
+        level = best if probed.is_startable else Level.PROCESS
         return cls(
             host=found,
             level=level,

@@ -31,10 +31,17 @@ class Probed:
 
     launcher: Launcher
     missing: tuple[str, ...]
+    is_startable: bool = True
+    """Whether a cell came up at all."""
 
 
 async def probe(
-    found: Host, home: Path, *, try_namespaces: bool, hierarchy: Hierarchy | None
+    found: Host,
+    home: Path,
+    *,
+    interpreter: Interpreter,
+    try_namespaces: bool,
+    hierarchy: Hierarchy | None,
 ) -> Probed:
     """Find out by starting a cell whether this host lets us have namespaces."""
     missing: list[str] = []
@@ -43,7 +50,7 @@ async def probe(
     elif try_namespaces:
         launcher = Launcher(host=found, home=home, has_namespaces=True, hierarchy=hierarchy)
         try:
-            cell = await launcher.cold(_nothing(), reason="probe")
+            cell = await launcher.cold(_nothing(interpreter), reason="probe")
             await cell.close()
             return Probed(launcher=launcher, missing=())
         except SandboxError as fault:
@@ -54,6 +61,12 @@ async def probe(
     if not found.barriers.has_seccomp:
         missing.append("the kernel has no seccomp filters")
     launcher = Launcher(host=found, home=home, has_namespaces=False, hierarchy=hierarchy)
+    try:
+        cell = await launcher.cold(_nothing(interpreter), reason="probe")
+        await cell.close()
+    except SandboxError as fault:
+        missing.append(f"no cell starts without namespaces either: {fault.what}")
+        return Probed(launcher=launcher, missing=tuple(missing), is_startable=False)
     return Probed(launcher=launcher, missing=tuple(missing))
 
 
@@ -97,12 +110,12 @@ def in_force(sandbox: "Sandbox", command: Command, cell: Cell) -> Isolation:
     )
 
 
-def _nothing() -> Command:
+def _nothing(interpreter: Interpreter) -> Command:
     """A command for probing: its cell is started and never given the run."""
     return Command(
         target="nothing:nothing",
         handle="job",
-        interpreter=this_interpreter(),
+        interpreter=interpreter,
         limits=Limits(),
     )
 

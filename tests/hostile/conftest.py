@@ -34,7 +34,11 @@ async def sandboxes(world: Path) -> AsyncIterator[dict[str, Sandbox]]:
     bounds = PoolBounds(cells=2)
     best = await Sandbox.open(world / "cells", grace_s=0.5, bounds=bounds)
     plain = await Sandbox.open(
-        world / "cells-unprivileged", grace_s=0.5, bounds=bounds, without_namespaces=True
+        world / "cells-unprivileged",
+        grace_s=0.5,
+        bounds=bounds,
+        without_namespaces=True,
+        interpreter=reachable_copy(world),
     )
     yield {"namespaced": best, "unprivileged": plain}
     await best.close()
