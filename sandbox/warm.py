@@ -187,6 +187,8 @@ class WarmCell:
         if forked.pidfd >= 0:
             self._kill_one(forked)
             if await cell.until_dead(forked.pidfd, timeout_s=_KILL_S):
+                if ended.done():
+                    return ended.result()
                 with contextlib.suppress(TimeoutError):
                     return await asyncio.wait_for(asyncio.shield(ended), _KILL_S)
         await self.child.end()
