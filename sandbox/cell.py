@@ -170,7 +170,7 @@ async def _receive_hello(cell: Cell) -> None:
     loop = asyncio.get_running_loop()
     frames = protocol.Frames(largest_bytes=4096)
     while True:
-        await _readable(loop, cell.channel)
+        await _readable(loop, cell.channel.fileno())
         body, ancillary, _, _ = cell.channel.recvmsg(
             4096, socket.CMSG_SPACE(8 * 4) + socket.CMSG_SPACE(12)
         )
@@ -191,25 +191,20 @@ async def until_dead(pidfd: int, *, timeout_s: float) -> bool:
     poll.register(pidfd, select.POLLIN)
     if poll.poll(0):
         return True
-    loop = asyncio.get_running_loop()
-    dead: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(pidfd, lambda: dead.done() or dead.set_result(None))
     try:
-        await asyncio.wait_for(dead, timeout_s)
+        await asyncio.wait_for(_readable(asyncio.get_running_loop(), pidfd), timeout_s)
     except TimeoutError:
         return False
-    finally:
-        loop.remove_reader(pidfd)
     return True
 
 
-async def _readable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+async def _readable(loop: asyncio.AbstractEventLoop, fd: int) -> None:
     ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(sock, lambda: ready.done() or ready.set_result(None))
+    loop.add_reader(fd, lambda: ready.done() or ready.set_result(None))
     try:
         await ready
     finally:
-        loop.remove_reader(sock)
+        loop.remove_reader(fd)
 
 
 def _take(cell: Cell, ancillary: list[tuple[int, int, bytes]]) -> None:

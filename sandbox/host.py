@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import subprocess
 import sysconfig
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -110,9 +109,3 @@ def _mapped_uids() -> list[tuple[int, int]]:
     lines = Path("/proc/self/uid_map").read_text().splitlines()
     fields = [[int(word) for word in line.split()] for line in lines]
     return [(first, first + count) for first, _, count in fields]
-
-
-def version_of(bubblewrap: Path) -> str:
-    """Return bwrap's own version, for people."""
-    done = subprocess.run([bubblewrap, "--version"], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or done.stderr.strip()

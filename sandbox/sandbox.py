@@ -16,6 +16,7 @@ from sandbox.host import Host
 from sandbox.launch import Launcher, place_inputs
 from sandbox.leftovers import sweep
 from sandbox.pool import Pool, PoolBounds
+from sandbox.process import Exit
 from sandbox.supervise import Supervision, Verdict, fullest
 from sandbox.walls import in_force, probe, this_interpreter
 
@@ -119,14 +120,16 @@ class Sandbox:
             request = protocol.frame(layout.request(command, cell.layout))
             verdict = await watch.watch(request, cancelled=cancelled, grace_s=self.grace_s)
             wall_ms = (time.monotonic() - started) * 1000
-            usage = await self._usage(cell, watch, wall_ms)
-            outcome = await self._outcome(command, cell, verdict, isolation, outputs_to)
+            usage = self._usage(cell, watch, wall_ms)
+            outcome = await self._outcome(
+                command, cell, watch.ended, verdict, isolation, outputs_to
+            )
             outcome = verdicts.name_limit(
                 outcome,
                 verdict,
                 command.limits,
                 refusals=watch.counted.fork_refusals,
-                fullest=fullest(cell),
+                fullest=fullest(cell) if outcome.ending is Ending.RAISED else "",
             )
             return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
         finally:
@@ -153,9 +156,9 @@ class Sandbox:
             raise
         return cell
 
-    async def _usage(self, cell: Cell, watch: Supervision, wall_ms: float) -> Usage:
+    def _usage(self, cell: Cell, watch: Supervision, wall_ms: float) -> Usage:
         """Prefer the kernel's count of the whole tree to what its first process used."""
-        ended = await cell.kill()
+        ended = watch.ended
         if cell.leaf is None:
             peak = max(ended.peak_rss_bytes, watch.peak_bytes)
             return Usage(wall_ms=wall_ms, cpu_ms=ended.cpu_s * 1000, peak_rss_bytes=peak)
@@ -167,11 +170,11 @@ class Sandbox:
         self,
         command: Command,
         cell: Cell,
+        ended: Exit,
         verdict: Verdict,
         isolation: Isolation,
         outputs_to: Path,
     ) -> Outcome:
-        ended = await cell.kill()
         outcome = verdicts.outcome(verdict, ended, isolation, result_kb=command.limits.result_kb)
         if collect.is_empty(cell.output_fd) or _has_to_run_again(cell, outcome):
             return outcome

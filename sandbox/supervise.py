@@ -16,6 +16,7 @@ from sandbox.cell import Cell
 from sandbox.cgroups import Counted
 from sandbox.command import Command, Observe, Report
 from sandbox.limits import MIB, Limits
+from sandbox.process import Exit
 from sandbox.watchdog import Tree
 
 _TICK_S = 0.05
@@ -56,6 +57,8 @@ class Supervision:
         self._said = _Said(limits=command.limits, decide=self._decide, observe=observe)
         self._streams = _Streams(cell, self._said)
         self.peak_bytes = 0
+        self.ended = Exit(code=0)
+        """How the run's process ended, once everything is dead."""
         self.counted = Counted()
         """The leaf's last counters, once everything is dead."""
 
@@ -79,7 +82,7 @@ class Supervision:
             ticker.cancel()
             watcher.cancel()
             self._loop.remove_reader(self._cell.channel)
-        await self._cell.kill()
+        self.ended = await self._cell.kill()
         if self._leaf is not None:
             self._leaf.kill()
         await self._streams.drain()

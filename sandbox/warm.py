@@ -9,7 +9,6 @@ import array
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import socket
 from dataclasses import dataclass, field
@@ -100,7 +99,7 @@ class WarmCell:
             with cell.ends() as both:
                 self._order(run, folder.name, both.theirs)
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
             self._runs.pop(run, None)
             raise
         forked = self._cell(run, both, ended, folder)
@@ -139,7 +138,7 @@ class WarmCell:
         if self.leaf is not None:
             self.leaf.kill()
             self.leaf.remove()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_folder(self.folder)
 
     def _order(self, run: str, folder: str, fds: tuple[int, int, int]) -> None:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
@@ -263,7 +262,7 @@ async def start(
         if leaf is not None:
             leaf.enter(child.pid)
     except OSError as fault:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
         raise CellUnstartableError(str(fault), mend="run `fumehood doctor`") from fault
     return WarmCell(
         command=command,
