@@ -24,11 +24,15 @@ _CREATE_RULESET_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confinement:
-    """What Landlock lets a cell touch: paths to read, to run from, to write (not run) below."""
+    """What Landlock lets a cell touch: paths to read, to run from, to write (not run) below.
+
+    The run's own are apart: a warm cell cannot open them before its fork has mounted them.
+    """
 
     readable: tuple[str, ...]
     executable: tuple[str, ...]
     writable: tuple[str, ...]
+    run_readable: tuple[str, ...] = ()
     writable_files: tuple[str, ...] = ("/dev/null", "/dev/zero", "/dev/full")
     network: bool = False
 
@@ -53,11 +57,14 @@ def ruleset(confinement: Confinement, *, abi: int) -> dict[str, Inward]:
     rules = [
         *_beneath(confinement.readable, _READ_FILE | _READ_DIR),
         *_beneath(confinement.executable, _EXECUTE | _READ_FILE | _READ_DIR),
-        *_beneath(confinement.writable, handled & ~_EXECUTE),
         *_beneath(confinement.writable_files, (_WRITE_FILE | _READ_FILE) & handled),
     ]
+    run_rules = [
+        *_beneath(confinement.run_readable, _READ_FILE | _READ_DIR),
+        *_beneath(confinement.writable, handled & ~_EXECUTE),
+    ]
     packed = struct.pack(f"={len(words)}Q", *words)
-    return {"ruleset": packed, "rules": rules}
+    return {"ruleset": packed, "rules": rules, "run_rules": run_rules}
 
 
 def describe(abi: int) -> str:

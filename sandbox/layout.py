@@ -106,6 +106,7 @@ def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Inw
         "landlock": _landlock(command, layout, barriers),
         "warm_landlock": _warm_landlock(command, layout, barriers),
         "seccomp": _program(profile, barriers),
+        "closing_seccomp": _program("closing", barriers) if layout.has_namespaces else None,
         "warm_seccomp": _program("warm" if layout.has_namespaces else profile, barriers),
         "warm_rlimits": rlimits(command.limits, has_namespaces=layout.has_namespaces),
         "preload": list(command.warmth.preload) if command.warmth else [],
@@ -198,6 +199,7 @@ def _landlock(command: Command, layout: Layout, barriers: Barriers) -> Inward:
     confinement = landlock.Confinement(
         readable=("/",) if layout.has_namespaces else _readable_on_the_host(layout),
         executable=_executable(command, layout),
+        run_readable=() if layout.has_namespaces else (layout.input_dir,),
         writable=(layout.scratch_dir, layout.output_dir),
         network=command.network,
     )
@@ -226,7 +228,7 @@ def _warm_landlock(command: Command, layout: Layout, barriers: Barriers) -> Inwa
 
 def _readable_on_the_host(layout: Layout) -> tuple[str, ...]:
     system = ("/etc/ld.so.cache", "/usr/share/zoneinfo", "/dev/urandom", "/dev/random")
-    return (*system, layout.inside, layout.input_dir)
+    return (*system, layout.inside)
 
 
 def _executable(command: Command, layout: Layout) -> tuple[str, ...]:

@@ -35,6 +35,10 @@ class Channel:
     def __init__(self, fd: int) -> None:
         self._sock = _socket.socket(fileno=fd)
 
+    def close(self) -> None:
+        """Close the socket."""
+        self._sock.close()
+
     def fileno(self) -> int:
         """Return the descriptor of the socket."""
         return self._sock.fileno()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import call, walls
+from . import call, entropy, walls
 from .channel import Channel
 
 TYPE_CHECKING = False
@@ -21,7 +21,12 @@ def main(fd: int) -> None:
         return
     prepare(setup)
     walls.make_scratch(setup["scratch_dir"])
-    serve(channel, setup)
+    settle(channel, setup, walls.of_cold(setup))
+    request = channel.receive()
+    if request is None:
+        os._exit(0)
+    honour_pth_files(setup["environment_path"])
+    finish(channel, request)
 
 
 def prepare(setup: dict[str, Any]) -> None:
@@ -37,26 +42,33 @@ def prepare(setup: dict[str, Any]) -> None:
     sys.dont_write_bytecode = True
     sys.argv = [setup["argv0"]]
     os.environ.update(setup["variables"])
+    make_home(setup["scratch_dir"])
 
 
-def serve(channel: Channel, setup: dict[str, Any]) -> None:
-    """Shut the walls, say hello, run the one request, say how it ended, and end.
+def make_home(scratch_dir: str) -> None:
+    """Make scratch the home, and its tmp the place for temporary files."""
+    os.environ["HOME"] = scratch_dir
+    os.environ["TMPDIR"] = scratch_dir + "/tmp"
+
+
+def settle(channel: Channel, setup: dict[str, Any], own: walls.Walls) -> None:
+    """Shut the walls, close what only they needed, and say hello.
 
     Descriptors of the output and scratch folders go out with the hello: the worker watches
     what they hold, and collects the outputs when every process in here is dead.
     """
     os.chdir(setup["scratch_dir"])
-    os.environ["HOME"] = setup["scratch_dir"]
-    os.environ["TMPDIR"] = setup["scratch_dir"] + "/tmp"
+    own.shut()
+    os.closerange(channel.fileno() + 1, 65536)
+    entropy.reseed()
     fds = [_folder(setup["output_dir"]), _folder(setup["scratch_dir"])]
-    walls.shut(setup)
     channel.send({"kind": "hello"}, fds)
     for number in fds:
         os.close(number)
-    request = channel.receive()
-    if request is None:
-        os._exit(0)
-    honour_pth_files(setup["environment_path"])
+
+
+def finish(channel: Channel, request: dict[str, Any]) -> None:
+    """Run the one request, say how it ended, and end."""
     done = call.perform(channel, request)
     call.flush_streams()
     channel.send(done)

@@ -30,7 +30,7 @@ def keep(run: Callable[[], None], fd: int) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGCHLD})
         run()
         os._exit(70)
-    os.close(fd)
+    os.closerange(fd, 65536)
     status = _wait_for(pid)
     kill_descendants()
     code = os.waitstatus_to_exitcode(status)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import stat
+import sys
 
 _libc = ctypes.CDLL(None, use_errno=True)
 # PyDLL keeps the interpreter lock held, which a raw clone of the process needs.
@@ -36,6 +37,8 @@ _SYS_CAPSET = 91 if _IS_ARM else 126
 _SYS_SECCOMP = 277 if _IS_ARM else 317
 _SYS_LANDLOCK_CREATE, _SYS_LANDLOCK_ADD, _SYS_LANDLOCK_RESTRICT = 444, 445, 446
 _LANDLOCK_RULE_PATH_BENEATH = 1
+_CAP_HEADER = _CAP_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4)
+_NO_CAPABILITIES = bytes(24)
 _FILE_RIGHTS = 0b111 | 1 << 14 | 1 << 15  # execute, write, read, truncate, ioctl: landlock(7)
 
 
@@ -56,6 +59,16 @@ def fork_into(flags: int) -> int:
     if pid < 0:
         raise OSError(code, "clone: " + os.strerror(code))
     return pid
+
+
+def unshare(flags: int) -> None:
+    """Move this process to new namespaces (unshare(2))."""
+    _check(_libc.unshare(flags), "unshare")
+
+
+def join_namespace(fd: int, kind: int) -> None:
+    """Move this process to the namespace that `fd` stands for (setns(2))."""
+    _check(_libc.setns(fd, kind), "setns")
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
@@ -88,59 +101,60 @@ def no_new_privileges() -> None:
 
 def drop_capabilities() -> None:
     """Empty the bounding set, then every other capability set (capabilities(7))."""
-    for capability in range(64):
-        if _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), 0, 0, 0) != 0:
-            break
-    header = (ctypes.c_uint32 * 2)(_CAP_VERSION_3, 0)
-    nothing = (ctypes.c_uint32 * 6)()
-    _check(_libc.syscall(_SYS_CAPSET, header, nothing), "capset")
+    prctl = _libc.prctl
+    capability = 0
+    while prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:
+        capability += 1
+    _check(_libc.syscall(_SYS_CAPSET, _CAP_HEADER, _NO_CAPABILITIES), "capset")
 
 
-def install_filter(program: bytes) -> None:
-    """Install `program`, the bytes of a classic BPF filter, for this process (seccomp(2))."""
+class Filter:
+    """A classic BPF program, laid out as the kernel takes it (struct sock_fprog, seccomp(2))."""
 
-    class Program(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+    def __init__(self, program: bytes) -> None:
+        self._program = ctypes.create_string_buffer(program, len(program))
+        length = len(program) // 8
+        address = ctypes.addressof(self._program)
+        self._packed = length.to_bytes(8, sys.byteorder) + address.to_bytes(8, sys.byteorder)
 
-    body = ctypes.create_string_buffer(program, len(program))
-    bpf = Program(len(program) // 8, ctypes.cast(body, ctypes.c_void_p))
-    _check(_libc.syscall(_SYS_SECCOMP, _SECCOMP_SET_MODE_FILTER, 0, ctypes.byref(bpf)), "seccomp")
+    def install(self) -> None:
+        """Shut it behind this process."""
+        done = _libc.syscall(_SYS_SECCOMP, _SECCOMP_SET_MODE_FILTER, 0, self._packed)
+        _check(done, "seccomp")
 
 
-def landlock(ruleset: bytes, rules: list[tuple[str, int]]) -> None:
-    """Confine this process: `ruleset` is the packed attribute, `rules` pairs (path, rights).
+def rules(wanted: list[tuple[str, int]]) -> list[bytes]:
+    """Return the Landlock rules that allow rights beneath paths, for pairs (path, rights).
 
-    landlock(7). A path that does not exist is left out: nothing is granted there.
+    Packed as struct landlock_path_beneath_attr (landlock(7)), with descriptors that stay open:
+    whoever makes rules closes everything once they are in force. A path that does not exist is
+    left out: nothing is granted there. Paths that lead to one folder make one rule.
     """
-    attribute = ctypes.create_string_buffer(ruleset, len(ruleset))
-    fd = _libc.syscall(_SYS_LANDLOCK_CREATE, attribute, ctypes.c_size_t(len(ruleset)), 0)
+    found: dict[tuple[int, int], tuple[int, int]] = {}
+    for path, rights in wanted:
+        try:
+            beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            continue
+        status = os.fstat(beneath)
+        allowed = rights if stat.S_ISDIR(status.st_mode) else rights & _FILE_RIGHTS
+        place = (status.st_dev, status.st_ino)
+        found[place] = (allowed | found.get(place, (0, 0))[0], beneath)
+    return [
+        allowed.to_bytes(8, sys.byteorder) + beneath.to_bytes(4, sys.byteorder)
+        for allowed, beneath in found.values()
+    ]
+
+
+def landlock(ruleset: bytes, packed_rules: list[bytes]) -> None:
+    """Confine this process: `ruleset` is the packed attribute, the rules come from `rules`."""
+    fd = _libc.syscall(_SYS_LANDLOCK_CREATE, ruleset, len(ruleset), 0)
     _check(fd, "landlock_create_ruleset")
-    try:
-        for path, rights in rules:
-            _allow_beneath(fd, path, rights)
-        _check(_libc.syscall(_SYS_LANDLOCK_RESTRICT, fd, 0), "landlock_restrict_self")
-    finally:
-        os.close(fd)
-
-
-def _allow_beneath(ruleset_fd: int, path: str, rights: int) -> None:
-    class PathBeneath(ctypes.Structure):
-        _pack_ = 1
-        _fields_ = [("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32)]
-
-    try:
-        parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        is_folder = stat.S_ISDIR(os.fstat(parent).st_mode)
-        rule = PathBeneath(rights if is_folder else rights & _FILE_RIGHTS, parent)
-        done = _libc.syscall(
-            _SYS_LANDLOCK_ADD, ruleset_fd, _LANDLOCK_RULE_PATH_BENEATH, ctypes.byref(rule), 0
-        )
-        _check(done, "landlock_add_rule " + path)
-    finally:
-        os.close(parent)
+    for packed in packed_rules:
+        done = _libc.syscall(_SYS_LANDLOCK_ADD, fd, _LANDLOCK_RULE_PATH_BENEATH, packed, 0)
+        _check(done, "landlock_add_rule")
+    _check(_libc.syscall(_SYS_LANDLOCK_RESTRICT, fd, 0), "landlock_restrict_self")
+    os.close(fd)
 
 
 def _prctl(option: int, value: int, name: str) -> None:

@@ -6,15 +6,14 @@ reaches this process, which only ever reads fork orders and waits for ended chil
 
 from __future__ import annotations
 
+import _signal  # pyright: ignore[reportMissingImports] – built in; signal brings enum along
 import gc
 import os
 import resource
 import select
-import signal
 import sys
-import traceback
 
-from . import call, cold, entropy, kept, syscalls, walls
+from . import call, cold, kept, rehearsal, syscalls, walls
 from .channel import Channel
 
 TYPE_CHECKING = False
@@ -36,9 +35,11 @@ def main(fd: int) -> None:
     channel.send({"kind": "warm", "unfit": unfit})
     if unfit:
         os._exit(0)
+    nursery = _Nursery(channel, setup)
+    rehearsal.rehearse()
     gc.collect()
     gc.freeze()
-    _Nursery(channel, setup).serve()
+    nursery.serve()
 
 
 def _preload(setup: dict[str, Any]) -> str:
@@ -47,8 +48,13 @@ def _preload(setup: dict[str, Any]) -> str:
         for name in setup["preload"]:
             call.import_module(name)
     except BaseException:
-        return "preload failed: " + traceback.format_exc()[-2000:]
+        return "preload failed: " + _traceback()[-2000:]
     return ""
+
+
+def _traceback() -> str:
+    """Return the traceback at hand; the module stays out of a warm cell where all is well."""
+    return __import__("traceback").format_exc()
 
 
 def _unfitness(fd: int) -> str:
@@ -100,7 +106,10 @@ class _Nursery:
     def __init__(self, channel: Channel, setup: dict[str, Any]) -> None:
         self._channel = channel
         self._setup = setup
-        self._children: dict[int, tuple[int, str]] = {}
+        self._walls = walls.of_fork(setup)
+        self._furniture = walls.Furniture(setup) if setup["mounts"] is not None else None
+        self._networks = _networks(setup)
+        self._children: dict[int, tuple[int, str, int]] = {}
         self._poll = select.poll()
         self._poll.register(channel.fileno(), select.POLLIN)
 
@@ -117,34 +126,44 @@ class _Nursery:
         order, fds = self._channel.receive_with_fds(3)
         if order is None:
             return False
+        network = -1 if self._networks is None else self._networks.enter()
         pid = self._fork(order["folder"], fds)
         for number in fds:
             os.close(number)
         pidfd = os.pidfd_open(pid)
-        self._children[pidfd] = (pid, order["run"])
+        self._children[pidfd] = (pid, order["run"], network)
         self._poll.register(pidfd, select.POLLIN)
         return True
 
     def _fork(self, folder: str, fds: tuple[int, ...]) -> int:
-        setup = self._setup
-        if setup["mounts"] is None:
-            pid = os.fork()
-        else:
-            pid = syscalls.fork_into(walls.fork_flags(own_network=setup["own_network"]))
+        pid = os.fork() if self._furniture is None else syscalls.fork_into(walls.FORK_FLAGS)
         if pid == 0:
             try:
-                _be_born(setup, folder, fds)
+                _be_born(fds)
+                self._settle(folder)
             except BaseException:
-                sys.stderr.write(traceback.format_exc())
+                sys.stderr.write(_traceback())
                 call.flush_streams()
             os._exit(70)
         return pid
 
+    def _settle(self, folder: str) -> None:
+        """Get the run's own view, shut the walls, and serve one run."""
+        if self._furniture is not None:
+            self._furniture.place(folder)
+            _serve(self._setup, self._walls)
+        own = _of_run(self._setup, folder)
+        cold.make_home(own["scratch_dir"])
+        syscalls.be_subreaper()
+        kept.keep(lambda: _serve(own, walls.of_fork(own)), 3)
+
     def _reap(self, pidfd: int) -> None:
-        pid, run = self._children.pop(pidfd)
+        pid, run, network = self._children.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
         _pid, status, usage = os.wait4(pid, 0)
+        if self._networks is not None:
+            self._networks.give_back(network)
         self._channel.send(
             {
                 "kind": "ended",
@@ -156,25 +175,24 @@ class _Nursery:
         )
 
 
-def _be_born(setup: dict[str, Any], folder: str, fds: tuple[int, ...]) -> None:
-    """Become the run's own process: own descriptors, own view, own randomness, no rights."""
+def _networks(setup: dict[str, Any]) -> walls.Networks | None:
+    """Return where runs get their net namespaces; None where a run has the worker's network."""
+    if setup["mounts"] is None or not setup["own_network"]:
+        return None
+    walls.own_user_namespace()
+    return walls.Networks()
+
+
+def _be_born(fds: tuple[int, ...]) -> None:
+    """Become a process of its own: own descriptors, own session, no signals held back."""
     channel_fd, stdout_fd, stderr_fd = fds
     os.dup2(stdout_fd, 1)
     os.dup2(stderr_fd, 2)
     os.dup2(channel_fd, 3)
-    os.closerange(4, 65536)
     syscalls.die_with_parent()
     os.setsid()
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())  # pyright: ignore[reportUnknownMemberType]
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    entropy.reseed()
-    if setup["mounts"] is not None:
-        walls.furnish(folder, setup)
-        _serve(setup)
-    else:
-        own = _of_run(setup, folder)
-        syscalls.be_subreaper()
-        kept.keep(lambda: _serve(own), 3)
 
 
 def _of_run(value: Any, folder: str) -> Any:
@@ -190,6 +208,11 @@ def _of_run(value: Any, folder: str) -> Any:
     return value
 
 
-def _serve(setup: dict[str, Any]) -> None:
+def _serve(setup: dict[str, Any], own: walls.Walls) -> None:
     walls.make_scratch(setup["scratch_dir"])
-    cold.serve(Channel(3), setup)
+    channel = Channel(3)
+    cold.settle(channel, setup, own)
+    request = channel.receive()
+    if request is not None:
+        cold.finish(channel, request)
+    os._exit(0)

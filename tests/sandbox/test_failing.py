@@ -101,8 +101,8 @@ async def test_cancelling_lets_a_run_clean_up_and_keeps_its_outputs(lab, warm, s
     import time
     def extract(*, job, **_):
         (job.output_dir / "part.txt").write_text("so far")
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             time.sleep(60)
         finally:
             print("cleaned up", flush=True)

@@ -10,8 +10,26 @@ from sandbox import seccomp
 
 GOLDEN = Path(__file__).with_name("golden")
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-PROFILES = ("job", "job-without-namespaces", "warm")
+PROFILES = ("job", "job-without-namespaces", "warm", "closing")
 ALLOW, KILL = "allow", "kill"
+THREAD, NEW_USER = 0x3D0F00, 0x10000011
+ARGUMENTS = [
+    ("clone3", (), ENOSYS),
+    ("clone", (THREAD,), ALLOW),
+    ("clone", (NEW_USER,), EPERM),
+    ("socket", (1, 1), ALLOW),
+    ("socket", (2, 1 | 0o4000), ALLOW),
+    ("socket", (2, 3), EPERM),
+    ("socket", (16, 3), EAFNOSUPPORT),
+    ("socket", (40, 1), EAFNOSUPPORT),
+    ("ioctl", (0, 0x5413), ALLOW),
+    ("ioctl", (0, 0x5412), EPERM),
+    ("ioctl", (0, 0x541C), EPERM),
+    ("personality", (0xFFFFFFFF,), ALLOW),
+    ("personality", (0x40000,), EPERM),
+    ("execveat", (0, 0, 0, 0, 0x1000), EPERM),
+    ("execveat", (0, 0, 0, 0, 0), ALLOW),
+]
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -38,29 +56,24 @@ def test_every_refused_call_is_refused_and_the_ordinary_ones_are_not(machine):
 @pytest.mark.parametrize("machine", MACHINES)
 def test_arguments_decide_where_they_must(machine):
     numbers = seccomp._policy(machine).numbers
-    thread, new_user = 0x3D0F00, 0x10000011
-    cases = [
-        ("clone3", (), ENOSYS),
-        ("clone", (thread,), ALLOW),
-        ("clone", (new_user,), EPERM),
-        ("socket", (1, 1), ALLOW),
-        ("socket", (2, 1 | 0o4000), ALLOW),
-        ("socket", (2, 3), EPERM),
-        ("socket", (16, 3), EAFNOSUPPORT),
-        ("socket", (40, 1), EAFNOSUPPORT),
-        ("ioctl", (0, 0x5413), ALLOW),
-        ("ioctl", (0, 0x5412), EPERM),
-        ("ioctl", (0, 0x541C), EPERM),
-        ("personality", (0xFFFFFFFF,), ALLOW),
-        ("personality", (0x40000,), EPERM),
-        ("execveat", (0, 0, 0, 0, 0x1000), EPERM),
-        ("execveat", (0, 0, 0, 0, 0), ALLOW),
-    ]
-    for name, arguments, expected in cases:
+    for name, arguments, expected in ARGUMENTS:
         assert verdict("job", machine, numbers[name], arguments) == expected, (name, arguments)
-    assert verdict("warm", machine, numbers["clone"], (new_user,)) == ALLOW
+    assert verdict("warm", machine, numbers["clone"], (NEW_USER,)) == ALLOW
     assert verdict("job-without-namespaces", machine, numbers["socket"], (1, 1)) == EPERM
     assert verdict("job-without-namespaces", machine, numbers["socketpair"], (1, 1)) == ALLOW
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_fork_of_a_warm_cell_is_refused_all_that_a_cold_cell_is(machine):
+    """The kernel runs both filters and takes the stricter answer (seccomp(2))."""
+    numbers = seccomp._policy(machine).numbers
+    calls = [(number, ()) for number in range(1200)]
+    calls += [(numbers[name], arguments) for name, arguments, _ in ARGUMENTS]
+    for number, arguments in calls:
+        both = {verdict(profile, machine, number, arguments) for profile in ("warm", "closing")}
+        refusals = both - {ALLOW}
+        expected = verdict("job", machine, number, arguments)
+        assert refusals == (set() if expected == ALLOW else {expected}), (number, arguments)
 
 
 def test_foreign_abis_are_killed_and_unreviewed_calls_do_not_exist():
