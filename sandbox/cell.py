@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sandbox import protocol
+from sandbox import proc, protocol
 from sandbox.cgroups import Leaf
 from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.layout import Layout
+from sandbox.mover import Mover
 from sandbox.process import Exit
 
 _COLD_HELLO_S = 30.0
@@ -28,6 +29,7 @@ FORK_HELLO_S = 5.0
 _START_LOG_BYTES = 8192
 _TMPFS_AND_FOLDERS = 2
 _OWN_AND_HOST = 2
+_HELLO_SPACE = socket.CMSG_SPACE(8 * 4) + socket.CMSG_SPACE(12)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,8 +48,11 @@ class Cell:
     kill: Callable[[], Awaitable[Exit]]
     """Kills the whole tree and returns how the run's process ended."""
     folder: Path
-    give_back: Callable[[], None]
+    give_back: "Callable[[Cell], None]"
     """Removes the host folder, or empties it for the next run."""
+    mover: Mover
+    has_inputs: bool = False
+    """Whether inputs were placed in its folder."""
     leaf: Leaf | None = None
     tree_pid: int = 0
     """The process below which everything of the cell is: what the watchdog watches."""
@@ -59,6 +64,9 @@ class Cell:
     start_reason: str = ""
     parent: "asyncio.Future[Exit] | None" = None
     """The end of the warm cell that this one was forked from."""
+    status: str = ""
+    """What the kernel said of the run's process when it said hello (/proc/PID/status)."""
+    _ended_as: Exit | None = None
 
     @property
     def is_orphaned(self) -> bool:
@@ -71,18 +79,25 @@ class Cell:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
 
+    async def end(self) -> Exit:
+        """Kill everything in the cell, once; return how the run's process ended."""
+        if self._ended_as is None:
+            self._ended_as = await self.kill()
+            if self.leaf is not None:
+                self.leaf.kill()
+        return self._ended_as
+
     async def close(self) -> None:
         """Kill what is left and give everything back."""
         with contextlib.suppress(CellLostError):
-            await self.kill()
+            await self.end()
         self.channel.close()
         for fd in self._fds():
             if fd >= 0:
                 os.close(fd)
         if self.leaf is not None:
-            self.leaf.kill()
             self.leaf.remove()
-        self.give_back()
+        self.give_back(self)
 
     def _fds(self) -> tuple[int, ...]:
         return (self.stdout_fd, self.stderr_fd, self.output_fd, self.scratch_fd, self.pidfd)
@@ -137,13 +152,12 @@ async def greet(cell: Cell, *, entering: "asyncio.Future[None] | None" = None) -
     Raises CellUnstartableError with what the cell printed, if it ends or stalls before.
     """
     try:
-        async with asyncio.timeout(FORK_HELLO_S if cell.start == "warm" else _COLD_HELLO_S):
-            await _receive_hello(cell)
+        await _receive_hello(cell, FORK_HELLO_S if cell.start == "warm" else _COLD_HELLO_S)
         if entering is not None:
             await entering
         await _enter(cell)
     except (TimeoutError, ConnectionError, protocol.ProtocolFault) as fault:
-        ended = await cell.kill()
+        ended = await cell.end()
         said = _printed(cell.stderr_fd)
         if cell.start == "warm" and isinstance(fault, ConnectionError):
             raise CellLostError(said or "the fork ended", mend="it is forked anew") from None
@@ -154,33 +168,28 @@ async def greet(cell: Cell, *, entering: "asyncio.Future[None] | None" = None) -
 
 
 async def _enter(cell: Cell) -> None:
-    """Move the cell's process into its leaf, in a thread: the kernel may wait for a while.
-
-    A move waits for readers of the thread group lock (RCU), up to some milliseconds.
-    """
-    if cell.leaf is None or cell.leaf.holds(cell.pid):
+    """Move the cell's process into its leaf, unless it was born there."""
+    if cell.leaf is None or (cell.start == "cold" and cell.leaf.holds(cell.pid)):
         return
     try:
-        await asyncio.to_thread(cell.leaf.enter, cell.pid)
+        await cell.mover.move(cell.leaf, cell.pid)
     except ProcessLookupError:
         raise protocol.ProtocolFault("the cell ended right after its hello") from None
 
 
-async def _receive_hello(cell: Cell) -> None:
-    loop = asyncio.get_running_loop()
+async def _receive_hello(cell: Cell, patience_s: float) -> None:
     frames = protocol.Frames(largest_bytes=4096)
+    channel = cell.channel
+    deadline = asyncio.get_running_loop().time() + patience_s
     while True:
-        await _readable(loop, cell.channel.fileno())
-        body, ancillary, _, _ = cell.channel.recvmsg(
-            4096, socket.CMSG_SPACE(8 * 4) + socket.CMSG_SPACE(12)
-        )
+        await readable(channel.fileno(), deadline=deadline)
+        body, ancillary, _, _ = channel.recvmsg(4096, _HELLO_SPACE)
         _take(cell, ancillary)
         if not body:
             raise ConnectionError("the cell closed its channel")
         for frame in frames.feed(body):
             if not isinstance(protocol.read(frame), protocol.Hello):
                 raise protocol.ProtocolFault("something other than a hello")
-            cell.channel.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
             _check_introduction(cell)
             return
 
@@ -192,19 +201,32 @@ async def until_dead(pidfd: int, *, timeout_s: float) -> bool:
     if poll.poll(0):
         return True
     try:
-        await asyncio.wait_for(_readable(asyncio.get_running_loop(), pidfd), timeout_s)
+        await readable(pidfd, deadline=asyncio.get_running_loop().time() + timeout_s)
     except TimeoutError:
         return False
     return True
 
 
-async def _readable(loop: asyncio.AbstractEventLoop, fd: int) -> None:
+async def readable(fd: int, *, deadline: float) -> None:
+    """Wait until there is something to read. Raises TimeoutError at `deadline`, loop time."""
+    loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(fd, lambda: ready.done() or ready.set_result(None))
+    loop.add_reader(fd, _settle, ready, None)
+    timer = loop.call_at(deadline, _settle, ready, TimeoutError())
     try:
         await ready
     finally:
+        timer.cancel()
         loop.remove_reader(fd)
+
+
+def _settle(ready: "asyncio.Future[None]", fault: Exception | None) -> None:
+    if ready.done():
+        return
+    if fault is None:
+        ready.set_result(None)
+    else:
+        ready.set_exception(fault)
 
 
 def _take(cell: Cell, ancillary: list[tuple[int, int, bytes]]) -> None:
@@ -258,19 +280,15 @@ def _check_introduction(cell: Cell) -> None:
         cell.pidfd = os.pidfd_open(cell.pid)
     except ProcessLookupError:
         raise protocol.ProtocolFault("the cell ended right after its hello") from None
-    if cell.layout.has_namespaces and not _is_in_a_namespace(cell.pid):
+    cell.status = proc.status(cell.pid)
+    if cell.layout.has_namespaces and not _is_in_a_namespace(cell.status):
         raise protocol.ProtocolFault("the pid of the hello is not a cell's any more")
     _check_folders(cell)
 
 
-def _is_in_a_namespace(pid: int) -> bool:
+def _is_in_a_namespace(status: str) -> bool:
     """Check by NSpid (proc(5)) that nobody else has got the pid since the hello was sent."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return False
-    line = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
-    return len(line.split()) > _OWN_AND_HOST
+    return len(proc.field(status, "NSpid").split()) >= _OWN_AND_HOST
 
 
 def _printed(fd: int) -> str:

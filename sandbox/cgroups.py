@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from sandbox import proc
 from sandbox.limits import MIB, Limits
 
 _ROOT = Path("/sys/fs/cgroup")
 _CPU_PERIOD_US = 100_000
-_MOST_USED = 64
+_MOST_USED = 16
+"""Empty v1 leaves that are kept; each has ten descriptors open."""
 _WALL_PROCESSES = 2
 """bubblewrap's monitor and first process are in a cold cell's leaf too."""
 _V1_CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
@@ -154,7 +156,9 @@ class _V2Leaf:
         _write(self._folder / "cgroup.procs", str(pid))
 
     def holds(self, pid: int) -> bool:
-        return f"/{self._folder.parent.name}/{self._folder.name}\n" in _read(f"/proc/{pid}/cgroup")
+        return f"/{self._folder.parent.name}/{self._folder.name}\n" in proc.read(
+            f"/proc/{pid}/cgroup"
+        )
 
     def count(self) -> Counted:
         folder = self._folder
@@ -228,53 +232,60 @@ class _V1:
 
 
 class _V1Leaf:
+    """Four groups; their files stay open, since opening one costs more than reading it."""
+
     def __init__(
         self, folders: Mapping[str, Path], limits: Limits, put_back: "Callable[[_V1Leaf], None]"
     ) -> None:
         self.limits = limits
         self._folders = folders
         self._put_back = put_back
-        self._procs = tuple(str(folder / "cgroup.procs") for folder in folders.values())
-        memory, pids = folders["memory"], folders["pids"]
-        self._usage = str(memory / "memory.usage_in_bytes")
-        self._peak = str(memory / "memory.max_usage_in_bytes")
-        self._oom = str(memory / "memory.oom_control")
-        self._cpu = str(folders["cpuacct"] / "cpuacct.usage")
-        self._tasks = str(pids / "pids.current")
-        self._fork_events = str(pids / "pids.events")
+        memory, pids, cpuacct = folders["memory"], folders["pids"], folders["cpuacct"]
+        self._list = str(pids / "cgroup.procs")
+        self._procs = [_opened(folder / "cgroup.procs", os.O_WRONLY) for folder in folders.values()]
+        self._usage = _opened(memory / "memory.usage_in_bytes", os.O_RDONLY)
+        self._peak = _opened(memory / "memory.max_usage_in_bytes", os.O_RDWR)
+        self._oom = _opened(memory / "memory.oom_control", os.O_RDONLY)
+        self._cpu = _opened(cpuacct / "cpuacct.usage", os.O_RDONLY)
+        self._tasks = _opened(pids / "pids.current", os.O_RDONLY)
+        self._fork_events = _opened(pids / "pids.events", os.O_RDONLY)
         self._earlier = Counted()
 
     def begin(self) -> None:
         """Start counting anew: what cannot be set to zero is remembered and taken off."""
-        _write(self._peak, "0")
-        _write(self._cpu, "0")
-        self._earlier = replace(self._raw(), cpu_s=0.0)
+        os.pwrite(self._peak, b"0", 0)
+        self._earlier = self._raw()
 
     def is_empty(self) -> bool:
         """Whether nobody is in it any more."""
-        return _number(self._tasks) == 0
+        return _figure(self._tasks) == 0
 
     def enter(self, pid: int) -> None:
+        text = b"%d" % pid
         for procs in self._procs:
-            _write(procs, str(pid))
+            os.pwrite(procs, text, 0)
 
     def holds(self, pid: int) -> bool:
         memory = self._folders["memory"]
         place = f"/{memory.parent.name}/{memory.name}\n"
-        return _read(f"/proc/{pid}/cgroup").count(place) == len(self._procs)
+        return proc.read(f"/proc/{pid}/cgroup").count(place) == len(self._procs)
 
     def count(self) -> Counted:
         now, earlier = self._raw(), self._earlier
         return replace(
             now,
+            cpu_s=now.cpu_s - earlier.cpu_s,
             oom_kills=now.oom_kills - earlier.oom_kills,
             fork_refusals=now.fork_refusals - earlier.fork_refusals,
         )
 
     def kill(self) -> None:
-        """Kill until the group is empty: v1 has no cgroup.kill, and a fork may be under way."""
+        """Kill until the group is empty: v1 has no cgroup.kill, and a fork may be under way.
+
+        The list is opened anew each time: v1 shows an open file its old list for a second.
+        """
         for _ in range(100):
-            pids = Path(self._procs[0]).read_text().split()
+            pids = [] if self.is_empty() else proc.read(self._list).split()
             if not pids:
                 return
             for pid in pids:
@@ -287,16 +298,34 @@ class _V1Leaf:
 
     def destroy(self) -> None:
         """Remove the groups for good."""
+        single = (self._usage, self._peak, self._oom, self._cpu, self._tasks, self._fork_events)
+        for fd in (*self._procs, *single):
+            os.close(fd)
         _remove_when_empty(tuple(self._folders.values()))
 
     def _raw(self) -> Counted:
         return Counted(
-            cpu_s=_number(self._cpu) / 1e9,
-            memory_bytes=_number(self._usage),
-            peak_memory_bytes=_number(self._peak),
-            oom_kills=_keyed(self._oom).get("oom_kill", 0),
-            fork_refusals=_keyed(self._fork_events).get("max", 0),
+            cpu_s=_figure(self._cpu) / 1e9,
+            memory_bytes=_figure(self._usage),
+            peak_memory_bytes=_figure(self._peak),
+            oom_kills=_named_figure(self._oom, b"oom_kill "),
+            fork_refusals=_named_figure(self._fork_events, b"max "),
         )
+
+
+def _opened(path: Path, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC)
+
+
+def _figure(fd: int) -> int:
+    return int(os.pread(fd, 64, 0))
+
+
+def _named_figure(fd: int, name: bytes) -> int:
+    for line in os.pread(fd, 4096, 0).splitlines():
+        if line.startswith(name):
+            return int(line[len(name) :])
+    return 0
 
 
 def _handed_down(parent: Path, name: str) -> Path:
@@ -350,22 +379,10 @@ def _write_if_there(path: Path, text: str) -> None:
         _write(path, text)
 
 
-def _read(path: Path | str) -> str:
-    """Read a kernel file with two system calls; buffered readers make seven."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        return os.read(fd, 4096).decode("ascii", "replace")
-    finally:
-        os.close(fd)
-
-
 def _number(path: Path | str) -> int:
-    return int(_read(path) or 0)
+    return int(proc.read(str(path)) or 0)
 
 
 def _keyed(path: Path | str) -> dict[str, int]:
-    lines = _read(path).splitlines()
+    lines = proc.read(str(path)).splitlines()
     return {key: int(value) for key, value in (line.split() for line in lines)}

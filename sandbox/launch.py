@@ -20,6 +20,7 @@ from sandbox.errors import CellUnstartableError, InputUnplaceableError
 from sandbox.host import Host
 from sandbox.layout import Layout
 from sandbox.limits import Limits
+from sandbox.mover import Mover
 from sandbox.process import Child, HostUser, spawn
 from sandbox.stage import Stage
 
@@ -48,6 +49,7 @@ class Launcher:
         self.host = host
         self.has_namespaces = has_namespaces
         self.hierarchy = hierarchy
+        self.mover = Mover()
         self._home = home
         self._numbers = itertools.count(secrets.randbelow(1 << 20))
         self._inside: dict[str, Path] = {}
@@ -68,6 +70,7 @@ class Launcher:
             shutil.rmtree(folder, ignore_errors=True)
             raise
         started.start_reason = reason
+        started.has_inputs = bool(command.inputs)
         await self._set_up(command, started, entering)
         return started
 
@@ -142,11 +145,11 @@ class Launcher:
             return self._free.pop()
         return self.run_folder(f"cold-{os.getpid()}-{number}", user=self.host.user(number))
 
-    def _give_back(self, folder: Path) -> None:
-        if self.has_namespaces and empty_inputs(folder):
-            self._free.append(folder)
+    def _give_back(self, cell: Cell) -> None:
+        if self.has_namespaces and is_emptied(cell):
+            self._free.append(cell.folder)
         else:
-            remove_folder(folder)
+            remove_folder(cell.folder)
 
     def leaf(self, limits: Limits) -> Leaf | None:
         """Return an empty leaf with these limits, where the host has cgroups for us."""
@@ -166,6 +169,7 @@ class Launcher:
 
     def close(self) -> None:
         """Give back what was made for all cells."""
+        self.mover.close()
         for folder in self._free:
             remove_folder(folder)
         if self._stage is not None:
@@ -180,7 +184,8 @@ class Launcher:
             ended=child.ended,
             kill=child.end if self.has_namespaces else child.terminate_then_end,
             folder=folder,
-            give_back=lambda: self._give_back(folder),
+            give_back=self._give_back,
+            mover=self.mover,
             leaf=self.leaf(command.limits),
             tree_pid=child.pid,
         )
@@ -189,7 +194,7 @@ class Launcher:
         """Begin to move the cell's first process, while it is still on its way to the runner."""
         if started.leaf is None:
             return None
-        return asyncio.ensure_future(asyncio.to_thread(_enter_if_there, started.leaf, child.pid))
+        return self.mover.move(started.leaf, child.pid)
 
     async def _set_up(
         self, command: Command, started: Cell, entering: "asyncio.Future[None] | None"
@@ -265,11 +270,6 @@ def _roots(host: Host, home: Path) -> tuple[Path, ...]:
     return (home.parent, host.bubblewrap.resolve().parents[2])
 
 
-def _enter_if_there(leaf: Leaf, pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        leaf.enter(pid)
-
-
 def remove_folder(folder: Path) -> None:
     """Remove what a cell may have made as deep and as unreadable as it liked.
 
@@ -279,10 +279,12 @@ def remove_folder(folder: Path) -> None:
         subprocess.run([*command, "--", folder], capture_output=True, check=False)
 
 
-def empty_inputs(folder: Path) -> bool:
-    """Remove the inputs of a run that had namespaces; say whether the folder is there and empty."""
+def is_emptied(cell: Cell) -> bool:
+    """Remove the inputs of a run that had namespaces; say whether its folder is empty now."""
+    if not cell.has_inputs:
+        return True
     try:
-        with os.scandir(folder / "input") as entries:
+        with os.scandir(cell.folder / "input") as entries:
             for entry in entries:
                 Path(entry).unlink()
     except OSError:

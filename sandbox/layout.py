@@ -108,7 +108,7 @@ def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Inw
         "seccomp": _program(profile, barriers),
         "closing_seccomp": _program("closing", barriers) if layout.has_namespaces else None,
         "warm_seccomp": _program("warm" if layout.has_namespaces else profile, barriers),
-        "warm_rlimits": rlimits(command.limits, has_namespaces=layout.has_namespaces),
+        "rlimits": rlimits(command.limits, has_namespaces=layout.has_namespaces),
         "preload": list(command.warmth.preload) if command.warmth else [],
         "own_network": not command.network,
     }
@@ -126,7 +126,6 @@ def request(command: Command, layout: Layout) -> dict[str, Inward]:
         "inputs": [f"{layout.input_dir}/{item.name}" for item in command.inputs],
         "output_dir": layout.output_dir,
         "scratch_dir": layout.scratch_dir,
-        "rlimits": rlimits(command.limits, has_namespaces=layout.has_namespaces),
         "result_bytes": command.limits.result_kb * 1024,
     }
 

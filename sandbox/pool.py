@@ -48,31 +48,34 @@ class Pool:
 
     launcher: Launcher
     bounds: PoolBounds
-    _seats: "OrderedDict[Command, _Seat]" = field(default_factory=OrderedDict[Command, _Seat])
-    _lost: dict[Command, int] = field(default_factory=dict[Command, int])
+    _seats: "OrderedDict[_Family, _Seat]" = field(default_factory=OrderedDict["_Family", _Seat])
+    _lost: "dict[_Family, int]" = field(default_factory=dict["_Family", int])
     _tidying: "set[asyncio.Task[None]]" = field(default_factory=set["asyncio.Task[None]"])
 
     async def take(self, command: Command) -> tuple[Cell | None, str]:
         """Return a ready fork for `command`, or None and why it has to start cold."""
+        family = _family(command)
         reason = ""
         for _ in range(2):
-            seat = self._seat(_family(command))
-            warm_cell = await asyncio.shield(seat.started)
+            seat = self._seat(family)
+            if not seat.started.done():
+                await asyncio.wait((seat.started,))
+            warm_cell = seat.started.result()
             if warm_cell is None:
                 return None, seat.unfit
             seat.taken += 1
             try:
                 cell = await self._fork(seat, warm_cell)
-                self._lost.pop(_family(command), None)
+                self._lost.pop(family, None)
                 return cell, ""
             except SandboxError as fault:
                 reason = f"no fork: {fault.what}"
-                if self._is_hopeless(_family(command), fault):
-                    self._retire(_family(command), seat, unfit=reason)
+                if self._is_hopeless(family, fault):
+                    self._retire(family, seat, unfit=reason)
                     return None, reason
         return None, reason
 
-    def _is_hopeless(self, family: Command, fault: SandboxError) -> bool:
+    def _is_hopeless(self, family: "_Family", fault: SandboxError) -> bool:
         """Say whether to stop trying: a fork that dies may be bad luck, three in a row are not."""
         self._lost[family] = self._lost.get(family, 0) + 1
         return not isinstance(fault, CellLostError) or self._lost[family] > _MOST_LOST
@@ -84,7 +87,7 @@ class Pool:
         while self._tidying:
             await asyncio.gather(*self._tidying)
 
-    def _seat(self, family: Command) -> _Seat:
+    def _seat(self, family: "_Family") -> _Seat:
         seat = self._seats.get(family)
         if seat is not None and self._is_spent(seat):
             self._retire(family, seat)
@@ -104,11 +107,11 @@ class Pool:
         warm_cell = _result(seat)
         return warm_cell is not None and not warm_cell.is_alive
 
-    async def _start(self, family: Command) -> WarmCell | None:
+    async def _start(self, family: "_Family") -> WarmCell | None:
         number = self.launcher.next_number()
-        leaf = self.launcher.leaf(family.limits)
+        leaf = self.launcher.leaf(family.command.limits)
         try:
-            warm_cell = await warm.start(family, self.launcher, number=number, leaf=leaf)
+            warm_cell = await warm.start(family.command, self.launcher, number=number, leaf=leaf)
         except SandboxError as fault:
             self._seats[family].unfit = f"no warm cell: {fault.what}"
             return None
@@ -138,7 +141,7 @@ class Pool:
         held = sum(cell.pss_bytes for seat in self._seats.values() if (cell := _result(seat)))
         return len(self._seats) > self.bounds.cells or held > self.bounds.memory_mb * MIB
 
-    def _retire(self, family: Command, seat: _Seat, *, unfit: str = "") -> None:
+    def _retire(self, family: "_Family", seat: _Seat, *, unfit: str = "") -> None:
         self._seats.pop(family, None)
         if unfit:
             nothing: asyncio.Task[WarmCell | None] = asyncio.create_task(_none())
@@ -160,22 +163,34 @@ class Pool:
         await warm_cell.close()
 
 
-def _family(command: Command) -> Command:
-    """Return what two commands must share to be forked from one warm cell.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Family:
+    """What commands must share to be forked from one warm cell, hashed once."""
 
-    What differs between runs is blanked; what is left is hashable and compares by value.
-    """
-    return replace(
+    command: Command
+    _hash: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Family) and self.command == other.command
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+def _family(command: Command) -> _Family:
+    """Return the command with all blanked that differs between runs; the rest is hashable."""
+    shared = replace(
         command,
         target="",
         handle="",
         inputs=(),
-        facts=_Frozen(),
-        arguments=_Frozen(),
-        answers=_Frozen(),
+        facts=_NOTHING,
+        arguments=_NOTHING,
+        answers=_NOTHING,
         variables=_Frozen(command.variables),
-        secrets=_Frozen(),
+        secrets=_NOTHING,
     )
+    return _Family(shared, hash(shared))
 
 
 class _Frozen(dict[str, Any]):
@@ -183,6 +198,9 @@ class _Frozen(dict[str, Any]):
 
     def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
         return hash(frozenset(self.items()))
+
+
+_NOTHING = _Frozen()
 
 
 async def _none() -> None:

@@ -149,6 +149,7 @@ class Sandbox:
         cell, reason = await self.pool.take(command)
         if cell is None:
             return await self.launcher.cold(command, reason=reason)
+        cell.has_inputs = bool(command.inputs)
         try:
             place_inputs(command.inputs, cell.folder / "input")
         except SandboxError:
@@ -176,12 +177,20 @@ class Sandbox:
         outputs_to: Path,
     ) -> Outcome:
         outcome = verdicts.outcome(verdict, ended, isolation, result_kb=command.limits.result_kb)
-        if collect.is_empty(cell.output_fd) or _has_to_run_again(cell, outcome):
+        if _left_nothing(cell) or _has_to_run_again(cell, outcome):
             return outcome
         gathered = await asyncio.to_thread(
             collect.collect, cell.output_fd, outputs_to, command.limits
         )
         return verdicts.with_outputs(outcome, gathered)
+
+
+def _left_nothing(cell: Cell) -> bool:
+    """Say whether there are no outputs; a tmpfs with one inode has but its root."""
+    if not cell.layout.has_namespaces:
+        return collect.is_empty(cell.output_fd)
+    figures = os.fstatvfs(cell.output_fd)
+    return figures.f_files - figures.f_ffree == 1
 
 
 def _has_to_run_again(cell: Cell, outcome: Outcome) -> bool:

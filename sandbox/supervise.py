@@ -20,6 +20,8 @@ from sandbox.process import Exit
 from sandbox.watchdog import Tree
 
 _TICK_S = 0.05
+_FIRST_LOOK_S = 0.005
+"""When the standard streams are first watched: most runs are over before, and read then."""
 _WALL_TASKS = 3
 """Of a tree's processes, bubblewrap's own or the keeper."""
 _CHUNK_BYTES = 262_144
@@ -67,24 +69,24 @@ class Supervision:
     ) -> Verdict:
         """Give the cell its run and return the verdict, when everything in it is dead."""
         timer = self._loop.call_later(self._limits.wall_s, self._over_wall)
-        ticker = self._loop.create_task(self._tick())
-        watcher = self._loop.create_task(self._await_cancel(cancelled, grace_s))
-        giving: asyncio.Task[None] | None = None
+        self._ticker = self._loop.call_later(_TICK_S, self._tick)
+        helpers: list[asyncio.Task[None]] = []
+        if cancelled is not None:
+            helpers.append(self._loop.create_task(self._await_cancel(cancelled, grace_s)))
         try:
-            self._loop.add_reader(self._cell.channel, self._read_channel)
+            self._loop.add_reader(self._cell.channel.fileno(), self._read_channel)
             self._streams.open()
-            giving = self._loop.create_task(self._give(request))
+            rest = self._give(request)
+            if rest:
+                helpers.append(self._loop.create_task(self._give_rest(rest)))
             verdict = await self._verdict
         finally:
-            if giving is not None:
-                giving.cancel()
+            for helper in helpers:
+                helper.cancel()
             timer.cancel()
-            ticker.cancel()
-            watcher.cancel()
-            self._loop.remove_reader(self._cell.channel)
-        self.ended = await self._cell.kill()
-        if self._leaf is not None:
-            self._leaf.kill()
+            self._ticker.cancel()
+            self._loop.remove_reader(self._cell.channel.fileno())
+        self.ended = await self._cell.end()
         await self._streams.drain()
         if self._leaf is not None:
             self.counted = self._leaf.count()
@@ -95,10 +97,18 @@ class Supervision:
         """How much the run printed that was not kept."""
         return self._said.dropped_bytes
 
-    async def _give(self, request: bytes) -> None:
-        """Send the request; a cell that died meanwhile is found out by its channel."""
+    def _give(self, request: bytes) -> bytes:
+        """Send as much of the request as fits; a cell that is dead is found out by its channel."""
+        try:
+            return request[self._cell.channel.send(request) :]
+        except BlockingIOError:
+            return request
+        except ConnectionError:
+            return b""
+
+    async def _give_rest(self, rest: bytes) -> None:
         with contextlib.suppress(ConnectionError):
-            await self._loop.sock_sendall(self._cell.channel, request)
+            await self._loop.sock_sendall(self._cell.channel, rest)
 
     def _decide(self, verdict: Verdict) -> None:
         if not self._verdict.done():
@@ -117,12 +127,11 @@ class Supervision:
         await asyncio.sleep(grace_s)
         self._decide(Verdict(kind="cancelled"))
 
-    async def _tick(self) -> None:
-        while not self._verdict.done():
-            await asyncio.sleep(_TICK_S)
-            crossed = self._crossed_by_count() or self._crossed_by_files()
-            if crossed is not None:
-                self._decide(crossed)
+    def _tick(self) -> None:
+        self._ticker = self._loop.call_later(_TICK_S, self._tick)
+        crossed = self._crossed_by_count() or self._crossed_by_files()
+        if crossed is not None:
+            self._decide(crossed)
 
     def _crossed_by_count(self) -> Verdict | None:
         limits = self._limits
@@ -155,6 +164,7 @@ class Supervision:
         return None
 
     def _read_channel(self) -> None:
+        self._streams.catch_up()
         try:
             chunk = self._cell.channel.recv(_CHUNK_BYTES)
         except (BlockingIOError, InterruptedError):
@@ -162,7 +172,7 @@ class Supervision:
         except ConnectionError:
             chunk = b""
         if not chunk:
-            self._loop.remove_reader(self._cell.channel)
+            self._loop.remove_reader(self._cell.channel.fileno())
             self._channel_closed()
             return
         try:
@@ -239,7 +249,10 @@ class _Said:
 
 
 class _Streams:
-    """stdout and stderr, cut into lines."""
+    """stdout and stderr, cut into lines.
+
+    Read before each message on the channel, so that what was printed first is told first.
+    """
 
     def __init__(self, cell: Cell, said: _Said) -> None:
         self._cell = cell
@@ -251,26 +264,42 @@ class _Streams:
 
     def open(self) -> None:
         self._open = {self._cell.stdout_fd: "stdout", self._cell.stderr_fd: "stderr"}
-        for fd in self._open:
-            self._rest[fd] = b""
-            self._loop.add_reader(fd, self._read, fd)
+        self._rest = dict.fromkeys(self._open, b"")
+        self._first_look = self._loop.call_later(_FIRST_LOOK_S, self._watch)
+
+    def catch_up(self) -> None:
+        """Read what is there now."""
+        for fd in tuple(self._open):
+            self._read(fd)
 
     async def drain(self) -> None:
         """Read what is left in the pipes, as long as anybody could still hold them open."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closed.wait(), _DRAIN_S)
-        for fd in list(self._open):
+        for fd in tuple(self._open):
+            while self._read(fd):
+                continue
+        if self._open:
+            self._watch()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), _DRAIN_S)
+        for fd in tuple(self._open):
             self._close(fd)
+        self._first_look.cancel()
 
-    def _read(self, fd: int) -> None:
+    def _watch(self) -> None:
+        for fd in self._open:
+            self._loop.add_reader(fd, self._read, fd)
+
+    def _read(self, fd: int) -> bool:
+        """Read once; say whether there was anything."""
         try:
             chunk = os.read(fd, _CHUNK_BYTES)
         except BlockingIOError:
-            return
+            return False
         if chunk:
             self._split(fd, chunk)
         else:
             self._close(fd)
+        return bool(chunk)
 
     def _split(self, fd: int, chunk: bytes) -> None:
         *lines, rest = (self._rest[fd] + chunk).split(b"\n")

@@ -5,12 +5,13 @@ What was in force around a run is read from the kernel's own account of its proc
 """
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox import landlock
+from sandbox import landlock, proc
 from sandbox.cell import Cell
 from sandbox.cgroups import Hierarchy
 from sandbox.command import Command, Interpreter, Isolation, Layer
@@ -22,6 +23,10 @@ from sandbox.limits import Limits
 if TYPE_CHECKING:
     from sandbox.sandbox import Sandbox
 
+_FIELDS = (
+    *("Uid", "CapEff", "CapPrm", "CapInh", "CapAmb"),
+    *("NoNewPrivs", "Seccomp", "Seccomp_filters"),
+)
 _NAMESPACES = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup")
 
 
@@ -72,41 +77,53 @@ async def probe(
 
 def in_force(sandbox: "Sandbox", command: Command, cell: Cell) -> Isolation:
     """Return the walls around a cell that is about to be given its run."""
-    status = _status(cell.pid)
-    own = _own_namespaces(cell.pid)
-    abi = sandbox.host.barriers.landlock_abi
-    layers = (
-        Layer(name="namespaces", in_force=bool(own), detail=" ".join(own)),
-        _no_network(command, cell, own, status),
-        Layer(name="read-only root", in_force="mnt" in own, detail="its own" if own else ""),
-        Layer(
-            name="seccomp",
-            in_force=status.get("Seccomp") == "2",
-            detail=f"{status.get('Seccomp_filters', '?')} filters",
-        ),
-        Layer(
-            name="landlock",
-            in_force=abi > 0,
-            detail=f"as asked for: {landlock.describe(abi)}" if abi else "",
-        ),
-        Layer(
-            name="no capabilities",
-            in_force=_has_no_capabilities(status),
-        ),
-        Layer(name="no new privileges", in_force=status.get("NoNewPrivs") == "1"),
-        Layer(name="host user", in_force=_is_unprivileged(status), detail=_host_uid(status)),
-        Layer(
-            name="cgroup",
-            in_force=cell.leaf is not None,
-            detail=sandbox.hierarchy.version if sandbox.hierarchy else "watchdog",
-        ),
-        Layer(name="rlimits", in_force=True),
+    layers = _layers(
+        tuple(proc.field(cell.status, name) for name in _FIELDS),
+        _own_namespaces(cell.pid),
+        has_namespaces=cell.layout.has_namespaces,
+        network=command.network,
+        landlock_abi=sandbox.host.barriers.landlock_abi,
+        cgroup=sandbox.hierarchy.version if sandbox.hierarchy and cell.leaf else "",
     )
     return Isolation(
         level=sandbox.level,
         layers=layers,
         start=cell.start,
         start_reason=cell.start_reason,
+    )
+
+
+@lru_cache(maxsize=64)
+def _layers(
+    fields: tuple[str, ...],
+    own: tuple[str, ...],
+    *,
+    has_namespaces: bool,
+    network: bool,
+    landlock_abi: int,
+    cgroup: str,
+) -> tuple[Layer, ...]:
+    """Turn what the kernel says into layers; most runs of a worker have the same."""
+    status = dict(zip(_FIELDS, fields, strict=True))
+    return (
+        Layer(name="namespaces", in_force=bool(own), detail=" ".join(own)),
+        _no_network(status, own, has_namespaces=has_namespaces, network=network),
+        Layer(name="read-only root", in_force="mnt" in own, detail="its own" if own else ""),
+        Layer(
+            name="seccomp",
+            in_force=status["Seccomp"] == "2",
+            detail=f"{status['Seccomp_filters'] or '?'} filters",
+        ),
+        Layer(
+            name="landlock",
+            in_force=landlock_abi > 0,
+            detail=f"as asked for: {landlock.describe(landlock_abi)}" if landlock_abi else "",
+        ),
+        Layer(name="no capabilities", in_force=_has_no_capabilities(status)),
+        Layer(name="no new privileges", in_force=status["NoNewPrivs"] == "1"),
+        Layer(name="host user", in_force=_is_unprivileged(status), detail=_host_uid(status)),
+        Layer(name="cgroup", in_force=bool(cgroup), detail=cgroup or "watchdog"),
+        Layer(name="rlimits", in_force=True),
     )
 
 
@@ -136,14 +153,6 @@ def this_interpreter() -> Interpreter:
     )
 
 
-def _status(pid: int) -> dict[str, str]:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return {}
-    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
-
-
 def _own_namespaces(pid: int) -> tuple[str, ...]:
     """Return the namespaces that the process does not share with us."""
     own: list[str] = []
@@ -162,29 +171,29 @@ def _our_namespace(name: str) -> str:
 
 
 def _no_network(
-    command: Command, cell: Cell, own: tuple[str, ...], status: dict[str, str]
+    status: Mapping[str, str], own: tuple[str, ...], *, has_namespaces: bool, network: bool
 ) -> Layer:
-    if command.network:
+    if network:
         return Layer(name="no network", in_force=False, detail="open by grant")
     if "net" in own:
         detail = "a network namespace with nothing in it"
         return Layer(name="no network", in_force=True, detail=detail)
-    is_refused = status.get("Seccomp") == "2" and not cell.layout.has_namespaces
+    is_refused = status["Seccomp"] == "2" and not has_namespaces
     detail = "seccomp refuses every socket" if is_refused else ""
     return Layer(name="no network", in_force=is_refused, detail=detail)
 
 
-def _has_no_capabilities(status: dict[str, str]) -> bool:
+def _has_no_capabilities(status: Mapping[str, str]) -> bool:
     """Say whether no set is left that could be used or, by exec, regained (capabilities(7))."""
-    sets = [status.get(name, "1") for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")]
-    return all(int(value, 16) == 0 for value in sets) and status.get("NoNewPrivs") == "1"
+    sets = [status[name] or "1" for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")]
+    return all(int(value, 16) == 0 for value in sets) and status["NoNewPrivs"] == "1"
 
 
-def _host_uid(status: dict[str, str]) -> str:
-    return f"uid {status['Uid'].split()[0]}" if "Uid" in status else ""
+def _host_uid(status: Mapping[str, str]) -> str:
+    uids = status["Uid"].split()
+    return f"uid {uids[0]}" if uids else ""
 
 
-def _is_unprivileged(status: dict[str, str]) -> bool:
-    if "Uid" not in status:
-        return False
-    return status["Uid"].split()[0] != "0" or not is_root_of_the_host()
+def _is_unprivileged(status: Mapping[str, str]) -> bool:
+    uid = _host_uid(status)
+    return bool(uid) and (uid != "uid 0" or not is_root_of_the_host())

@@ -21,7 +21,7 @@ from sandbox.cell import Cell
 from sandbox.cgroups import Leaf
 from sandbox.command import Command
 from sandbox.errors import CellLostError, CellUnstartableError
-from sandbox.launch import Launcher, empty_inputs, remove_folder
+from sandbox.launch import Launcher, is_emptied, remove_folder
 from sandbox.limits import MIB
 from sandbox.process import Child, Exit
 
@@ -158,7 +158,8 @@ class WarmCell:
             ended=ended,
             kill=lambda: self._kill(run, forked, ended),
             folder=folder,
-            give_back=lambda: self._give_back(folder),
+            give_back=self._give_back,
+            mover=self.launcher.mover,
             leaf=self.launcher.leaf(self.command.limits),
             start="warm",
             parent=self.child.ended,
@@ -175,21 +176,20 @@ class WarmCell:
         name = f"{self.folder.name}/{run}"
         return self.launcher.run_folder(name, user=self.launcher.host.user(self.number))
 
-    def _give_back(self, folder: Path) -> None:
-        if self.launcher.has_namespaces and not self.is_retired and empty_inputs(folder):
-            self._free.append(folder)
+    def _give_back(self, forked: Cell) -> None:
+        if self.launcher.has_namespaces and not self.is_retired and is_emptied(forked):
+            self._free.append(forked.folder)
         else:
-            remove_folder(folder)
+            remove_folder(forked.folder)
 
     async def _kill(self, run: str, forked: Cell, ended: "asyncio.Future[Exit]") -> Exit:
-        """Kill a fork by its pidfd, whatever was said of its end; failing that, everything."""
+        """Kill a fork by its pidfd, whatever is said of its end; failing that, everything."""
         if forked.pidfd >= 0:
             self._kill_one(forked)
-            if await cell.until_dead(forked.pidfd, timeout_s=_KILL_S):
-                if ended.done():
-                    return ended.result()
-                with contextlib.suppress(TimeoutError):
-                    return await asyncio.wait_for(asyncio.shield(ended), _KILL_S)
+            if not ended.done():
+                await asyncio.wait((ended,), timeout=_KILL_S)
+            if ended.done() and await cell.until_dead(forked.pidfd, timeout_s=_KILL_S):
+                return ended.result()
         await self.child.end()
         self._end(run, _KILLED)
         return ended.result() if ended.done() else _KILLED

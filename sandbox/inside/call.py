@@ -25,7 +25,6 @@ class Terminated(BaseException):
 
 def perform(channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
     """Run the requested call and return the `done` message."""
-    limit(request["rlimits"])
     _signal.signal(_signal.SIGTERM, _terminate)  # pyright: ignore[reportUnknownMemberType]
     try:
         function = load(request["target"])

@@ -21,6 +21,7 @@ def main(fd: int) -> None:
         return
     prepare(setup)
     walls.make_scratch(setup["scratch_dir"])
+    call.limit(setup["rlimits"])
     settle(channel, setup, walls.of_cold(setup))
     request = channel.receive()
     if request is None:

@@ -29,7 +29,6 @@ _REQUEST: dict[str, Any] = {
     "inputs": [],
     "output_dir": "",
     "scratch_dir": "",
-    "rlimits": {},
     "result_bytes": 1024,
 }
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import _signal  # pyright: ignore[reportMissingImports] – built in; signal brings enum along
 import gc
 import os
-import resource
 import select
 import sys
 
@@ -29,7 +28,7 @@ def main(fd: int) -> None:
         return
     cold.prepare(setup)
     walls.shut_around_import(setup)
-    call.limit(setup["warm_rlimits"])
+    call.limit(setup["rlimits"])
     unfit = _preload(setup) or _unfitness(fd)
     call.flush_streams()
     channel.send({"kind": "warm", "unfit": unfit})
@@ -192,7 +191,6 @@ def _be_born(fds: tuple[int, ...]) -> None:
     syscalls.die_with_parent()
     os.setsid()
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())  # pyright: ignore[reportUnknownMemberType]
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _of_run(value: Any, folder: str) -> Any:

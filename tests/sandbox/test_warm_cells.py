@@ -146,6 +146,37 @@ async def test_neighbours_of_one_version_do_not_see_each_other(lab, warm):
     assert [outcome.value for outcome in outcomes] == [1, 1, 1, 1]
 
 
+async def test_a_net_namespace_is_used_by_one_run_at_a_time_and_empty_for_each(lab, warm):
+    """It is used again, since making one costs more than a run; what is left in it must not be."""
+    code = """
+    import os, socket, time
+    KEPT = []
+    def extract(*, job, linger, **_):
+        seen = {}
+        for table in ("unix", "udp", "udp6", "tcp", "tcp6"):
+            with open("/proc/self/net/" + table) as lines:
+                seen[table] = len(lines.readlines()) - 1
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            left = socket.socket(socket.AF_UNIX, kind); left.bind("\\0left-" + str(kind)); KEPT.append(left)
+            inet = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); inet.bind(("", 4000 + kind)); KEPT.append(inet)
+        if os.fork() == 0:
+            os.setsid(); time.sleep(60)
+        time.sleep(linger)
+        return [os.readlink("/proc/self/ns/net"), seen]
+    """
+    command = warm(lab.command(code))
+    runs = [dataclasses.replace(command, arguments={"linger": 0.5 * at}) for at in (1, 1, 0, 0, 0)]
+    beside = await asyncio.gather(*(lab.run(run) for run in runs[:2]))
+    after = [await lab.run(run) for run in runs[2:]]
+    assert all(outcome.is_ok and outcome.isolation.start == "warm" for outcome in (*beside, *after))
+    assert beside[0].value[0] != beside[1].value[0]
+    names = [outcome.value[0] for outcome in (*beside, *after)]
+    assert len(set(names)) < len(names)
+    for outcome in (*beside, *after):
+        assert outcome.value[1] == beside[0].value[1]
+        assert sum(count for table, count in outcome.value[1].items() if table != "unix") == 0
+
+
 async def test_hundreds_of_runs_leave_nothing_behind(lab, warm):
     command = warm(lab.command("def extract(*, job, **_): return 1"))
     await lab.run(command)
@@ -181,7 +212,7 @@ async def give_back(taken) -> None:
 
 
 def seat_of(pool: Pool, command):
-    found = [seat for key, seat in pool._seats.items() if key.folders == command.folders]
+    found = [seat for key, seat in pool._seats.items() if key.command.folders == command.folders]
     return found[0] if found else None
 
 
