@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -18,7 +17,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import bench_neighbours
 import psutil
+from measured import Figure, against, shown, times
 from rich.console import Console
 from rich.table import Table
 from uv import find_uv_bin
@@ -52,20 +53,6 @@ def weigh(*, job, **_):
 """
 HELD_RUNS, HOLD_S = 4, 1.0
 WEIGH_FRESH = "import sys; sys.path[:0] = {path!r}; import extract; print(extract.weigh(job=None))"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the table; `ratio` is value / baseline_value, or its inverse for rates."""
-
-    name: str
-    value: float
-    unit: str
-    baseline: str
-    baseline_value: float
-    ratio: float
-    goal: str
-    ok: bool | None
 
 
 @dataclass(frozen=True)
@@ -155,7 +142,7 @@ async def warm_bare(bench: Bench) -> Figure:
     command = bench.command("nothing", preload=("extract",), pandas=False)
     await bench.run(command)
     value, baseline = await interleave(bench, lambda: bench.run(command), python_pass)
-    return lower("warm_bare", value, "python -I -c pass", baseline, 0.35)
+    return against("warm_bare", value, "ms", baseline="python -I -c pass", than=baseline, most=0.35)
 
 
 async def warm_pandas(bench: Bench) -> Figure:
@@ -164,7 +151,9 @@ async def warm_pandas(bench: Bench) -> Figure:
     cold = replace(command, warmth=None)
     await bench.run(command)
     value, baseline = await interleave(bench, lambda: bench.run(command), lambda: bench.run(cold))
-    return lower("warm_pandas", value, "cold cell importing pandas", baseline, 0.033)
+    return against(
+        "warm_pandas", value, "ms", baseline="cold cell importing pandas", than=baseline, most=0.033
+    )
 
 
 async def cold_bare(bench: Bench) -> Figure:
@@ -174,7 +163,14 @@ async def cold_bare(bench: Bench) -> Figure:
     value, baseline = await interleave(
         bench, lambda: bench.run(command), lambda: in_process(by_hand)
     )
-    return lower("cold_bare", value, "bwrap + python -I -c pass by hand", baseline, 1.3)
+    return against(
+        "cold_bare",
+        value,
+        "ms",
+        baseline="bwrap + python -I -c pass by hand",
+        than=baseline,
+        most=1.3,
+    )
 
 
 async def cells_per_s(bench: Bench) -> Figure:
@@ -185,17 +181,14 @@ async def cells_per_s(bench: Bench) -> Figure:
     for _ in range(3):
         value.append(await rate(lambda: bench.run(command), bench.runs * 4))
         baseline.append(await rate(lambda: in_process(by_hand), bench.runs))
-    figure = statistics.median(value), statistics.median(baseline)
-    ratio = figure[0] / figure[1]
-    return Figure(
+    figure, by_hand_figure = statistics.median(value), statistics.median(baseline)
+    return times(
         "cells_per_s",
-        figure[0],
+        figure,
         "1/s",
-        "bwrap + python by hand",
-        figure[1],
-        ratio,
-        "≥ 8",
-        ratio >= 8,
+        baseline="bwrap + python by hand",
+        than=by_hand_figure,
+        least=8,
     )
 
 
@@ -219,17 +212,13 @@ async def memory_per_warm_run(bench: Bench) -> Figure:
         await asyncio.gather(*runs)
         done = await asyncio.to_thread(subprocess.run, fresh, capture_output=True, check=True)
         baselines.append(int(done.stdout) / 1024)
-    value, baseline = statistics.median(values), statistics.median(baselines)
-    ratio = value / baseline
-    return Figure(
+    return against(
         "memory_per_warm_run",
-        value,
+        statistics.median(values),
         "MiB",
-        "fresh pandas process",
-        baseline,
-        ratio,
-        "≤ 0.15",
-        ratio <= 0.15,
+        baseline="fresh pandas process",
+        than=statistics.median(baselines),
+        most=0.15,
     )
 
 
@@ -243,38 +232,13 @@ def tree_pss_mib() -> float:
 
 
 async def neighbours(bench: Bench) -> list[Figure]:
-    """Other sandboxes, where they start on this machine: shown, without a goal."""
+    """Other sandboxes that run `python -I -c pass`: shown, without a goal."""
     figures: list[Figure] = []
-    for name, argv in {
-        "nsjail": [
-            "nsjail",
-            "-Mo",
-            "-Q",
-            "--chroot",
-            "/",
-            "--",
-            sys.executable,
-            "-I",
-            "-c",
-            "pass",
-        ],
-        "isolate": ["isolate", "--run", "--", sys.executable, "-I", "-c", "pass"],
-        "sandlock": ["sandlock", "run", "-r", "/", "--", sys.executable, "-I", "-c", "pass"],
-    }.items():
-        if shutil.which(argv[0]) is None or not await starts(argv):
-            continue
-        value, baseline = await interleave(bench, lambda argv=argv: in_process(argv), python_pass)
-        ratio = value / baseline
-        figures.append(
-            Figure(name, value, "ms", "python -I -c pass", baseline, ratio, "shown", None)
-        )
+    async with contextlib.AsyncExitStack() as stack:
+        for name, act in (await bench_neighbours.installed(stack, bench.folder)).items():
+            value, baseline = await interleave(bench, act, python_pass)
+            figures.append(shown(name, value, "ms", baseline="python -I -c pass", than=baseline))
     return figures
-
-
-async def starts(argv: list[str]) -> bool:
-    """Say whether a program runs to its end here."""
-    done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, check=False)
-    return done.returncode == 0
 
 
 def bubblewrap_by_hand(bench: Bench) -> list[str]:
@@ -331,12 +295,6 @@ async def rate(act: Callable[[], Awaitable[object]], count: int) -> float:
     started = time.perf_counter()
     await asyncio.gather(*(work() for _ in range(min(2, os.cpu_count() or 1))))
     return count / (time.perf_counter() - started)
-
-
-def lower(name: str, value: float, baseline: str, baseline_value: float, goal: float) -> Figure:
-    """Return a figure of milliseconds that is good when it is low."""
-    ratio = value / baseline_value
-    return Figure(name, value, "ms", baseline, baseline_value, ratio, f"≤ {goal}", ratio <= goal)
 
 
 def as_table(figures: list[Figure]) -> Table:

@@ -1,6 +1,6 @@
 """Measures environments against uv, pip and unzip on this machine, in the same run.
 
-    scripts/bench_environments.py [--json] [--rounds N] [--home FOLDER] [--only NAME …]
+    scripts/bench environments [--json] [--rounds N] [--home FOLDER] [--only NAME …]
 
 Needs the registry the first time, to fill a wheelhouse with real wheels. Every build goes to
 a fresh folder, and nothing is removed before the end: ext4 looks at each recently deleted
@@ -386,7 +386,9 @@ async def measure(home: Path, *, rounds: int, only: list[str]) -> list[Figure]:
 def main() -> int:
     """Measure, print, and exit 1 where a goal is missed."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="scripts/bench environments",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--rounds", type=int, default=7, help="how often each is measured")

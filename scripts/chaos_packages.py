@@ -1,6 +1,6 @@
 """Kills import, lock, build and activation at random moments; then looks and tries again.
 
-    scripts/chaos_packages.py [--kills N] [--seed N] [--json]
+    scripts/chaos packages [--kills N] [--seed N] [--json]
 
 Each round starts a child that imports carried wheels, locks, builds an environment and
 prepares a version in a fresh home, and kills it (SIGKILL) at a random moment of that work.
@@ -227,7 +227,9 @@ def rounds(folder: Path, *, kills: int, seed: int) -> dict[str, int]:
 def main() -> int:
     """Kill, look, try again; exit 1 where anything was torn or a retry failed."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="scripts/chaos packages",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)

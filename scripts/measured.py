@@ -15,7 +15,7 @@ from uv import find_uv_bin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One measured figure beside its baseline. `ok` says whether the goal is met."""
+    """One measured figure beside its baseline. `ok` says whether its goal is met, if it has one."""
 
     name: str
     value: float
@@ -24,7 +24,7 @@ class Figure:
     baseline_value: float | None
     ratio: float | None
     goal: str
-    ok: bool
+    ok: bool | None
 
 
 def against(
@@ -41,6 +41,37 @@ def against(
         ratio=round(ratio, 3),
         goal=f"ratio <= {most}",
         ok=ratio <= most,
+    )
+
+
+def shown(name: str, value: float, unit: str, *, baseline: str, than: float) -> Figure:
+    """Return a figure without a goal."""
+    return Figure(
+        name=name,
+        value=round(value, 3),
+        unit=unit,
+        baseline=baseline,
+        baseline_value=round(than, 3),
+        ratio=round(value / than, 3),
+        goal="shown",
+        ok=None,
+    )
+
+
+def times(
+    name: str, value: float, unit: str, *, baseline: str, than: float, least: float
+) -> Figure:
+    """Return a figure whose goal is to be at least `least` times its baseline."""
+    ratio = value / than
+    return Figure(
+        name=name,
+        value=round(value, 3),
+        unit=unit,
+        baseline=baseline,
+        baseline_value=round(than, 3),
+        ratio=round(ratio, 3),
+        goal=f"ratio >= {least:g}",
+        ok=ratio >= least,
     )
 
 

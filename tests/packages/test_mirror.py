@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,7 +60,7 @@ async def test_what_a_target_cannot_have_is_told(mirror: Mirror) -> None:
 
 
 def test_installs_that_are_killed_tear_nothing_and_the_next_try_succeeds() -> None:
-    argv = [sys.executable, str(SCRIPTS / "chaos_packages.py"), "--kills", "4", "--json"]
+    argv = [SCRIPTS / "chaos", "packages", "--kills", "4", "--json"]
     run = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=110)
     assert json.loads(run.stdout) == {"kills": 4, "torn": 0, "failed_retries": 0}, run.stderr
     assert run.returncode == 0
