@@ -26,6 +26,7 @@ from sandbox.process import Exit
 
 _COLD_HELLO_S = 30.0
 FORK_HELLO_S = 5.0
+_DEATH_S = 2.0
 _START_LOG_BYTES = 8192
 _TMPFS_AND_FOLDERS = 2
 _OWN_AND_HOST = 2
@@ -83,6 +84,8 @@ class Cell:
         """Kill everything in the cell, once; return how the run's process ended."""
         if self._ended_as is None:
             self._ended_as = await self.kill()
+            if self.pidfd >= 0:
+                await until_dead(self.pidfd, timeout_s=_DEATH_S)
             if self.leaf is not None:
                 self.leaf.kill()
         return self._ended_as
