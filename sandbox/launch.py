@@ -9,6 +9,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,7 @@ from sandbox.limits import Limits
 from sandbox.mover import Mover
 from sandbox.process import Child, HostUser, spawn
 from sandbox.stage import Stage
+from sandbox.stagehand import Stagehand
 
 _INSIDE = Path(__file__).with_name("inside")
 _PACKAGE = "fumehood_inside"
@@ -54,6 +56,7 @@ class Launcher:
         self._numbers = itertools.count(secrets.randbelow(1 << 20))
         self._inside: dict[str, Path] = {}
         self._free: list[Path] = []
+        self._stagehand = Stagehand()
         self._stage = Stage(roots=_roots(host, home)) if has_namespaces and host.is_root else None
 
     async def cold(self, command: Command, *, reason: str) -> Cell:
@@ -84,14 +87,13 @@ class Launcher:
         number: int,
     ) -> Child:
         """Start the first process of a cold or warm cell, with the cell's ends of `both`."""
-        channel_fd, out, err = both.theirs
         inside = await self._inside_for(command.interpreter)
         user = self.host.user(number)
         if self.has_namespaces:
             furniture = bubblewrap.Furniture(
                 inside=inside, etc=self._etc(), input_dir=self._inputs_of(folder, mode)
             )
-            argv = self._walled(command, furniture, user, is_warm=mode == "warm")
+            argv = self._walled(command, furniture, is_warm=mode == "warm")
             variables: dict[str, str] = {}
         else:
             argv, variables = (
@@ -102,21 +104,24 @@ class Launcher:
                     limits=command.limits,
                 ),
             )
-        argv += self._program(command.interpreter, inside, channel_fd, mode)
-        keep = [channel_fd] + ([self._stage.namespace_fd] if self._stage else [])
+        argv += self._program(command.interpreter, inside, both.theirs[0], mode)
         try:
-            return spawn(
-                argv,
-                keep_fds=keep,
-                stdout_fd=out,
-                stderr_fd=err,
-                variables=variables,
-                user=None if self.has_namespaces else user,
-            )
+            return Child(await self._spawn(argv, both, variables, user))
         except OSError as fault:
             raise CellUnstartableError(
                 f"{argv[0]} cannot be started: {fault}", mend="run `fumehood doctor`"
             ) from fault
+
+    async def _spawn(
+        self, argv: list[str], both: Ends, variables: dict[str, str], user: HostUser | None
+    ) -> "subprocess.Popen[bytes]":
+        channel_fd, out, err = both.theirs
+        start = partial(
+            spawn, argv, keep_fds=[channel_fd], stdout_fd=out, stderr_fd=err, variables=variables
+        )
+        if self._stage is None or user is None:
+            return start(user=None if self.has_namespaces else user)
+        return await self._stagehand.start(start, namespace_fd=self._stage.namespace_fd, user=user)
 
     def layout(self, command: Command, folder: Path) -> Layout:
         """Return where things are for a cell whose run has this host folder."""
@@ -172,6 +177,7 @@ class Launcher:
         self.mover.close()
         for folder in self._free:
             remove_folder(folder)
+        self._stagehand.close()
         if self._stage is not None:
             self._stage.close()
 
@@ -210,20 +216,11 @@ class Launcher:
             raise
 
     def _walled(
-        self,
-        command: Command,
-        furniture: bubblewrap.Furniture,
-        user: HostUser | None,
-        *,
-        is_warm: bool,
+        self, command: Command, furniture: bubblewrap.Furniture, *, is_warm: bool
     ) -> list[str]:
         assert self.host.bubblewrap is not None  # noqa: S101 – has_namespaces says so
         wall = bubblewrap.arguments(command, furniture, reach=self._reach, is_warm=is_warm)
-        program = [self._reach(self.host.bubblewrap), *wall, "--"]
-        if self._stage is None or user is None:
-            return program
-        namespace = f"--mount=/proc/self/fd/{self._stage.namespace_fd}"
-        return ["nsenter", namespace, "-S", str(user.uid), "-G", str(user.gid), "--", *program]
+        return [self._reach(self.host.bubblewrap), *wall, "--"]
 
     def _program(
         self, interpreter: Interpreter, inside: Path, channel_fd: int, mode: str

@@ -79,13 +79,13 @@ def spawn(
     stderr_fd: int,
     variables: Mapping[str, str],
     user: HostUser | None = None,
-) -> Child:
+) -> "subprocess.Popen[bytes]":
     """Start `argv` with nothing of ours but the given descriptors. Raises OSError.
 
-    Must be called from the thread that runs the loop: with PR_SET_PDEATHSIG the child dies
-    with the thread, not the process, that started it (prctl(2)).
+    With PR_SET_PDEATHSIG the child dies with the thread, not the process, that started it
+    (prctl(2)): call it from one that lasts.
     """
-    process = subprocess.Popen(
+    return subprocess.Popen(
         argv,
         stdin=subprocess.DEVNULL,
         stdout=stdout_fd,
@@ -98,7 +98,6 @@ def spawn(
         group=user.gid if user else None,
         extra_groups=[] if user else None,
     )
-    return Child(process)
 
 
 def _exit(code: int, usage: resource.struct_rusage) -> Exit:

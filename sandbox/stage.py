@@ -44,7 +44,7 @@ class Stage:
 
     @property
     def namespace_fd(self) -> int:
-        """The descriptor of the mount namespace, for nsenter(1)."""
+        """The descriptor of the mount namespace (setns(2))."""
         if self._fd < 0:
             self._set(list(self.roots))
         return self._fd

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandbox.sandbox import Sandbox
 
 _FIELDS = (
-    *("Uid", "CapEff", "CapPrm", "CapInh", "CapAmb"),
+    *("Uid", "Gid", "Groups", "CapEff", "CapPrm", "CapInh", "CapAmb"),
     *("NoNewPrivs", "Seccomp", "Seccomp_filters"),
 )
 _NAMESPACES = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup")
@@ -195,5 +195,6 @@ def _host_uid(status: Mapping[str, str]) -> str:
 
 
 def _is_unprivileged(status: Mapping[str, str]) -> bool:
-    uid = _host_uid(status)
-    return bool(uid) and (uid != "uid 0" or not is_root_of_the_host())
+    """Say whether no id is root's: real, effective, saved or of files, nor a group's (proc(5))."""
+    ids = [*status["Uid"].split(), *status["Gid"].split(), *status["Groups"].split()]
+    return bool(ids) and ("0" not in ids or not is_root_of_the_host())
