@@ -6,6 +6,7 @@ Command names; the root is read-only; /tmp and /dev/shm live in the sized scratc
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from sandbox import layout
@@ -63,18 +64,25 @@ def _variables(command: Command) -> list[str]:
 
 
 def _system(interpreter: Interpreter, reach: Reach) -> list[str]:
-    words: list[str] = []
-    for folder in layout.library_folders(interpreter):
-        path = Path(folder)
-        if path.is_symlink():
-            words += ["--symlink", str(path.readlink()), folder]
-        elif path.is_dir():
-            words += ["--ro-bind", folder, folder]
+    words = [*_libraries(layout.library_folders(interpreter))]
     words += ["--ro-bind-try", "/usr/share/zoneinfo", "/usr/share/zoneinfo"]
     if str(interpreter.prefix) == "/usr":
         executable = str(interpreter.executable)
         return [*words, "--ro-bind", executable, executable]
     return [*words, *_read_only(interpreter.prefix, str(interpreter.prefix), reach)]
+
+
+@cache
+def _libraries(folders: tuple[str, ...]) -> tuple[str, ...]:
+    """Show the host's library folders as they are: some are links to others (usrmerge)."""
+    words: list[str] = []
+    for folder in folders:
+        path = Path(folder)
+        if path.is_symlink():
+            words += ["--symlink", str(path.readlink()), folder]
+        elif path.is_dir():
+            words += ["--ro-bind", folder, folder]
+    return tuple(words)
 
 
 def _devices() -> list[str]:

@@ -231,7 +231,7 @@ class Launcher:
         return [str(interpreter.executable), "-I", "-S", "-B", start, str(channel_fd), kind]
 
     def _reach(self, path: Path) -> str:
-        if self._stage is None or path.is_relative_to("/usr"):
+        if self._stage is None or str(path).startswith("/usr/"):
             return str(path)
         return self._stage.reach(path)
 

@@ -32,15 +32,18 @@ class Stage:
 
         Raises CellUnstartableError where there is nothing at `path`.
         """
-        real = Path(os.path.realpath(path))
+        try:
+            real = _real(path)
+        except OSError as fault:
+            raise CellUnstartableError(f"{path}: {fault}", mend="see who removed it") from None
         found = self._find(real)
         if found is None:
-            self._grow(real)
+            self._grow(Path(real))
             found = self._find(real)
         if found is None:
             raise CellUnstartableError(f"there is no {path}", mend="see who removed it")
         root, bound = found
-        return bound.place + str(real)[len(str(root)) :]
+        return bound.place + real[len(str(root)) :]
 
     @property
     def namespace_fd(self) -> int:
@@ -55,10 +58,10 @@ class Stage:
             os.close(self._fd)
             self._fd = -1
 
-    def _find(self, real: Path) -> "tuple[Path, _Bound] | None":
+    def _find(self, real: str) -> "tuple[Path, _Bound] | None":
         """Return the root of `real` that is bound, and is still the same folder."""
         for root, bound in self._bound.items():
-            if real == root or root in real.parents:
+            if real == str(root) or real.startswith(f"{root}/"):
                 return (root, bound) if bound.identity == _identity(root) else None
         return None
 
@@ -85,9 +88,18 @@ class _Bound:
     """Device and inode: a folder made anew at the same path has to be bound anew."""
 
 
+def _real(path: Path) -> str:
+    """Return `path` with every link resolved, by the kernel (os.path.realpath takes 50 µs)."""
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 – a Path costs as much again
+    finally:
+        os.close(fd)
+
+
 def _identity(folder: Path) -> tuple[int, int]:
     try:
-        status = folder.stat()
+        status = os.stat(folder)  # noqa: PTH116 – as above
     except OSError:
         return (0, 0)
     return (status.st_dev, status.st_ino)

@@ -58,6 +58,8 @@ class Supervision:
         )
         self._said = _Said(limits=command.limits, decide=self._decide, observe=observe)
         self._streams = _Streams(cell, self._said)
+        self._look: asyncio.Future[Verdict | None] | None = None
+        """A look that may be under way; it uses the cell's descriptors."""
         self.peak_bytes = 0
         self.ended = Exit(code=0)
         """How the run's process ended, once everything is dead."""
@@ -85,6 +87,8 @@ class Supervision:
                 helper.cancel()
             timer.cancel()
             self._ticker.cancel()
+            if self._look is not None:
+                await asyncio.wait((self._look,))
             self._loop.remove_reader(self._cell.channel.fileno())
         self.ended = await self._cell.end()
         await self._streams.drain()
@@ -128,10 +132,21 @@ class Supervision:
         self._decide(Verdict(kind="cancelled"))
 
     def _tick(self) -> None:
-        self._ticker = self._loop.call_later(_TICK_S, self._tick)
-        crossed = self._crossed_by_count() or self._crossed_by_files()
+        """Look at the counters; what has to be summed up file by file is, in a thread."""
+        if self._leaf is not None and self._cell.layout.has_namespaces:
+            self._judge(self._crossed())
+        else:
+            self._look = self._loop.run_in_executor(None, self._crossed)
+            self._look.add_done_callback(lambda look: self._judge(look.result()))
+
+    def _judge(self, crossed: Verdict | None) -> None:
         if crossed is not None:
             self._decide(crossed)
+        elif not self._verdict.done():
+            self._ticker = self._loop.call_later(_TICK_S, self._tick)
+
+    def _crossed(self) -> Verdict | None:
+        return self._crossed_by_count() or self._crossed_by_files()
 
     def _crossed_by_count(self) -> Verdict | None:
         limits = self._limits
@@ -328,51 +343,43 @@ def _over(limit: str, value: float, reached: float) -> Verdict:
 
 
 def _crossed_by_folder(cell: Cell, fd: int, name: str, most_mb: int) -> Verdict | None:
-    """Check what a folder holds: blocks and inodes of its tmpfs (fstatvfs(3)).
-
-    Without namespaces the folder is the host's, and its size has to be summed up.
-    """
-    if not cell.layout.has_namespaces:
-        return _crossed_by_host_folder(fd, name, most_mb)
-    figures = os.fstatvfs(fd)
-    inodes = figures.f_files - figures.f_ffree
+    """Check what a folder holds. With namespaces its tmpfs bounds the bytes by itself."""
+    held = _held(cell, fd)
     most_inodes = max(1024, most_mb * 64)
-    if inodes > most_inodes:
-        return _over(f"{name}_inodes", most_inodes, inodes)
+    if not cell.layout.has_namespaces and held.size_bytes > most_mb * MIB:
+        return _over(f"{name}_mb", most_mb, held.size_bytes / MIB)
+    if held.inodes > most_inodes:
+        return _over(f"{name}_inodes", most_inodes, held.inodes)
     return None
 
 
 def fullest(cell: Cell) -> str:
     """Return which of output and scratch holds more: the one that a full disk was about."""
-    output, scratch = (_held_bytes(cell, fd) for fd in (cell.output_fd, cell.scratch_fd))
-    return "output" if output > scratch else "scratch"
+    output, scratch = (_held(cell, fd) for fd in (cell.output_fd, cell.scratch_fd))
+    return "output" if output.size_bytes > scratch.size_bytes else "scratch"
 
 
-def _held_bytes(cell: Cell, fd: int) -> int:
+@dataclass(frozen=True, slots=True)
+class _Held:
+    size_bytes: int
+    inodes: int
+
+
+def _held(cell: Cell, fd: int) -> _Held:
+    """Return blocks and inodes of a folder's tmpfs (fstatvfs(3)).
+
+    Without namespaces the folder is the host's, and what it holds has to be summed up.
+    """
     if cell.layout.has_namespaces:
         figures = os.fstatvfs(fd)
-        return (figures.f_blocks - figures.f_bfree) * figures.f_frsize
-    total = 0
+        used = (figures.f_blocks - figures.f_bfree) * figures.f_frsize
+        return _Held(used, figures.f_files - figures.f_ffree)
+    size_bytes = inodes = 0
     with contextlib.suppress(OSError):
         for _, _, files, folder_fd in os.fwalk(".", dir_fd=fd):
-            total += sum(
-                os.stat(name, dir_fd=folder_fd, follow_symlinks=False).st_blocks * 512
-                for name in files
-            )
-    return total
-
-
-def _crossed_by_host_folder(fd: int, name: str, most_mb: int) -> Verdict | None:
-    size_bytes = count = 0
-    with contextlib.suppress(OSError):
-        for _, _, files, folder_fd in os.fwalk(".", dir_fd=fd):
-            count += len(files) + 1
+            inodes += len(files) + 1
             for file in files:
                 with contextlib.suppress(OSError):
                     status = os.stat(file, dir_fd=folder_fd, follow_symlinks=False)
                     size_bytes += status.st_blocks * 512
-            if size_bytes > most_mb * MIB:
-                return _over(f"{name}_mb", most_mb, size_bytes / MIB)
-            if count > most_mb * 64 + 1024:
-                return _over(f"{name}_inodes", most_mb * 64 + 1024, count)
-    return None
+    return _Held(size_bytes, inodes)
