@@ -24,8 +24,10 @@ from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.launch import Launcher, is_emptied, remove_folder
 from sandbox.limits import MIB
 from sandbox.process import Child, Exit
+from sandbox.watchdog import Tree
 
 _KILL_S = 2.0
+_GUARD_S = 0.05
 _TAIL_BYTES = 8192
 _KILLED = Exit(code=-signal.SIGKILL)
 
@@ -63,6 +65,7 @@ class WarmCell:
             loop.add_reader(fd, self._read_log, fd)
         run_dir = self.launcher.layout(self.command, self.folder / "{run}")
         message = layout.setup(self.command, run_dir, self.launcher.host.barriers)
+        guard = loop.create_task(self._guard_memory()) if self.leaf is None else None
         try:
             await loop.sock_sendall(self.control, protocol.frame(message))
             async with asyncio.timeout(preload_s):
@@ -70,13 +73,26 @@ class WarmCell:
         except TimeoutError:
             return f"preload took longer than {preload_s:g} s"
         except (ConnectionError, CellLostError):
+            if guard is not None and guard.done():
+                return f"preload took {guard.result() // MIB} MiB of memory"
             return f"the warm cell ended while it imported: {self._said()}"
-        if said.unfit:
-            return said.unfit
-        self.pss_bytes = _proportional_bytes(self.child.pid)
-        if self.leaf is None and self.pss_bytes > self.command.limits.memory_mb * MIB:
-            return f"preload took {self.pss_bytes // MIB} MiB of memory"
-        return ""
+        finally:
+            if guard is not None:
+                guard.cancel()
+        if not said.unfit:
+            self.pss_bytes = await asyncio.to_thread(_proportional_bytes, self.child.pid)
+        return said.unfit
+
+    async def _guard_memory(self) -> int:
+        """Kill it when the import takes more memory than a run may; return how much it took."""
+        most_bytes = self.command.limits.memory_mb * MIB
+        tree = Tree(self.child.pid)
+        while True:
+            _, memory_bytes, _ = await asyncio.to_thread(tree.measure, most_bytes)
+            if memory_bytes > most_bytes:
+                self.child.send(signal.SIGKILL)
+                return memory_bytes
+            await asyncio.sleep(_GUARD_S)
 
     @property
     def is_alive(self) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import re
 import signal
 from collections import Counter
 
@@ -12,6 +13,7 @@ import pytest
 
 from sandbox.command import Ending
 from sandbox.pool import Pool, PoolBounds
+from sandbox.sandbox import Sandbox
 
 
 async def test_runs_of_one_version_are_forks_of_one_import(lab, warm):
@@ -68,6 +70,25 @@ async def test_what_is_unfit_to_be_forked_starts_cold_and_says_why(lab, warm, co
     assert reason in outcome.isolation.start_reason
     again = await lab.run(command)
     assert again.isolation.start_reason == outcome.isolation.start_reason
+
+
+async def test_an_import_that_takes_too_much_memory_is_ended_where_no_cgroup_does_it(lab, warm):
+    sandbox = await Sandbox.open(lab.folder / "no-cgroup")
+    try:
+        sandbox.launcher.hierarchy = None
+        code = """
+        import time
+        held = []
+        for _ in range(64):
+            held.append(bytes(range(256)) * 65536)
+            time.sleep(0.05)
+        def extract(*, job, **_): return 1
+        """
+        cell, reason = await sandbox.pool.take(warm(lab.command(code)))
+        assert cell is None
+        assert re.fullmatch(r"preload took \d+ MiB of memory", reason)
+    finally:
+        await sandbox.close()
 
 
 async def test_a_warm_cell_that_dies_between_runs_is_replaced(lab, warm):
