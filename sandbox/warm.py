@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +49,8 @@ class WarmCell:
     forks: int = 0
     tail: bytes = b""
     is_retired: bool = False
+    on_end: "Callable[[], None] | None" = None
+    """Called when a run has ended."""
     _runs: "dict[str, asyncio.Future[Exit]]" = field(
         default_factory=dict[str, "asyncio.Future[Exit]"]
     )
@@ -98,6 +101,11 @@ class WarmCell:
     def is_alive(self) -> bool:
         """Whether it can be forked."""
         return not self.child.ended.done() and not self.is_retired
+
+    @property
+    def running(self) -> int:
+        """How many of its forks are alive, spares included."""
+        return len(self._runs)
 
     async def wait_idle(self) -> None:
         """Wait until none of its forks is alive."""
@@ -248,6 +256,8 @@ class WarmCell:
         ended = self._runs.pop(run, None)
         if ended is not None and not ended.done():
             ended.set_result(how)
+        if self.on_end is not None:
+            self.on_end()
 
     def _lost(self) -> None:
         if self._warm is not None and not self._warm.done():
