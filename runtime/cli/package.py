@@ -14,7 +14,7 @@ from runtime.cli.client import ask, connected
 from runtime.cli.printing import AsJson, emit, facts, say, table
 from runtime.problem_table import EXIT_BUG, EXIT_JOB_FAILED, EXIT_REJECTED
 
-app = typer.Typer(no_args_is_help=True, help="Check, upload, activate and list packages.")
+app = typer.Typer(no_args_is_help=True, help="Check, upload, activate, lock and list packages.")
 BundlePath = Annotated[Path, typer.Argument(exists=True, help="A bundle: archive or folder.")]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why, for the audit log.")]
 VERSION_FACTS = ("package", "version", "title", "digest", "size_bytes", "requirements", "is_active")
