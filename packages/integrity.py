@@ -118,5 +118,5 @@ def _interpreter(inventory: Inventory) -> Interpreter:
 
 
 def _damaged(key: str, path: str, what: str) -> Problem:
-    mend = f"`fumehood env verify --repair {key}` builds it anew from its lock"
+    mend = f"`fumehood env verify --repair {key[:16]}` builds it anew from its lock"
     return Problem(code="environment-damaged", what=what, where=f"{key[:12]}: {path}", mend=mend)
