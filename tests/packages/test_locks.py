@@ -170,6 +170,33 @@ async def test_a_wheel_that_refuses_this_python_is_told(
         assert told == {name: "wrong-python-or-platform"}
 
 
+@pytest.mark.parametrize(
+    "script",
+    ["echo 'no libpython' >&2; exit 1", "echo '{}'", "kill -9 $$", None],
+    ids=["exits", "says nonsense", "dies", "is gone"],
+)
+async def test_a_python_that_does_not_run_is_not_blamed_on_the_requirements(
+    script: str | None,
+    locker: Locker,
+    add: Add,
+    wants: Wants,
+    interpreter: Interpreter,
+    closed: Grant,
+    tmp_path: Path,
+) -> None:
+    add("demo")
+    python = tmp_path / "python3"
+    if script is not None:
+        python.write_text(f"#!/bin/sh\n{script}\n")
+        python.chmod(0o755)
+    with pytest.raises(LockFailed) as failed:
+        broken = replace(interpreter, executable=python)
+        await locker.lock(wants("demo"), interpreter=broken, grant=closed)
+    (problem,) = failed.value.problems
+    assert problem.code == "interpreter-unusable"
+    assert str(python) in problem.what and "nothing is wrong with the requirements" in problem.mend
+
+
 async def test_a_conflict_keeps_the_explanation_of_uv(
     locker: Locker, add: Add, wants: Wants, interpreter: Interpreter, closed: Grant
 ) -> None:
