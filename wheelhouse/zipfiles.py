@@ -5,6 +5,7 @@ The central directory is read by the standard library, then held against each lo
 through has unique, relative, portable names, no links or devices, honest sizes and CRCs.
 """
 
+import os
 import stat
 import struct
 import zipfile
@@ -59,7 +60,7 @@ def judge_zip(path: Path, *, name: str, ceilings: Ceilings, sink: Sink = discard
             _judge_kinds(judge, archive.infolist(), ceilings)
             _judge_layout(judge, archive, stream)
             if not judge.problems:
-                _judge_contents(judge, archive, sink)
+                _judge_contents(judge, archive, stream, sink)
     return judge.problems
 
 
@@ -260,11 +261,59 @@ def _descriptors(entry: zipfile.ZipInfo) -> list[bytes]:
     return [signature + record for record in records for signature in (b"PK\7\10", b"")]
 
 
-def _judge_contents(judge: Judge, archive: zipfile.ZipFile, sink: Sink) -> None:
-    """Unpack everything into `sink`: no file is longer than it said, and CRCs are checked."""
+def _judge_contents(judge: Judge, archive: zipfile.ZipFile, stream: BinaryIO, sink: Sink) -> None:
+    """Unpack everything into `sink`: each file is what the directory says, to the last byte."""
     for entry in files_of(archive):
         try:
-            with archive.open(entry) as content:
-                sink(entry, iter(lambda: content.read(CHUNK_BYTES), b""))
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            sink(entry, _content(entry, stream))
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             judge.fault("damaged", f"it cannot be unpacked: {error}", entry=entry.filename)
+
+
+def _content(entry: zipfile.ZipInfo, stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the content of `entry`; raise BadZipFile unless it is all of it, and right.
+
+    The standard library stops at the size that it was told. A reader from the front stops
+    where the compressed stream ends, so the two have to be one place.
+    """
+    stream.seek(entry.header_offset + LOCAL_HEADER.size - 4)
+    name_length, extra_length = struct.unpack("<HH", stream.read(4))
+    stream.seek(name_length + extra_length, os.SEEK_CUR)
+    size, crc = 0, 0
+    unpack = _inflated if entry.compress_type == zipfile.ZIP_DEFLATED else _stored
+    for chunk in unpack(stream, entry.compress_size):
+        size += len(chunk)
+        crc = zlib.crc32(chunk, crc)
+        if size > entry.file_size:
+            break
+        yield chunk
+    if size != entry.file_size:
+        raise zipfile.BadZipFile("it has another size than it says")
+    if crc != entry.CRC:
+        raise zipfile.BadZipFile("it has another CRC than it says")
+
+
+def _stored(stream: BinaryIO, left: int) -> Iterator[bytes]:
+    """Yield `left` bytes as they are."""
+    while left:
+        chunk = stream.read(min(CHUNK_BYTES, left))
+        if not chunk:
+            raise EOFError("the file ends within it")
+        left -= len(chunk)
+        yield chunk
+
+
+def _inflated(stream: BinaryIO, packed: int) -> Iterator[bytes]:
+    """Yield what `packed` bytes inflate to, a chunk at a time however small they are."""
+    inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+    for raw in _stored(stream, packed):
+        waiting = raw
+        while waiting and not inflating.eof:
+            yield inflating.decompress(waiting, CHUNK_BYTES)
+            waiting = inflating.unconsumed_tail
+        if inflating.eof and (waiting or inflating.unused_data):
+            raise zipfile.BadZipFile("there is data after its compressed stream")
+    while rest := inflating.decompress(inflating.unconsumed_tail, CHUNK_BYTES):
+        yield rest
+    if not inflating.eof:
+        raise zipfile.BadZipFile("its compressed stream has no end")

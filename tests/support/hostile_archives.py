@@ -169,6 +169,32 @@ def cut_extra_field() -> bytes:
     return bytes(data)
 
 
+def with_deflated(alter: Callable[[bytes], bytes]) -> Build:
+    """Return a builder of a bundle with an entry whose compressed stream was altered."""
+
+    def build() -> bytes:
+        content = b"what the directory's readers see"
+        packing = zlib.compressobj(9, wbits=-15)
+        packed = alter(packing.compress(content) + packing.flush())
+        target = io.BytesIO(plain())
+        with zipfile.ZipFile(target, "a") as archive:
+            archive.writestr("notes.txt", packed)
+            entry = archive.getinfo("notes.txt")
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.CRC, entry.file_size = zlib.crc32(content), len(content)
+        data = bytearray(target.getvalue())
+        told = (8, *data[data.index(b"notes.txt") - 20 :][:4], entry.CRC, len(packed), len(content))
+        struct.pack_into("<HBBBBIII", data, data.index(b"notes.txt") - 22, *told)
+        return bytes(data)
+
+    return build
+
+
+def without_end(packed: bytes) -> bytes:
+    """Clear the bit that says that the first block is the last."""
+    return bytes([packed[0] & ~1, *packed[1:]])
+
+
 def encrypted() -> bytes:
     data = bytearray(plain())
     for header in (data.index(b"victim.txt") - 24, data.rindex(b"victim.txt") - 38):
@@ -315,6 +341,8 @@ HOSTILE: dict[str, tuple[str, Build]] = {
     "descriptor has another size": ("no-descriptor", descriptor_lies),
     "extra field has another name": ("two-names", name_in_extra_field),
     "extra field is cut off": ("lying-size", cut_extra_field),
+    "data after the compressed stream": ("damaged", with_deflated(lambda packed: packed + b"more")),
+    "compressed stream without an end": ("damaged", with_deflated(without_end)),
     "damaged content": ("damaged", patched(b"A" * 8, b"B" * 8)),
     "encrypted": ("encrypted", encrypted),
     "odd compression": ("odd-compression", odd_compression),
