@@ -56,6 +56,45 @@ def test_an_unknown_field_is_refused_with_the_name_that_was_meant() -> None:
     assert problem.mend == "did you mean 'requires_python'?"
 
 
+def test_each_wrong_field_is_told_in_words_with_its_value_and_what_to_make_of_it() -> None:
+    wrong = manifest(
+        schema=True,
+        name="A b",
+        entrypoint="extract",
+        network={"run": "yes", "install": "no"},
+        limits={"memory_mb": -1},
+        preload=["a b"],
+        env={"LD_PRELOAD": "x", "mode": "y"},
+        hooks={"on_after_extract": 5},
+        title="x" * 300,
+    )
+    told = {
+        p.where.partition("#")[2]: (p.what, p.mend)
+        for p in check(
+            zipped(
+                {
+                    **bundle_files(),
+                    "manifest.json": wrong,
+                }
+            )
+        )
+    }
+    assert told["/schema"] == ("'schema' is \"true\"; it should be 1", "make it 1")
+    assert told["/name"][0].startswith("'name' is \"A b\"; it should be lower-case letters")
+    assert told["/entrypoint"][1] == "make it module:function, such as extract:extract"
+    assert told["/network/run"][1] == "make it true or false"
+    assert told["/network/install"][1] == "make it 'never', 'if-open' or 'required'"
+    assert told["/limits/memory_mb"][1] == "make it greater than 0"
+    assert told["/preload/0"][0].startswith("'preload[0]' is \"a b\"; it should be the name of")
+    assert told["/env/LD_PRELOAD"] == (
+        "'LD_PRELOAD': it is for the cell to set, not for a bundle",
+        "remove it",
+    )
+    assert told["/hooks/on_after_extract"][1] == "make it a JSON object"
+    assert told["/title"][1] == "make it text of at most 200 characters"
+    assert len(told) == 11
+
+
 def test_a_bundle_is_kept_once_whichever_way_it_is_packed(tmp_path: Path) -> None:
     bundles = Bundles(tmp_path)
     files = bundle_files({"requirements.txt": "requests>=2\n", "lib/inner.py": "X = 1\n"})
