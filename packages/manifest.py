@@ -109,11 +109,14 @@ class Hook(_Part):
     """Whether its failure makes the job fail (for on_activate it always counts)."""
 
 
+HookOrTarget = Annotated[Hook, BeforeValidator(_hook, json_schema_input_type=Hook | Target)]
+
+
 class Hooks(_Part):
     """The hooks. A file hooks/on_activate.py or hooks/on_after_extract.py needs no entry here."""
 
-    on_activate: Annotated[Hook, BeforeValidator(_hook)] | None = None
-    on_after_extract: Annotated[Hook, BeforeValidator(_hook)] | None = None
+    on_activate: HookOrTarget | None = None
+    on_after_extract: HookOrTarget | None = None
 
 
 class Network(_Part):
