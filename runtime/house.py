@@ -11,9 +11,10 @@ from packages.environment import Environments
 from packages.index import Index
 from packages.policy import LockPolicy
 from runtime.clock import utc_now
-from runtime.settings import IndexSettings, LockSettings
+from runtime.settings import IndexSettings, LockSettings, Settings
 from sandbox.command import Run
 from sandbox.sandbox import Sandbox
+from wheelhouse.judging import Ceilings
 from wheelhouse.missing import MissingList
 from wheelhouse.store import Wheelhouse
 
@@ -21,6 +22,11 @@ from wheelhouse.store import Wheelhouse
 def wheelhouse_of(home: Path) -> Wheelhouse:
     """Return the wheelhouse of a home."""
     return Wheelhouse(home / "wheelhouse")
+
+
+def ceilings_of(settings: Settings) -> Ceilings:
+    """Return how much a bundle may hold."""
+    return Ceilings(archive_bytes=settings.bundle_most_mb * 1024 * 1024)
 
 
 def missing_of(house: Wheelhouse) -> MissingList:
