@@ -26,6 +26,7 @@ from packages.interpreters import discover
 from packages.lock import Lock
 from packages.locker import Locker, Locking
 from packages.progress import quiet
+from packages.runnable import runnable
 from sandbox.command import Interpreter, Level, Observe, Outcome, Report, Run
 from wheelhouse.durable import flush_filesystem, publish, remove_tree
 from wheelhouse.problem import Problem
@@ -120,10 +121,11 @@ async def prepare(
             requested=bundle.requirements.names,
             observe=observe,
         )
+        shown = await runnable(bundle, interpreter=interpreter, run=workshop.run)
     except (NoInterpreter, LockFailed, LockRefused, EnvironmentFailed) as failed:
         raise ActivationRefused(*failed.problems) from failed
     stage = Stage(
-        bundle=bundle,
+        bundle=shown,
         environment=environment,
         interpreter=interpreter,
         grant=grant,

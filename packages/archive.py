@@ -3,6 +3,7 @@
     bundles/<sha256>/bundle.zip | bundle.tar.gz    the upload, byte for byte
     bundles/<sha256>/files/…                       what it holds, read-only
     bundles/<sha256>/bundle.json                   its files with sizes and digests
+    bundles/<sha256>/runnable/<cache tag>/…        the same with bytecode (packages.runnable)
 
 The folder appears whole, by a rename. A refused upload leaves nothing.
 """
@@ -29,7 +30,13 @@ from packages.manifest import Manifest, read_manifest
 from packages.requirements import MOST_BYTES as MOST_REQUIREMENTS_BYTES
 from packages.requirements import parse
 from packages.tarballs import judge_tarball
-from wheelhouse.durable import flush_filesystem, folder_aside, remove_tree, write_file
+from wheelhouse.durable import (
+    close_folders,
+    flush_filesystem,
+    folder_aside,
+    remove_tree,
+    write_file,
+)
 from wheelhouse.judging import Ceilings
 from wheelhouse.problem import Problem
 from wheelhouse.zipfiles import judge_zip
@@ -147,7 +154,8 @@ def _judge_and_fill(upload: Path, aside: Path, *, name: str, ceilings: Ceilings)
     kept = aside / ("bundle.tar.gz" if is_gzip else "bundle.zip")
     upload.rename(kept)
     kept.chmod(0o444)
-    _close_folders(aside)
+    aside.chmod(0o755)
+    close_folders(aside / "files")
 
 
 class _Files:
@@ -172,14 +180,6 @@ class _Files:
             os.fchmod(stream.fileno(), 0o444)
         sha256 = f"sha256:{digest.hexdigest()}"
         self.kept.append(BundleFile(path=name, size_bytes=size, sha256=sha256))
-
-
-def _close_folders(aside: Path) -> None:
-    aside.chmod(0o755)
-    for root, folders, _ in os.walk(aside / "files"):
-        for folder in folders:
-            Path(root, folder).chmod(0o555)
-    (aside / "files").chmod(0o555)
 
 
 def _bundle(digest: str, size: int, folder: Path, files: tuple[BundleFile, ...]) -> Bundle:

@@ -1,15 +1,23 @@
-"""The author's own pylock.toml: honoured if it is whole and satisfies requirements.txt."""
+"""The author's own pylock.toml: honoured if it is whole and satisfies requirements.txt.
 
-from collections.abc import Iterator
+Names, versions and digests are the author's to choose; where the bytes come from is not, so
+its addresses are never followed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from packaging.pylock import Package, Pylock
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from packages.errors import LockRefused
 from packages.lock import Offered, offered, read_pylock
 from packages.requirements import Requirements, Wanted
 from wheelhouse.problem import Problem
+from wheelhouse.store import Wheel
 from wheelhouse.target import Target
 
 MEND = "make the lock anew (`uv pip compile --format pylock.toml`), or leave it out"
@@ -27,7 +35,41 @@ def choose(text: str, requirements: Requirements, *, target: Target) -> tuple[Of
     problems += [_unfit(package, target) for package, offer in found if offer is None]
     if problems:
         raise LockRefused(*problems)
-    return tuple(offer for _, offer in found if offer is not None)
+    return tuple(replace(offer, url="") for _, offer in found if offer is not None)
+
+
+def judge_closure(
+    wheels: Sequence[Wheel], requirements: Requirements, *, target: Target
+) -> list[Problem]:
+    """Return a problem for each dependency of a locked wheel that the lock does not meet.
+
+    uv never saw this lock as a whole; what it leaves out would be found by an import, in a job.
+    """
+    by_name = {wheel.name: wheel for wheel in wheels}
+    extras: dict[str, set[str]] = defaultdict(set)
+    for wanted in requirements.wanted:
+        extras[wanted.name] |= Requirement(wanted.text).extras
+    found: dict[str, Problem] = {}
+    waiting = list(by_name)
+    while waiting:
+        wheel = by_name[waiting.pop()]
+        for needed in map(Requirement, wheel.requires_dist):
+            if not target.holds(needed.marker, extras=extras[wheel.name]):
+                continue
+            name = canonicalize_name(needed.name)
+            there = by_name.get(name)
+            if there is None or not needed.specifier.contains(there.version, prereleases=True):
+                found[f"{wheel.name} {needed}"] = _unmet(wheel, needed, there)
+            elif needed.extras - extras[name]:
+                extras[name] |= needed.extras
+                waiting.append(name)
+    return list(found.values())
+
+
+def _unmet(wheel: Wheel, needed: Requirement, there: Wheel | None) -> Problem:
+    has = f"the lock has {there.version}" if there else "it is not in the lock"
+    what = f"{wheel.name} {wheel.version} needs {needed}; {has}"
+    return _fault("lock-contradicts" if there else "lock-lacks", what, str(needed.name))
 
 
 def _judge_lock(told: Pylock, target: Target) -> Iterator[Problem]:

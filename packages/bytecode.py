@@ -1,8 +1,8 @@
-"""Bytecode: compiled once per wheel and interpreter, behind walls, and linked from then on."""
+"""Bytecode: compiled once per wheel or bundle and interpreter, behind walls, then linked."""
 
 import base64
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -61,24 +61,51 @@ class Compiler:
     ) -> None:
         sources = _sources(unpacked)
         (aside / SITE).mkdir()
-        if not sources:
-            write_listing(aside, [])
-            return
-        command = compile_command(
-            unpacked.folder / SITE,
-            interpreter=interpreter,
-            shown_as=f"/environment/{site_packages}",
-            source_bytes=sum(sources.values()),
-            files=len(sources),
-        )
-        with tempfile.TemporaryDirectory(prefix=".compile-", dir=aside) as outputs:
-            outcome = await self.run(command, outputs_to=Path(outputs) / "o", observe=quiet)
-            if not outcome.is_ok:
-                raise EnvironmentFailed(_failed(wheel, outcome))
-            kept = list(_expected(outcome.outputs, sources, cache_tag(interpreter)))
-            for output in kept:
-                _keep(Path(outputs) / "o", aside / SITE, output)
+        kept: list[Output] = []
+        if sources:
+            kept = await compile_modules(
+                unpacked.folder / SITE,
+                sources,
+                to=aside / SITE,
+                interpreter=interpreter,
+                shown_as=f"/environment/{site_packages}",
+                run=self.run,
+                name=wheel.filename,
+            )
         write_listing(aside, [_listed(output) for output in kept])
+
+
+async def compile_modules(
+    source: Path,
+    modules: Mapping[str, int],
+    *,
+    to: Path,
+    interpreter: Interpreter,
+    shown_as: str,
+    run: Run,
+    name: str,
+) -> list[Output]:
+    """Compile `modules` (path below `source`: bytes) behind walls; return what is now in `to`.
+
+    What does not compile is left out. Raises EnvironmentFailed, which calls them `name`, where
+    the walled step did not come to its end.
+    """
+    command = compile_command(
+        source,
+        interpreter=interpreter,
+        shown_as=shown_as,
+        source_bytes=sum(modules.values()),
+        files=len(modules),
+    )
+    with tempfile.TemporaryDirectory(prefix=".compile-", dir=to) as folder:
+        outputs = Path(folder) / "o"
+        outcome = await run(command, outputs_to=outputs, observe=quiet)
+        if not outcome.is_ok:
+            raise EnvironmentFailed(_failed(name, outcome))
+        kept = list(_expected(outcome.outputs, modules, cache_tag(interpreter)))
+        for output in kept:
+            _keep(outputs, to, output)
+    return kept
 
 
 def compile_command(
@@ -119,18 +146,18 @@ def _sources(unpacked: Unpacked) -> dict[str, int]:
     }
 
 
-def _expected(outputs: Iterable[Output], sources: dict[str, int], tag: str) -> Iterable[Output]:
-    """Yield the outputs that are the bytecode of a module of the wheel, and nothing else."""
+def _expected(outputs: Iterable[Output], modules: Iterable[str], tag: str) -> Iterable[Output]:
+    """Yield the outputs that are the bytecode of one of `modules`, and nothing else."""
     plain = "-".join(tag.split("-")[:2])
     wanted = {
         str(PurePosixPath(path).parent / "__pycache__" / f"{PurePosixPath(path).stem}.{plain}.pyc")
-        for path in sources
+        for path in modules
     }
     return (output for output in outputs if output.path in wanted)
 
 
-def _keep(outputs: Path, site: Path, output: Output) -> None:
-    target = site / output.path
+def _keep(outputs: Path, to: Path, output: Output) -> None:
+    target = to / output.path
     target.parent.mkdir(parents=True, exist_ok=True)
     (outputs / output.path).rename(target)
     target.chmod(0o444)
@@ -143,11 +170,11 @@ def _listed(output: Output) -> tuple[Place, str, UnpackedFile]:
     return SITE, folder, UnpackedFile(name, output.size_bytes, digest)
 
 
-def _failed(wheel: Wheel, outcome: Outcome) -> Problem:
+def _failed(name: str, outcome: Outcome) -> Problem:
     failure = outcome.failure
     return Problem(
         code="bytecode-failed",
         what=f"its modules could not be compiled: {failure.what if failure else outcome.ending}",
-        where=wheel.filename,
+        where=name,
         mend=failure.mend if failure else "try again; `fumehood doctor` says what the cell lacks",
     )

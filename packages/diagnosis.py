@@ -37,6 +37,10 @@ CORRUPT = re.compile(
     rf"\b{NAME}(?:==\S+)? has an invalid package format|"
     r"failed to open file `\S*?(?P<file>[^/\s]+\.whl)`"
 )
+NO_PYTHON = re.compile(
+    r"Failed to (?:inspect|query) Python interpreter|No interpreter found|Querying Python at"
+)
+NO_SOLUTION = "No solution found"
 BY_ADDRESS = re.compile(
     rf"Package `{NAME}` was included as a URL dependency|Network connectivity is disabled"
 )
@@ -64,6 +68,8 @@ def diagnose(
     explanation = explained(stderr)
     if FULL.search(stderr):
         return (disk_full(explanation),)
+    if NO_PYTHON.search(stderr):
+        return (_python_unusable(explanation),)
     if found := CORRUPT.search(stderr):
         return (_corrupt(found["file"] or found["name"], explanation),)
     if found := BY_ADDRESS.search(stderr):
@@ -76,7 +82,8 @@ def diagnose(
         is_conflict = "And because" in explanation
         told = [k for k in lacks if not (is_conflict and k.why == "no-version")]
         found = {**found, **{p.where: p for p in (_lacking(k, circumstances) for k in told)}}
-    return tuple(found.values()) or (_conflict(explanation),)
+    last = _conflict if NO_SOLUTION in stderr else _unexplained
+    return tuple(found.values()) or (last(explanation),)
 
 
 def explained(stderr: str) -> str:
@@ -200,6 +207,20 @@ def _source_only(name: str, text: str, tried: Circumstances) -> Problem:
 def _conflict(text: str) -> Problem:
     mend = "loosen one of the requirements that contradict each other"
     return Problem(code="conflict", what=text, where="requirements.txt", mend=mend)
+
+
+def _python_unusable(text: str) -> Problem:
+    mend = (
+        "mend or reinstall that Python on the worker (`uv python install`); "
+        "nothing is wrong with the requirements"
+    )
+    return Problem(code="interpreter-unusable", what=text, where="interpreter", mend=mend)
+
+
+def _unexplained(text: str) -> Problem:
+    mend = "try again; if it stays so, report this text: the requirements need not be at fault"
+    what = f"uv ended without a lock: {text or 'it said nothing'}"
+    return Problem(code="lock-unexplained", what=what, where="uv", mend=mend)
 
 
 def _corrupt(name: str, text: str) -> Problem:

@@ -71,7 +71,7 @@ class Environments:
         key = environment_key(lock, interpreter)
         is_reused = self.is_there(key)
         if not is_reused:
-            async with self._alone(key):
+            async with self.alone(key):
                 is_reused = self.is_there(key)
                 if not is_reused:
                     await self.builder.build(
@@ -110,7 +110,7 @@ class Environments:
             os.close(descriptor)
 
     @asynccontextmanager
-    async def _alone(self, key: str) -> AsyncGenerator[None]:
+    async def alone(self, key: str) -> AsyncGenerator[None]:
         """Hold the right to build `key`, waiting without a thread; the kernel frees it."""
         folder = self.root / ".locks"
         folder.mkdir(parents=True, exist_ok=True)

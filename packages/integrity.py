@@ -90,7 +90,7 @@ def _recorded(folder: Path, item: Installed, site: str) -> Expected:
 def _compare(folder: Path, expected: Expected, *, is_full: bool) -> Iterator[Problem]:
     for path, (size, digest) in expected.items():
         try:
-            told = (folder / path).lstat()
+            told = os.lstat(f"{folder}/{path}")
         except OSError:
             yield _damaged(folder.name, path, "it is missing")
             continue
@@ -101,11 +101,12 @@ def _compare(folder: Path, expected: Expected, *, is_full: bool) -> Iterator[Pro
 
 
 def _extra(folder: Path, expected: Expected) -> Iterator[Problem]:
+    begin = len(f"{folder}/")
     for root, _, names in os.walk(folder):
         for name in names:
-            path = os.path.relpath(f"{root}/{name}", folder)
-            is_link = (folder / path).is_symlink()
-            if path not in expected and path not in OURS and not is_link:
+            path = f"{root}/{name}"[begin:]
+            is_known = path in expected or path in OURS
+            if not is_known and not (folder / path).is_symlink():
                 yield _damaged(folder.name, path, "nothing that was installed brings it")
 
 
@@ -118,5 +119,5 @@ def _interpreter(inventory: Inventory) -> Interpreter:
 
 
 def _damaged(key: str, path: str, what: str) -> Problem:
-    mend = f"`fumehood env verify --repair {key}` builds it anew from its lock"
+    mend = f"`fumehood env verify --repair {key[:16]}` builds it anew from its lock"
     return Problem(code="environment-damaged", what=what, where=f"{key[:12]}: {path}", mend=mend)

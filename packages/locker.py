@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from packages.author_lock import choose
+from packages.author_lock import choose, judge_closure
 from packages.diagnosis import Circumstances, diagnose, disk_full, gate_closed, index_unreachable
 from packages.errors import FetchFailed, LockFailed
 from packages.fetch import Fetcher
@@ -86,6 +86,7 @@ class Locker:
             )
         if author_lock is not None:
             chosen = choose(author_lock, requirements, target=target)
+            chosen = await self._find(chosen, interpreter, target, grant)
         elif requirements.wanted:
             chosen = await self._resolve(requirements, interpreter, target, grant, network, observe)
         else:
@@ -93,6 +94,7 @@ class Locker:
         fetched = await self._bring(chosen, grant, observe)
         lock = make_lock([self._locked(o) for o in chosen], python_minor=target.python_minor)
         problems = [
+            *(self._judge_author(lock, requirements, target) if author_lock is not None else ()),
             *_judge_hashes(lock, requirements),
             *self._judge_pythons(lock, target),
             *judge_policy(lock.packages, self.policy),
@@ -107,6 +109,31 @@ class Locker:
         warnings = tuple(known)
         return Locking(lock=lock, fetched=fetched, duration_ms=took_ms, warnings=warnings)
 
+    async def _find(
+        self, chosen: Sequence[Offered], interpreter: Interpreter, target: Target, grant: Grant
+    ) -> tuple[Offered, ...]:
+        """Return `chosen` with the addresses of what is not in the house, as the index has them.
+
+        An author's lock says which bytes, by digest; the index to get them from is the admin's.
+        """
+        absent = [o for o in chosen if not self._is_here(o)]
+        if not absent or not grant.install_network:
+            return tuple(chosen)
+        pins = "".join(f"{o.name}=={o.version}\n" for o in absent)
+        said, text = await self._ask(pins, "", interpreter, offline=False, extra=["--no-deps"])
+        if said.code != 0:
+            await self._ask_index_itself()
+            tried = self._circumstances(target, grant)
+            raise LockFailed(*diagnose(self.index.redact(said.stderr), (), tried))
+        urls = _addresses(text)
+        return tuple(replace(o, url=urls.get((o.wheel, o.sha256), "")) for o in chosen)
+
+    def _judge_author(
+        self, lock: Lock, requirements: Requirements, target: Target
+    ) -> list[Problem]:
+        wheels = [self.house.get(p.sha256, name=p.name) for p in lock.packages]
+        return judge_closure(wheels, requirements, target=target)
+
     async def _resolve(
         self,
         requirements: Requirements,
@@ -118,24 +145,28 @@ class Locker:
     ) -> tuple[Offered, ...]:
         """Ask uv: the house alone first, then the index too if the Grant lets it."""
         said = Said(code=1, stderr="")
+        asked = requirements.text, requirements.constraints_text
         if network != "required":
-            said, text = await self._ask(requirements, interpreter, offline=True)
+            said, text = await self._ask(*asked, interpreter, offline=True)
             if said.code == 0:
                 return _choice(text, target)
         if grant.install_network:
-            said, text = await self._ask(requirements, interpreter, offline=False)
+            said, text = await self._ask(*asked, interpreter, offline=False)
             if said.code == 0:
                 return _choice(text, target)
             await self._ask_index_itself()
-        tried = Circumstances(
+        tried = self._circumstances(target, grant)
+        lacking = lacks(self.house, _requirements(requirements.wanted), target=target)
+        self._note_missing(lacking, requirements, target)
+        raise LockFailed(*diagnose(self.index.redact(said.stderr), lacking, tried))
+
+    def _circumstances(self, target: Target, grant: Grant) -> Circumstances:
+        return Circumstances(
             target=target,
             grant=grant,
             index=self.index.shown,
             used_index=grant.install_network,
         )
-        lacking = lacks(self.house, _requirements(requirements.wanted), target=target)
-        self._note_missing(lacking, requirements, target)
-        raise LockFailed(*diagnose(self.index.redact(said.stderr), lacking, tried))
 
     async def _ask_index_itself(self) -> None:
         """Raise LockFailed where the index, if it is a private one, does not let us in."""
@@ -144,9 +175,15 @@ class Locker:
             raise LockFailed(index_unreachable(self.index.shown, why))
 
     async def _ask(
-        self, requirements: Requirements, interpreter: Interpreter, *, offline: bool
+        self,
+        requirements: str,
+        constraints: str,
+        interpreter: Interpreter,
+        *,
+        offline: bool,
+        extra: Sequence[str] = (),
     ) -> tuple[Said, str]:
-        """Run uv once. Raises LockFailed where it hangs or the disk is full."""
+        """Run uv once, with `extra` options. Raises LockFailed where it hangs or the disk fills."""
         simple = str(self.house.simple())
         try:
             with scratch_folder() as folder:
@@ -155,10 +192,10 @@ class Locker:
                 if not offline:
                     sources = self._sources(simple, scratch)
                 return await compile_pylock(
-                    requirements=requirements.text,
-                    constraints=requirements.constraints_text,
+                    requirements=requirements,
+                    constraints=constraints,
                     python=interpreter.executable,
-                    sources=sources,
+                    sources=[*sources, *extra],
                     variables={} if offline else self.index.variables(),
                     timeout_s=OFFLINE_TIMEOUT_S if offline else INDEX_TIMEOUT_S,
                     scratch=scratch,
@@ -177,14 +214,14 @@ class Locker:
         Under a cooldown the house is given as a flat folder: uv would leave out what has no
         upload time, and what an admin added has none.
         """
-        if self.policy.exclude_newer is None:
+        cutoff = self.policy.cutoff(self.clock())
+        if cutoff is None:
             return ["--index", simple, "--index-strategy", "unsafe-best-match"]
         flat = scratch / "house"
         flat.mkdir()
         for wheel in self.house.wheels():
             (flat / wheel.filename).symlink_to(self.house.path(wheel).resolve())
-        cutoff = self.policy.exclude_newer.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return ["--find-links", str(flat), "--exclude-newer", cutoff]
+        return ["--find-links", str(flat), "--exclude-newer", f"{cutoff:%Y-%m-%dT%H:%M:%SZ}"]
 
     async def _bring(
         self, chosen: Sequence[Offered], grant: Grant, observe: Observe
@@ -193,8 +230,10 @@ class Locker:
         wanted = [o for o in chosen if not self._is_here(o)]
         if not wanted:
             return ()
-        if not grant.install_network or any(not o.url for o in wanted):
+        if not grant.install_network:
             raise LockFailed(*(_not_here(o, self.house) for o in wanted))
+        if unknown := [o for o in wanted if not o.url]:
+            raise LockFailed(*(_not_there(o, self.index.shown) for o in unknown))
         fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock)
         try:
             return await fetcher.fetch(wanted, gate=grant.gate, observe=observe)
@@ -255,6 +294,15 @@ def _choice(text: str, target: Target) -> tuple[Offered, ...]:
     return tuple(offer for _, offer in found if offer is not None)
 
 
+def _addresses(text: str) -> dict[tuple[str, str], str]:
+    """Return the address of each wheel in uv's lock, by its name and digest."""
+    told, problems = read_pylock(text)
+    if told is None:
+        raise LockFailed(*problems)
+    wheels = (wheel for package in told.packages for wheel in package.wheels or ())
+    return {(w.filename, f"sha256:{w.hashes.get('sha256', '')}"): w.url or "" for w in wheels}
+
+
 def _requirements(wanted: Sequence[Wanted]) -> list[Requirement]:
     return [Requirement(w.text) for w in wanted]
 
@@ -298,6 +346,17 @@ def _not_here(wanted: Offered, house: Wheelhouse) -> Problem:
         where=wanted.name,
         mend=f"`fumehood wheelhouse add {wanted.wheel}`, or open the gate: "
         f"`fumehood gate open --for 15m --reason 'install {wanted.name}'`",
+    )
+
+
+def _not_there(wanted: Offered, index: str) -> Problem:
+    """Return the problem of a wheel of an author's lock that the index has not, or altered."""
+    return Problem(
+        code="hash-mismatch",
+        what=f"{index} has no {wanted.wheel} with the digest {wanted.sha256}",
+        where=wanted.wheel,
+        mend="lock again from that index, or add the wheel that the lock means: "
+        f"`fumehood wheelhouse add {wanted.wheel}`",
     )
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -26,14 +27,16 @@ FILE = "manifest.json"
 MOST_BYTES = 256 * 1024
 MODULE = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
 PLAIN_WORDS = {
-    "valid tuple": "list",
-    "valid dictionary or instance of": "JSON object for",
-    "valid dictionary": "JSON object",
-    "valid string": "text",
-    "valid integer": "whole number",
-    "valid boolean": "true or false",
+    "a valid tuple": "a list",
+    r"a valid dictionary( or instance of \w+)?": "a JSON object",
+    "a valid string, unable to parse raw data as a unicode string": "text that is valid Unicode",
+    "a valid string": "text",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
 }
-"""What people call what pydantic calls otherwise."""
+"""What people call what pydantic calls otherwise (as patterns)."""
+MOST_SHOWN_CHARS = 60
 VARIABLES_OF_OURS = ("PATH", "HOME", "TMPDIR", "IFS", "ENV", "BASH_ENV", "GCONV_PATH")
 PREFIXES_OF_OURS = ("LD_", "PYTHON", "FUMEHOOD", "GLIBC_", "MALLOC_")
 
@@ -42,37 +45,56 @@ def _version(text: str) -> str:
     try:
         return str(Version(text))
     except InvalidVersion as error:
-        raise ValueError("it is not a version by PEP 440, such as 1.2.0") from error
+        raise ValueError("it should be a version by PEP 440, such as 1.2.0") from error
 
 
 def _specifiers(text: str) -> str:
     try:
         return str(SpecifierSet(text))
     except InvalidSpecifier as error:
-        raise ValueError("it is not a version specifier, such as >=3.12") from error
+        raise ValueError("it should be a version specifier, such as >=3.12") from error
 
 
 def _variable(name: str) -> str:
     if name in VARIABLES_OF_OURS or name.startswith(PREFIXES_OF_OURS):
-        raise ValueError(f"{name} is for the cell to set, not for a bundle")
+        raise ValueError("it is for the cell to set, not for a bundle")
     return name
+
+
+def _no_boolean(value: object) -> object:
+    """Keep Python from taking true for 1."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _hook(value: object) -> object:
     return {"target": value} if isinstance(value, str) else value
 
 
-Target = Annotated[
-    str, StringConstraints(pattern=rf"^{MODULE}:[A-Za-z_][A-Za-z0-9_]*$", max_length=200)
-]
-Module = Annotated[str, StringConstraints(pattern=rf"^{MODULE}$", max_length=200)]
+NAME = r"^[a-z0-9](-?[a-z0-9])*$"
+TARGET = rf"^{MODULE}:[A-Za-z_][A-Za-z0-9_]*$"
+WHOLE_MODULE = rf"^{MODULE}$"
+VARIABLE = r"^[A-Z_][A-Z0-9_]*$"
+MEDIA_TYPE = r"^[a-z0-9.+-]+/([a-z0-9.+_-]+|\*)$"
+PRINTABLE = r"^[^\x00-\x1f]*$"
+WITHOUT_NUL = r"^[^\x00]*$"
+MEANT = {
+    NAME: "lower-case letters and digits, with single hyphens between, such as word-counter",
+    TARGET: "module:function, such as extract:extract",
+    WHOLE_MODULE: "the name of a module, such as numpy.linalg",
+    VARIABLE: "capital letters, digits and underscores, such as MODE",
+    MEDIA_TYPE: "a media type, such as text/csv or image/*",
+    PRINTABLE: "text without control characters",
+    WITHOUT_NUL: "text without NUL",
+}
+"""What a pattern asks for, in words."""
+
+Target = Annotated[str, StringConstraints(pattern=TARGET, max_length=200)]
+Module = Annotated[str, StringConstraints(pattern=WHOLE_MODULE, max_length=200)]
 Variable = Annotated[
-    str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]*$", max_length=100), AfterValidator(_variable)
+    str, StringConstraints(pattern=VARIABLE, max_length=100), AfterValidator(_variable)
 ]
-MediaType = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9.+-]+/([a-z0-9.+_-]+|\*)$", max_length=100)
-]
-NoNul = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=4000)]
+MediaType = Annotated[str, StringConstraints(pattern=MEDIA_TYPE, max_length=100)]
+NoNul = Annotated[str, StringConstraints(pattern=WITHOUT_NUL, max_length=4000)]
 
 
 class _Part(BaseModel):
@@ -87,11 +109,14 @@ class Hook(_Part):
     """Whether its failure makes the job fail (for on_activate it always counts)."""
 
 
+HookOrTarget = Annotated[Hook, BeforeValidator(_hook, json_schema_input_type=Hook | Target)]
+
+
 class Hooks(_Part):
     """The hooks. A file hooks/on_activate.py or hooks/on_after_extract.py needs no entry here."""
 
-    on_activate: Annotated[Hook, BeforeValidator(_hook)] | None = None
-    on_after_extract: Annotated[Hook, BeforeValidator(_hook)] | None = None
+    on_activate: HookOrTarget | None = None
+    on_after_extract: HookOrTarget | None = None
 
 
 class Network(_Part):
@@ -124,12 +149,12 @@ class Manifest(_Part):
         extra="forbid", frozen=True, strict=True, title="Fumehood bundle manifest"
     )
 
-    schema_version: Literal[1] = Field(alias="schema", description="Always 1.")
-    name: Annotated[
-        str, StringConstraints(pattern=r"^[a-z0-9](-?[a-z0-9])*$", min_length=1, max_length=64)
-    ]
+    schema_version: Annotated[Literal[1], BeforeValidator(_no_boolean)] = Field(
+        alias="schema", description="Always 1."
+    )
+    name: Annotated[str, StringConstraints(pattern=NAME, min_length=1, max_length=64)]
     version: Annotated[str, StringConstraints(max_length=64), AfterValidator(_version)]
-    title: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f]*$")] = ""
+    title: Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)] = ""
     entrypoint: Target = "extract:extract"
     hooks: Hooks = Hooks()
     requires_python: Annotated[
@@ -209,27 +234,59 @@ def _code(details: ErrorDetails) -> str:
 
 
 def _what(details: ErrorDetails) -> str:
-    name = details["loc"][-1] if details["loc"] else "the manifest"
+    label = _label(details["loc"])
     if details["type"] == "missing":
-        return f"{name!r} is missing"
+        return f"{label} is missing"
     if details["type"] == "extra_forbidden":
-        return f"there is no field {name!r}"
-    message = details["msg"].removeprefix("Value error, ")
-    first, _, _ = message.partition(" ")
-    said = message if first.isupper() or "_" in first else f"{message[:1].lower()}{message[1:]}"
-    for theirs, ours in PLAIN_WORDS.items():
-        said = said.replace(theirs, ours)
-    return f"{name!r}: {said}"
+        return f"there is no field {label}"
+    shown = json.dumps(details["input"], default=str)
+    if len(shown) > MOST_SHOWN_CHARS:
+        shown = f"{shown[:MOST_SHOWN_CHARS]}…"
+    meant = _meant(details)
+    return f"{label} is {shown}; it should be {meant}" if meant else f"{label}: {_said(details)}"
 
 
 def _mend(details: ErrorDetails) -> str:
+    name = str(details["loc"][-1]) if details["loc"] else ""
     if details["type"] == "missing":
-        return f"add {details['loc'][-1]!r}"
-    if details["type"] != "extra_forbidden":
-        return "see `fumehood schema manifest` for what may stand there"
-    name = str(details["loc"][-1])
-    close = difflib.get_close_matches(name, _fields_at(details["loc"][:-1]), n=1)
-    return f"did you mean {close[0]!r}?" if close else f"remove {name!r}"
+        return f"add {name!r}"
+    if details["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(name, _fields_at(details["loc"][:-1]), n=1)
+        return f"did you mean {close[0]!r}?" if close else f"remove {name!r}"
+    if meant := _meant(details):
+        return f"make it {meant}"
+    is_name = "[key]" in details["loc"]
+    return "remove it" if is_name else "see `fumehood schema manifest` for what may stand there"
+
+
+def _label(place: tuple[int | str, ...]) -> str:
+    """Return what people call the value at `place`: a field, or an item of one."""
+    named = [part for part in place if part != "[key]"]
+    if not named:
+        return "the manifest"
+    if isinstance(named[-1], int) and len(named) > 1:
+        return f"'{named[-2]}[{named[-1]}]'"
+    return repr(str(named[-1]))
+
+
+def _meant(details: ErrorDetails) -> str:
+    """Return what should stand there, where that can be said in words."""
+    if details["type"] == "string_pattern_mismatch":
+        return MEANT[str(details.get("ctx", {})["pattern"])]
+    found = re.fullmatch(r"it should (?:be (?P<kind>.*)|have (?P<size>.*))", _said(details))
+    if not found:
+        return ""
+    return found["kind"] or f"text of {found['size']}"
+
+
+def _said(details: ErrorDetails) -> str:
+    """Return pydantic's sentence, or our own, in plain words."""
+    said = details["msg"].removeprefix("Value error, ")
+    for theirs, ours in (("Input ", "it "), ("String ", "it ")):
+        said = ours + said.removeprefix(theirs) if said.startswith(theirs) else said
+    for theirs, ours in PLAIN_WORDS.items():
+        said = re.sub(theirs, ours, said)
+    return said
 
 
 def _fields_at(place: tuple[int | str, ...]) -> list[str]:

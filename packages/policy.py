@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from packaging.requirements import Requirement
@@ -21,12 +21,19 @@ class LockPolicy:
     What an admin put into the wheelhouse has been let in already.
     """
 
-    exclude_newer: datetime | None = None
+    exclude_newer: datetime | timedelta | None = None
+    """A moment, or an age: what is younger than seven days, say."""
     allow: tuple[str, ...] = ()
     """If not empty, only these distributions may be locked."""
     deny: tuple[str, ...] = ()
     advisories: Literal["warn", "refuse"] = "warn"
     """What a known advisory against a locked version leads to."""
+
+    def cutoff(self, now: datetime) -> datetime | None:
+        """Return the moment after which nothing may have come to the index; None for no limit."""
+        newest = self.exclude_newer
+        moment = now - newest if isinstance(newest, timedelta) else newest
+        return moment.astimezone(UTC) if moment else None
 
 
 def judge_policy(packages: Iterable[Locked], policy: LockPolicy) -> list[Problem]:

@@ -7,8 +7,9 @@ option is refused by its name.
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -38,7 +39,7 @@ WAYS_TO_INSTALL = frozenset(
 HASH = re.compile(r"^(sha256|sha384|sha512):[0-9a-f]+$")
 HASH_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 COMMENT = re.compile(r"(^|\s)#.*$")
-ENVIRONMENT = re.compile(r"\$\{[A-Za-z0-9_]+\}|\$[A-Za-z_]|%[A-Za-z_]+%")
+ENVIRONMENT = re.compile(r"\$\{[A-Za-z0-9_]+\}|\$[A-Za-z_][A-Za-z0-9_]*|%[A-Za-z_]+%")
 ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*:(//)?", re.IGNORECASE)
 FORMS_OF_FILES = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tgz", ".egg", ".tar", ".tar.xz")
 
@@ -84,12 +85,24 @@ class Requirements:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A logical line: continuations joined, its comment removed."""
+    """A logical line: continuations joined, its comment removed.
+
+    `pieces` are its physical lines, as (number, where it begins), counted from `text`.
+    """
 
     file: str
-    number: int
     text: str
-    column: int
+    pieces: tuple[tuple[int, int], ...]
+
+    @property
+    def number(self) -> int:
+        """Return the number of its first physical line."""
+        return self.pieces[0][0]
+
+    def place(self, at: int = 0) -> str:
+        """Return file:line:column of the character `at` of the text."""
+        number, begin = next(piece for piece in reversed(self.pieces) if piece[1] <= at)
+        return f"{self.file}:{number}:{at - begin + 1}"
 
 
 def parse(files: Mapping[str, bytes], *, start: str = FILE) -> tuple[Requirements, list[Problem]]:
@@ -133,8 +146,8 @@ class _Reader:
 
     def _read_line(self, line: _Line, *, kind: str, trail: tuple[str, ...]) -> None:
         if found := ENVIRONMENT.search(line.text):
-            what = f"{found[0]} would be read from the environment"
-            self._fault_at(line, "environment-expansion", what, "write the value itself")
+            what, mend = f"{found[0]} would be read from the environment", "write the value itself"
+            self._fault_at(line, "environment-expansion", what, mend, at=found.start())
         elif line.text.startswith("-"):
             self._read_option(line, kind=kind, trail=trail)
         else:
@@ -163,12 +176,13 @@ class _Reader:
         text, options = split_hashes(line.text)
         hashes: list[str] = []
         before = len(self.problems)
-        for option, value in options:
+        for at, option, value in options:
             if option != "--hash":
-                self._fault_at(line, *refusal(option))
+                self._fault_at(line, *refusal(option), at=at)
             elif not HASH.match(value) or len(value) - 7 != HASH_LENGTHS[value[:6]]:
                 what = f"{value!r} is no digest by sha256, sha384 or sha512"
-                self._fault_at(line, "bad-hash", what, "write --hash=sha256:<64 hex digits>")
+                mend = "write --hash=sha256:<64 hex digits>"
+                self._fault_at(line, "bad-hash", what, mend, at=at)
             else:
                 hashes.append(value)
         fault = _elsewhere(text)
@@ -204,14 +218,12 @@ class _Reader:
     def _invalid(self, line: _Line, text: str, error: InvalidRequirement) -> None:
         explained = str(error).splitlines() or [""]
         caret = next((len(row) - len(row.lstrip()) for row in explained if "^" in row), 4)
-        column = line.column + max(0, caret - 4)
         what = f"{text!r} is not a requirement: {explained[0]}"
-        where = f"{line.file}:{line.number}:{column}"
         mend = "write a name and versions, such as requests>=2.31"
-        self._fault("bad-requirement", what, where, mend)
+        self._fault_at(line, "bad-requirement", what, mend, at=max(0, caret - 4))
 
-    def _fault_at(self, line: _Line, code: str, what: str, mend: str) -> None:
-        self._fault(code, what, f"{line.file}:{line.number}:{line.column}", mend)
+    def _fault_at(self, line: _Line, code: str, what: str, mend: str, *, at: int = 0) -> None:
+        self._fault(code, what, line.place(at), mend)
 
     def _fault(self, code: str, what: str, where: str, mend: str) -> None:
         self.problems.append(Problem(code=code, what=what, where=where, mend=mend))
@@ -219,19 +231,23 @@ class _Reader:
 
 def logical_lines(text: str, *, file: str) -> Iterator[_Line]:
     """Yield each line that says something, its continuations joined as pip joins them."""
-    gathered, first = "", 0
+    gathered, begins = "", list[tuple[int, int]]()
     for number, raw in enumerate(text.splitlines(), 1):
-        first = first or number
+        begins.append((number, len(gathered)))
         if raw.endswith("\\") and not COMMENT.match(raw):
             gathered += raw[:-1] + " "
             continue
-        whole, gathered, number_of_first, first = gathered + raw, "", first, 0
-        said = COMMENT.sub("", whole)
-        if said.strip():
-            column = len(said) - len(said.lstrip()) + 1
-            yield _Line(file, number_of_first, said.strip(), column)
-    if gathered.strip():
-        yield _Line(file, first, gathered.strip(), 1)
+        yield from _logical_line(file, gathered + raw, begins)
+        gathered, begins = "", []
+    yield from _logical_line(file, gathered, begins)
+
+
+def _logical_line(file: str, whole: str, begins: Iterable[tuple[int, int]]) -> Iterator[_Line]:
+    said = COMMENT.sub("", whole)
+    indent = len(said) - len(said.lstrip())
+    if said.strip():
+        pieces = tuple((number, begin - indent) for number, begin in begins)
+        yield _Line(file, said.strip(), pieces)
 
 
 def split_option(text: str) -> tuple[str, str]:
@@ -243,10 +259,12 @@ def split_option(text: str) -> tuple[str, str]:
     return head[:2], (head[2:].removeprefix("=") + " " + tail).strip()
 
 
-def split_hashes(text: str) -> tuple[str, list[tuple[str, str]]]:
-    """Split a requirement from the options behind it."""
-    parts = re.split(r"\s(?=--?[A-Za-z])", text)
-    return parts[0].strip(), [split_option(part.strip()) for part in parts[1:]]
+def split_hashes(text: str) -> tuple[str, list[tuple[int, str, str]]]:
+    """Split a requirement from the options behind it, each with where it begins."""
+    begins = [found.end() for found in re.finditer(r"\s(?=--?[A-Za-z])", text)]
+    parts = [text[at:until].strip() for at, until in pairwise([0, *begins, len(text)])]
+    options = zip(begins, map(split_option, parts[1:]), strict=True)
+    return parts[0], [(at, *option) for at, option in options]
 
 
 def refusal(option: str) -> tuple[str, str, str]:

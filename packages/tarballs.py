@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from wheelhouse.judging import Ceilings, Judge
+from wheelhouse.judging import FILLERS, LEAVE_OUT, Ceilings, Judge
 from wheelhouse.paths import path_faults
 from wheelhouse.problem import Problem
 
@@ -56,7 +56,7 @@ def judge_tarball(path: Path, *, name: str, ceilings: Ceilings, sink: Sink) -> l
                     judge.fault("data-after-end", "there is data after the end of the archive")
                     break
     except _TooMuchError:
-        judge.fault("bomb-ratio", f"it unpacks to more than {most} bytes")
+        judge.fault("bomb-ratio", f"it unpacks to more than {most} bytes", mend=FILLERS)
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
         judge.fault("damaged", f"it cannot be unpacked: {error}")
     judge.names(names, ceilings)
@@ -98,4 +98,5 @@ def _judge_member(judge: Judge, member: tarfile.TarInfo, ceilings: Ceilings) -> 
     if member.mode & 0o6000:
         judge.fault("set-id", "it has the set-uid or set-gid bit", entry=name)
     if member.size > ceilings.entry_bytes:
-        judge.fault("too-large", f"{member.size} bytes unpacked", entry=name)
+        what = f"{member.size} bytes unpacked; the limit is {ceilings.entry_bytes}"
+        judge.fault("too-large", what, entry=name, mend=LEAVE_OUT)

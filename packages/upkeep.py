@@ -4,13 +4,13 @@ import asyncio
 import fcntl
 import os
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from packages.environment import Environments
+from packages.environment import Environments, environment_key
 from packages.errors import PackageError
 from packages.integrity import verify_environment
 from packages.inventory import FILE, Inventory
@@ -29,6 +29,7 @@ from wheelhouse.unpacked import (
 )
 
 ABANDONED_AFTER_S = 3600.0
+REPAIR = "repair"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,20 +77,23 @@ def verify(environments: Environments, key: str, *, is_full: bool = True) -> lis
 async def repair(
     environments: Environments,
     *,
-    interpreters: Collection[Interpreter],
+    interpreters: Callable[[], Collection[Interpreter]],
+    keys: Collection[str] | None = None,
     is_full: bool = False,
     observe: Observe = quiet,
 ) -> list[Repaired]:
-    """Look at every environment and build the damaged ones anew; for the start of a worker.
+    """Look at every environment, or those of `keys`, and build the damaged ones anew.
 
-    One that is in use is moved aside, not removed under a running job.
+    For the start of a worker. One process does it at a time. An environment that is in use is
+    moved aside, not removed under a running job. `interpreters` is asked only where needed.
     """
     repaired: list[Repaired] = []
-    for key in _keys(environments):
-        problems = await asyncio.to_thread(verify, environments, key, is_full=is_full)
-        if problems:
-            rebuilt = await _rebuild(environments, key, interpreters, observe)
-            repaired.append(Repaired(key=key, problems=tuple(problems), is_rebuilt=rebuilt))
+    async with environments.alone(REPAIR):
+        for key in _keys(environments) if keys is None else keys:
+            problems = await asyncio.to_thread(verify, environments, key, is_full=is_full)
+            if problems:
+                rebuilt = await _rebuild(environments, key, interpreters, observe)
+                repaired.append(Repaired(key=key, problems=tuple(problems), is_rebuilt=rebuilt))
     return repaired
 
 
@@ -200,7 +204,7 @@ def _sweep(environments: Environments, now: float) -> None:
 async def _rebuild(
     environments: Environments,
     key: str,
-    interpreters: Collection[Interpreter],
+    interpreters: Callable[[], Collection[Interpreter]],
     observe: Observe,
 ) -> bool:
     """Build `key` anew from its own lock, where that can be read; forget what rotted below it."""
@@ -211,16 +215,16 @@ async def _rebuild(
     except (OSError, ValueError, PackageError):
         _discard(environments, key)
         return False
-    _forget_rotten(environments, inventory)
+    await asyncio.to_thread(_forget_rotten, environments, inventory)
     _discard(environments, key)
-    for interpreter in interpreters:
-        if (interpreter.version, interpreter.soabi) == (inventory.python, inventory.soabi):
-            try:
-                built = await environments.ensure(lock, interpreter=interpreter, observe=observe)
-            except PackageError:
-                return False
-            return built.key == key
-    return False
+    found = await asyncio.to_thread(interpreters)
+    fitting = [one for one in found if environment_key(lock, one) == key]
+    try:
+        for interpreter in fitting[:1]:
+            await environments.ensure(lock, interpreter=interpreter, observe=observe)
+    except PackageError:
+        return False
+    return bool(fitting)
 
 
 def _discard(environments: Environments, key: str) -> None:

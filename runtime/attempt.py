@@ -17,6 +17,7 @@ from packages.environment import Environment
 from packages.grant import decide
 from packages.hooks import Stage, extract_command, on_after_extract_command
 from packages.lock import read_lock
+from packages.runnable import runnable
 from runtime import assembly
 from runtime.activating import gate_state
 from runtime.artifact import Artifact, CallablePart, EnvironmentPart, InstalledPart, InstallPart
@@ -123,7 +124,7 @@ class _Attempt:
             observe=self.writer.observe,
         )
         stage = Stage(
-            bundle=bundle,
+            bundle=await runnable(bundle, interpreter=interpreter, run=self.parts.run),
             environment=environment,
             interpreter=interpreter,
             grant=decide(bundle.manifest, ceiling=self.parts.ceiling, gate=gate_state(gate)),

@@ -54,6 +54,12 @@ class NotActive(RuntimeFault):
     code = "not-active"
 
 
+class NotLocked(RuntimeFault):
+    """The version has no lock yet."""
+
+    code = "not-locked"
+
+
 class QueueFull(RuntimeFault):
     """The queue is full; the job was not accepted."""
 

@@ -1,5 +1,9 @@
 """The wheelhouse, the environments and the index of a home, for the appliance and the CLI."""
 
+import os
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from packages.building import Builder
@@ -7,8 +11,10 @@ from packages.environment import Environments
 from packages.index import Index
 from packages.policy import LockPolicy
 from runtime.clock import utc_now
-from runtime.settings import IndexSettings, LockSettings
+from runtime.settings import IndexSettings, LockSettings, Settings
 from sandbox.command import Run
+from sandbox.sandbox import Sandbox
+from wheelhouse.judging import Ceilings
 from wheelhouse.missing import MissingList
 from wheelhouse.store import Wheelhouse
 
@@ -16,6 +22,11 @@ from wheelhouse.store import Wheelhouse
 def wheelhouse_of(home: Path) -> Wheelhouse:
     """Return the wheelhouse of a home."""
     return Wheelhouse(home / "wheelhouse")
+
+
+def ceilings_of(settings: Settings) -> Ceilings:
+    """Return how much a bundle may hold."""
+    return Ceilings(archive_bytes=settings.bundle_most_mb * 1024 * 1024)
 
 
 def missing_of(house: Wheelhouse) -> MissingList:
@@ -27,6 +38,18 @@ def environments_of(home: Path, *, house: Wheelhouse, run: Run) -> Environments:
     """Return the environments of a home, which are built with `run`."""
     builder = Builder(house=house, run=run, clock=utc_now)
     return Environments(root=home / "environments", builder=builder)
+
+
+@asynccontextmanager
+async def workshop_of(home: Path) -> AsyncGenerator[Environments]:
+    """Offer the environments of a home, built in cells of our own, with no appliance running."""
+    with tempfile.TemporaryDirectory(prefix="fumehood-cells-", dir="/var/tmp") as folder:
+        os.chmod(folder, 0o755)  # noqa: PTH101, S103  (cells are users that have to cross it)
+        sandbox = await Sandbox.open(Path(folder))
+        try:
+            yield environments_of(home, house=wheelhouse_of(home), run=sandbox.run)
+        finally:
+            await sandbox.close()
 
 
 def index_of(settings: IndexSettings) -> Index:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from packages.archive import receive
 from packages.bundle import Bundle
+from runtime.house import ceilings_of
 from runtime.ids import new_id
 from runtime.parts import Parts
 from runtime.records import Activation, Package, PackageVersion
 from runtime.store import activations, audit, packages
-from wheelhouse.judging import Ceilings
 
 
 async def receive_bundle(parts: Parts, *, upload: Path, who: str) -> tuple[PackageVersion, bool]:
@@ -39,7 +39,7 @@ async def receive_bundle(parts: Parts, *, upload: Path, who: str) -> tuple[Packa
 
 
 def _receive(upload: Path, *, parts: Parts) -> Bundle:
-    ceilings = Ceilings(archive_bytes=parts.settings.bundle_most_mb * 1024 * 1024)
+    ceilings = ceilings_of(parts.settings)
     with upload.open("rb") as source:
         return receive(source, bundles=parts.bundles, ceilings=ceilings)
 

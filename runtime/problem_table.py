@@ -48,6 +48,7 @@ TABLE: Mapping[str, Answer] = {
     "state-conflict": CONFLICT,
     "version-conflict": CONFLICT,
     "not-active": CONFLICT,
+    "not-locked": MISSING,
     "queue-full": Answer(status=429, exit_code=EXIT_TRY_AGAIN),
     "input-refused": REJECTED,
     "try-failed": REJECTED,

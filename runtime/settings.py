@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Annotated, cast
 
 import platformdirs
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.errors import SettingsRefused
+from runtime.rules import Newest, Rules
 from sandbox.command import Level
 from sandbox.limits import Limits
 from wheelhouse.problem import Problem
@@ -44,9 +45,12 @@ class LockSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    exclude_newer: AwareDatetime | None = None
-    allow: tuple[str, ...] = ()
-    deny: tuple[str, ...] = ()
+    exclude_newer: Newest = None
+    """Nothing that the index got later, or is younger than that (7d, 36h)."""
+    allow: Rules = ()
+    """If not empty, only these distributions may be locked."""
+    deny: Rules = ()
+    """These distributions, or these versions of them, may not."""
 
 
 class Settings(BaseSettings):
@@ -240,11 +244,22 @@ def _complete_limits(merged: Tree) -> None:
 def _problems(error: ValidationError, origins: Mapping[str, str]) -> Iterator[Problem]:
     for fault in error.errors(include_url=False):
         key = ".".join(str(part) for part in fault["loc"])
-        origin = origins.get(key, "default")
+        origin = _origin_of(key, origins)
         is_unknown = fault["type"] in {"extra_forbidden", "unexpected_keyword_argument"}
         yield Problem(
             code="unknown-setting" if is_unknown else "invalid-setting",
-            what=f"{key} is not a setting" if is_unknown else f"{key}: {fault['msg']}",
+            what=f"{key} is not a setting" if is_unknown else f"{key}: {_said(fault['msg'])}",
             where=f"{key} (from {origin})",
             mend="run `fumehood config show` for the settings there are",
         )
+
+
+def _origin_of(key: str, origins: Mapping[str, str]) -> str:
+    """Return where `key`, or the list that it is an item of, came from."""
+    while key and key not in origins:
+        key = key.rpartition(".")[0]
+    return origins.get(key, "default")
+
+
+def _said(message: str) -> str:
+    return message.removeprefix("Value error, ")

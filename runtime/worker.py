@@ -17,6 +17,7 @@ from docket import Worker as DocketWorker
 from runtime.activating import run_activation
 from runtime.attempt import run_attempt
 from runtime.dispatch import ACTIVATION_TASK, ATTEMPT_TASK
+from runtime.environment_check import check_environments
 from runtime.errors import Superseded
 from runtime.ids import new_id
 from runtime.jobs import State
@@ -147,12 +148,14 @@ async def working(hands: Hands) -> AsyncGenerator[None]:
     ) as docket_worker:
         working = asyncio.create_task(docket_worker.run_forever(), name="fumehood-worker")
         heart = asyncio.create_task(_beat(parts), name="fumehood-heartbeat")
+        check = asyncio.create_task(check_environments(parts), name="fumehood-environments")
         try:
             yield
         finally:
             await _drain(working, hands=hands)
-            heart.cancel()
-            await asyncio.gather(heart, return_exceptions=True)
+            for beside in (heart, check):
+                beside.cancel()
+            await asyncio.gather(heart, check, return_exceptions=True)
             await parts.store.run(workers.forget, worker=parts.worker.id)
 
 

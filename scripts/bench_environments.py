@@ -47,6 +47,7 @@ from packages.lock import Lock
 from packages.locker import Locker
 from packages.manifest import Manifest
 from packages.requirements import parse
+from packages.runnable import runnable
 from packages.uv import compile_pylock
 from sandbox.command import Command, Folder
 from sandbox.limits import Limits
@@ -108,6 +109,17 @@ class Bench:
         return folder, listing
 
 
+def packed(files: dict[str, str]) -> io.BytesIO:
+    """Return a bundle of `files` as a zip."""
+    upload = io.BytesIO()
+    with zipfile.ZipFile(upload, "w") as archive:
+        archive.writestr("manifest.json", '{"schema": 1, "name": "sheet", "version": "1.0"}')
+        for name, text in files.items():
+            archive.writestr(name, text)
+    upload.seek(0)
+    return upload
+
+
 async def builds(bench: Bench, name: str, text: str) -> tuple[Figure, float]:
     """Measure our builds and uv's, round by round in turn; return ours in ms as well."""
     lock = await bench.lock(text)
@@ -147,12 +159,13 @@ async def upload_to_active(bench: Bench) -> list[Figure]:
     """A bundle that asks for pandas and openpyxl, from its upload to activated."""
     lock = await bench.lock(SPREADSHEET)
     await bench.warm(lock)
-    upload = io.BytesIO()
-    with zipfile.ZipFile(upload, "w") as archive:
-        archive.writestr("manifest.json", '{"schema": 1, "name": "sheet", "version": "1.0"}')
-        archive.writestr("requirements.txt", SPREADSHEET)
-        archive.writestr("extract.py", "def extract(*, job, **_):\n    return None\n")
-        archive.writestr("hooks/on_activate.py", "def run(*, context, **_):\n    return None\n")
+    upload = packed(
+        {
+            "requirements.txt": SPREADSHEET,
+            "extract.py": "def extract(*, job, **_):\n    return None\n",
+            "hooks/on_activate.py": "def run(*, context, **_):\n    return None\n",
+        }
+    )
     took = []
     for _ in range(bench.rounds):
         upload.seek(0)
@@ -189,15 +202,18 @@ async def reuse(bench: Bench) -> list[Figure]:
 PROBE = """
 import os, sys, time
 
-def run(*, job, **_):
-    compiled = []
-    def watch(event, args):
-        if event == "compile" and str(args[1]).startswith("/environment"):
-            compiled.append(str(args[1]))
+compiled = [] if os.path.isfile(__cached__) else [__file__]
+
+def watch(event, args):
+    if event == "compile" and str(args[1]).endswith(".py"):
+        compiled.append(str(args[1]))
+
+def extract(*, job, **_):
     sys.addaudithook(watch)
     started = time.perf_counter()
     import pandas
     took_ms = (time.perf_counter() - started) * 1000
+    import neighbour
     return {"compiled": len(compiled), "ms": took_ms}
 """
 OUTSIDE = (
@@ -206,17 +222,21 @@ OUTSIDE = (
 
 
 async def cold_import(bench: Bench) -> list[Figure]:
-    """Import pandas in a cold cell, and outside with its bytecode there."""
+    """Import pandas in a cold cell, and outside with its bytecode there.
+
+    Counted is every module, of the bundle and of the standard library too.
+    """
     built = await bench.warm(await bench.lock(SPREADSHEET))
-    code = bench.fresh()
-    (code / "probe.py").write_text(PROBE)
+    upload = packed({"extract.py": PROBE, "neighbour.py": "X = 1\n"})
+    bundle = receive(upload, bundles=Bundles(bench.fresh()))
+    shown = await runnable(bundle, interpreter=bench.python, run=bench.sandbox.run)
     command = Command(
-        target="probe:run",
+        target="extract:extract",
         handle="job",
         interpreter=bench.python,
         limits=Limits(),
         folders=(
-            Folder(name="bundle", source=code, on_path=True),
+            Folder(name="bundle", source=shown.folder, on_path=True),
             Folder(
                 name="environment",
                 source=built.folder,

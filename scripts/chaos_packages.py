@@ -145,9 +145,12 @@ def torn(home: Path) -> list[str]:
         found += [problem.what for problem in verify_environment(environments, kept.key)]
     bundles = Bundles(home / "bundles")
     for digest in bundles.digests():
-        for file in bundles.open(digest).files:
-            if not (bundles.open(digest).folder / file.path).is_file():
-                found.append(f"{digest}: {file.path} is missing")
+        bundle = bundles.open(digest)
+        made = [p for p in bundle.folder.parent.glob("runnable/*") if not p.name.startswith(".")]
+        for folder in (bundle.folder, *made):
+            missing = [f.path for f in bundle.files if not (folder / f.path).is_file()]
+            found += [f"{folder}: {path} is missing" for path in missing]
+        found += [f"{folder} has no bytecode" for folder in made if not any(folder.rglob("*.pyc"))]
     return found
 
 

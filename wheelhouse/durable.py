@@ -119,6 +119,12 @@ def publish(aside: Path, final: Path) -> bool:
     return True
 
 
+def close_folders(folder: Path) -> None:
+    """Make `folder` and every folder below it read-only."""
+    for root, _, _ in os.walk(folder):
+        Path(root).chmod(0o555)
+
+
 def remove_tree(folder: Path) -> None:
     """Remove `folder` with all below it, read-only folders too; nothing if it is absent."""
     if not folder.is_dir() or folder.is_symlink():

@@ -28,6 +28,9 @@ WHEEL_CEILINGS = Ceilings(
 )
 """Wheels of a few gigabytes exist; what an author uploads is far smaller."""
 
+LEAVE_OUT = "leave out what is not needed at run time, or give it to jobs as an input"
+FILLERS = "leave out files that are only blanks or zeros, or make them at run time"
+
 
 class Judge:
     """Gathers the faults of one archive, each a Problem that names the entry."""
@@ -39,7 +42,7 @@ class Judge:
 
     def fault(self, code: str, what: str, *, entry: str = "", mend: str = "") -> None:
         """Note one fault, at `entry` or at the archive as a whole."""
-        where = f"{self.archive}: {_printable(entry)}" if entry else self.archive
+        where = f"{self.archive}: {printable(entry)}" if entry else self.archive
         self.problems.append(Problem(code=code, what=what, where=where, mend=mend or self.mend))
 
     def names(self, names: list[str], ceilings: Ceilings) -> None:
@@ -61,7 +64,7 @@ class Judge:
         key = folded(name)
         if key in seen:
             code = "duplicate-entry" if seen[key] == name else "name-collision"
-            self.fault(code, f"it meets the entry {_printable(seen[key])!r}", entry=name)
+            self.fault(code, f"it meets the entry {printable(seen[key])!r}", entry=name)
         elif key in folders and not name.endswith("/"):
             self.fault("name-collision", "it is a file and a folder at once", entry=name)
         seen.setdefault(key, name)
@@ -70,11 +73,12 @@ class Judge:
         for parent in ("/".join(parts[:end]) for end in range(1, deepest)):
             before = folders.setdefault(folded(parent), parent)
             if before != parent:
-                what = f"its folder meets {_printable(before)!r}"
+                what = f"its folder meets {printable(before)!r}"
                 self.fault("name-collision", what, entry=name)
             if not seen.get(folded(parent), "/").endswith("/"):
                 self.fault("name-collision", "its folder is also a file", entry=name)
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
+    """Return `name` as it can be shown, whatever is in it."""
     return name.encode("unicode_escape").decode("ascii") if not name.isprintable() else name

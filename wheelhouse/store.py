@@ -12,9 +12,8 @@ can be made again at any time.
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +25,7 @@ from wheelhouse.durable import exclusive, folder_aside, remove_tree, write_file
 from wheelhouse.errors import WheelNotFound, WheelRefused
 from wheelhouse.index import IndexFile, project_html
 from wheelhouse.problem import Problem
-from wheelhouse.wheel import WheelFacts, judge_wheel
+from wheelhouse.wheel import WheelFacts, judge_wheel, metadata_of
 
 type OriginKind = Literal["uploaded", "fetched", "built"]
 
@@ -43,27 +42,11 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wheel:
-    """A wheel in the house. `sha256` is `sha256:<hex>`; `yanked` is the reason, if it was."""
+class Wheel(WheelFacts):
+    """A wheel in the house, and how it came here; `yanked` is the reason, if it was."""
 
-    name: str
-    version: str
-    filename: str
-    sha256: str
-    size_bytes: int
-    tags: tuple[str, ...]
-    requires_python: str
-    requires_dist: tuple[str, ...]
-    licence: str
-    summary: str
-    metadata_sha256: str
     origin: Origin
     yanked: str | None = None
-
-    @property
-    def hex_digest(self) -> str:
-        """Return the bare hexadecimal digest."""
-        return self.sha256.removeprefix("sha256:")
 
     def index_file(self) -> IndexFile:
         """Return the wheel as a line of an index page."""
@@ -100,12 +83,12 @@ class Wheelhouse:
         facts, problems = judge_wheel(path, filename=filename)
         if facts is None:
             raise WheelRefused(*problems)
-        wheel = _wheel(facts, origin)
+        wheel = Wheel(**{f.name: getattr(facts, f.name) for f in fields(facts)}, origin=origin)
         folder = self._folder(wheel.name, wheel.hex_digest)
         if not folder.is_dir():
             self._refuse_taken(wheel)
             with folder_aside(folder) as aside:
-                _fill(aside, path, wheel, facts.metadata)
+                _fill(aside, path, wheel)
         self.refresh(wheel.name)
         return _read(folder)
 
@@ -217,32 +200,15 @@ class Wheelhouse:
             )
 
 
-def _fill(aside: Path, source: Path, wheel: Wheel, metadata: bytes) -> None:
+def _fill(aside: Path, source: Path, wheel: Wheel) -> None:
     target = aside / wheel.filename
     shutil.copyfile(source, target)
     target.chmod(0o444)
     with target.open("rb") as stream:
         os.fsync(stream.fileno())
-    write_file(aside / f"{wheel.filename}.metadata", metadata, mode=0o444)
+    write_file(aside / f"{wheel.filename}.metadata", metadata_of(target), mode=0o444)
     write_file(aside / "wheel.json", _json(wheel), mode=0o444)
     aside.chmod(0o755)
-
-
-def _wheel(facts: WheelFacts, origin: Origin) -> Wheel:
-    return Wheel(
-        name=facts.name,
-        version=facts.version,
-        filename=facts.filename,
-        sha256=facts.sha256,
-        size_bytes=facts.size_bytes,
-        tags=facts.tags,
-        requires_python=facts.requires_python,
-        requires_dist=facts.requires_dist,
-        licence=facts.licence,
-        summary=facts.summary,
-        metadata_sha256=sha256(facts.metadata).hexdigest(),
-        origin=origin,
-    )
 
 
 def _json(wheel: Wheel) -> bytes:

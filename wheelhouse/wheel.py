@@ -2,6 +2,7 @@
 
 import configparser
 import hashlib
+import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from wheelhouse.scripts import launchers
 from wheelhouse.zipfiles import Sink, files_of, judge_zip
 
 METADATA_BYTES = 4 << 20
+METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ class WheelFacts:
     requires_dist: tuple[str, ...]
     licence: str
     summary: str
-    metadata: bytes
+    metadata_sha256: str
 
     @property
     def hex_digest(self) -> str:
@@ -83,6 +85,12 @@ def judge_wheel(
     return _facts(path, name, message, metadata), []
 
 
+def metadata_of(path: Path) -> bytes:
+    """Return the METADATA of the judged wheel at `path`."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(next(n for n in archive.namelist() if METADATA.fullmatch(n)))
+
+
 def _hashing_into(digests: dict[str, str]) -> Sink:
     def sink(entry: zipfile.ZipInfo, chunks: Iterator[bytes]) -> None:
         running = hashlib.sha256()
@@ -106,7 +114,7 @@ def _facts(path: Path, filename: str, message: Message, metadata: bytes) -> Whee
         requires_dist=tuple(message.get_all("Requires-Dist") or ()),
         licence=_licence(message),
         summary=message.get("Summary") or "",
-        metadata=metadata,
+        metadata_sha256=hashlib.sha256(metadata).hexdigest(),
     )
 
 

@@ -5,6 +5,7 @@ The central directory is read by the standard library, then held against each lo
 through has unique, relative, portable names, no links or devices, honest sizes and CRCs.
 """
 
+import os
 import stat
 import struct
 import zipfile
@@ -13,14 +14,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from wheelhouse.judging import Ceilings, Judge
+from wheelhouse.judging import FILLERS, LEAVE_OUT, Ceilings, Judge, printable
 from wheelhouse.problem import Problem
 
 LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")
 END_RECORD = struct.Struct("<4sHHHHIIH")
+ZIP64_END_RECORD = struct.Struct("<4sQHHIIQQQQ")
+ZIP64_LOCATOR = struct.Struct("<4sIQI")
+IN_ZIP64 = (0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
+"""What the fields of the end record say where the zip64 one holds the true value."""
 ENCRYPTED, DESCRIPTOR, STRONG_ENCRYPTION, MASKED = 0x1, 0x8, 0x40, 0x2000
 METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
 CHUNK_BYTES = 1 << 18
+LONGEST_DESCRIPTOR = 24
+ZIP64, UNICODE_PATH = 0x0001, 0x7075
+"""Tags of extra fields."""
 
 
 type Sink = Callable[[zipfile.ZipInfo, Iterator[bytes]], None]
@@ -52,7 +60,7 @@ def judge_zip(path: Path, *, name: str, ceilings: Ceilings, sink: Sink = discard
             _judge_kinds(judge, archive.infolist(), ceilings)
             _judge_layout(judge, archive, stream)
             if not judge.problems:
-                _judge_contents(judge, archive, sink)
+                _judge_contents(judge, archive, stream, sink)
     return judge.problems
 
 
@@ -63,24 +71,48 @@ def files_of(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
 
 def _judge_end(judge: Judge, archive: zipfile.ZipFile, stream: BinaryIO, *, size: int) -> None:
     """Hold the end record against the file: nothing before, between or after, one count."""
-    comment = len(archive.comment)
-    stream.seek(max(0, size - END_RECORD.size - comment))
+    at = size - END_RECORD.size - len(archive.comment)
+    stream.seek(max(0, at))
     end = stream.read(END_RECORD.size)
     if len(end) < END_RECORD.size or end[:4] != b"PK\5\6":
         judge.fault("data-after-end", "there is data after the end record")
         return
-    _, disk, start_disk, here, count, directory_bytes, start, _ = END_RECORD.unpack(end)
-    if disk or start_disk or here != count:
-        judge.fault("multi-disk", "it says that it is a part of a set of archives")
     if b"PK" in archive.comment:
         judge.fault("archive-in-comment", "its comment looks like another archive")
-    if count == 0xFFFF or start == 0xFFFFFFFF:
-        judge.fault("zip64", "it uses the zip64 format for its directory")
-        return
+    told: tuple[int, ...] = END_RECORD.unpack(end)[1:7]
+    longer = _zip64_end(judge, stream, before=at)
+    if longer is not None:
+        at -= ZIP64_END_RECORD.size + ZIP64_LOCATOR.size
+    if any(
+        field not in (true, top)
+        for field, true, top in zip(told, longer or told, IN_ZIP64, strict=True)
+    ):
+        judge.fault("zip64", "its two end records say different things")
+    disk, start_disk, here, count, directory_bytes, start = longer or told
+    if disk or start_disk or here != count:
+        judge.fault("multi-disk", "it says that it is a part of a set of archives")
     if count != len(archive.infolist()):
         judge.fault("lying-count", f"it says {count} entries and has {len(archive.infolist())}")
-    if start + directory_bytes != size - END_RECORD.size - comment or start != archive.start_dir:
+    if start + directory_bytes != at or start != archive.start_dir:
         judge.fault("data-before-start", "there is data before or between its parts")
+
+
+def _zip64_end(judge: Judge, stream: BinaryIO, *, before: int) -> tuple[int, ...] | None:
+    """Return the six fields of the zip64 end record right before `before`; None for none.
+
+    Tools write one for what they stream, however small (APPNOTE 4.3.14 and 4.3.15).
+    """
+    at = before - ZIP64_END_RECORD.size - ZIP64_LOCATOR.size
+    if at < 0:
+        return None
+    stream.seek(at)
+    end = ZIP64_END_RECORD.unpack(stream.read(ZIP64_END_RECORD.size))
+    locator = ZIP64_LOCATOR.unpack(stream.read(ZIP64_LOCATOR.size))
+    if locator[0] != b"PK\6\7":
+        return None
+    if (end[0], end[1], *locator[1:]) != (b"PK\6\6", ZIP64_END_RECORD.size - 12, 0, at, 1):
+        judge.fault("zip64", "its zip64 end record is not where, or what, it should be")
+    return end[4:]
 
 
 def _judge_entry_names(judge: Judge, entries: list[zipfile.ZipInfo], ceilings: Ceilings) -> None:
@@ -95,11 +127,14 @@ def _judge_kinds(judge: Judge, entries: list[zipfile.ZipInfo], ceilings: Ceiling
     packed = sum(entry.compress_size for entry in entries)
     if total > ceilings.unpacked_bytes:
         limit = ceilings.unpacked_bytes
-        judge.fault("too-large", f"{total} bytes unpacked; the limit is {limit}")
+        judge.fault("too-large", f"{total} bytes unpacked; the limit is {limit}", mend=LEAVE_OUT)
     if total > 1 << 20 and total > ceilings.ratio * max(packed, 1):
-        judge.fault(
-            "bomb-ratio", f"{total} bytes out of {packed}: more than {ceilings.ratio:.0f}:1"
+        most = max(entries, key=lambda entry: entry.file_size)
+        what = (
+            f"{total} bytes unpacked out of {packed}, more than {ceilings.ratio:.0f}:1; "
+            f"the largest is {printable(most.filename)} with {most.file_size}"
         )
+        judge.fault("bomb-ratio", what, mend=FILLERS)
     for entry in entries:
         _judge_kind(judge, entry, ceilings)
 
@@ -122,20 +157,23 @@ def _judge_kind(judge: Judge, entry: zipfile.ZipInfo, ceilings: Ceilings) -> Non
     if entry.is_dir() and entry.file_size:
         judge.fault("odd-kind", "it is a folder with content", entry=name)
     if entry.file_size > ceilings.entry_bytes:
-        judge.fault("too-large", f"{entry.file_size} bytes unpacked", entry=name)
+        what = f"{entry.file_size} bytes unpacked; the limit is {ceilings.entry_bytes}"
+        judge.fault("too-large", what, entry=name, mend=LEAVE_OUT)
 
 
 def _judge_layout(judge: Judge, archive: zipfile.ZipFile, stream: BinaryIO) -> None:
     """Hold each local header against the directory; entries must follow without a gap."""
     reached = 0
-    for entry in sorted(archive.infolist(), key=lambda e: e.header_offset):
+    entries = sorted(archive.infolist(), key=lambda e: e.header_offset)
+    starts = [entry.header_offset for entry in entries]
+    for entry, following in zip(entries, [*starts[1:], archive.start_dir], strict=False):
         if entry.header_offset < reached:
             judge.fault("overlapping", "it shares bytes with another entry", entry=entry.filename)
             return
         if entry.header_offset > reached:
             judge.fault("hidden-data", "there is data before it", entry=entry.filename)
             return
-        end = _entry_end(judge, entry, stream)
+        end = _entry_end(judge, entry, stream, following=following)
         if end is None:
             return
         reached = end
@@ -145,8 +183,13 @@ def _judge_layout(judge: Judge, archive: zipfile.ZipFile, stream: BinaryIO) -> N
         judge.fault("overlapping", "the last entry runs into the directory")
 
 
-def _entry_end(judge: Judge, entry: zipfile.ZipInfo, stream: BinaryIO) -> int | None:
-    """Return where the entry ends, or None where its local header says something else."""
+def _entry_end(
+    judge: Judge, entry: zipfile.ZipInfo, stream: BinaryIO, *, following: int
+) -> int | None:
+    """Return where the entry ends, or None where its local header says something else.
+
+    `following` is where the next entry, or the directory, begins.
+    """
     stream.seek(entry.header_offset)
     header = stream.read(LOCAL_HEADER.size)
     if len(header) < LOCAL_HEADER.size or header[:4] != b"PK\3\4":
@@ -159,50 +202,118 @@ def _entry_end(judge: Judge, entry: zipfile.ZipInfo, stream: BinaryIO) -> int | 
     extra = stream.read(extra_length)
     if raw.decode("utf-8" if flags & 0x800 else "cp437", "replace") != entry.orig_filename:
         judge.fault("two-names", "its local header has another name", entry=entry.filename)
+    if _other_name(extra, raw) or _other_name(entry.extra, raw):
+        judge.fault("two-names", "an extra field gives it another name", entry=entry.filename)
     if method != entry.compress_type or (flags ^ entry.flag_bits) & (ENCRYPTED | DESCRIPTOR):
         judge.fault("two-kinds", "its local header says another format", entry=entry.filename)
-    if 0xFFFFFFFF in (packed, size):
+    if packed == size == 0xFFFFFFFF:
         packed, size = _zip64_sizes(extra, packed=packed, size=size)
     deferred = bool(flags & DESCRIPTOR)
-    told = (crc, packed, size)
-    true = (entry.CRC, entry.compress_size, entry.file_size)
-    if told != true and not (deferred and told in ((0, 0, 0), (0, *true[1:]))):
+    if not _is_true((crc, packed, size), entry, deferred=deferred):
         judge.fault("lying-size", "its local header says another size", entry=entry.filename)
     end = entry.header_offset + LOCAL_HEADER.size + name_length + extra_length + entry.compress_size
-    return end + (_descriptor_bytes(entry, stream, end) if deferred else 0)
+    if not deferred:
+        return end
+    stream.seek(end)
+    descriptor = stream.read(min(max(0, following - end), LONGEST_DESCRIPTOR + 1))
+    if descriptor not in _descriptors(entry):
+        what = "what follows its content is not the descriptor that it announces"
+        judge.fault("no-descriptor", what, entry=entry.filename)
+    return end + len(descriptor)
+
+
+def _is_true(told: tuple[int, int, int], entry: zipfile.ZipInfo, *, deferred: bool) -> bool:
+    """Return whether a local header says the truth, or 0 where a descriptor says it later."""
+    true = (entry.CRC, entry.compress_size, entry.file_size)
+    return all(
+        field == right or (deferred and field == 0) for field, right in zip(told, true, strict=True)
+    )
+
+
+def _other_name(extra: bytes, raw: bytes) -> bool:
+    """Return whether a Unicode Path field gives the entry another name (APPNOTE 4.6.9)."""
+    names = (field[5:] for tag, field in _fields(extra) if tag == UNICODE_PATH)
+    return any(name != raw for name in names)
 
 
 def _zip64_sizes(extra: bytes, *, packed: int, size: int) -> tuple[int, int]:
     """Return the sizes that the zip64 extra field of a local header holds (APPNOTE 4.5.3)."""
-    while len(extra) >= 4:
-        tag, length = struct.unpack_from("<HH", extra)
-        if tag == 1 and length >= 16:
-            size, packed = struct.unpack_from("<QQ", extra, 4)
+    for tag, field in _fields(extra):
+        if tag == ZIP64 and len(field) >= 16:
+            size, packed = struct.unpack_from("<QQ", field)
             return packed, size
-        extra = extra[4 + length :]
     return packed, size
 
 
-def _descriptor_bytes(entry: zipfile.ZipInfo, stream: BinaryIO, at: int) -> int:
-    """Return the length of the data descriptor at `at`: with or without signature, 32 or 64."""
-    stream.seek(at)
-    found = stream.read(24)
-    for signature in (b"PK\7\10", b""):
-        for sizes in ("<III", "<IQQ"):
-            try:
-                record = struct.pack(sizes, entry.CRC, entry.compress_size, entry.file_size)
-            except struct.error:
-                continue
-            if found.startswith(signature + record):
-                return len(signature) + len(record)
-    return 0
+def _fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield the tag and the content of each extra field."""
+    while len(extra) >= 4:
+        tag, length = struct.unpack_from("<HH", extra)
+        yield tag, extra[4 : 4 + length]
+        extra = extra[4 + length :]
 
 
-def _judge_contents(judge: Judge, archive: zipfile.ZipFile, sink: Sink) -> None:
-    """Unpack everything into `sink`: no file is longer than it said, and CRCs are checked."""
+def _descriptors(entry: zipfile.ZipInfo) -> list[bytes]:
+    """Return each right data descriptor: with or without signature, 32 or 64 bits (4.3.9)."""
+    fields = (entry.CRC, entry.compress_size, entry.file_size)
+    forms = ["<IQQ"] if max(fields) > 0xFFFFFFFF else ["<III", "<IQQ"]
+    records = [struct.pack(form, *fields) for form in forms]
+    return [signature + record for record in records for signature in (b"PK\7\10", b"")]
+
+
+def _judge_contents(judge: Judge, archive: zipfile.ZipFile, stream: BinaryIO, sink: Sink) -> None:
+    """Unpack everything into `sink`: each file is what the directory says, to the last byte."""
     for entry in files_of(archive):
         try:
-            with archive.open(entry) as content:
-                sink(entry, iter(lambda: content.read(CHUNK_BYTES), b""))
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            sink(entry, _content(entry, stream))
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             judge.fault("damaged", f"it cannot be unpacked: {error}", entry=entry.filename)
+
+
+def _content(entry: zipfile.ZipInfo, stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the content of `entry`; raise BadZipFile unless it is all of it, and right.
+
+    The standard library stops at the size that it was told. A reader from the front stops
+    where the compressed stream ends, so the two have to be one place.
+    """
+    stream.seek(entry.header_offset + LOCAL_HEADER.size - 4)
+    name_length, extra_length = struct.unpack("<HH", stream.read(4))
+    stream.seek(name_length + extra_length, os.SEEK_CUR)
+    size, crc = 0, 0
+    unpack = _inflated if entry.compress_type == zipfile.ZIP_DEFLATED else _stored
+    for chunk in unpack(stream, entry.compress_size):
+        size += len(chunk)
+        crc = zlib.crc32(chunk, crc)
+        if size > entry.file_size:
+            break
+        yield chunk
+    if size != entry.file_size:
+        raise zipfile.BadZipFile("it has another size than it says")
+    if crc != entry.CRC:
+        raise zipfile.BadZipFile("it has another CRC than it says")
+
+
+def _stored(stream: BinaryIO, left: int) -> Iterator[bytes]:
+    """Yield `left` bytes as they are."""
+    while left:
+        chunk = stream.read(min(CHUNK_BYTES, left))
+        if not chunk:
+            raise EOFError("the file ends within it")
+        left -= len(chunk)
+        yield chunk
+
+
+def _inflated(stream: BinaryIO, packed: int) -> Iterator[bytes]:
+    """Yield what `packed` bytes inflate to, a chunk at a time however small they are."""
+    inflating = zlib.decompressobj(-zlib.MAX_WBITS)
+    for raw in _stored(stream, packed):
+        waiting = raw
+        while waiting and not inflating.eof:
+            yield inflating.decompress(waiting, CHUNK_BYTES)
+            waiting = inflating.unconsumed_tail
+        if inflating.eof and (waiting or inflating.unused_data):
+            raise zipfile.BadZipFile("there is data after its compressed stream")
+    while rest := inflating.decompress(inflating.unconsumed_tail, CHUNK_BYTES):
+        yield rest
+    if not inflating.eof:
+        raise zipfile.BadZipFile("its compressed stream has no end")

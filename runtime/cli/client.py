@@ -71,6 +71,13 @@ def ask(client: httpx2.Client, method: str, path: str, **options: Any) -> Any:
     return response.json()
 
 
+def read(client: httpx2.Client, path: str) -> str:
+    """Return the text that the appliance has at `path`; raise RemoteFault where it refuses."""
+    response = client.get(path)
+    _raise_fault(response)
+    return response.text
+
+
 def fetch(client: httpx2.Client, path: str, *, to: Path) -> None:
     """Write what the appliance has at `path` to the file `to`, whole or not at all."""
     to.parent.mkdir(parents=True, exist_ok=True)

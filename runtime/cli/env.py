@@ -1,5 +1,6 @@
 """`fumehood env`: the environments of this home: which there are, whether they are whole."""
 
+import asyncio
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from packages.environment import Environments
+from packages.interpreters import every
 from packages.upkeep import collect, listing
+from packages.upkeep import repair as repair_environments
 from packages.upkeep import verify as verify_environment
-from runtime.cli.printing import AsJson, emit, table
+from runtime.cli.printing import AsJson, emit, say, table
 from runtime.clock import utc_now
 from runtime.errors import Malformed, NotFound, NotReady
-from runtime.house import environments_of, wheelhouse_of
+from runtime.house import environments_of, wheelhouse_of, workshop_of
 from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import load
 from sandbox.command import Command, Outcome
@@ -48,11 +51,19 @@ def show(key: Key, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def verify(key: Key, *, as_json: AsJson = False) -> None:
+def verify(
+    key: Key,
+    *,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Build it anew from its lock if it is damaged.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Compare every file of an environment with its wheel. Exit 7 if anything is wrong."""
     environments = _environments()
-    found = verify_environment(environments, _whole(environments, key))
-    problems = [problem.to_dict() for problem in found]
+    whole = _whole(environments, key)
+    problems = [problem.to_dict() for problem in verify_environment(environments, whole)]
+    is_mended = bool(problems) and repair and asyncio.run(_repair(whole))
     emit(
         problems,
         as_json=as_json,
@@ -60,8 +71,26 @@ def verify(key: Key, *, as_json: AsJson = False) -> None:
             "\n".join(f"{one['where']}: {one['what']}" for one in told) or "every file is right"
         ),
     )
-    if problems:
+    if is_mended:
+        say(f"{whole[:16]} was built anew from its lock")
+    elif problems:
+        say(_what_now(whole, was_tried=repair))
         raise typer.Exit(EXIT_UNVERIFIED)
+
+
+async def _repair(key: str) -> bool:
+    """Return whether the damaged environment `key` is whole again."""
+    async with workshop_of(load().settings.home) as environments:
+        repaired = await repair_environments(
+            environments, interpreters=every, keys=[key], is_full=True
+        )
+    return all(one.is_rebuilt for one in repaired)
+
+
+def _what_now(key: str, *, was_tried: bool) -> str:
+    if was_tried:
+        return "it was removed; what needs it builds it again, or says what the wheelhouse lacks"
+    return f"mend: `fumehood env verify --repair {key[:16]}` builds it anew from its lock"
 
 
 @app.command()

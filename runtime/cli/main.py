@@ -21,7 +21,7 @@ from wheelhouse.errors import WheelhouseError
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "up": ("runtime.cli.server:up", "Serve the API and the pages, and work."),
     "worker": ("runtime.cli.server:worker", "Work only: another process serves."),
-    "package": ("runtime.cli.package:app", "Check, upload, activate and list packages."),
+    "package": ("runtime.cli.evidence:app", "Check, upload, activate, lock and list packages."),
     "job": ("runtime.cli.job:app", "Submit jobs, follow them, fetch what they left."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
     "wheelhouse": ("runtime.cli.carrying:app", "Add wheels, see which there are, carry them."),

@@ -12,9 +12,11 @@ from runtime.cli.arguments import Name, Version, plain
 from runtime.cli.bundling import bundle_file
 from runtime.cli.client import ask, connected
 from runtime.cli.printing import AsJson, emit, facts, say, table
+from runtime.house import ceilings_of
 from runtime.problem_table import EXIT_BUG, EXIT_JOB_FAILED, EXIT_REJECTED
+from runtime.settings import load
 
-app = typer.Typer(no_args_is_help=True, help="Check, upload, activate and list packages.")
+app = typer.Typer(no_args_is_help=True, help="Check, upload, activate, lock and list packages.")
 BundlePath = Annotated[Path, typer.Argument(exists=True, help="A bundle: archive or folder.")]
 Reason = Annotated[str, typer.Option("--reason", "-r", help="Why, for the audit log.")]
 VERSION_FACTS = ("package", "version", "title", "digest", "size_bytes", "requirements", "is_active")
@@ -25,7 +27,8 @@ POLL_S = 0.1
 def check(bundle: BundlePath, *, as_json: AsJson = False) -> None:
     """Judge a bundle here, as an upload would; needs no server. Exit 3 with what is wrong."""
     with bundle_file(bundle) as path, path.open("rb") as source:
-        problems = check_bundle(source, name=bundle.name)
+        ceilings = ceilings_of(load().settings)
+        problems = check_bundle(source, ceilings=ceilings, name=bundle.name)
     found = [problem.to_dict() for problem in problems]
     emit(
         {"bundle": str(bundle), "problems": found},

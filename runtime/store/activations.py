@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from runtime.errors import NotActive, NotFound, StateConflict
+from runtime.errors import NotActive, NotFound, NotLocked, StateConflict
 from runtime.records import Activation, ActivationState, JsonObject, PackageVersion, PreparedRecord
 from runtime.store import packages, tables
 from runtime.store.rows import ACTIVATION, PREPARED, plain, value_of
@@ -182,6 +182,19 @@ def last_success(connection: Connection, *, package: str, version: str) -> Activ
     tries = list_for(connection, package=package, version=version)
     succeeded = (one for one in tries if one.state is ActivationState.SUCCEEDED)
     return next(succeeded, None)
+
+
+def installed(connection: Connection, *, package: str, version: str) -> PreparedRecord:
+    """Return what the last activation of a version installed; raise NotLocked if none did."""
+    packages.get_version(connection, package=package, version=version)
+    activation = last_success(connection, package=package, version=version)
+    if activation is None or activation.prepared is None:
+        raise NotLocked(
+            f"{package} {version} has never been activated, so it has no lock",
+            where=f"{package} {version}",
+            mend=f"`fumehood package activate {package} {version}` locks it",
+        )
+    return activation.prepared
 
 
 def runnable(connection: Connection, *, package: str, version: str | None) -> Activation:

@@ -15,8 +15,10 @@ from packages.environment import Environments
 from packages.errors import ActivationFailed, ActivationRefused
 from packages.grant import Ceiling, GateState
 from packages.hooks import Stage, extract_command, on_after_extract_command
+from packages.interpreters import cache_tag
 from packages.locker import Locker
-from sandbox.command import Json, Report
+from packages.runnable import runnable
+from sandbox.command import Json, Outcome, Report
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
 from wheelhouse.store import Wheel, Wheelhouse
@@ -187,3 +189,79 @@ async def test_the_admins_ceiling_binds_the_hook_and_the_jobs(
     command = extract_command(stage_of(bundle, prepared), job_id="j")
     assert command.network is False
     assert "the admin's ceiling lowers wall_s" in prepared.grant.reasons
+
+
+WATCH = """
+import sys
+
+compiled = []
+sys.addaudithook(lambda event, args: event == "compile" and compiled.append(str(args[1])))
+"""
+WATCHED = """
+import os
+import sys
+
+import watch
+import inner.leaf
+
+def extract(*, job, **_):
+    import late
+    ours = ["watch", "extract", "inner", "inner.leaf", "late"]
+    cached = [name for name in ours if os.path.isfile(sys.modules[name].__cached__)]
+    return {"compiled": watch.compiled, "cached": cached, "named": extract.__code__.co_filename}
+"""
+
+
+@pytest.mark.parametrize("is_warm", [True, False], ids=["warm", "cold"])
+async def test_no_module_of_the_bundle_is_compiled_when_a_job_runs(
+    is_warm: bool,  # noqa: FBT001
+    workshop: Workshop,
+    received: Receive,
+    home: Path,
+) -> None:
+    """`watch` is imported first and sees every compile() from then on; itself it is cached."""
+    bundle = received(
+        {
+            "manifest.json": manifest(preload=["watch"]),
+            "watch.py": WATCH,
+            "extract.py": WATCHED,
+            "inner/__init__.py": "",
+            "inner/leaf.py": "X = 1\n",
+            "late.py": "Y = 2\n",
+        }
+    )
+    prepared = await prepare(bundle, workshop=workshop, gate=CLOSED)
+    shown = await runnable(bundle, interpreter=prepared.interpreter, run=workshop.run)
+    command = extract_command(stage_of(shown, prepared), job_id="j")
+    if not is_warm:
+        command = replace(command, warmth=None)
+    outcome = await workshop.run(command, outputs_to=home / "out", observe=lambda report: None)
+    assert outcome.is_ok, outcome.failure
+    assert outcome.value == {
+        "compiled": [],
+        "cached": ["watch", "extract", "inner", "inner.leaf", "late"],
+        "named": "/bundle/extract.py",
+    }
+
+
+async def test_a_bundle_is_made_runnable_once_and_read_only(
+    workshop: Workshop, received: Receive
+) -> None:
+    bundle = received({"data/table.csv": "a,b\n"})
+    prepared = await prepare(bundle, workshop=workshop, gate=CLOSED)
+
+    async def nothing(*_: object, **__: object) -> Outcome:
+        raise AssertionError("it is there already")
+
+    shown = await runnable(bundle, interpreter=prepared.interpreter, run=nothing)
+    held = sorted(str(p.relative_to(shown.folder)) for p in shown.folder.rglob("*") if p.is_file())
+    tag = cache_tag(prepared.interpreter)
+    assert held == [
+        f"__pycache__/extract.{tag}.pyc",
+        "data/table.csv",
+        "extract.py",
+        "manifest.json",
+    ]
+    places = (shown.folder, *shown.folder.rglob("*"))
+    assert not [path for path in places if path.stat().st_mode & 0o222]
+    assert (shown.folder / "extract.py").samefile(bundle.folder / "extract.py")

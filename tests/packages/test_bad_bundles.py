@@ -1,13 +1,16 @@
 """Each folder below bundles/ is a bundle with one fault, which its name is."""
 
 import io
+import json
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 from support.bundles import bundle_files, folder_files, manifest, tarred, zipped
 
 from packages.archive import Bundles, check, receive
 from packages.errors import BundleNotFound, BundleRefused
+from packages.manifest import manifest_schema, read_manifest
 from wheelhouse.judging import Ceilings
 
 FAULTS = sorted(p for p in (Path(__file__).parent / "bundles").iterdir() if p.is_dir())
@@ -54,6 +57,68 @@ def test_an_unknown_field_is_refused_with_the_name_that_was_meant() -> None:
     files = bundle_files({"manifest.json": manifest(requires_pyhton=">=3.12")})
     (problem,) = check(zipped(files))
     assert problem.mend == "did you mean 'requires_python'?"
+
+
+def test_each_wrong_field_is_told_in_words_with_its_value_and_what_to_make_of_it() -> None:
+    wrong = manifest(
+        schema=True,
+        name="A b",
+        entrypoint="extract",
+        network={"run": "yes", "install": "no"},
+        limits={"memory_mb": -1},
+        preload=["a b"],
+        env={"LD_PRELOAD": "x", "mode": "y"},
+        hooks={"on_after_extract": 5},
+        title="x" * 300,
+    )
+    told = {
+        p.where.partition("#")[2]: (p.what, p.mend)
+        for p in check(
+            zipped(
+                {
+                    **bundle_files(),
+                    "manifest.json": wrong,
+                }
+            )
+        )
+    }
+    assert told["/schema"] == ("'schema' is \"true\"; it should be 1", "make it 1")
+    assert told["/name"][0].startswith("'name' is \"A b\"; it should be lower-case letters")
+    assert told["/entrypoint"][1] == "make it module:function, such as extract:extract"
+    assert told["/network/run"][1] == "make it true or false"
+    assert told["/network/install"][1] == "make it 'never', 'if-open' or 'required'"
+    assert told["/limits/memory_mb"][1] == "make it greater than 0"
+    assert told["/preload/0"][0].startswith("'preload[0]' is \"a b\"; it should be the name of")
+    assert told["/env/LD_PRELOAD"] == (
+        "'LD_PRELOAD': it is for the cell to set, not for a bundle",
+        "remove it",
+    )
+    assert told["/hooks/on_after_extract"][1] == "make it a JSON object"
+    assert told["/title"][1] == "make it text of at most 200 characters"
+    assert len(told) == 11
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"hooks": {"on_activate": "hooks.get_ready:run"}},
+        {"hooks": {"on_after_extract": {"target": "hooks.after:run", "required": True}}},
+        {"hooks": {"on_activate": None}, "limits": {"wall_s": 1}, "preload": ["numpy.linalg"]},
+        {"env": {"MODE": "fast"}, "accepts": ["text/csv", "image/*"], "secrets": ["KEY"]},
+    ],
+)
+def test_the_published_schema_takes_what_the_reader_takes(fields: dict[str, object]) -> None:
+    schema = jsonschema_rs.validator_for(manifest_schema())
+    text = manifest(**fields)
+    assert read_manifest(text)
+    schema.validate(json.loads(text))
+
+
+@pytest.mark.parametrize("fields", [{"schema": True}, {"name": "A b"}, {"colour": "red"}])
+def test_the_published_schema_refuses_what_it_can(fields: dict[str, object]) -> None:
+    schema = jsonschema_rs.validator_for(manifest_schema())
+    assert not schema.is_valid(json.loads(manifest(**fields)))
 
 
 def test_a_bundle_is_kept_once_whichever_way_it_is_packed(tmp_path: Path) -> None:

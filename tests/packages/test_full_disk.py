@@ -85,5 +85,5 @@ def test_an_unknown_wording_of_uv_still_keeps_its_explanation(
         target=target_of(interpreter), grant=closed, index="the index", used_index=False
     )
     (problem,) = diagnose("error: something new\n  cause: never seen before\n", [], tried)
-    assert problem.code == "conflict"
+    assert problem.code == "lock-unexplained", "nobody's requirements are blamed"
     assert "something new never seen before" in problem.what

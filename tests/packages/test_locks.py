@@ -9,10 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from support.index_server import index_of
 from support.wheels import UPLOADED, make_wheel
 
 from packages.errors import LockFailed, LockRefused
 from packages.grant import Ceiling, GateState, Grant, decide
+from packages.index import Index
 from packages.interpreters import target_of
 from packages.lock import diff, make_lock, read_lock
 from packages.locker import Locker
@@ -166,6 +168,33 @@ async def test_a_wheel_that_refuses_this_python_is_told(
     for name in ("young", "old"):
         told = await problems_of(locker, wants(name), interpreter, closed)
         assert told == {name: "wrong-python-or-platform"}
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["echo 'no libpython' >&2; exit 1", "echo '{}'", "kill -9 $$", None],
+    ids=["exits", "says nonsense", "dies", "is gone"],
+)
+async def test_a_python_that_does_not_run_is_not_blamed_on_the_requirements(
+    script: str | None,
+    locker: Locker,
+    add: Add,
+    wants: Wants,
+    interpreter: Interpreter,
+    closed: Grant,
+    tmp_path: Path,
+) -> None:
+    add("demo")
+    python = tmp_path / "python3"
+    if script is not None:
+        python.write_text(f"#!/bin/sh\n{script}\n")
+        python.chmod(0o755)
+    with pytest.raises(LockFailed) as failed:
+        broken = replace(interpreter, executable=python)
+        await locker.lock(wants("demo"), interpreter=broken, grant=closed)
+    (problem,) = failed.value.problems
+    assert problem.code == "interpreter-unusable"
+    assert str(python) in problem.what and "nothing is wrong with the requirements" in problem.mend
 
 
 async def test_a_conflict_keeps_the_explanation_of_uv(
@@ -382,6 +411,48 @@ async def test_the_authors_lock_is_honoured_if_it_satisfies(
     )
     assert [(p.version, p.sha256) for p in locking.lock.packages] == [("1.0", old.sha256)]
     assert "example.invalid" not in locking.lock.text
+
+
+async def test_the_authors_lock_is_not_followed_to_the_addresses_in_it(
+    locker: Locker, wants: Wants, interpreter: Interpreter, opened: Grant, tmp_path: Path
+) -> None:
+    """Which bytes, the author says; from where, the admin: here the gate leads to `theirs`."""
+    theirs, trap = Wheelhouse(tmp_path / "theirs"), Wheelhouse(tmp_path / "trap")
+    wheel = theirs.add(make_wheel(tmp_path, "demo"), origin=UPLOADED)
+    trap.add(theirs.path(wheel), origin=UPLOADED, filename=wheel.filename)
+    with index_of(theirs) as served, index_of(trap) as trapped:
+        address = trapped.url.replace("/simple/", f"/files/{wheel.hex_digest}")
+        text = author_lock(wheel).replace("https://example.invalid", address)
+        through = replace(locker, index=Index(url=served.url))
+        locking = await through.lock(
+            wants("demo"), interpreter=interpreter, grant=opened, author_lock=text
+        )
+        assert [w.origin.index for w in locking.fetched] == [served.url]
+        assert served.asked and not trapped.asked
+
+        other = author_lock(replace(wheel, sha256=f"sha256:{'0' * 64}"))
+        told = await problems_of(
+            replace(through, house=Wheelhouse(tmp_path / "empty")),
+            wants("demo"),
+            interpreter,
+            opened,
+            author_lock=other,
+        )
+        assert told == {"demo-1.0-py3-none-any.whl": "hash-mismatch"}
+
+
+async def test_a_lock_that_leaves_out_what_its_wheels_need_is_refused(
+    locker: Locker, add: Add, wants: Wants, interpreter: Interpreter, closed: Grant
+) -> None:
+    outer = add("outer", requires=["inner>=2", "more[fast]", "never; python_version < '3'"])
+    inner, more = add("inner", "1.0"), add("more", requires=["rust; extra == 'fast'"])
+    text = author_lock(outer, inner, more)
+    with pytest.raises(LockFailed) as failed:
+        await locker.lock(wants("outer"), interpreter=interpreter, grant=closed, author_lock=text)
+    assert {(p.code, p.where) for p in failed.value.problems} == {
+        ("lock-contradicts", "pylock.toml: inner"),
+        ("lock-lacks", "pylock.toml: rust"),
+    }
 
 
 async def test_every_fault_of_the_authors_lock_is_told(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from packages.requirements import parse
+from packages.requirements import PLACES_OF_CODE, WAYS_TO_INSTALL, parse
 
 FAULTS = sorted((Path(__file__).parent / "requirements").glob("*.txt"))
 
@@ -20,6 +20,45 @@ def test_what_may_not_stand_there_is_refused_by_name_and_line(path: Path) -> Non
         assert problems[0].where.startswith("requirements.txt:2:")
         assert wanted.wanted == ()
     assert problems[0].mend
+
+
+@pytest.mark.parametrize("option", sorted((PLACES_OF_CODE | WAYS_TO_INSTALL) - {"-f", "-i", "-Z"}))
+@pytest.mark.parametrize("form", ["{}", "{}=x", "{} x", "six {} x", "six \\\n {}=x"])
+def test_every_option_that_chooses_places_or_ways_is_refused_in_every_form(
+    option: str, form: str
+) -> None:
+    text = form.format(option)
+    wanted, (problem,) = parse({"requirements.txt": text.encode()})
+    assert problem.code == ("index-option" if option in PLACES_OF_CODE else "install-option")
+    assert option in problem.what and wanted.wanted == ()
+    line, column = (2, 2) if "\n" in text else (1, text.index(option) + 1)
+    assert problem.where == f"requirements.txt:{line}:{column}"
+
+
+@pytest.mark.parametrize(
+    "option", ["-i", "-f", "-Z", "--editable", "-e", "--src", "--target", "--python", "-v"]
+)
+@pytest.mark.parametrize("form", ["{}x", "{} x", "six {} x"])
+def test_short_and_strange_options_are_refused_too(option: str, form: str) -> None:
+    wanted, problems = parse({"requirements.txt": form.format(option).encode()})
+    assert len(problems) == 1 and wanted.wanted == ()
+
+
+def test_a_fault_is_told_at_the_line_and_column_that_it_is_at() -> None:
+    text = (
+        "  six==1.0 \\\n"
+        "    --hash=sha256:abc \\\n"
+        "  --hash md5:aa\n"
+        "demo>=1 $HOME\n"
+        'more ; os_name == "a" and\n'
+    )
+    _, problems = parse({"requirements.txt": text.encode()})
+    assert [(p.code, p.where.partition(":")[2]) for p in problems] == [
+        ("bad-hash", "2:5"),
+        ("bad-hash", "3:3"),
+        ("environment-expansion", "4:9"),
+        ("bad-requirement", "5:26"),
+    ]
 
 
 def test_names_extras_specifiers_markers_hashes_and_comments_are_taken() -> None:

@@ -94,12 +94,12 @@ async def test_a_damaged_environment_is_built_anew_from_its_lock(
     built = await build(environments, interpreter, add("demo"))
     other = await build(environments, interpreter, add("other"))
     overwrite(built.folder / built.site_packages / "demo.py", b"VERSION = 'evil'\n")
-    (told,) = await repair(environments, interpreters=[interpreter], is_full=True)
+    (told,) = await repair(environments, interpreters=lambda: [interpreter], is_full=True)
     assert (told.key, told.is_rebuilt) == (built.key, True)
     assert told.problems[0].code == "environment-damaged"
     assert verify(environments, built.key) == [] == verify(environments, other.key)
     assert (built.folder / built.site_packages / "demo.py").read_bytes() == b"VERSION = '1.0'\n"
-    assert await repair(environments, interpreters=[interpreter], is_full=True) == []
+    assert await repair(environments, interpreters=lambda: [interpreter], is_full=True) == []
 
 
 async def test_an_environment_that_cannot_say_what_it_is_is_removed(
@@ -107,7 +107,7 @@ async def test_an_environment_that_cannot_say_what_it_is_is_removed(
 ) -> None:
     built = await build(environments, interpreter, add("demo"))
     overwrite(built.folder / "environment.json", b"{}")
-    (told,) = await repair(environments, interpreters=[interpreter])
+    (told,) = await repair(environments, interpreters=lambda: [interpreter])
     assert (told.key, told.is_rebuilt) == (built.key, False)
     assert not environments.is_there(built.key)
 

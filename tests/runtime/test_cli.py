@@ -1,6 +1,7 @@
 """The command line: help for everything, JSON where asked, and exit codes that mean something."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -38,6 +39,15 @@ def test_a_bundle_is_checked_without_a_server(tmp_path: Path) -> None:
     problems = json.loads(wrong.stdout)["problems"]
     assert len(problems) >= 2  # the name, and the missing version
     assert all(one["mend"] for one in problems)
+
+
+def test_a_bundle_is_checked_by_the_limits_of_an_upload(tmp_path: Path) -> None:
+    shutil.copytree(BUNDLES / "counts-words", tmp_path / "large")
+    (tmp_path / "large/model.bin").write_bytes(os.urandom(2 * 1024 * 1024))
+    for most_mb, code in (("1", 3), ("4", 0)):
+        environ = NOWHERE | {"FUMEHOOD_BUNDLE_MOST_MB": most_mb}
+        told = run_command("package", "check", tmp_path / "large", environ=environ)
+        assert told.returncode == code, told.stdout
 
 
 def test_a_folder_makes_the_same_bundle_whenever_and_wherever_it_is_zipped(

@@ -1,5 +1,6 @@
 """Settings come from many places; the later place wins, and every fault is told at once."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import SettingsRefused
+from runtime.house import policy_of
 from runtime.settings import load
 
 
@@ -80,3 +82,47 @@ def test_any_environment_gives_settings_or_a_list_of_problems(environ: dict[str,
         load(environ=named)
     except SettingsRefused as refused:
         assert refused.problems
+
+
+@pytest.mark.parametrize(
+    ("told", "newest"),
+    [
+        ("7d", timedelta(days=7)),
+        ("36h", timedelta(hours=36)),
+        ("2026-11-01", datetime(2026, 11, 1, tzinfo=UTC)),
+        ("2026-11-01T12:00:00Z", datetime(2026, 11, 1, 12, tzinfo=UTC)),
+    ],
+)
+def test_a_cooldown_is_a_moment_or_an_age(told: str, newest: datetime | timedelta) -> None:
+    settings = load(environ={"FUMEHOOD_LOCK__EXCLUDE_NEWER": told}).settings
+    assert settings.lock.exclude_newer == newest
+    now = datetime(2026, 11, 24, tzinfo=UTC)
+    cutoff = policy_of(settings.lock).cutoff(now)
+    assert cutoff == (now - newest if isinstance(newest, timedelta) else newest)
+
+
+def test_the_rules_for_locks_come_from_a_file_or_from_the_environment(tmp_path: Path) -> None:
+    chosen = tmp_path / "mine.toml"
+    chosen.write_text('[lock]\nallow = ["six>=1,<2", "demo"]\nexclude_newer = 2026-11-01\n')
+    written = load(environ={}, config_file=chosen).settings.lock
+    assert written.allow == ("six>=1,<2", "demo")
+    assert written.exclude_newer == datetime(2026, 11, 1, tzinfo=UTC)
+    for told in ("six>=1,<2 demo", '["six>=1,<2", "demo"]'):
+        assert load(environ={"FUMEHOOD_LOCK__DENY": told}).settings.lock.deny == written.allow
+
+
+def test_a_rule_that_could_never_match_is_refused_at_start() -> None:
+    environ = {
+        "FUMEHOOD_LOCK__DENY": '["six <", "demo[extra]", "demo @ https://example.invalid/d.whl"]',
+        "FUMEHOOD_LOCK__ALLOW": '["six',
+        "FUMEHOOD_LOCK__EXCLUDE_NEWER": "soon",
+    }
+    with pytest.raises(SettingsRefused) as refused:
+        load(environ=environ)
+    assert sorted(problem.where for problem in refused.value.problems) == [
+        "lock.allow (from environment)",
+        "lock.deny.0 (from environment)",
+        "lock.deny.1 (from environment)",
+        "lock.deny.2 (from environment)",
+        "lock.exclude_newer (from environment)",
+    ]

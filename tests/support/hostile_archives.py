@@ -9,6 +9,7 @@ import io
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable
 
 from support.bundles import EXTRACT, bundle_files, manifest, tarred, zipped
@@ -97,6 +98,101 @@ def lying_count() -> bytes:
     at = data.rindex(b"PK\5\6")
     struct.pack_into("<HH", data, at + 8, 1, 1)
     return bytes(data)
+
+
+def zip64_end(**lies: int) -> bytes:
+    """Return a right bundle with a zip64 end record, as streaming tools write it, but `lies`."""
+    data = plain()
+    at = data.rindex(b"PK\5\6")
+    _, _, _, here, count, length, start, _ = struct.unpack("<4sHHHHIIH", data[at:])
+    right = {"here": here, "count": count, "length": length, "start": start, "at": at, "extra": 44}
+    told = right | lies
+    sizes = (told["here"], told["count"], told["length"], told["start"])
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", told["extra"], 45, 45, 0, 0, *sizes)
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, told["at"], 1)
+    return data[:at] + record + locator + data[at:]
+
+
+def zip64_locator_alone() -> bytes:
+    """The end record leaves the start to a zip64 record that is not there."""
+    data = bytearray(plain())
+    struct.pack_into("<I", data, data.rindex(b"PK\5\6") + 16, 0xFFFFFFFF)
+    return bytes(data)
+
+
+def streamed() -> bytes:
+    """Return a right bundle as a tool writes it that cannot seek back: with descriptors."""
+
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def seek(self, *_: int) -> int:
+            raise io.UnsupportedOperation
+
+    target = Pipe()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", manifest())
+        archive.writestr("extract.py", EXTRACT)
+    return target.getvalue()
+
+
+def descriptor_lies() -> bytes:
+    """A reader from the front is told another size than a reader of the directory."""
+    data = bytearray(streamed())
+    struct.pack_into("<I", data, data.index(b"PK\7\10") + 12, 1)
+    return bytes(data)
+
+
+def name_in_extra_field() -> bytes:
+    """Info-ZIP and newer Pythons take the name from the extra field, others do not."""
+    target = io.BytesIO(plain())
+    with zipfile.ZipFile(target, "a") as archive:
+        entry = zipfile.ZipInfo("readme.txt")
+        field = b"\1" + struct.pack("<I", zlib.crc32(b"readme.txt")) + b"../readme.txt"
+        entry.extra = struct.pack("<HH", 0x7075, len(field)) + field
+        archive.writestr(entry, b"x")
+    return target.getvalue()
+
+
+def cut_extra_field() -> bytes:
+    """A local zip64 field that says it is longer than the header has room for."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        archive.writestr("manifest.json", manifest())
+        with archive.open(zipfile.ZipInfo("extract.py"), "w", force_zip64=True) as file:
+            file.write(EXTRACT)
+    data = bytearray(target.getvalue())
+    at = data.index(b"extract.py") + len("extract.py")
+    struct.pack_into("<HH", data, at, 0x9999, 12)
+    struct.pack_into("<HH", data, at + 16, 1, 16)
+    return bytes(data)
+
+
+def with_deflated(alter: Callable[[bytes], bytes]) -> Build:
+    """Return a builder of a bundle with an entry whose compressed stream was altered."""
+
+    def build() -> bytes:
+        content = b"what the directory's readers see"
+        packing = zlib.compressobj(9, wbits=-15)
+        packed = alter(packing.compress(content) + packing.flush())
+        target = io.BytesIO(plain())
+        with zipfile.ZipFile(target, "a") as archive:
+            archive.writestr("notes.txt", packed)
+            entry = archive.getinfo("notes.txt")
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.CRC, entry.file_size = zlib.crc32(content), len(content)
+        data = bytearray(target.getvalue())
+        told = (8, *data[data.index(b"notes.txt") - 20 :][:4], entry.CRC, len(packed), len(content))
+        struct.pack_into("<HBBBBIII", data, data.index(b"notes.txt") - 22, *told)
+        return bytes(data)
+
+    return build
+
+
+def without_end(packed: bytes) -> bytes:
+    """Clear the bit that says that the first block is the last."""
+    return bytes([packed[0] & ~1, *packed[1:]])
 
 
 def encrypted() -> bytes:
@@ -237,6 +333,16 @@ HOSTILE: dict[str, tuple[str, Build]] = {
     "local header has another size": ("lying-size", lying_local_size),
     "directory has another size": ("lying-size", lying_central_size),
     "end record has another count": ("lying-count", lying_count),
+    "zip64 end record has another count": ("zip64", lambda: zip64_end(here=2, count=2)),
+    "zip64 end record has another start": ("zip64", lambda: zip64_end(start=0)),
+    "zip64 end record is elsewhere": ("zip64", lambda: zip64_end(at=4)),
+    "zip64 end record hides data": ("zip64", lambda: zip64_end(extra=45)),
+    "zip64 end record is missing": ("data-before-start", zip64_locator_alone),
+    "descriptor has another size": ("no-descriptor", descriptor_lies),
+    "extra field has another name": ("two-names", name_in_extra_field),
+    "extra field is cut off": ("lying-size", cut_extra_field),
+    "data after the compressed stream": ("damaged", with_deflated(lambda packed: packed + b"more")),
+    "compressed stream without an end": ("damaged", with_deflated(without_end)),
     "damaged content": ("damaged", patched(b"A" * 8, b"B" * 8)),
     "encrypted": ("encrypted", encrypted),
     "odd compression": ("odd-compression", odd_compression),

@@ -1,0 +1,59 @@
+"""What an admin writes into the rules for locks, read strictly: requirements, and a cooldown."""
+
+import json
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+from packaging.requirements import InvalidRequirement, Requirement
+from pydantic import AfterValidator, BeforeValidator
+
+AGE = re.compile(r"(?P<number>\d{1,4})(?P<unit>[dh])")
+
+
+def _items(value: object) -> object:
+    """Take a text, as an environment variable holds it, for a JSON list or words."""
+    if not isinstance(value, str):
+        return value
+    return json.loads(value) if value.lstrip().startswith("[") else value.split()
+
+
+def _rule(text: str) -> str:
+    """Return `text` if it names a distribution, or versions of one; raise ValueError."""
+    try:
+        rule = Requirement(text)
+    except InvalidRequirement as error:
+        raise ValueError(f"{text!r} is not a requirement, such as urllib3<2 or six") from error
+    if rule.url or rule.marker or rule.extras:
+        raise ValueError(f"{text!r} may have a name and versions only, such as urllib3<2 or six")
+    return text
+
+
+def _newest(value: object) -> object:
+    """Return the moment or the age that `value` says; raise ValueError."""
+    if isinstance(value, str):
+        if found := AGE.fullmatch(value):
+            number = int(found["number"])
+            return timedelta(days=number) if found["unit"] == "d" else timedelta(hours=number)
+        value = _moment(value)
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        value = _moment(value.isoformat())
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    if value is None or isinstance(value, datetime | timedelta):
+        return value
+    raise ValueError(f"{value} is neither a moment, such as 2026-11-01T12:00:00Z, nor an age: 7d")
+
+
+def _moment(text: str) -> object:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text
+
+
+type Rules = Annotated[tuple[Annotated[str, AfterValidator(_rule)], ...], BeforeValidator(_items)]
+"""Requirements; from an environment variable, as words or as a JSON list."""
+
+type Newest = Annotated[datetime | timedelta | None, BeforeValidator(_newest)]
+"""A moment, UTC where it does not say, or an age such as 7d or 36h."""

@@ -1,0 +1,25 @@
+"""A short walk of the fuzzer through every reader of what authors send; `scripts/fuzz` goes on."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.lacking import lacking
+
+HARNESS = Path(__file__).with_name("fuzz_readers.py")
+RUNS = {"zip": 20_000, "tar": 5_000, "manifest": 20_000, "requirements": 5_000, "lock": 10_000}
+
+
+@pytest.mark.parametrize("target", RUNS)
+def test_no_input_crashes_a_reader_or_reads_differently_elsewhere(
+    target: str, tmp_path: Path
+) -> None:
+    if importlib.util.find_spec("atheris") is None:
+        lacking("atheris, which has no wheel for this Python or platform")
+    options = [f"-runs={RUNS[target]}", "-seed=1", f"-artifact_prefix={tmp_path}/"]
+    argv = [sys.executable, HARNESS, target, tmp_path / "corpus", *options]
+    told = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr[-4000:]
+    assert f"Done {RUNS[target]} runs" in told.stderr
