@@ -10,10 +10,11 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from packages.addresses import addressed
 from packages.author_lock import choose
 from packages.diagnosis import Circumstances, diagnose, disk_full, gate_closed, index_unreachable
 from packages.errors import FetchFailed, LockFailed
-from packages.fetch import Fetcher
+from packages.fetch import Fetcher, Keeper, Nobody
 from packages.grant import Grant
 from packages.index import Index
 from packages.interpreters import target_of
@@ -61,6 +62,7 @@ class Locker:
     policy: LockPolicy = field(default_factory=LockPolicy)
     missing: MissingList | None = None
     advisories: Advisories | None = None
+    keeper: Keeper = field(default_factory=Nobody)
 
     async def lock(
         self,
@@ -86,6 +88,7 @@ class Locker:
             )
         if author_lock is not None:
             chosen = choose(author_lock, requirements, target=target)
+            chosen = await self._at_our_index(chosen, interpreter, grant)
         elif requirements.wanted:
             chosen = await self._resolve(requirements, interpreter, target, grant, network, observe)
         else:
@@ -136,6 +139,29 @@ class Locker:
         lacking = lacks(self.house, _requirements(requirements.wanted), target=target)
         self._note_missing(lacking, requirements, target)
         raise LockFailed(*diagnose(self.index.redact(said.stderr), lacking, tried))
+
+    async def _at_our_index(
+        self, chosen: Sequence[Offered], interpreter: Interpreter, grant: Grant
+    ) -> tuple[Offered, ...]:
+        """Return what an author locked, with no address but those of the admin's index."""
+        bare = [replace(one, url="") for one in chosen]
+        lacking = [one for one in bare if not self._is_here(one)]
+        if not lacking or not grant.install_network:
+            return tuple(bare)
+        found = await addressed(
+            lacking,
+            index=self.index,
+            python=interpreter.executable,
+            exclude_newer=self.policy.exclude_newer,
+            tried=Circumstances(
+                target=target_of(interpreter),
+                grant=grant,
+                index=self.index.shown,
+                used_index=True,
+            ),
+        )
+        addresses = {one.sha256: one.url for one in found}
+        return tuple(replace(one, url=addresses.get(one.sha256, "")) for one in bare)
 
     async def _ask_index_itself(self) -> None:
         """Raise LockFailed where the index, if it is a private one, does not let us in."""
@@ -195,7 +221,7 @@ class Locker:
             return ()
         if not grant.install_network or any(not o.url for o in wanted):
             raise LockFailed(*(_not_here(o, self.house) for o in wanted))
-        fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock)
+        fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock, keeper=self.keeper)
         try:
             return await fetcher.fetch(wanted, gate=grant.gate, observe=observe)
         except FetchFailed as failed:

@@ -9,10 +9,18 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import platformdirs
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.errors import SettingsRefused
@@ -40,13 +48,14 @@ class IndexSettings(BaseModel):
 
 
 class LockSettings(BaseModel):
-    """The admin's rules for locks: a cooldown, and lists of requirements."""
+    """The admin's rules for locks: a cooldown, lists of requirements, known advisories."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     exclude_newer: AwareDatetime | None = None
     allow: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
+    advisories: Literal["warn", "refuse"] = "warn"
 
 
 class Settings(BaseSettings):
@@ -106,6 +115,14 @@ class Settings(BaseSettings):
         default_factory=dict, description="Values that manifests may ask for by name."
     )
 
+    @field_validator("home")
+    @classmethod
+    def _is_a_folder(cls, home: Path) -> Path:
+        """Refuse a home that could never hold anything."""
+        if home.exists() and not home.is_dir():
+            raise ValueError(f"{home} is not a folder")
+        return home
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -157,7 +174,11 @@ def _layers(
     yield "environment", _index_defaults(environ)
     chosen = config_file or Path(environ.get("FUMEHOOD_CONFIG", "fumehood.toml"))
     if config_file and not config_file.is_file():
-        raise SettingsRefused(f"There is no settings file {config_file}", where=str(config_file))
+        raise SettingsRefused(
+            f"There is no settings file {config_file}",
+            where=str(config_file),
+            mend="name one that is there, or leave --config out",
+        )
     xdg = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     for path in (Path("/etc/fumehood/config.toml"), xdg / "fumehood/config.toml", chosen):
         if path.is_file():
@@ -210,7 +231,9 @@ def _put(tree: Tree, key: str, value: str) -> None:
     for parent in parents:
         below = tree.setdefault(parent, {})
         if not isinstance(below, dict):
-            raise SettingsRefused(f"{key} nests below a plain value", where=key)
+            raise SettingsRefused(
+                f"{key} nests below a plain value", where=key, mend="set one of the two, not both"
+            )
         tree = cast(Tree, below)
     tree[leaf] = value
 

@@ -2,8 +2,9 @@
 
 import base64
 import json
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,8 +30,17 @@ class Served:
 
 
 @contextmanager
-def index_of(house: Wheelhouse, *, login: tuple[str, str] | None = None) -> Iterator[Served]:
-    """Serve `house` at a free port; where there is a `login`, to no one else."""
+def index_of(
+    house: Wheelhouse,
+    *,
+    login: tuple[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    before: Callable[[str], None] = lambda path: None,
+) -> Iterator[Served]:
+    """Serve `house` at a free port; where there is a `login`, to no one else.
+
+    `before` is called with each path before it is answered.
+    """
     served = Served("")
     wanted = f"Basic {base64.b64encode(':'.join(login).encode()).decode()}" if login else None
 
@@ -44,6 +54,7 @@ def index_of(house: Wheelhouse, *, login: tuple[str, str] | None = None) -> Iter
                 self.answer(401, b"", "text/plain")
                 return
             served.asked.append(path)
+            before(path)
             self.answer(*page(house, path, self.headers.get("Accept", "")))
 
         def answer(self, status: int, body: bytes, kind: str) -> None:
@@ -59,7 +70,10 @@ def index_of(house: Wheelhouse, *, login: tuple[str, str] | None = None) -> Iter
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_port}/simple/"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    scheme = "https" if tls else "http"
+    served.url = f"{scheme}://127.0.0.1:{server.server_port}/simple/"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
