@@ -189,7 +189,10 @@ def _wrong_target(name: str, text: str) -> Problem:
 
 def _source_only(name: str, text: str, tried: Circumstances) -> Problem:
     if tried.grant.source_builds:
-        why, mend = "locks take wheels", f"build it in a cell: `fumehood wheelhouse build {name}`"
+        why, mend = (
+            "locks take wheels",
+            f"build it in a cell: `fumehood wheelhouse build {name}-….tar.gz`",
+        )
     else:
         why = "the admin allows wheels only"
         mend = f"add a wheel that was built elsewhere: {adding(name)}, or allow source builds"

@@ -1,10 +1,13 @@
 """/v1/packages and /v1/activations: upload, look at, activate, go back."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from packages.inventory import INVENTORY_JSON
+from packages.sbom import sbom, touching
 from runtime import intake
 from runtime.api.context import CallerOf, CursorOf, Limit, PartsOf
 from runtime.api.plain import Sentence
@@ -19,8 +22,12 @@ from runtime.api.views import (
     page_view,
     version_detail,
 )
+from runtime.errors import NotFound
+from runtime.parts import Parts
+from runtime.records import PreparedRecord
 from runtime.store import activations, packages
 
+CYCLONEDX = "application/vnd.cyclonedx+json"
 MIB = 1024 * 1024
 router = APIRouter(prefix="/v1", tags=["packages"])
 
@@ -83,6 +90,45 @@ async def get_version(name: str, version: str, parts: PartsOf) -> VersionDetail:
     found = await parts.store.run(packages.get_version, package=name, version=version)
     package = await parts.store.run(packages.get_package, name=name)
     return version_detail(found, package=package)
+
+
+@router.get("/packages/{name}/versions/{version}/lock", response_class=Response)
+async def get_lock(name: str, version: str, parts: PartsOf) -> Response:
+    """Return the lock of a version that was active: a pylock.toml (PEP 751)."""
+    prepared = await _prepared(parts, name=name, version=version)
+    headers = {"Content-Disposition": f'attachment; filename="pylock.{name}.toml"'}
+    return Response(prepared.lock, media_type="application/toml", headers=headers)
+
+
+@router.get(
+    "/packages/{name}/versions/{version}/sbom",
+    response_class=Response,
+    responses={200: {"content": {CYCLONEDX: {}}}},
+)
+async def get_sbom(name: str, version: str, parts: PartsOf) -> Response:
+    """Return what a version that was active runs with, and what is known against it.
+
+    A bill of materials (CycloneDX 1.6 JSON).
+    """
+    prepared = await _prepared(parts, name=name, version=version)
+    inventory = INVENTORY_JSON.validate_python(dict(prepared.inventory))
+    known = parts.workshop.locker.advisories
+    advisories = await asyncio.to_thread(touching, inventory, known) if known else ()
+    text = sbom(inventory, name=name, version=version, advisories=advisories)
+    return Response(text, media_type=CYCLONEDX)
+
+
+async def _prepared(parts: Parts, *, name: str, version: str) -> PreparedRecord:
+    """Return what the last success of a version made ready. Raises NotFound."""
+    await parts.store.run(packages.get_version, package=name, version=version)
+    success = await parts.store.run(activations.last_success, package=name, version=version)
+    if success is None or success.prepared is None:
+        raise NotFound(
+            f"{name} {version} was never active, so nothing was locked for it",
+            where=f"{name} {version}",
+            mend=f"`fumehood package activate {name} {version}` first",
+        )
+    return success.prepared
 
 
 @router.post("/packages/{name}/versions/{version}/activate", status_code=202)
