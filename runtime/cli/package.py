@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import httpx2
 import typer
+from packaging.version import Version as PythonVersion
 
 from packages.archive import check as check_bundle
-from runtime.cli.arguments import Name, Version, plain
+from runtime.cli.arguments import Name, plain
 from runtime.cli.bundling import bundle_file
 from runtime.cli.client import ask, connected
 from runtime.cli.printing import AsJson, emit, facts, say, table
@@ -58,20 +59,34 @@ def upload(
 @app.command("activate")
 def activate_version(
     name: Name,
-    version: Version,
+    version: Annotated[
+        str | None, typer.Argument(help="Empty: the newest one.", callback=plain)
+    ] = None,
     reason: Reason = "",
     *,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return at once.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Prepare a version and make it the active one, if its on_activate hook passes."""
+    """Prepare a version and make it the active one, if its on_activate hook passes.
+
+    An older version that was active before is ready: its environment is not built again.
+    """
     with connected() as client:
+        version = version or _newest(client, name)
         if no_wait:
             asked = _request_activation(client, name, version, reason=reason)
             emit(asked, as_json=as_json, show=lambda one: one["id"])
             return
         activation = _activate(client, name, version, reason=reason)
     _end(activation, as_json=as_json)
+
+
+def _newest(client: httpx2.Client, name: str) -> str:
+    """Return the highest version that was uploaded, and say which it is."""
+    found = ask(client, "GET", f"/v1/packages/{name}/versions")["items"]
+    newest = max((one["version"] for one in found), key=PythonVersion)
+    say(f"activating {name} {newest}, the newest version")
+    return newest
 
 
 def _request_activation(client: httpx2.Client, name: str, version: str, *, reason: str) -> Any:
