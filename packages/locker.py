@@ -12,7 +12,14 @@ from packaging.utils import canonicalize_name
 
 from packages.addresses import addressed
 from packages.author_lock import choose
-from packages.diagnosis import Circumstances, diagnose, disk_full, gate_closed, index_unreachable
+from packages.diagnosis import (
+    Circumstances,
+    adding,
+    diagnose,
+    disk_full,
+    index_unreachable,
+    network_required,
+)
 from packages.errors import FetchFailed, LockFailed
 from packages.fetch import Fetcher, Keeper, Nobody
 from packages.grant import Grant
@@ -83,9 +90,7 @@ class Locker:
         target = target_of(interpreter)
         if network == "required" and not grant.install_network:
             why = ", ".join(d.why for d in grant.decisions if d.about == "install-network")
-            raise LockFailed(
-                gate_closed(f"the manifest requires it while {why}", name="the install")
-            )
+            raise LockFailed(network_required(why))
         if author_lock is not None:
             chosen = choose(author_lock, requirements, target=target)
             chosen = await self._at_our_index(chosen, interpreter, grant)
@@ -299,7 +304,8 @@ def _judge_hashes(lock: Lock, requirements: Requirements) -> list[Problem]:
                     what=f"{package.wheel} has the digest {package.sha256}, "
                     f"and {wanted.where} allows {', '.join(wanted.hashes)}",
                     where=wanted.where,
-                    mend="correct the --hash, or add the wheel that has it to the wheelhouse",
+                    mend=f"correct the --hash (`fumehood wheelhouse show {package.name}`), or put "
+                    f"the wheel that has it in its place: {adding(package.name)}",
                 )
             )
     return problems
@@ -333,7 +339,8 @@ def _unfit(name: str, target: Target) -> Problem:
         what=f"no wheel of {name} fits Python {target.python} on {target.platform} "
         f"(tags tried: {target.tags_tried()})",
         where=name,
-        mend="add a wheel for this target, or set requires_python in the manifest",
+        mend=f"add a wheel for this target ({adding(name)}), "
+        "or set requires_python in the manifest to a Python that there are wheels for",
     )
 
 
