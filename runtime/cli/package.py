@@ -12,7 +12,9 @@ from packages.archive import check as check_bundle
 from runtime.cli.arguments import Name, plain
 from runtime.cli.bundling import bundle_file
 from runtime.cli.client import ask, connected
+from runtime.cli.job_text import event_line
 from runtime.cli.printing import AsJson, emit, facts, say, table
+from runtime.errors import NotFound
 from runtime.problem_table import EXIT_BUG, EXIT_JOB_FAILED, EXIT_REJECTED
 
 app = typer.Typer(no_args_is_help=True, help="Check, upload, activate and list packages.")
@@ -125,6 +127,34 @@ def rollback(name: Name, reason: Reason = "", *, as_json: AsJson = False) -> Non
     emit(package, as_json=as_json, show=lambda one: f"{name} {one['active_version']} is active")
 
 
+@app.command("log")
+def show_log(
+    name: Name,
+    version: Annotated[
+        str | None, typer.Argument(help="Empty: the last one that was tried.", callback=plain)
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the last activation said: install, on_activate, and why it failed if it did."""
+    with connected() as client:
+        tries = ask(client, "GET", f"/v1/packages/{name}/activations")["items"]
+    wanted = [one for one in tries if version in (None, one["version"])]
+    if not wanted:
+        raise NotFound(
+            f"{' '.join([name, version or '']).strip()} was never activated",
+            where=name,
+            mend=f"`fumehood package activate {name}`",
+        )
+    emit(wanted[0], as_json=as_json, show=_log)
+
+
+def _log(activation: dict[str, Any]) -> str:
+    lines = [line for event in activation["log"] if (line := event_line(event))]
+    end = _activation(activation) if activation["state"] != "running" else "still running"
+    return "\n".join([*lines, end])
+
+
 @app.command("list")
 def list_packages(*, as_json: AsJson = False) -> None:
     """List the packages and their active versions."""
@@ -167,8 +197,8 @@ def _version(version: dict[str, Any]) -> str:
 
 def _activation(activation: dict[str, Any]) -> str:
     name = f"{activation['package']} {activation['version']}"
-    if activation["state"] == "succeeded":
-        return f"{name} is active"
+    if activation["state"] in {"queued", "succeeded"}:
+        return f"{name} is {'active' if activation['state'] == 'succeeded' else 'waiting'}"
     lines = [f"{name} did not become active", _problems(activation["problems"])]
     return "\n".join([*lines, activation["traceback"]]).rstrip()
 
