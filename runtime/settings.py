@@ -17,6 +17,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     SecretStr,
     ValidationError,
     field_validator,
@@ -35,12 +36,19 @@ CLIENT_VARIABLES = frozenset({"FUMEHOOD_URL", "FUMEHOOD_CONFIG"})
 type Tree = dict[str, object]
 
 
+def without_login(url: str) -> str:
+    """Return `url` as people may see it: a login in it is masked like any other secret."""
+    scheme, is_address, rest = url.partition("://")
+    login, is_login, place = rest.partition("@")
+    return f"{scheme}://**********@{place}" if is_address and is_login and "/" not in login else url
+
+
 class IndexSettings(BaseModel):
     """The package index behind the gate. HTTPS_PROXY and SSL_CERT_FILE are its defaults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str = ""
+    url: Annotated[str, PlainSerializer(without_login, when_used="json")] = ""
     username: str = ""
     password: SecretStr = SecretStr("")
     ca_bundle: Path | None = None

@@ -1,5 +1,6 @@
 """Writing that survives a kill: beside the final place, flushed, then renamed."""
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -96,14 +97,21 @@ def folder_aside(final: Path) -> Generator[Path]:
 
     Where another process was first, its folder stays and ours is removed.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
+    aside = _fresh_beside(final)
     try:
         yield aside
         publish(aside, final)
     except BaseException:
         remove_tree(aside)
         raise
+
+
+def _fresh_beside(final: Path) -> Path:
+    """Make a folder beside `final`; again where another removed their empty parent meanwhile."""
+    while True:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            return Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
 
 
 def publish(aside: Path, final: Path) -> bool:

@@ -50,7 +50,7 @@ async def _build(settings: Settings, sdist: Path, *, interpreter: Interpreter) -
     house = wheelhouse_of(settings.home)
     manifest = Manifest.model_validate({"schema": 1, "name": "build", "version": "1"})
     ceiling = Ceiling(source_builds=settings.source_builds)
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=settings.home) as folder:
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=house.root) as folder:
         Path(folder).chmod(0o755)  # noqa: ASYNC240 – nothing else runs yet
         sandbox = await Sandbox.open(Path(folder) / "cells")
         try:

@@ -115,6 +115,10 @@ def test_settings_are_shown_with_their_origin_and_without_secrets() -> None:
     assert (rows["slots"]["value"], rows["slots"]["origin"]) == (7, "environment")
     assert rows["port"]["origin"] == "default"
     assert "hunter2" not in shown.stdout
+    address = {"FUMEHOOD_INDEX__URL": "https://robot:hunter2@index.invalid/simple/"}
+    shown = run_command("config", "show", "--json", environ=address)
+    assert "https://**********@index.invalid/simple/" in shown.stdout
+    assert "hunter2" not in shown.stdout and "robot" not in shown.stdout
     wrong = run_command("config", "show", environ={"FUMEHOOD_SLOTTS": "7"})
     assert wrong.returncode == 2 and "slotts" in wrong.stderr
 

@@ -65,5 +65,6 @@ def test_pruning_removes_what_nobody_uses_and_a_rehearsal_nothing(tmp_path: Path
     assert (pruned.wheels, pruned.unpacked) == (rehearsed.wheels, 1)
     assert pruned.size_bytes == rehearsed.size_bytes > unused.size_bytes
     assert list(house.wheels()) == [used]
+    assert house.names() == ["used"], "an index lists no name that it has nothing of"
     assert unpacked_folder(house, used).is_dir()
     assert not unpacked_folder(house, unused).exists()
