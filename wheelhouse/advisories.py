@@ -19,7 +19,7 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import TypeAdapter
 
-from wheelhouse.durable import flush_filesystem, folder_aside, remove_tree
+from wheelhouse.durable import exclusive, flush_filesystem, folder_aside, remove_tree
 from wheelhouse.errors import AdvisoriesRefused
 from wheelhouse.problem import Problem
 
@@ -89,7 +89,8 @@ class Advisories:
         snapshot = Snapshot(
             advisories=count, distributions=len(by_name), imported_at=at, newest=newest
         )
-        self._put(by_name, snapshot)
+        with exclusive(self.folder.with_name(f".{self.folder.name}.lock")):
+            self._put(by_name, snapshot)
         return snapshot
 
     def snapshot(self) -> Snapshot | None:
@@ -109,8 +110,12 @@ class Advisories:
         return [advisory for advisory in found if advisory is not None]
 
     def _put(self, by_name: Mapping[str, list[dict[str, Any]]], snapshot: Snapshot) -> None:
-        """Write a snapshot beside the one in force, then point to it; there is always one."""
+        """Write a snapshot beside the one in force, then point to it; there is always one.
+
+        The one before stays, for who is reading it.
+        """
         kin = f"{self.folder.name}-"
+        before = self.folder.resolve()
         fresh = self.folder.with_name(f"{kin}{uuid.uuid4().hex}")
         with folder_aside(fresh) as aside:
             for name, records in by_name.items():
@@ -122,7 +127,7 @@ class Advisories:
         link.symlink_to(fresh.name)
         link.replace(self.folder)
         for old in self.folder.parent.glob(f"{kin}*"):
-            if old != fresh:
+            if old != fresh and old.resolve() != before:
                 remove_tree(old)
 
 

@@ -138,10 +138,14 @@ def remove_tree(folder: Path) -> None:
 
 
 def sweep_aside(folder: Path, *, older_than_s: float, now: float) -> int:
-    """Remove what killed writers left half-made in `folder`; return how many things."""
+    """Remove what killed writers left half-made in `folder`; return how many things.
+
+    Lock files stay: whoever holds one would else not be alone.
+    """
     if not folder.is_dir():
         return 0
-    left = [p for p in folder.iterdir() if p.name.startswith(".")]
+    made_aside = [p for p in folder.iterdir() if p.name.startswith(".")]
+    left = [p for p in made_aside if not p.name.endswith(".lock")]
     stale = [p for p in left if now - p.lstat().st_mtime > older_than_s]
     for path in stale:
         remove_tree(path)
