@@ -6,7 +6,7 @@ the addresses in it are never followed: uv looks the same versions up at the ind
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from packages.diagnosis import Circumstances, diagnose, index_unreachable
@@ -34,8 +34,7 @@ async def addressed(
     pinned = "\n".join(f"{one.name}=={one.version}" for one in wanted)
     # Universal, since uv names but the best wheel otherwise, and the lock may mean another.
     sources = ["--no-deps", "--universal", "--python-version", tried.target.python_minor]
-    if exclude_newer is not None:
-        sources += ["--exclude-newer", exclude_newer.strftime("%Y-%m-%dT%H:%M:%SZ")]
+    sources += excluding(exclude_newer)
     try:
         with scratch_folder() as folder:
             said, text = await compile_pylock(
@@ -57,6 +56,13 @@ async def addressed(
     if unknown:
         raise LockFailed(*(_unknown(one, index) for one in unknown))
     return tuple(replace(one, url=addresses[one.sha256]) for one in wanted)
+
+
+def excluding(newer_than: datetime | None) -> list[str]:
+    """Return uv's options for a cooldown."""
+    if newer_than is None:
+        return []
+    return ["--exclude-newer", newer_than.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")]
 
 
 def _addresses(text: str) -> dict[str, str]:

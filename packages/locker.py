@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from packages.addresses import addressed
+from packages.addresses import addressed, excluding
 from packages.author_lock import choose
 from packages.diagnosis import (
     Circumstances,
@@ -214,8 +214,7 @@ class Locker:
         flat.mkdir()
         for wheel in self.house.wheels():
             (flat / wheel.filename).symlink_to(self.house.path(wheel).resolve())
-        cutoff = self.policy.exclude_newer.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return ["--find-links", str(flat), "--exclude-newer", cutoff]
+        return ["--find-links", str(flat), *excluding(self.policy.exclude_newer)]
 
     async def _bring(
         self, chosen: Sequence[Offered], grant: Grant, observe: Observe

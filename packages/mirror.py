@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from packages.addresses import addressed
+from packages.addresses import addressed, excluding
 from packages.diagnosis import Circumstances, diagnose, index_unreachable
 from packages.errors import FetchFailed, LockFailed
 from packages.fetch import Fetcher
@@ -54,6 +54,8 @@ class Mirror:
     clock: Callable[[], datetime]
     python: Path
     by: str
+    exclude_newer: datetime | None = None
+    """The admin's cooldown: what the index got later is not there for us."""
 
     async def mirror(
         self,
@@ -111,6 +113,7 @@ class Mirror:
                     sources=[
                         *("--python-version", target.python),
                         *("--python-platform", _uv_platform(target.platform)),
+                        *excluding(self.exclude_newer),
                     ],
                     variables=self.index.variables(),
                     timeout_s=TIMEOUT_S,
@@ -129,7 +132,7 @@ class Mirror:
             offers,
             index=self.index,
             python=self.python,
-            exclude_newer=None,
+            exclude_newer=self.exclude_newer,
             tried=self._tried(target),
         )
 

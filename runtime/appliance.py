@@ -71,12 +71,22 @@ async def open_appliance(settings: Settings) -> AsyncGenerator[Appliance]:
         for reason in sandbox.missing:
             log.warning("cells run at level %s: %s", sandbox.level, reason)
         stack.push_async_callback(sandbox.close)
+        _warn_of_no_advisories(settings)
         parts = _parts(settings, store=store, docket=docket, sandbox=sandbox)
         hands = Hands(parts=parts, reconciler=_reconciler(parts))
         hands.register()
         if is_alone:
             await _recover(hands)
         yield Appliance(parts=parts, hands=hands, stopping=asyncio.Event())
+
+
+def _warn_of_no_advisories(settings: Settings) -> None:
+    known = house.advisories_of(house.wheelhouse_of(settings.home))
+    if settings.lock.advisories == "refuse" and known.snapshot() is None:
+        log.warning(
+            "known vulnerabilities shall be refused (lock.advisories), and none are known: "
+            "`fumehood wheelhouse advisories import all.zip`"
+        )
 
 
 @contextmanager

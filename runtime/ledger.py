@@ -3,14 +3,13 @@
 What they change there is an admin's act like any other, and is in the same audit log.
 """
 
-import getpass
-import os
 from collections.abc import Callable
 from typing import Concatenate
 
 from sqlalchemy import Connection
 
 from runtime.clock import utc_now
+from runtime.local_user import local_user
 from runtime.records import JsonObject
 from runtime.settings import Settings
 from runtime.store import audit
@@ -48,11 +47,3 @@ def write_down(settings: Settings, *, action: str, subject: str, details: JsonOb
         subject=subject,
         details=details,
     )
-
-
-def local_user() -> str:
-    """Return who runs this, by name where the host knows one."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a uid that no passwd file names, as in many containers
-        return f"uid {os.getuid()}"

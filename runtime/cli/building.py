@@ -15,7 +15,8 @@ from runtime.cli.printing import AsJson, emit, say
 from runtime.clock import utc_now
 from runtime.home import make_home
 from runtime.house import environments_of, locker_of, wheelhouse_of
-from runtime.ledger import local_user, write_down
+from runtime.ledger import write_down
+from runtime.local_user import local_user
 from runtime.settings import Settings, load
 from sandbox.command import Interpreter, Report
 from sandbox.sandbox import Sandbox

@@ -15,7 +15,8 @@ from runtime.cli.wheelhouse import found_of
 from runtime.clock import utc_now
 from runtime.errors import InputRefused
 from runtime.house import index_of, wheelhouse_of
-from runtime.ledger import local_user, write_down
+from runtime.ledger import write_down
+from runtime.local_user import local_user
 from runtime.settings import load
 from wheelhouse.carry import export_wheels, import_wheels
 
@@ -103,6 +104,7 @@ def mirror(
         clock=utc_now,
         python=interpreter.executable,
         by=local_user(),
+        exclude_newer=settings.lock.exclude_newer,
     )
     done = asyncio.run(
         mirroring.mirror(

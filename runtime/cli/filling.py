@@ -10,7 +10,8 @@ from runtime.cli.printing import AsJson, emit
 from runtime.cli.wheelhouse import is_alone, wheel_rows
 from runtime.clock import utc_now
 from runtime.house import wheelhouse_of
-from runtime.ledger import local_user, write_down
+from runtime.ledger import write_down
+from runtime.local_user import local_user
 from runtime.settings import load
 from wheelhouse.store import Origin
 

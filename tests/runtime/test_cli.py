@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.cli.bundling import zip_folder
+from runtime.local_user import local_user
 
 from .conftest import BUNDLES, Server, run_command, zipped
 
@@ -102,6 +103,7 @@ def test_the_gate_is_opened_shown_and_closed(server: Server) -> None:
     assert opened.returncode == 0, opened.stderr
     gate = json.loads(opened.stdout)
     assert gate["is_open"] and gate["reason"] == "first install" and gate["until"].endswith("Z")
+    assert gate["who"] == local_user(), "whoever runs the command, if nobody else is named"
     assert "open until" in server.command("gate", "show").stdout
     closed = json.loads(server.command("gate", "close", "--json").stdout)
     assert not closed["is_open"]

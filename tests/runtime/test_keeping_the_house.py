@@ -3,6 +3,8 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,17 @@ def test_what_was_missing_is_mirrored_from_the_very_file(home: Path, tmp_path: P
     with running(home) as server:
         again = server.activate(needing("lacks", "outer>=1\n"))
     assert again["state"] == "succeeded", again
+
+
+def test_a_cooldown_binds_the_mirror_too(home: Path, tmp_path: Path) -> None:
+    theirs = Wheelhouse(tmp_path / "theirs")
+    theirs.add(make_wheel(tmp_path, "demo", "1.0"), origin=UPLOADED)
+    late = replace(UPLOADED, at=datetime(2026, 11, 20, tzinfo=UTC))
+    theirs.add(make_wheel(tmp_path, "demo", "2.0"), origin=late)
+    with index_of(theirs) as served:
+        settings = {"index__url": served.url, "lock__exclude_newer": "2026-11-10T00:00:00Z"}
+        done = said(at(home, "wheelhouse", "mirror", "demo", "--json", **settings))
+    assert done["fetched"] == ["demo-1.0-py3-none-any.whl"]  # type: ignore[index]
 
 
 def test_a_lock_is_mirrored_by_its_digests(home: Path, tmp_path: Path) -> None:
