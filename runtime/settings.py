@@ -272,10 +272,13 @@ def _problems(error: ValidationError, origins: Mapping[str, str]) -> Iterator[Pr
     for fault in error.errors(include_url=False):
         key = ".".join(str(part) for part in fault["loc"])
         origin = origins.get(key, "default")
+        said = fault["msg"].removeprefix("Value error, ")
         is_unknown = fault["type"] in {"extra_forbidden", "unexpected_keyword_argument"}
         yield Problem(
             code="unknown-setting" if is_unknown else "invalid-setting",
-            what=f"{key} is not a setting" if is_unknown else f"{key}: {fault['msg']}",
+            what=f"{key} is not a setting" if is_unknown else f"{key}: {said}",
             where=f"{key} (from {origin})",
-            mend="run `fumehood config show` for the settings there are",
+            mend="run `fumehood config show` for the settings there are"
+            if is_unknown
+            else f"correct {key} where it was set: {origin}",
         )
