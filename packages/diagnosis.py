@@ -130,6 +130,17 @@ def gate_closed(why: str, *, name: str) -> Problem:
     )
 
 
+def network_required(why: str) -> Problem:
+    """Return the problem of an install that its manifest lets happen with the network only."""
+    return Problem(
+        code="gate-closed",
+        what=f"the manifest requires the network for its install, and {why}",
+        where="manifest.json: network.install",
+        mend="`fumehood gate open --for 15m --reason 'first install'`, "
+        "or say `if-open` in the manifest, so that the wheelhouse will do",
+    )
+
+
 def opening(name: str) -> str:
     """Return the command that opens the gate for `name`."""
     return f"`fumehood gate open --for 15m --reason 'install {name}'`"
@@ -165,24 +176,33 @@ def _lacking(lack: Lack, tried: Circumstances) -> Problem:
     here = ", ".join(lack.here[:4]) or "nothing of that name"
     what = f"{lack.requirement}{asked} cannot be met; the wheelhouse has {here}"
     if lack.why == "absent":
-        return _absent(lack.name, f"{lack.name}{asked} is not in the wheelhouse", tried)
+        what = f"{lack.requirement}{asked} is not in the wheelhouse"
+        return _absent(lack.name, what, tried, requirement=lack.requirement)
     if lack.why == "no-version":
-        return _no_version(lack.name, what, tried)
-    return _wrong_target(lack.name, f"{what} (tags tried: {tried.target.tags_tried()})")
+        return _no_version(lack.name, what, tried, requirement=lack.requirement)
+    target = f"Python {tried.target.python} on {tried.target.platform}"
+    return _wrong_target(
+        lack.name, f"{what}, nothing for {target} (tags tried: {tried.target.tags_tried()})"
+    )
 
 
-def _absent(name: str, text: str, tried: Circumstances) -> Problem:
+def _absent(name: str, text: str, tried: Circumstances, *, requirement: str = "") -> Problem:
     what = text if text.startswith(name) else f"{name} is not in {tried.where_tried}: {text}"
     if tried.used_index:
         mend = f"check the spelling of {name!r}, or add its wheel: {adding(name)}"
         return Problem(code="not-in-index", what=what, where=name, mend=mend)
     for_target = f"for Python {tried.target.python} on {tried.target.platform}"
     what = f"{what} ({for_target}; tags tried: {tried.target.tags_tried()}); {_why_closed(tried)}"
-    return Problem(code="not-in-wheelhouse", what=what, where=name, mend=_bring(name, tried))
+    mend = _bring(name, tried, requirement=requirement)
+    return Problem(code="not-in-wheelhouse", what=what, where=name, mend=mend)
 
 
-def _no_version(name: str, text: str, tried: Circumstances) -> Problem:
-    mend = "ask for a version that exists" if tried.used_index else _bring(name, tried)
+def _no_version(name: str, text: str, tried: Circumstances, *, requirement: str = "") -> Problem:
+    mend = (
+        f"ask for a version that there is, or add its wheel: {adding(name)}"
+        if tried.used_index
+        else _bring(name, tried, requirement=requirement)
+    )
     return Problem(code="no-version-satisfies", what=text, where=name, mend=mend)
 
 
@@ -196,7 +216,10 @@ def _wrong_target(name: str, text: str) -> Problem:
 
 def _source_only(name: str, text: str, tried: Circumstances) -> Problem:
     if tried.grant.source_builds:
-        why, mend = "locks take wheels", f"build it in a cell: `fumehood wheelhouse build {name}`"
+        why, mend = (
+            "locks take wheels",
+            f"build it in a cell: `fumehood wheelhouse build {name}-….tar.gz`",
+        )
     else:
         why = "the admin allows wheels only"
         mend = f"add a wheel that was built elsewhere: {adding(name)}, or allow source builds"
@@ -205,7 +228,10 @@ def _source_only(name: str, text: str, tried: Circumstances) -> Problem:
 
 
 def _conflict(text: str) -> Problem:
-    mend = "loosen one of the requirements that contradict each other"
+    mend = (
+        "loosen one of the requirements that contradict each other, "
+        "and upload that as a new version: `fumehood package upload BUNDLE --activate`"
+    )
     return Problem(code="conflict", what=text, where="requirements.txt", mend=mend)
 
 
@@ -224,7 +250,11 @@ def _unexplained(text: str) -> Problem:
 
 
 def _corrupt(name: str, text: str) -> Problem:
-    mend = "find it with `fumehood wheelhouse verify`, remove it, and add a good copy"
+    distribution = name.partition("-")[0]
+    mend = (
+        f"`fumehood wheelhouse verify {distribution}` names its digest; then "
+        f"`fumehood wheelhouse remove SHA256`, and add a good copy: {adding(distribution)}"
+    )
     what = f"{name} in the wheelhouse cannot be read: {text}"
     return Problem(code="corrupt-wheel", what=what, where=name, mend=mend)
 
@@ -240,10 +270,10 @@ def _why_closed(tried: Circumstances) -> str:
     return decided[0] if decided else "the network gate is closed"
 
 
-def _bring(name: str, tried: Circumstances) -> str:
-    python = tried.target.python_minor
+def _bring(name: str, tried: Circumstances, *, requirement: str) -> str:
+    target = tried.target
     return (
-        f"add it: {adding(name)} (fetch it on a connected machine by "
-        f"`fumehood wheelhouse mirror requirements.txt --python {python}`), "
-        f"or open the gate: {opening(name)}"
+        f"add it: {adding(name)} (fetch it on a connected machine by `fumehood wheelhouse mirror "
+        f"'{requirement or name}' --python {target.python_minor} "
+        f"--platform {target.mirror_platform}`), or open the gate: {opening(name)}"
     )

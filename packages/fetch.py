@@ -5,9 +5,10 @@ import hashlib
 import ssl
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import httpx2
@@ -30,6 +31,29 @@ QUIET_S = 30.0
 """A connection may be silent for this long; a slow one may take as long as it likes."""
 
 
+class Keeper(Protocol):
+    """Who minds the gate: says how it stands at this moment, and writes down what comes through."""
+
+    async def gate(self, granted: GateState) -> GateState:
+        """Return the gate as it is now; `granted` is how it was when the install began."""
+        ...
+
+    async def passed(self, wheel: Offered, *, gate: GateState, index: str) -> None:
+        """Write down that `wheel`, of the right digest, came through; before it is kept."""
+        ...
+
+
+class Nobody:
+    """Minds no gate: whoever calls has decided, and the wheel's origin is the record."""
+
+    async def gate(self, granted: GateState) -> GateState:
+        """Return the gate as it was granted."""
+        return granted
+
+    async def passed(self, wheel: Offered, *, gate: GateState, index: str) -> None:
+        """Write nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetcher:
     """Fetches from `index` into `house`. `clock` gives the time in UTC."""
@@ -37,6 +61,7 @@ class Fetcher:
     house: Wheelhouse
     index: Index
     clock: Callable[[], datetime]
+    keeper: Keeper = field(default_factory=Nobody)
 
     async def fetch(
         self, wanted: Sequence[Offered], *, gate: GateState, observe: Observe
@@ -95,6 +120,7 @@ class Fetcher:
         crowd: asyncio.Semaphore,
     ) -> Wheel | Problem:
         async with crowd:
+            gate = await self.keeper.gate(gate)
             if not gate.is_open_at(self.clock()):
                 return gate_closed("the gate has closed meanwhile", name=wanted.name)
             if not gate.allows(wanted.name):
@@ -104,6 +130,7 @@ class Fetcher:
                 with tempfile.TemporaryDirectory(prefix=".fetch-", dir=self._root()) as folder:
                     path = Path(folder) / wanted.wheel
                     await self._download(client, wanted, path, tally)
+                    await self.keeper.passed(wanted, gate=gate, index=self.index.shown)
                     return await asyncio.to_thread(self._keep, path, wanted, gate)
             except _MismatchError as mismatch:
                 return mismatch.problem

@@ -10,10 +10,18 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from packages.addresses import addressed, excluding
 from packages.author_lock import choose, judge_closure
-from packages.diagnosis import Circumstances, diagnose, disk_full, gate_closed, index_unreachable
+from packages.diagnosis import (
+    Circumstances,
+    adding,
+    diagnose,
+    disk_full,
+    index_unreachable,
+    network_required,
+)
 from packages.errors import FetchFailed, LockFailed
-from packages.fetch import Fetcher
+from packages.fetch import Fetcher, Keeper, Nobody
 from packages.grant import Grant
 from packages.index import Index
 from packages.interpreters import target_of
@@ -61,6 +69,7 @@ class Locker:
     policy: LockPolicy = field(default_factory=LockPolicy)
     missing: MissingList | None = None
     advisories: Advisories | None = None
+    keeper: Keeper = field(default_factory=Nobody)
 
     async def lock(
         self,
@@ -81,12 +90,10 @@ class Locker:
         target = target_of(interpreter)
         if network == "required" and not grant.install_network:
             why = ", ".join(d.why for d in grant.decisions if d.about == "install-network")
-            raise LockFailed(
-                gate_closed(f"the manifest requires it while {why}", name="the install")
-            )
+            raise LockFailed(network_required(why))
         if author_lock is not None:
             chosen = choose(author_lock, requirements, target=target)
-            chosen = await self._find(chosen, interpreter, target, grant)
+            chosen = await self._at_our_index(chosen, interpreter, grant)
         elif requirements.wanted:
             chosen = await self._resolve(requirements, interpreter, target, grant, network, observe)
         else:
@@ -108,25 +115,6 @@ class Locker:
         tell(observe, "lock", done=len(chosen), total=len(chosen), unit="wheels")
         warnings = tuple(known)
         return Locking(lock=lock, fetched=fetched, duration_ms=took_ms, warnings=warnings)
-
-    async def _find(
-        self, chosen: Sequence[Offered], interpreter: Interpreter, target: Target, grant: Grant
-    ) -> tuple[Offered, ...]:
-        """Return `chosen` with the addresses of what is not in the house, as the index has them.
-
-        An author's lock says which bytes, by digest; the index to get them from is the admin's.
-        """
-        absent = [o for o in chosen if not self._is_here(o)]
-        if not absent or not grant.install_network:
-            return tuple(chosen)
-        pins = "".join(f"{o.name}=={o.version}\n" for o in absent)
-        said, text = await self._ask(pins, "", interpreter, offline=False, extra=["--no-deps"])
-        if said.code != 0:
-            await self._ask_index_itself()
-            tried = self._circumstances(target, grant)
-            raise LockFailed(*diagnose(self.index.redact(said.stderr), (), tried))
-        urls = _addresses(text)
-        return tuple(replace(o, url=urls.get((o.wheel, o.sha256), "")) for o in chosen)
 
     def _judge_author(
         self, lock: Lock, requirements: Requirements, target: Target
@@ -168,6 +156,24 @@ class Locker:
             used_index=grant.install_network,
         )
 
+    async def _at_our_index(
+        self, chosen: Sequence[Offered], interpreter: Interpreter, grant: Grant
+    ) -> tuple[Offered, ...]:
+        """Return what an author locked, with no address but those of the admin's index."""
+        bare = [replace(one, url="") for one in chosen]
+        lacking = [one for one in bare if not self._is_here(one)]
+        if not lacking or not grant.install_network:
+            return tuple(bare)
+        found = await addressed(
+            lacking,
+            index=self.index,
+            python=interpreter.executable,
+            exclude_newer=self.policy.cutoff(self.clock()),
+            tried=self._circumstances(target_of(interpreter), grant),
+        )
+        addresses = {one.sha256: one.url for one in found}
+        return tuple(replace(one, url=addresses.get(one.sha256, "")) for one in bare)
+
     async def _ask_index_itself(self) -> None:
         """Raise LockFailed where the index, if it is a private one, does not let us in."""
         fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock)
@@ -181,9 +187,8 @@ class Locker:
         interpreter: Interpreter,
         *,
         offline: bool,
-        extra: Sequence[str] = (),
     ) -> tuple[Said, str]:
-        """Run uv once, with `extra` options. Raises LockFailed where it hangs or the disk fills."""
+        """Run uv once. Raises LockFailed where it hangs or the disk fills."""
         simple = str(self.house.simple())
         try:
             with scratch_folder() as folder:
@@ -195,7 +200,7 @@ class Locker:
                     requirements=requirements,
                     constraints=constraints,
                     python=interpreter.executable,
-                    sources=[*sources, *extra],
+                    sources=sources,
                     variables={} if offline else self.index.variables(),
                     timeout_s=OFFLINE_TIMEOUT_S if offline else INDEX_TIMEOUT_S,
                     scratch=scratch,
@@ -221,7 +226,7 @@ class Locker:
         flat.mkdir()
         for wheel in self.house.wheels():
             (flat / wheel.filename).symlink_to(self.house.path(wheel).resolve())
-        return ["--find-links", str(flat), "--exclude-newer", f"{cutoff:%Y-%m-%dT%H:%M:%SZ}"]
+        return ["--find-links", str(flat), *excluding(cutoff)]
 
     async def _bring(
         self, chosen: Sequence[Offered], grant: Grant, observe: Observe
@@ -232,9 +237,7 @@ class Locker:
             return ()
         if not grant.install_network:
             raise LockFailed(*(_not_here(o, self.house) for o in wanted))
-        if unknown := [o for o in wanted if not o.url]:
-            raise LockFailed(*(_not_there(o, self.index.shown) for o in unknown))
-        fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock)
+        fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock, keeper=self.keeper)
         try:
             return await fetcher.fetch(wanted, gate=grant.gate, observe=observe)
         except FetchFailed as failed:
@@ -294,15 +297,6 @@ def _choice(text: str, target: Target) -> tuple[Offered, ...]:
     return tuple(offer for _, offer in found if offer is not None)
 
 
-def _addresses(text: str) -> dict[tuple[str, str], str]:
-    """Return the address of each wheel in uv's lock, by its name and digest."""
-    told, problems = read_pylock(text)
-    if told is None:
-        raise LockFailed(*problems)
-    wheels = (wheel for package in told.packages for wheel in package.wheels or ())
-    return {(w.filename, f"sha256:{w.hashes.get('sha256', '')}"): w.url or "" for w in wheels}
-
-
 def _requirements(wanted: Sequence[Wanted]) -> list[Requirement]:
     return [Requirement(w.text) for w in wanted]
 
@@ -321,7 +315,8 @@ def _judge_hashes(lock: Lock, requirements: Requirements) -> list[Problem]:
                     what=f"{package.wheel} has the digest {package.sha256}, "
                     f"and {wanted.where} allows {', '.join(wanted.hashes)}",
                     where=wanted.where,
-                    mend="correct the --hash, or add the wheel that has it to the wheelhouse",
+                    mend=f"correct the --hash (`fumehood wheelhouse show {package.name}`), or put "
+                    f"the wheel that has it in its place: {adding(package.name)}",
                 )
             )
     return problems
@@ -349,24 +344,14 @@ def _not_here(wanted: Offered, house: Wheelhouse) -> Problem:
     )
 
 
-def _not_there(wanted: Offered, index: str) -> Problem:
-    """Return the problem of a wheel of an author's lock that the index has not, or altered."""
-    return Problem(
-        code="hash-mismatch",
-        what=f"{index} has no {wanted.wheel} with the digest {wanted.sha256}",
-        where=wanted.wheel,
-        mend="lock again from that index, or add the wheel that the lock means: "
-        f"`fumehood wheelhouse add {wanted.wheel}`",
-    )
-
-
 def _unfit(name: str, target: Target) -> Problem:
     return Problem(
         code="wrong-python-or-platform",
         what=f"no wheel of {name} fits Python {target.python} on {target.platform} "
         f"(tags tried: {target.tags_tried()})",
         where=name,
-        mend="add a wheel for this target, or set requires_python in the manifest",
+        mend=f"add a wheel for this target ({adding(name)}), "
+        "or set requires_python in the manifest to a Python that there are wheels for",
     )
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from packages.diagnosis import Circumstances, diagnose
+from packages.addresses import addressed, excluding
+from packages.diagnosis import Circumstances, diagnose, index_unreachable
 from packages.errors import FetchFailed, LockFailed
 from packages.fetch import Fetcher
 from packages.grant import Ceiling, GateState, Grant, decide
@@ -17,16 +18,21 @@ from packages.index import Index
 from packages.lock import Offered, offered, read_pylock
 from packages.manifest import Manifest
 from packages.progress import quiet
-from packages.uv import call, scratch_folder
+from packages.requirements import Requirements
+from packages.uv import UvTimeoutError, compile_pylock, scratch_folder
 from sandbox.command import Observe
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
-from wheelhouse.target import Target, make_target, platforms_of
+from wheelhouse.target import MANYLINUX, Target, make_target, platforms_of
 
 TIMEOUT_S = 900.0
+GLIBC_MINORS = (17, 28, *range(31, 41))
+"""uv knows the targets manylinux_2_N for these N."""
 UV_PLATFORMS = {
     "linux_x86_64": "x86_64-unknown-linux-gnu",
     "linux_aarch64": "aarch64-unknown-linux-gnu",
+    "manylinux2014_x86_64": "x86_64-manylinux_2_17",
+    "manylinux2014_aarch64": "aarch64-manylinux_2_17",
 }
 
 
@@ -48,21 +54,23 @@ class Mirror:
     clock: Callable[[], datetime]
     python: Path
     by: str
+    exclude_newer: datetime | None = None
+    """The admin's cooldown: what the index got later is not there for us."""
 
     async def mirror(
         self,
-        text: str,
+        requirements: Requirements | None,
         *,
+        lock: str = "",
         pythons: Sequence[str],
         platforms: Sequence[str],
-        is_lock: bool = False,
         observe: Observe = quiet,
     ) -> Mirrored:
-        """Fetch what `text` needs for each Python on each platform.
+        """Fetch what `requirements`, or else a `lock` (pylock.toml), need for each target.
 
-        `text` is a requirements.txt, or a pylock.toml if `is_lock`; platforms are wheel
-        platform tags such as manylinux_2_28_x86_64. Raises LockFailed or FetchFailed with
-        every problem of every target; what came stays.
+        A target is a Python on a platform, which is a wheel platform tag such as
+        manylinux_2_28_x86_64. Raises LockFailed or FetchFailed with every problem of every
+        target; what came stays.
         """
         targets = [
             make_target(python, platforms=platforms_of(platform), platform=platform)
@@ -73,8 +81,11 @@ class Mirror:
         problems: list[Problem] = []
         for target in targets:
             try:
-                lock = text if is_lock else await self._resolve(text, target)
-                wanted |= {offer.sha256: offer for offer in _offers(lock, target)}
+                if requirements is not None:
+                    offers = _offers(await self._resolve(requirements, target), target)
+                else:
+                    offers = await self._addressed(_offers(lock, target), target)
+                wanted |= {offer.sha256: offer for offer in offers}
             except LockFailed as failed:
                 problems += failed.problems
         here = {wheel.sha256 for wheel in self.house.wheels()}
@@ -91,27 +102,43 @@ class Mirror:
             fetched=fetched, already_here=len(wanted) - len(lacking), targets=tuple(targets)
         )
 
-    async def _resolve(self, text: str, target: Target) -> str:
-        """Return uv's lock of `text` for `target`. Raises LockFailed."""
-        with scratch_folder() as folder:
-            scratch = Path(folder)
-            (scratch / "requirements.in").write_text(text, "utf-8")
-            argv = [
-                *("pip", "compile", "requirements.in", "--only-binary", ":all:"),
-                *("--python", str(self.python), "--no-python-downloads"),
-                *("--python-version", target.python),
-                *("--python-platform", _uv_platform(target.platform)),
-                *("--format", "pylock.toml", "--output-file", "pylock.toml", "--no-header"),
-            ]
-            said = await call(
-                argv, variables=self.index.variables(), scratch=scratch, timeout_s=TIMEOUT_S
-            )
-            if said.code == 0:
-                return (scratch / "pylock.toml").read_text("utf-8")
-        tried = Circumstances(
-            target=target, grant=_open_grant(self.by), index=self.index.shown, used_index=True
+    async def _resolve(self, requirements: Requirements, target: Target) -> str:
+        """Return uv's lock of `requirements` for `target`. Raises LockFailed."""
+        try:
+            with scratch_folder() as folder:
+                said, text = await compile_pylock(
+                    requirements=requirements.text,
+                    constraints=requirements.constraints_text,
+                    python=self.python,
+                    sources=[
+                        *("--python-version", target.python),
+                        *("--python-platform", _uv_platform(target.platform)),
+                        *excluding(self.exclude_newer),
+                    ],
+                    variables=self.index.variables(),
+                    timeout_s=TIMEOUT_S,
+                    scratch=Path(folder),
+                )
+        except UvTimeoutError as error:
+            what = f"no lock within {TIMEOUT_S:.0f} s"
+            raise LockFailed(index_unreachable(self.index.shown, what)) from error
+        if said.code != 0:
+            raise LockFailed(*diagnose(self.index.redact(said.stderr), [], self._tried(target)))
+        return text
+
+    async def _addressed(self, offers: list[Offered], target: Target) -> tuple[Offered, ...]:
+        """Return `offers` with the addresses of our index; those of a lock are not followed."""
+        return await addressed(
+            offers,
+            index=self.index,
+            python=self.python,
+            exclude_newer=self.exclude_newer,
+            tried=self._tried(target),
         )
-        raise LockFailed(*diagnose(self.index.redact(said.stderr), [], tried))
+
+    def _tried(self, target: Target) -> Circumstances:
+        grant = _open_grant(self.by)
+        return Circumstances(target=target, grant=grant, index=self.index.shown, used_index=True)
 
 
 def _offers(text: str, target: Target) -> list[Offered]:
@@ -137,15 +164,17 @@ def _offers(text: str, target: Target) -> list[Offered]:
 
 
 def _uv_platform(platform: str) -> str:
-    """Return what uv calls `platform`: manylinux_2_28_x86_64 is x86_64-manylinux_2_28."""
-    for libc in ("manylinux", "musllinux"):
-        if platform.startswith(libc):
-            parts = platform.split("_", 3 if platform.startswith(f"{libc}_") else 1)
-            machine = parts[-1]
-            if libc == "musllinux":
-                return f"{machine}-unknown-linux-musl"
-            return f"{machine}-{platform.removesuffix(f'_{machine}')}"
-    return UV_PLATFORMS.get(platform, platform)
+    """Return what uv calls `platform`: manylinux_2_28_x86_64 is x86_64-manylinux_2_28.
+
+    Of a glibc that uv does not know it is told the next older one.
+    """
+    found = MANYLINUX.match(platform)
+    if found is None:
+        return UV_PLATFORMS.get(platform, platform)
+    if found["libc"] == "musllinux":
+        return f"{found['machine']}-unknown-linux-musl"
+    known = [minor for minor in GLIBC_MINORS if minor <= int(found[3])]
+    return f"{found['machine']}-manylinux_2_{max(known, default=GLIBC_MINORS[0])}"
 
 
 def _open_grant(by: str) -> Grant:

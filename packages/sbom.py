@@ -1,7 +1,8 @@
 """The bill of materials of an environment, as CycloneDX 1.6 JSON. Same inventory, same bytes.
 
-It is written as plain JSON: the library for it defeats a strict type checker, and is used
-where it is of most use, as the validator in the tests.
+It is written as plain JSON. cyclonedx-python-lib was tried here: the code is no shorter, its
+import takes 180 ms, and its decorators hide every constructor from a strict type checker (41
+errors for one component). Its schema judges what is written here, in the tests.
 """
 
 import json

@@ -14,6 +14,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+
 from packages.environment import Environment, Environments
 from packages.errors import BuildFailed, EnvironmentFailed, LockFailed
 from packages.grant import Grant
@@ -121,6 +128,7 @@ class SourceBuilder:
         wheels = sorted(made.glob("*.whl"))
         if len(wheels) != 1:
             raise BuildFailed(_fault("build-failed", f"it made {len(wheels)} wheels", sdist.name))
+        _refuse_another(wheels[0].name, sdist.name)
         lock = environment.inventory.lock_digest
         note = f"from {sdist.name} {digest_of(sdist)}, build requirements locked as {lock}"
         origin = Origin(kind="built", at=self.clock(), by=by, note=note)
@@ -174,6 +182,17 @@ def _unpack(sdist: Path, room: Path) -> Path:
     return folders[0]
 
 
+def _refuse_another(wheel: str, sdist: str) -> None:
+    """Refuse a wheel that claims to be something else than what was to be built."""
+    try:
+        wanted, made = parse_sdist_filename(sdist), parse_wheel_filename(wheel)[:2]
+    except (InvalidSdistFilename, InvalidWheelFilename) as error:
+        raise BuildFailed(_fault("bad-sdist", str(error), sdist)) from error
+    if wanted != made:
+        what = f"it made {wheel}, which is another name or version"
+        raise BuildFailed(_fault("build-failed", what, sdist))
+
+
 def _command(
     tree: Path, environment: Environment, interpreter: Interpreter, system: System, *, step: str
 ) -> Command:
@@ -215,7 +234,8 @@ def _refused(name: str) -> Problem:
         code="source-only",
         what=f"{name} is source, and the admin allows wheels only",
         where=name,
-        mend="add a wheel that was built elsewhere, or let the admin allow builds from source",
+        mend="add a wheel that was built elsewhere, or let the admin set source_builds "
+        "(FUMEHOOD_SOURCE_BUILDS=true)",
     )
 
 

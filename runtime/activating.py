@@ -7,14 +7,14 @@ import logging
 
 from packages.activation import ActivationFailed, Prepared, prepare
 from packages.errors import PackageError
-from packages.grant import GateState
 from runtime.clock import rfc3339
 from runtime.events import happening_of
 from runtime.gate import close_if_over
+from runtime.gatekeeper import gate_state
 from runtime.parts import Parts
 from runtime.prepared import record_of
 from runtime.problem_table import fault_of
-from runtime.records import Activation, Gate, JsonObject
+from runtime.records import Activation, JsonObject
 from runtime.store import activations, audit
 from sandbox.command import Report
 
@@ -102,15 +102,4 @@ async def _audit(activation: Activation, *, result: str, parts: Parts) -> None:
         action="package.activate",
         subject=f"{activation.package} {activation.version}",
         details={"result": result, "activation": activation.id, "digest": activation.digest},
-    )
-
-
-def gate_state(gate: Gate) -> GateState:
-    """Return the gate as the packages room sees it."""
-    return GateState(
-        is_open=gate.is_open,
-        until=gate.until,
-        reason=gate.reason,
-        who=gate.who,
-        packages=gate.packages,
     )

@@ -17,7 +17,6 @@ from docket import Docket
 from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.grant import Ceiling
-from packages.locker import Locker
 from runtime import house
 from runtime.artifact_files import ArtifactFiles
 from runtime.bell import Bell
@@ -27,6 +26,8 @@ from runtime.clock import utc_now
 from runtime.dispatch import Dispatch, make_docket
 from runtime.errors import HomeInUse
 from runtime.events import EventLog
+from runtime.gatekeeper import Gatekeeper
+from runtime.home import make_home
 from runtime.ids import new_id
 from runtime.parts import Parts
 from runtime.reconcile import Reconciler
@@ -59,7 +60,7 @@ async def open_appliance(settings: Settings) -> AsyncGenerator[Appliance]:
     What an earlier process left running is put back into the queue first.
     """
     async with AsyncExitStack() as stack:
-        await asyncio.to_thread(_make_folders, settings.home)
+        await asyncio.to_thread(make_home, settings.home)
         is_alone = settings.docket_url.startswith(IN_PROCESS)
         if is_alone:
             stack.enter_context(_alone_in(settings.home))
@@ -70,6 +71,7 @@ async def open_appliance(settings: Settings) -> AsyncGenerator[Appliance]:
         for reason in sandbox.missing:
             log.warning("cells run at level %s: %s", sandbox.level, reason)
         stack.push_async_callback(sandbox.close)
+        _warn_of_no_advisories(settings)
         parts = _parts(settings, store=store, docket=docket, sandbox=sandbox)
         hands = Hands(parts=parts, reconciler=_reconciler(parts))
         hands.register()
@@ -78,23 +80,13 @@ async def open_appliance(settings: Settings) -> AsyncGenerator[Appliance]:
         yield Appliance(parts=parts, hands=hands, stopping=asyncio.Event())
 
 
-def _make_folders(home: Path) -> None:
-    """Make the home: cells' users may cross it and read what they run, and no more.
-
-    A worker that is root starts cells as users of their own, whatever its umask.
-    """
-    os.umask(0o022)
-    home.mkdir(parents=True, exist_ok=True)
-    home.chmod(home.stat().st_mode | 0o111)
-    for name, mode in {"cache": 0o700, "jobs": 0o700, "blobs": 0o700}.items():
-        (home / name).mkdir(exist_ok=True)
-        (home / name).chmod(mode)
-    for name in ("bundles", "environments", "wheelhouse", "data", "cells"):
-        (home / name).mkdir(exist_ok=True)
-        (home / name).chmod(0o755)
-    database = home / "fumehood.db"
-    database.touch(mode=0o600)
-    database.chmod(0o600)
+def _warn_of_no_advisories(settings: Settings) -> None:
+    known = house.advisories_of(house.wheelhouse_of(settings.home))
+    if settings.lock.advisories == "refuse" and known.snapshot() is None:
+        log.warning(
+            "known vulnerabilities shall be refused (lock.advisories), and none are known: "
+            "`fumehood wheelhouse advisories import all.zip`"
+        )
 
 
 @contextmanager
@@ -146,7 +138,9 @@ def _parts(settings: Settings, *, store: SqliteStore, docket: Docket, sandbox: S
         dispatch=Dispatch(docket=docket, clock=utc_now),
         bundles=Bundles(settings.home / "bundles"),
         wheelhouse=wheelhouse,
-        workshop=_workshop(settings, wheelhouse=wheelhouse, ceiling=ceiling, sandbox=sandbox),
+        workshop=_workshop(
+            settings, wheelhouse=wheelhouse, ceiling=ceiling, sandbox=sandbox, store=store
+        ),
         run=sandbox.run,
         ceiling=ceiling,
         least=settings.least_level,
@@ -156,18 +150,17 @@ def _parts(settings: Settings, *, store: SqliteStore, docket: Docket, sandbox: S
 
 
 def _workshop(
-    settings: Settings, *, wheelhouse: Wheelhouse, ceiling: Ceiling, sandbox: Sandbox
+    settings: Settings,
+    *,
+    wheelhouse: Wheelhouse,
+    ceiling: Ceiling,
+    sandbox: Sandbox,
+    store: SqliteStore,
 ) -> Workshop:
-    locker = Locker(
-        house=wheelhouse,
-        clock=utc_now,
-        index=house.index_of(settings.index),
-        policy=house.policy_of(settings.lock),
-        missing=house.missing_of(wheelhouse),
-    )
+    keeper = Gatekeeper(store=store, clock=utc_now)
     return Workshop(
         house=wheelhouse,
-        locker=locker,
+        locker=house.locker_of(settings, house=wheelhouse, keeper=keeper),
         environments=house.environments_of(settings.home, house=wheelhouse, run=sandbox.run),
         run=sandbox.run,
         data_root=settings.home / "data",

@@ -19,10 +19,10 @@ from packages.hooks import Stage, extract_command, on_after_extract_command
 from packages.lock import read_lock
 from packages.runnable import runnable
 from runtime import assembly
-from runtime.activating import gate_state
 from runtime.artifact import Artifact, CallablePart, EnvironmentPart, InstalledPart, InstallPart
 from runtime.events import EventWriter
 from runtime.gate import close_if_over
+from runtime.gatekeeper import gate_state
 from runtime.jobs import State
 from runtime.parts import Parts
 from runtime.prepared import data_folder_of, interpreter_of

@@ -6,6 +6,7 @@ Pure decisions, and the two acts that an admin can do with it, each with its aud
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from packaging.utils import InvalidName, canonicalize_name
 from sqlalchemy import Connection
 
 from runtime.clock import rfc3339
@@ -13,6 +14,7 @@ from runtime.errors import InputRefused
 from runtime.records import Gate, JsonObject
 from runtime.store import audit as audit_store
 from runtime.store import gate as gate_store
+from wheelhouse.problem import Problem
 
 LONGEST = timedelta(days=7)
 
@@ -38,7 +40,26 @@ def opened(
             where="until",
             mend=f"give a time after now and before {rfc3339(at + LONGEST)}",
         )
+    if faults := [_no_name(name) for name in packages if not _is_name(name)]:
+        raise InputRefused("The gate opens for distributions by name", problems=faults)
     return Gate(is_open=True, until=until, reason=reason, who=who, packages=packages, changed_at=at)
+
+
+def _is_name(name: str) -> bool:
+    try:
+        canonicalize_name(name, validate=True)
+    except InvalidName:
+        return False
+    return True
+
+
+def _no_name(name: str) -> Problem:
+    return Problem(
+        code="invalid-value",
+        what=f"{name!r} is not the name of a distribution",
+        where="packages",
+        mend="give names only, such as numpy, without versions",
+    )
 
 
 def open_gate(connection: Connection, *, gate: Gate) -> Gate:

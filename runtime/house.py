@@ -8,12 +8,15 @@ from pathlib import Path
 
 from packages.building import Builder
 from packages.environment import Environments
+from packages.fetch import Keeper, Nobody
 from packages.index import Index
+from packages.locker import Locker
 from packages.policy import LockPolicy
 from runtime.clock import utc_now
 from runtime.settings import IndexSettings, LockSettings, Settings
 from sandbox.command import Run
 from sandbox.sandbox import Sandbox
+from wheelhouse.advisories import Advisories
 from wheelhouse.judging import Ceilings
 from wheelhouse.missing import MissingList
 from wheelhouse.store import Wheelhouse
@@ -32,6 +35,11 @@ def ceilings_of(settings: Settings) -> Ceilings:
 def missing_of(house: Wheelhouse) -> MissingList:
     """Return the list of what failed locks lacked."""
     return MissingList(house.root / "missing")
+
+
+def advisories_of(house: Wheelhouse) -> Advisories:
+    """Return the advisories that an admin imported."""
+    return Advisories(house.root / "advisories")
 
 
 def environments_of(home: Path, *, house: Wheelhouse, run: Run) -> Environments:
@@ -63,8 +71,24 @@ def index_of(settings: IndexSettings) -> Index:
     )
 
 
+def locker_of(settings: Settings, *, house: Wheelhouse, keeper: Keeper | None = None) -> Locker:
+    """Return what locks requirements by the admin's rules; `keeper` minds the gate meanwhile."""
+    return Locker(
+        house=house,
+        clock=utc_now,
+        index=index_of(settings.index),
+        policy=policy_of(settings.lock),
+        missing=missing_of(house),
+        advisories=advisories_of(house),
+        keeper=keeper or Nobody(),
+    )
+
+
 def policy_of(settings: LockSettings) -> LockPolicy:
     """Return the admin's rules for locks."""
     return LockPolicy(
-        exclude_newer=settings.exclude_newer, allow=settings.allow, deny=settings.deny
+        exclude_newer=settings.exclude_newer,
+        allow=settings.allow,
+        deny=settings.deny,
+        advisories=settings.advisories,
     )

@@ -94,6 +94,7 @@ TABLE: Mapping[str, Answer] = {
     "wheel-not-found": MISSING,
     "corrupt-wheel": Answer(status=500, exit_code=EXIT_UNVERIFIED),
     "carrier-refused": REJECTED,
+    "key-refused": REJECTED,
     "advisories-refused": REJECTED,
     "mirror-failed": UNAVAILABLE,
 }

@@ -12,7 +12,7 @@ import uvicorn
 
 from runtime.api.app import make_app
 from runtime.appliance import Appliance, open_appliance
-from runtime.errors import AddressTaken
+from runtime.errors import AddressTaken, SettingsRefused
 from runtime.home_socket import SOCKET_NAME, short_of
 from runtime.settings import Settings
 from runtime.worker import working
@@ -84,6 +84,12 @@ def listening_at(home: Path) -> Generator[socket.socket]:
 def _bind(listener: socket.socket, *, host: str, port: int) -> None:
     try:
         listener.bind((host, port))
+    except socket.gaierror as error:
+        raise SettingsRefused(
+            f"{host} is not an address of this host: {error.strerror}",
+            where="host",
+            mend="give one with --host, such as 127.0.0.1, or 0.0.0.0 for all",
+        ) from error
     except OSError as error:
         raise AddressTaken(
             f"{host} port {port} cannot be listened on: {error.strerror}",

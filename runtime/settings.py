@@ -9,10 +9,18 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.errors import SettingsRefused
@@ -28,12 +36,19 @@ CLIENT_VARIABLES = frozenset({"FUMEHOOD_URL", "FUMEHOOD_CONFIG"})
 type Tree = dict[str, object]
 
 
+def without_login(url: str) -> str:
+    """Return `url` as people may see it: a login in it is masked like any other secret."""
+    scheme, is_address, rest = url.partition("://")
+    login, is_login, place = rest.partition("@")
+    return f"{scheme}://**********@{place}" if is_address and is_login and "/" not in login else url
+
+
 class IndexSettings(BaseModel):
     """The package index behind the gate. HTTPS_PROXY and SSL_CERT_FILE are its defaults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    url: str = ""
+    url: Annotated[str, PlainSerializer(without_login, when_used="json")] = ""
     username: str = ""
     password: SecretStr = SecretStr("")
     ca_bundle: Path | None = None
@@ -41,7 +56,7 @@ class IndexSettings(BaseModel):
 
 
 class LockSettings(BaseModel):
-    """The admin's rules for locks: a cooldown, and lists of requirements."""
+    """The admin's rules for locks: a cooldown, lists of requirements, known advisories."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -51,6 +66,8 @@ class LockSettings(BaseModel):
     """If not empty, only these distributions may be locked."""
     deny: Rules = ()
     """These distributions, or these versions of them, may not."""
+    advisories: Literal["warn", "refuse"] = "warn"
+    """What to do with a wheel that an imported advisory names."""
 
 
 class Settings(BaseSettings):
@@ -110,6 +127,14 @@ class Settings(BaseSettings):
         default_factory=dict, description="Values that manifests may ask for by name."
     )
 
+    @field_validator("home")
+    @classmethod
+    def _is_a_folder(cls, home: Path) -> Path:
+        """Refuse a home that could never hold anything."""
+        if home.exists() and not home.is_dir():
+            raise ValueError(f"{home} is not a folder")
+        return home
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -161,7 +186,11 @@ def _layers(
     yield "environment", _index_defaults(environ)
     chosen = config_file or Path(environ.get("FUMEHOOD_CONFIG", "fumehood.toml"))
     if config_file and not config_file.is_file():
-        raise SettingsRefused(f"There is no settings file {config_file}", where=str(config_file))
+        raise SettingsRefused(
+            f"There is no settings file {config_file}",
+            where=str(config_file),
+            mend="name one that is there, or leave --config out",
+        )
     xdg = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     for path in (Path("/etc/fumehood/config.toml"), xdg / "fumehood/config.toml", chosen):
         if path.is_file():
@@ -214,7 +243,9 @@ def _put(tree: Tree, key: str, value: str) -> None:
     for parent in parents:
         below = tree.setdefault(parent, {})
         if not isinstance(below, dict):
-            raise SettingsRefused(f"{key} nests below a plain value", where=key)
+            raise SettingsRefused(
+                f"{key} nests below a plain value", where=key, mend="set one of the two, not both"
+            )
         tree = cast(Tree, below)
     tree[leaf] = value
 
@@ -250,7 +281,9 @@ def _problems(error: ValidationError, origins: Mapping[str, str]) -> Iterator[Pr
             code="unknown-setting" if is_unknown else "invalid-setting",
             what=f"{key} is not a setting" if is_unknown else f"{key}: {_said(fault['msg'])}",
             where=f"{key} (from {origin})",
-            mend="run `fumehood config show` for the settings there are",
+            mend="run `fumehood config show` for the settings there are"
+            if is_unknown
+            else f"correct {key} where it was set: {origin}",
         )
 
 

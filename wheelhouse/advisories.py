@@ -1,22 +1,25 @@
 """Known vulnerabilities, from an OSV snapshot that an admin imports; no connection is opened.
 
-advisories/<name>.json    the advisories that touch a distribution
-advisories/snapshot.json  when it was imported, from what, and how many there are
+advisories                link to the snapshot in force; a rename puts a new one in its place
+advisories-<id>/<name>.json    the advisories that touch a distribution
+advisories-<id>/snapshot.json  when it was imported, from what, and how many there are
 """
 
 import json
+import uuid
 import zipfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import TypeAdapter
 
-from wheelhouse.durable import folder_aside, remove_tree
+from wheelhouse.durable import exclusive, flush_filesystem, folder_aside, remove_tree
 from wheelhouse.errors import AdvisoriesRefused
 from wheelhouse.problem import Problem
 
@@ -76,7 +79,7 @@ class Advisories:
         by_name: dict[str, list[dict[str, Any]]] = {}
         count, newest = 0, ""
         for record in _records(source):
-            names = {_name(a) for a in record.get("affected", ()) if _is_ours(a)}
+            names = {_name(a) for a in record.get("affected", ()) if _is_ours(a)} - {""}
             count += bool(names) and not record.get("withdrawn")
             newest = max(newest, str(record.get("modified", "")))
             for name in names if not record.get("withdrawn") else ():
@@ -86,12 +89,9 @@ class Advisories:
         snapshot = Snapshot(
             advisories=count, distributions=len(by_name), imported_at=at, newest=newest
         )
-        with folder_aside(self.folder.with_name(f"{self.folder.name}.new")) as aside:
-            for name, records in by_name.items():
-                (aside / f"{name}.json").write_text(json.dumps(records), "utf-8")
-            (aside / "snapshot.json").write_bytes(SNAPSHOT_JSON.dump_json(snapshot))
-        self._swap()
-        return Snapshot(advisories=count, distributions=len(by_name), imported_at=at, newest=newest)
+        with exclusive(self.folder.with_name(f".{self.folder.name}.lock")):
+            self._put(by_name, snapshot)
+        return snapshot
 
     def snapshot(self) -> Snapshot | None:
         """Return what was imported last; None where nothing was."""
@@ -109,15 +109,26 @@ class Advisories:
         found = (matched(record, name=name, version=version) for record in records)
         return [advisory for advisory in found if advisory is not None]
 
-    def _swap(self) -> None:
-        fresh = self.folder.with_name(f"{self.folder.name}.new")
-        old = self.folder.with_name(f".{self.folder.name}.old")
-        remove_tree(old)
-        if self.folder.is_dir():
-            self.folder.rename(old)
-        fresh.rename(self.folder)
-        self.folder.chmod(0o755)
-        remove_tree(old)
+    def _put(self, by_name: Mapping[str, list[dict[str, Any]]], snapshot: Snapshot) -> None:
+        """Write a snapshot beside the one in force, then point to it; there is always one.
+
+        The one before stays, for who is reading it.
+        """
+        kin = f"{self.folder.name}-"
+        before = self.folder.resolve()
+        fresh = self.folder.with_name(f"{kin}{uuid.uuid4().hex}")
+        with folder_aside(fresh) as aside:
+            for name, records in by_name.items():
+                (aside / f"{name}.json").write_text(json.dumps(records), "utf-8")
+            (aside / "snapshot.json").write_bytes(SNAPSHOT_JSON.dump_json(snapshot))
+            aside.chmod(0o755)
+            flush_filesystem(aside)
+        link = self.folder.with_name(f".{fresh.name}")
+        link.symlink_to(fresh.name)
+        link.replace(self.folder)
+        for old in self.folder.parent.glob(f"{kin}*"):
+            if old != fresh and old.resolve() != before:
+                remove_tree(old)
 
 
 def matched(record: dict[str, Any], *, name: str, version: str) -> Advisory | None:
@@ -186,14 +197,28 @@ def _records(source: Path) -> Iterator[dict[str, Any]]:
     try:
         if source.is_dir():
             for path in sorted(source.glob("*.json")):
-                yield json.loads(path.read_bytes())
+                yield _record(path.read_bytes())
             return
         with zipfile.ZipFile(source) as archive:
             for entry in archive.infolist():
                 if entry.filename.endswith(".json") and entry.file_size <= MOST_ADVISORY_BYTES:
-                    yield json.loads(archive.read(entry))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+                    yield _record(archive.read(entry))
+    except (OSError, ValueError, NotImplementedError, zlib.error, zipfile.BadZipFile) as error:
         raise AdvisoriesRefused(_fault(f"it cannot be read: {error}", source.name)) from error
+
+
+def _record(content: bytes) -> dict[str, Any]:
+    """Return one advisory. Raises ValueError for what is none: it is judged before it is kept."""
+    record = json.loads(content)
+    if not isinstance(record, dict):
+        raise ValueError("an advisory is not a JSON object")
+    told = cast(dict[str, Any], record)
+    try:
+        for affected in told.get("affected", ()):
+            matched({**told, "affected": [affected]}, name=_name(affected), version="1")
+    except (AttributeError, TypeError, KeyError, StopIteration) as error:
+        raise ValueError(f"{told.get('id')} is not in OSV's schema: {error!r}") from error
+    return told
 
 
 def _is_ours(affected: dict[str, Any]) -> bool:
@@ -201,7 +226,11 @@ def _is_ours(affected: dict[str, Any]) -> bool:
 
 
 def _name(affected: dict[str, Any]) -> str:
-    return canonicalize_name(str(affected.get("package", {}).get("name", "")))
+    """Return whom it touches; empty for what is no name of a distribution."""
+    try:
+        return canonicalize_name(str(affected.get("package", {}).get("name", "")), validate=True)
+    except InvalidName:
+        return ""
 
 
 def _version(text: str) -> Version:

@@ -93,7 +93,9 @@ def import_wheels(
         for filename, facts in told.items():
             origin = _origin(facts, by=by, at=clock(), keyid=signed.keyid)
             try:
-                added.append(house.add(Path(folder) / filename, origin=origin))
+                wheel = house.add(Path(folder) / filename, origin=origin)
+                is_yanked = facts["yanked"] is not None and wheel.sha256 not in known
+                added.append(house.yank(wheel, reason=facts["yanked"]) if is_yanked else wheel)
             except WheelRefused as refused:
                 problems += refused.problems
     if problems:

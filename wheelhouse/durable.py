@@ -1,5 +1,6 @@
 """Writing that survives a kill: beside the final place, flushed, then renamed."""
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -96,14 +97,21 @@ def folder_aside(final: Path) -> Generator[Path]:
 
     Where another process was first, its folder stays and ours is removed.
     """
-    final.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
+    aside = _fresh_beside(final)
     try:
         yield aside
         publish(aside, final)
     except BaseException:
         remove_tree(aside)
         raise
+
+
+def _fresh_beside(final: Path) -> Path:
+    """Make a folder beside `final`; again where another removed their empty parent meanwhile."""
+    while True:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            return Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
 
 
 def publish(aside: Path, final: Path) -> bool:
@@ -136,10 +144,14 @@ def remove_tree(folder: Path) -> None:
 
 
 def sweep_aside(folder: Path, *, older_than_s: float, now: float) -> int:
-    """Remove what killed writers left half-made in `folder`; return how many things."""
+    """Remove what killed writers left half-made in `folder`; return how many things.
+
+    Lock files stay: whoever holds one would else not be alone.
+    """
     if not folder.is_dir():
         return 0
-    left = [p for p in folder.iterdir() if p.name.startswith(".")]
+    made_aside = [p for p in folder.iterdir() if p.name.startswith(".")]
+    left = [p for p in made_aside if not p.name.endswith(".lock")]
     stale = [p for p in left if now - p.lstat().st_mtime > older_than_s]
     for path in stale:
         remove_tree(path)

@@ -43,6 +43,12 @@ class CarrierRefused(WheelhouseError):
     code = "carrier-refused"
 
 
+class KeyRefused(WheelhouseError):
+    """The key is not one that can sign."""
+
+    code = "key-refused"
+
+
 class AdvisoriesRefused(WheelhouseError):
     """The file is not an OSV snapshot."""
 

@@ -10,7 +10,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import CryptoSigner, Key, SSlibKey  # pyright: ignore[reportPrivateImportUsage]
 
-from wheelhouse.errors import CarrierRefused
+from wheelhouse.errors import CarrierRefused, KeyRefused
 from wheelhouse.problem import Problem
 
 
@@ -23,10 +23,8 @@ class Signed:
 
 
 def sign(payload: bytes, *, payload_type: str, private_key_pem: bytes) -> bytes:
-    """Return a DSSE envelope (JSON) of `payload`. Raises ValueError for another kind of key."""
-    key = load_pem_private_key(private_key_pem, None)
-    if not isinstance(key, Ed25519PrivateKey):
-        raise ValueError("the key is not an Ed25519 private key")
+    """Return a DSSE envelope (JSON) of `payload`. Raises KeyRefused for what is no such key."""
+    key = _private(private_key_pem)
     envelope = Envelope(payload, payload_type, {})
     envelope.sign(CryptoSigner(key))
     return _to_json(envelope)
@@ -50,6 +48,16 @@ def keyid_of(public_key_pem: bytes) -> str:
     return SSlibKey.from_crypto(_public(public_key_pem)).keyid
 
 
+def _private(pem: bytes) -> Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(pem, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise KeyRefused(_no_key(f"it cannot be read: {error}")) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyRefused(_no_key("it is not an Ed25519 private key"))
+    return key
+
+
 def _public(pem: bytes) -> Ed25519PublicKey:
     key = load_pem_public_key(pem)
     if not isinstance(key, Ed25519PublicKey):
@@ -66,10 +74,19 @@ def _from_json(text: bytes) -> Envelope:
     return Envelope.from_dict(json.loads(text))  # pyright: ignore[reportUnknownMemberType]
 
 
+def _no_key(what: str) -> Problem:
+    return Problem(
+        code="bad-key",
+        what=what,
+        where="key",
+        mend="make one without a password: `openssl genpkey -algorithm ed25519 -out key.pem`",
+    )
+
+
 def _unsigned(detail: str) -> Problem:
     return Problem(
         code="bad-signature",
         what=f"no trusted key vouches for it: {detail}",
         where="signature",
-        mend="get it again, or add the key of whoever made it (`fumehood wheelhouse import --key`)",
+        mend="get it again, or trust its maker's key: `fumehood wheelhouse import --trust KEY`",
     )

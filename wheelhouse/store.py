@@ -9,6 +9,7 @@ A wheel's folder appears whole, by a rename. The index pages are made from the f
 can be made again at any time.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -107,7 +108,8 @@ class Wheelhouse:
         folder = self.root / "wheels" / canonicalize_name(name)
         if not folder.is_dir():
             return []
-        wheels = [_read(p) for p in folder.iterdir() if not p.name.startswith(".")]
+        found = [_read_if_there(p) for p in folder.iterdir() if not p.name.startswith(".")]
+        wheels = [wheel for wheel in found if wheel is not None]
         return sorted(wheels, key=lambda w: (Version(w.version), w.filename), reverse=True)
 
     def get(self, digest: str, *, name: str = "") -> Wheel:
@@ -140,6 +142,8 @@ class Wheelhouse:
         remove_tree(gone)
         folder.rename(gone)
         remove_tree(gone)
+        with contextlib.suppress(OSError):  # other wheels of that name are there
+            folder.parent.rmdir()
         self.refresh(wheel.name)
 
     def yank(self, wheel: Wheel, *, reason: str | None) -> Wheel:
@@ -217,3 +221,11 @@ def _json(wheel: Wheel) -> bytes:
 
 def _read(folder: Path) -> Wheel:
     return WHEEL_JSON.validate_json((folder / "wheel.json").read_bytes())
+
+
+def _read_if_there(folder: Path) -> Wheel | None:
+    """Return the wheel in `folder`; None where it was removed a moment ago."""
+    try:
+        return _read(folder)
+    except FileNotFoundError:
+        return None

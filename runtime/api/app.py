@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from runtime.api import evidence, gate, health, jobs, packages, schemas, simple, wheelhouse
+from runtime.api import audit, evidence, gate, health, jobs, packages, schemas, simple, wheelhouse
 from runtime.api.answers import MEDIA_TYPE, install_answers
 from runtime.api.middleware import BoundedJson, RequestIds, SameSite
 from runtime.api.views import ProblemDocument
@@ -41,7 +41,7 @@ def make_app(parts: Parts, *, stopping: asyncio.Event) -> FastAPI:
     app.state.parts = parts
     app.state.stopping = stopping
     app.state.templates = pages.make_templates()
-    for door in (packages, evidence, jobs, gate, wheelhouse, schemas, simple, health):
+    for door in (packages, evidence, jobs, gate, wheelhouse, audit, schemas, simple, health):
         app.include_router(door.router)
     app.include_router(pages.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=pages.STATIC))

@@ -15,7 +15,7 @@ from runtime.api.downloads import download
 from runtime.api.plain import Parameters
 from runtime.api.streams import NDJSON, SSE, event_stream, line_stream
 from runtime.api.views import JobDetail, JobView, OutputView, PageOf, job_detail, page_view
-from runtime.errors import InputRefused, Malformed, TooLarge
+from runtime.errors import InputRefused, Malformed, NotFound, TooLarge
 from runtime.events import to_line
 from runtime.jobs import State
 from runtime.parts import Parts
@@ -227,7 +227,7 @@ async def get_artifact(
 ) -> Response:
     """Return the artifact of an attempt: the record of what ran, behind which walls."""
     job = await parts.store.run(job_store.get, job_id=job_id)
-    content = await parts.artifacts.load(job_id, attempt=attempt or job.attempt)
+    content = await parts.artifacts.load(job_id, attempt=_number(job, attempt))
     return Response(content, media_type="application/json")
 
 
@@ -237,9 +237,8 @@ async def list_outputs(
 ) -> PageOf[OutputView]:
     """Return the outputs of an attempt."""
     job = await parts.store.run(job_store.get, job_id=job_id)
-    found = await parts.store.run(
-        job_lists.list_outputs, job_id=job_id, attempt=attempt or job.attempt
-    )
+    number = _number(job, attempt)
+    found = await parts.store.run(job_lists.list_outputs, job_id=job_id, attempt=number)
     items = tuple(OutputView.model_validate(output) for output in found)
     return PageOf(items=items, next_cursor=None)
 
@@ -255,9 +254,20 @@ async def get_output(
     """Return one output: with ETag, Range and Repr-Digest, as an attachment."""
     job = await parts.store.run(job_store.get, job_id=job_id)
     output: StoredOutput = await parts.store.run(
-        job_lists.get_output, job_id=job_id, attempt=attempt or job.attempt, path=path
+        job_lists.get_output, job_id=job_id, attempt=_number(job, attempt), path=path
     )
     return await download(request, output=output, blobs=parts.blobs)
+
+
+def _number(job: Job, attempt: int | None) -> int:
+    """Return which attempt is meant, the last where none was named. Raises NotFound."""
+    if attempt is not None and attempt > job.attempt:
+        raise NotFound(
+            f"Job {job.id} has no attempt {attempt}",
+            where=f"attempt {attempt}",
+            mend=f"its attempts are 1 to {job.attempt}",
+        )
+    return attempt or job.attempt
 
 
 @router.post("/{job_id}/cancel", status_code=202)

@@ -21,6 +21,7 @@ from runtime.api.views import (
 )
 from runtime.store import activations, packages
 
+CYCLONEDX = "application/vnd.cyclonedx+json"
 MIB = 1024 * 1024
 router = APIRouter(prefix="/v1", tags=["packages"])
 

@@ -181,6 +181,30 @@ class GateView(View):
     changed_at: Time
 
 
+class AuditView(View):
+    """One act of an admin; `digest` covers the entry and the digest of the one before."""
+
+    seq: int
+    at: Time
+    who: str
+    action: str
+    subject: str
+    details: dict[str, JsonValue]
+    digest: str
+
+
+class AdvisoryView(View):
+    """A known vulnerability of a version of a distribution."""
+
+    id: str
+    aliases: tuple[str, ...]
+    summary: str
+    severity: str
+    name: str
+    version: str
+    fixed_in: str
+
+
 class WheelView(View):
     """A wheel in the wheelhouse and how it came there."""
 
@@ -191,6 +215,7 @@ class WheelView(View):
     filename: str
     sha256: str
     size_bytes: int
+    advisories: tuple[AdvisoryView, ...] = ()
 
 
 class PageOf[T](BaseModel):

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Request
 from runtime.api.context import CallerOf, PartsOf
 from runtime.api.spooling import spooled
 from runtime.api.views import PageOf, WheelView
+from runtime.parts import Parts
 from runtime.store import audit
+from wheelhouse.advisories import Advisories
 from wheelhouse.store import Origin, Wheel
 
 MIB = 1024 * 1024
@@ -18,10 +20,13 @@ router = APIRouter(prefix="/v1/wheelhouse", tags=["wheelhouse"])
 @router.get("/wheels")
 async def list_wheels(parts: PartsOf, name: str | None = None) -> PageOf[WheelView]:
     """Return the wheels, by name, the newest version first."""
-    found = await asyncio.to_thread(
-        lambda: list(parts.wheelhouse.find(name) if name else parts.wheelhouse.wheels())
-    )
-    return PageOf(items=tuple(_view(wheel) for wheel in found), next_cursor=None)
+    return PageOf(items=await asyncio.to_thread(_views, parts, name), next_cursor=None)
+
+
+def _views(parts: Parts, name: str | None) -> tuple[WheelView, ...]:
+    known = parts.workshop.locker.advisories
+    wheels = parts.wheelhouse.find(name) if name else parts.wheelhouse.wheels()
+    return tuple(_view(wheel, known=known) for wheel in wheels)
 
 
 @router.post("/wheels", status_code=201)
@@ -42,9 +47,12 @@ async def add_wheel(request: Request, parts: PartsOf, caller: CallerOf) -> Wheel
         subject=wheel.filename,
         details={"sha256": wheel.sha256},
     )
-    return _view(wheel)
+    return _view(wheel, known=parts.workshop.locker.advisories)
 
 
-def _view(wheel: Wheel) -> WheelView:
+def _view(wheel: Wheel, *, known: Advisories | None) -> WheelView:
     facts: dict[str, Any] = wheel.to_dict()
-    return WheelView.model_validate(facts)
+    touching = known.touching(wheel.name, wheel.version) if known else []
+    return WheelView.model_validate(
+        facts | {"advisories": [advisory.to_dict() for advisory in touching]}
+    )

@@ -20,7 +20,11 @@ def bundle_file(path: Path) -> Generator[Path]:
         yield path
         return
     if not path.is_dir():
-        raise NotFound(f"There is no file or folder {path}", where=str(path))
+        raise NotFound(
+            f"There is no file or folder {path}",
+            where=str(path),
+            mend="give a bundle's folder, or its zip or tar.gz",
+        )
     with tempfile.TemporaryDirectory(prefix="fumehood-bundle-") as aside:
         archive = Path(aside) / f"{path.resolve().name}.zip"
         zip_folder(path, archive=archive)

@@ -1,7 +1,6 @@
 """`fumehood wheelhouse export|import|mirror`: wheels from where there is a network to where not."""
 
 import asyncio
-import getpass
 from pathlib import Path
 from typing import Annotated
 
@@ -9,30 +8,38 @@ import typer
 
 from packages.interpreters import running
 from packages.mirror import Mirror
+from packages.requirements import Requirements, parse
 from runtime.cli.printing import AsJson, emit
-from runtime.cli.wheelhouse import app
+from runtime.cli.targets import DEFAULT_PLATFORM, Platforms, Pythons
+from runtime.cli.wheelhouse import found_of
 from runtime.clock import utc_now
-from runtime.house import index_of, wheelhouse_of
+from runtime.errors import InputRefused
+from runtime.house import index_of, policy_of, wheelhouse_of
+from runtime.ledger import write_down
+from runtime.local_user import local_user
 from runtime.settings import load
 from wheelhouse.carry import export_wheels, import_wheels
 
-DEFAULT_PLATFORM = "manylinux_2_28_x86_64"
 
-
-@app.command("export")
 def export_all(
     names: Annotated[list[str] | None, typer.Argument(help="Only these distributions.")] = None,
     *,
     to: Annotated[Path, typer.Option("--to", "-o", help="The archive to write.")],
     key: Annotated[
         Path,
-        typer.Option(exists=True, dir_okay=False, help="The private key to sign with (PEM)."),
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="The private key to sign with: PEM, by `openssl genpkey -algorithm ed25519`.",
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
     """Write wheels to one signed archive, to be carried to another house."""
+    if not to.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {to.parent}", param_hint="--to")
     house = wheelhouse_of(load().settings.home)
-    chosen = [wheel for name in names for wheel in house.find(name)] if names else house.wheels()
+    chosen = [w for name in names for w in found_of(house, name)] if names else house.wheels()
     number = export_wheels(house, chosen, to=to, private_key_pem=key.read_bytes(), at=utc_now())
     emit(
         {"archive": str(to), "wheels": number},
@@ -41,21 +48,31 @@ def export_all(
     )
 
 
-@app.command("import")
 def import_all(
     archive: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The archive.")],
     *,
-    trust: Annotated[list[Path], typer.Option(help="A public key (PEM); can be repeated.")],
+    trust: Annotated[
+        list[Path],
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="A public key: PEM, by `openssl pkey -in KEY -pubout`; can be repeated.",
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Add the wheels of a carried archive, each judged anew; its signature is checked first."""
+    settings = load().settings
     carried = import_wheels(
-        wheelhouse_of(load().settings.home),
+        wheelhouse_of(settings.home),
         archive,
         public_keys_pem=[path.read_bytes() for path in trust],
         clock=utc_now,
-        by=getpass.getuser(),
+        by=local_user(),
     )
+    for wheel in carried.added:
+        details = {"sha256": wheel.sha256, "carrier": archive.name, "keyid": carried.keyid}
+        write_down(settings, action="wheel.import", subject=wheel.filename, details=details)
     emit(
         {
             "added": [wheel.filename for wheel in carried.added],
@@ -67,13 +84,10 @@ def import_all(
     )
 
 
-@app.command()
 def mirror(
     wanted: Annotated[str, typer.Argument(help="A requirement, or a file of them (or a lock).")],
-    python: Annotated[list[str] | None, typer.Option(help="For this Python; repeatable.")] = None,
-    platform: Annotated[
-        list[str] | None, typer.Option(help="For this platform, such as manylinux_2_28_x86_64.")
-    ] = None,
+    python: Pythons = None,
+    platform: Platforms = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -83,22 +97,26 @@ def mirror(
     """
     settings = load().settings
     interpreter = running()
-    file = Path(wanted)
+    asked, lock = _asked(wanted)
     mirroring = Mirror(
         house=wheelhouse_of(settings.home),
         index=index_of(settings.index),
         clock=utc_now,
         python=interpreter.executable,
-        by=getpass.getuser(),
+        by=local_user(),
+        exclude_newer=policy_of(settings.lock).cutoff(utc_now()),
     )
     done = asyncio.run(
         mirroring.mirror(
-            file.read_text(encoding="utf-8") if file.is_file() else wanted,
+            asked,
+            lock=lock,
             pythons=python or [".".join(interpreter.version.split(".")[:2])],
             platforms=platform or [DEFAULT_PLATFORM],
-            is_lock=file.name.startswith("pylock") and file.suffix == ".toml",
         )
     )
+    for wheel in done.fetched:
+        details = {"sha256": wheel.sha256, "index": wheel.origin.index}
+        write_down(settings, action="wheel.mirror", subject=wheel.filename, details=details)
     emit(
         {
             "fetched": [wheel.filename for wheel in done.fetched],
@@ -107,3 +125,24 @@ def mirror(
         as_json=as_json,
         show=lambda _: f"fetched {len(done.fetched)} wheels; {done.already_here} were here already",
     )
+
+
+def _asked(wanted: str) -> tuple[Requirements | None, str]:
+    """Return the requirements, or the text of the lock, that `wanted` names or is.
+
+    Raises InputRefused for what a bundle's requirements may not have either: whoever wrote
+    the file does not choose the index.
+    """
+    file = Path(wanted)
+    if not file.is_file():
+        files, start = {"requirements": wanted.encode()}, "requirements"
+    elif file.name.startswith("pylock") and file.suffix == ".toml":
+        return None, file.read_text(encoding="utf-8", errors="replace")
+    else:
+        beside = [path for path in file.parent.iterdir() if path.suffix == ".txt"]
+        files = {path.name: path.read_bytes() for path in {file, *beside} if path.is_file()}
+        start = file.name
+    requirements, problems = parse(files, start=start)
+    if problems:
+        raise InputRefused("These requirements cannot be mirrored", problems=problems)
+    return requirements, ""

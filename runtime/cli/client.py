@@ -6,11 +6,12 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 
 from runtime.cli.faults import remote_fault
-from runtime.errors import ServerUnreachable
+from runtime.errors import ServerUnreachable, SettingsRefused
 from runtime.home_socket import SOCKET_NAME, short_of
 from runtime.settings import load
 
@@ -20,8 +21,34 @@ LIVE = httpx2.Timeout(60.0, read=None)
 
 
 def server_url() -> str:
-    """Return the address of the appliance."""
-    return os.environ.get("FUMEHOOD_URL", DEFAULT_URL).rstrip("/")
+    """Return the address of the appliance. Raises SettingsRefused for what is no address."""
+    url = os.environ.get("FUMEHOOD_URL", DEFAULT_URL).rstrip("/")
+    try:
+        parts = urlsplit(url)
+        is_right = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_right = False
+    if not is_right:
+        raise SettingsRefused(
+            f"FUMEHOOD_URL is {url!r}, which is no address of an appliance",
+            where="FUMEHOOD_URL",
+            mend=f"set it to one such as {DEFAULT_URL}, or unset it",
+        )
+    return url
+
+
+def has_no_appliance() -> bool:
+    """Return whether no address was named, no appliance is in our home, and none answers."""
+    if "FUMEHOOD_URL" in os.environ or (load({}).settings.home / SOCKET_NAME).exists():
+        return False
+    if "FUMEHOOD_HOME" in os.environ:
+        return True
+    try:
+        with connected() as client:
+            client.get("/healthz")
+    except ServerUnreachable:
+        return True
+    return False
 
 
 @contextmanager

@@ -25,13 +25,14 @@ def doctor(python: Python = "", *, as_json: AsJson = False) -> None:
     Exit code 1 when a wall did not hold, or the level is below the one that is demanded
     (least_level in the settings).
     """
-    diagnosis = asyncio.run(_examine(_wanted(python)))
+    diagnosis = asyncio.run(_examine(wanted_python(python)))
     emit(_document(diagnosis), as_json=as_json, show=_text)
     if not diagnosis.is_enough:
         raise typer.Exit(1)
 
 
-def _wanted(python: str) -> Interpreter:
+def wanted_python(python: str) -> Interpreter:
+    """Return the Python of this host that fits `python`. Raises typer.BadParameter."""
     try:
         return discover(str(SpecifierSet(python)))
     except InvalidSpecifier as error:

@@ -10,16 +10,19 @@ import typer
 
 from packages.environment import Environments
 from packages.interpreters import every
+from packages.inventory import Inventory
+from packages.sbom import sbom, touching
 from packages.upkeep import collect, listing
 from packages.upkeep import repair as repair_environments
 from packages.upkeep import verify as verify_environment
 from runtime.cli.printing import AsJson, emit, say, table
 from runtime.clock import utc_now
 from runtime.errors import Malformed, NotFound, NotReady
-from runtime.house import environments_of, wheelhouse_of, workshop_of
+from runtime.house import advisories_of, environments_of, wheelhouse_of, workshop_of
 from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import load
 from sandbox.command import Command, Outcome
+from wheelhouse.advisories import Advisory
 
 app = typer.Typer(no_args_is_help=True, help="See, verify and collect environments.")
 Key = Annotated[str, typer.Argument(help="The key of an environment, or how it begins.")]
@@ -30,23 +33,47 @@ DAYS = re.compile(r"(\d+)d")
 @app.command("list")
 def list_environments(*, as_json: AsJson = False) -> None:
     """List the environments, the one used last first."""
-    found = [kept.to_dict() for kept in listing(_environments())]
+    found = [kept.to_dict() for kept in listing(environments_here())]
     emit(found, as_json=as_json, show=_rows)
 
 
 @app.command()
 def show(key: Key, *, as_json: AsJson = False) -> None:
-    """Show what is installed in an environment, and where each wheel came from."""
-    environments = _environments()
-    inventory = environments.inventory(_whole(environments, key)).to_dict()
+    """Show what is installed in an environment, where from, and what is known against it."""
+    inventory, advisories = _inside(key)
+    told = inventory.to_dict() | {"advisories": [one.to_dict() for one in advisories]}
+    emit(told, as_json=as_json, show=_inventory)
+
+
+@app.command("sbom")
+def write_sbom(
+    key: Key,
+    output: Annotated[Path | None, typer.Option("-o", help="Write it to this file.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Print the bill of materials of an environment (CycloneDX; it is JSON always)."""
+    inventory, advisories = _inside(key)
+    text = sbom(inventory, name="environment", version=inventory.key, advisories=advisories)
+    if output:
+        output.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+
+
+def _inside(beginning: str) -> tuple[Inventory, list[Advisory]]:
+    environments = environments_here()
+    inventory = environments.inventory(_whole(environments, beginning))
+    return inventory, touching(inventory, advisories_of(environments.builder.house))
+
+
+def _inventory(told: dict[str, Any]) -> str:
+    known = [f"{one['name']} {one['version']}: {one['id']}" for one in told["advisories"]]
     columns = ("name", "version", "source", "licence", "sha256")
-    emit(
-        inventory,
-        as_json=as_json,
-        show=lambda told: (
-            f"Python {told['python']} on {told['platform']}, lock {told['lock_digest']}\n"
-            + table(told["installed"], columns=columns)
-        ),
+    return (
+        f"Python {told['python']} on {told['platform']}, lock {told['lock_digest']}\n"
+        f"known vulnerabilities: {', '.join(known) or 'none'}\n"
+        + table(told["installed"], columns=columns)
     )
 
 
@@ -60,7 +87,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare every file of an environment with its wheel. Exit 7 if anything is wrong."""
-    environments = _environments()
+    environments = environments_here()
     whole = _whole(environments, key)
     problems = [problem.to_dict() for problem in verify_environment(environments, whole)]
     is_mended = bool(problems) and repair and asyncio.run(_repair(whole))
@@ -105,16 +132,17 @@ def gc(
 ) -> None:
     """Remove environments that nobody used; one in use never goes, and any can be built again."""
     removed = collect(
-        _environments(),
+        environments_here(),
         now=utc_now(),
-        older_than_s=_span(older_than).total_seconds(),
+        older_than_s=span(older_than).total_seconds(),
         most_bytes=None if most_mb is None else most_mb * 1024 * 1024,
         is_rehearsal=dry_run,
     )
     emit([kept.to_dict() for kept in removed], as_json=as_json, show=_rows)
 
 
-def _environments() -> Environments:
+def environments_here() -> Environments:
+    """Return the environments of this home, to be looked at."""
     home = load().settings.home
     return environments_of(home, house=wheelhouse_of(home), run=_builds_nothing)
 
@@ -134,7 +162,8 @@ def _whole(environments: Environments, beginning: str) -> str:
     return keys[0]
 
 
-def _span(text: str) -> timedelta:
+def span(text: str) -> timedelta:
+    """Return the time that `text`, such as 30d, says. Raises Malformed."""
     found = DAYS.fullmatch(text)
     if not found:
         raise Malformed(f"{text} is not a number of days", where="--older-than", mend="such as 30d")

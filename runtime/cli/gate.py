@@ -8,11 +8,12 @@ import typer
 from runtime.cli.client import ask, connected
 from runtime.cli.printing import AsJson, emit
 from runtime.errors import Malformed
+from runtime.local_user import local_user
 
 app = typer.Typer(no_args_is_help=True, help="Show, open and close the network gate.")
 SPAN = re.compile(r"(\d+)([mhd])")
 MINUTES = {"m": 1, "h": 60, "d": 1440}
-Who = Annotated[str, typer.Option(envvar="USER", help="Who does it, for the audit log.")]
+Who = Annotated[str, typer.Option(help="Who does it, for the audit log; else who runs this.")]
 
 
 @app.command()
@@ -40,7 +41,7 @@ def open_gate(
         "minutes": _minutes(span),
         "reason": reason,
         "packages": package or [],
-        "who": who,
+        "who": who or local_user(),
     }
     with connected() as client:
         emit(ask(client, "PUT", "/v1/gate", json=order), as_json=as_json, show=_sentence)
@@ -54,7 +55,7 @@ def close(
     as_json: AsJson = False,
 ) -> None:
     """Close the gate now."""
-    order = {"is_open": False, "reason": reason, "who": who}
+    order = {"is_open": False, "reason": reason, "who": who or local_user()}
     with connected() as client:
         emit(ask(client, "PUT", "/v1/gate", json=order), as_json=as_json, show=_sentence)
 

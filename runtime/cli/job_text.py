@@ -47,6 +47,8 @@ def event_line(event: Mapping[str, Any]) -> str:
         case "job.progress":
             total = f" of {data['total']}" if data.get("total") else ""
             return f"{time} {data.get('done', '')}{total} {data.get('message') or ''}".rstrip()
+        case "job.event" if data.get("name") == "install":
+            return f"{time} {_step(data['data'])}"
         case "job.event":
             return f"{time} event  {data.get('name')} {data.get('data')}"
         case "job.phase":
@@ -57,3 +59,9 @@ def event_line(event: Mapping[str, Any]) -> str:
             return f"{time} {data.get('state')}"
         case name:
             return f"{time} {name.removeprefix('job.')}"
+
+
+def _step(data: Mapping[str, Any]) -> str:
+    """Return what a step of an install has come to, such as `unpack 1 of 3 wheels demo.whl`."""
+    what = f" {data['what']}" if data["what"] else ""
+    return f"{data['step']} {data['done']} of {data['total']} {data['unit']}{what}"

@@ -1,31 +1,32 @@
 """`fumehood`: the commands by name, loaded when called; faults become text and exit codes."""
 
-import importlib
 import json
 import sys
 import traceback
-from collections.abc import Mapping
-from typing import Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from packages.errors import PackageError
 from runtime.cli.faults import RemoteFault
+from runtime.cli.lazy import Table, lazy_group
 from runtime.errors import RuntimeFault
 from runtime.problem_table import EXIT_BUG, Fault, fault_of
 from runtime.rooms import check_rooms
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
 
-COMMANDS: Mapping[str, tuple[str, str]] = {
+COMMANDS: Table = {
     "up": ("runtime.cli.server:up", "Serve the API and the pages, and work."),
     "worker": ("runtime.cli.server:worker", "Work only: another process serves."),
     "package": ("runtime.cli.evidence:app", "Check, upload, activate, lock and list packages."),
     "job": ("runtime.cli.job:app", "Submit jobs, follow them, fetch what they left."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
-    "wheelhouse": ("runtime.cli.carrying:app", "Add wheels, see which there are, carry them."),
+    "wheelhouse": (
+        "runtime.cli.wheelhouse_commands:app",
+        "Add wheels, see which there are, carry them.",
+    ),
     "env": ("runtime.cli.env:app", "See, verify and collect environments."),
+    "audit": ("runtime.cli.audit:app", "Read the audit log, and check that it is whole."),
     "config": ("runtime.cli.config:app", "Show the settings and where they come from."),
     "schema": ("runtime.cli.schema:schema", "Print a published JSON Schema."),
     "try": ("runtime.cli.trying:try_command", "Run a bundle here, with no server."),
@@ -34,38 +35,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-class LazyGroup(TyperGroup):
-    """Knows its commands by name and summary, and loads the one that is called."""
-
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Return the names, in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command as the help shows it."""
-        if cmd_name not in COMMANDS:
-            return None
-        return TyperCommand(name=cmd_name, help=COMMANDS[cmd_name][1])
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Return the command that `args` begin with, loaded."""
-        if args and args[0] in COMMANDS:
-            return args[0], _load(args[0]), args[1:]
-        return super().resolve_command(ctx, args)
-
-
-def _load(name: str) -> Any:
-    module, _, attribute = COMMANDS[name][0].partition(":")
-    found = getattr(importlib.import_module(module), attribute)
-    if not isinstance(found, typer.Typer):
-        lonely = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-        lonely.command(name=name)(found)
-        found = lonely
-    return typer.main.get_command(found)
-
-
 app = typer.Typer(
-    cls=LazyGroup,
+    cls=lazy_group(COMMANDS),
     name="fumehood",
     help="Run other people's packages without breathing them in.",
     no_args_is_help=True,

@@ -6,12 +6,15 @@ from typing import Annotated, Any
 
 import httpx2
 import typer
+from packaging.version import Version as PythonVersion
 
 from packages.archive import check as check_bundle
-from runtime.cli.arguments import Name, Version, plain
+from runtime.cli.arguments import Name, plain
 from runtime.cli.bundling import bundle_file
 from runtime.cli.client import ask, connected
+from runtime.cli.job_text import event_line
 from runtime.cli.printing import AsJson, emit, facts, say, table
+from runtime.errors import NotFound
 from runtime.house import ceilings_of
 from runtime.problem_table import EXIT_BUG, EXIT_JOB_FAILED, EXIT_REJECTED
 from runtime.settings import load
@@ -61,20 +64,34 @@ def upload(
 @app.command("activate")
 def activate_version(
     name: Name,
-    version: Version,
+    version: Annotated[
+        str | None, typer.Argument(help="Empty: the newest one.", callback=plain)
+    ] = None,
     reason: Reason = "",
     *,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Return at once.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Prepare a version and make it the active one, if its on_activate hook passes."""
+    """Prepare a version and make it the active one, if its on_activate hook passes.
+
+    An older version that was active before is ready: its environment is not built again.
+    """
     with connected() as client:
+        version = version or _newest(client, name)
         if no_wait:
             asked = _request_activation(client, name, version, reason=reason)
             emit(asked, as_json=as_json, show=lambda one: one["id"])
             return
         activation = _activate(client, name, version, reason=reason)
     _end(activation, as_json=as_json)
+
+
+def _newest(client: httpx2.Client, name: str) -> str:
+    """Return the highest version that was uploaded, and say which it is."""
+    found = ask(client, "GET", f"/v1/packages/{name}/versions")["items"]
+    newest = max((one["version"] for one in found), key=PythonVersion)
+    say(f"activating {name} {newest}, the newest version")
+    return newest
 
 
 def _request_activation(client: httpx2.Client, name: str, version: str, *, reason: str) -> Any:
@@ -111,6 +128,34 @@ def rollback(name: Name, reason: Reason = "", *, as_json: AsJson = False) -> Non
     with connected() as client:
         package = ask(client, "POST", f"/v1/packages/{name}/rollback", json={"reason": reason})
     emit(package, as_json=as_json, show=lambda one: f"{name} {one['active_version']} is active")
+
+
+@app.command("log")
+def show_log(
+    name: Name,
+    version: Annotated[
+        str | None, typer.Argument(help="Empty: the last one that was tried.", callback=plain)
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the last activation said: install, on_activate, and why it failed if it did."""
+    with connected() as client:
+        tries = ask(client, "GET", f"/v1/packages/{name}/activations")["items"]
+    wanted = [one for one in tries if version in (None, one["version"])]
+    if not wanted:
+        raise NotFound(
+            f"{' '.join([name, version or '']).strip()} was never activated",
+            where=name,
+            mend=f"`fumehood package activate {name}`",
+        )
+    emit(wanted[0], as_json=as_json, show=_log)
+
+
+def _log(activation: dict[str, Any]) -> str:
+    lines = [line for event in activation["log"] if (line := event_line(event))]
+    end = _activation(activation) if activation["state"] != "running" else "still running"
+    return "\n".join([*lines, end])
 
 
 @app.command("list")
@@ -155,8 +200,8 @@ def _version(version: dict[str, Any]) -> str:
 
 def _activation(activation: dict[str, Any]) -> str:
     name = f"{activation['package']} {activation['version']}"
-    if activation["state"] == "succeeded":
-        return f"{name} is active"
+    if activation["state"] in {"queued", "succeeded"}:
+        return f"{name} is {'active' if activation['state'] == 'succeeded' else 'waiting'}"
     lines = [f"{name} did not become active", _problems(activation["problems"])]
     return "\n".join([*lines, activation["traceback"]]).rstrip()
 

@@ -1,7 +1,7 @@
-"""`fumehood wheelhouse`: the wheels that environments are built from.
+"""`fumehood wheelhouse list|show|verify|missing`: what is in the house, and what is not.
 
-`add` and `list` ask the appliance; the others work here, on the house of this home, also
-while an appliance is using it.
+`list` asks the appliance, if one is running; the others work here, on the house of this home,
+also while an appliance is using it.
 """
 
 from pathlib import Path
@@ -9,16 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from runtime.cli.client import ask, connected
+from runtime.cli.client import ask, connected, has_no_appliance
 from runtime.cli.printing import AsJson, emit, facts, say, table
+from runtime.cli.targets import Platforms, Pythons, targets_of
 from runtime.errors import NotFound
-from runtime.house import missing_of, wheelhouse_of
+from runtime.house import advisories_of, missing_of, wheelhouse_of
 from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import load
-from wheelhouse.target import Target, make_target, platforms_of
+from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.upkeep import verify as verify_house
 
-app = typer.Typer(no_args_is_help=True, help="Add wheels, see which there are, carry them.")
 COLUMNS = ("name", "version", "filename", "size_bytes", "origin")
 FACTS = (
     "name",
@@ -28,98 +28,87 @@ FACTS = (
     "size_bytes",
     "licence",
     "origin",
+    "requires_python",
     "requires_dist",
+    "yanked",
+    "advisories",
 )
 Name = Annotated[str, typer.Argument(help="The name of a distribution.")]
 
 
-@app.command()
-def add(
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Wheels.")],
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """Add wheels to the house; each is judged first."""
-    added: list[dict[str, Any]] = []
-    with connected() as client:
-        for path in files:
-            with path.open("rb") as file:
-                sent = {
-                    "params": {"filename": path.name},
-                    "headers": {"Content-Type": "application/octet-stream"},
-                    "content": file,
-                }
-                added.append(ask(client, "POST", "/v1/wheelhouse/wheels", **sent))
-    emit(added, as_json=as_json, show=_rows)
-
-
-@app.command("list")
 def list_wheels(
     name: Annotated[str | None, typer.Argument(help="Only this distribution.")] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """List the wheels in the house and how they came there."""
-    query = {"name": name} if name else {}
-    with connected() as client:
-        found = ask(client, "GET", "/v1/wheelhouse/wheels", params=query)["items"]
-    emit(found, as_json=as_json, show=_rows)
+    if is_alone():
+        house = wheelhouse_of(load().settings.home)
+        wheels = house.find(name) if name else house.wheels()
+        found = [wheel.to_dict() for wheel in wheels]
+    else:
+        query = {"name": name} if name else {}
+        with connected() as client:
+            found = ask(client, "GET", "/v1/wheelhouse/wheels", params=query)["items"]
+    emit(found, as_json=as_json, show=wheel_rows)
 
 
-@app.command()
+def is_alone() -> bool:
+    """Return whether no appliance is there to be asked, as on a machine that only mirrors."""
+    found_none = has_no_appliance()
+    if found_none:
+        say(f"no appliance is running: this is the house in {load().settings.home}")
+    return found_none
+
+
 def show(name: Name, *, as_json: AsJson = False) -> None:
     """Show all that is known of a distribution's wheels."""
     house = wheelhouse_of(load().settings.home)
-    found = [wheel.to_dict() for wheel in house.find(name)]
+    known = advisories_of(house)
+    found = [
+        wheel.to_dict()
+        | {"advisories": [one.to_dict() for one in known.touching(wheel.name, wheel.version)]}
+        for wheel in found_of(house, name)
+    ]
+    emit(found, as_json=as_json, show=lambda wheels: "\n\n".join(map(_facts, wheels)))
+
+
+def found_of(house: Wheelhouse, name: str) -> list[Wheel]:
+    """Return the wheels of a distribution. Raises NotFound where there is none."""
+    found = house.find(name)
     if not found:
         raise NotFound(
             f"There is no wheel of {name} in the house",
             where=name,
             mend="`fumehood wheelhouse list` shows what there is",
         )
-    emit(
-        found,
-        as_json=as_json,
-        show=lambda wheels: "\n\n".join(
-            facts({**wheel, "origin": _origin(wheel["origin"])}, names=FACTS) for wheel in wheels
-        ),
-    )
+    return found
 
 
-@app.command()
-def remove(
-    sha256: Annotated[str, typer.Argument(help="The digest, sha256:….")], *, as_json: AsJson = False
-) -> None:
-    """Remove a wheel; environments built from it stay whole."""
-    house = wheelhouse_of(load().settings.home)
-    wheel = house.get(sha256)
-    house.remove(wheel)
-    emit(wheel.to_dict(), as_json=as_json, show=lambda gone: f"removed {gone['filename']}")
+def _facts(wheel: dict[str, Any]) -> str:
+    known = [f"{one['id']} ({one['severity']})" for one in wheel["advisories"]]
+    shown = {**wheel, "origin": _origin(wheel["origin"]), "advisories": known}
+    return facts(shown, names=FACTS)
 
 
-@app.command()
 def verify(
     name: Annotated[list[str] | None, typer.Argument(help="Only these distributions.")] = None,
-    python: Annotated[
-        list[str] | None, typer.Option(help="Look for dependencies on this Python too.")
-    ] = None,
-    platform: Annotated[
-        str, typer.Option(help="On this platform, such as manylinux_2_28_x86_64.")
-    ] = "manylinux_2_28_x86_64",
+    python: Pythons = None,
+    platform: Platforms = None,
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Compute every digest anew, and look for what is missing. Exit 7 if anything is wrong."""
+    """Compute every digest anew, and look for missing dependencies on each --python.
+
+    Exit 7 if anything is wrong.
+    """
     house = wheelhouse_of(load().settings.home)
-    targets = [_target(one, platform) for one in python or ()]
-    problems = [one.to_dict() for one in verify_house(house, targets=targets, names=name or ())]
+    names = [found_of(house, one)[0].name for one in name or ()]
+    targets = targets_of(python or (), platform or ())
+    problems = [one.to_dict() for one in verify_house(house, targets=targets, names=names)]
     emit(problems, as_json=as_json, show=_problems)
     if problems:
         raise typer.Exit(EXIT_UNVERIFIED)
-
-
-def _target(python: str, platform: str) -> Target:
-    return make_target(python, platforms=platforms_of(platform), platform=platform)
 
 
 def _problems(problems: list[dict[str, str]]) -> str:
@@ -127,7 +116,6 @@ def _problems(problems: list[dict[str, str]]) -> str:
     return "\n".join(lines) or "every wheel is as it was when it was added"
 
 
-@app.command()
 def missing(
     output: Annotated[
         Path | None, typer.Option("-o", help="Write it as a file for `wheelhouse mirror`.")
@@ -147,10 +135,12 @@ def missing(
     emit(wanted.to_list(), as_json=as_json, show=lambda rows: table(rows, columns=columns))
 
 
-def _rows(wheels: list[dict[str, Any]]) -> str:
+def wheel_rows(wheels: list[dict[str, Any]]) -> str:
+    """Return wheels as a table."""
     rows = [{**wheel, "origin": _origin(wheel["origin"])} for wheel in wheels]
     return table(rows, columns=COLUMNS)
 
 
 def _origin(origin: dict[str, Any]) -> str:
-    return f"{origin['kind']} by {origin['by']}"
+    index = f" from {origin['index']}" if origin["index"] else ""
+    return f"{origin['kind']} by {origin['by']}{index} on {origin['at'][:10]}"

@@ -166,6 +166,20 @@ def running_elsewhere(connection: Connection, *, alive: Collection[str]) -> tupl
     return tuple(connection.execute(query).scalars())
 
 
+def unfinished(connection: Connection) -> tuple[str, ...]:
+    """Return the ids of all activations that wait or run."""
+    query = select(tables.activations.c.id).where(tables.activations.c.state.in_(UNFINISHED))
+    return tuple(connection.execute(query).scalars())
+
+
+def locks(connection: Connection) -> tuple[str, ...]:
+    """Return the lock of every activation that succeeded, each text once."""
+    query = select(tables.activations.c.prepared["lock"].as_string()).where(
+        tables.activations.c.state == ActivationState.SUCCEEDED
+    )
+    return tuple(text for text in connection.execute(query.distinct()).scalars() if text)
+
+
 def list_for(
     connection: Connection, *, package: str, version: str | None = None, limit: int = 50
 ) -> tuple[Activation, ...]:

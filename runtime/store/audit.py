@@ -74,9 +74,13 @@ def first_break(connection: Connection) -> int | None:
     return None
 
 
-def list_entries(connection: Connection, *, limit: int, cursor: str | None) -> Page[AuditEntry]:
+def list_entries(
+    connection: Connection, *, limit: int, cursor: str | None, action: str | None = None
+) -> Page[AuditEntry]:
     """Return entries, the last first."""
     query = select(tables.audit).order_by(tables.audit.c.seq.desc()).limit(limit + 1)
+    if action:
+        query = query.where(tables.audit.c.action == action)
     if cursor:
         query = query.where(tables.audit.c.seq < number_of(cursor))
     found = [value_of(row, AUDIT_ENTRY) for row in connection.execute(query)]

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import pytest
 from packages.errors import LockFailed
 from packages.index import Index
 from packages.mirror import Mirror
+from packages.requirements import Requirements
 from sandbox.command import Interpreter
 from wheelhouse.store import Wheelhouse
 from wheelhouse.target import make_target, platforms_of
 from wheelhouse.upkeep import verify
 
+type Wants = Callable[[str], Requirements]
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 
@@ -31,11 +34,11 @@ def mirror(house: Wheelhouse, index: Index, interpreter: Interpreter) -> Mirror:
 
 @pytest.mark.network
 async def test_a_closed_set_is_fetched_for_several_targets(
-    mirror: Mirror, house: Wheelhouse
+    mirror: Mirror, house: Wheelhouse, wants: Wants
 ) -> None:
     pythons, platforms = ["3.11", "3.12"], ["manylinux_2_28_x86_64", "manylinux_2_28_aarch64"]
     done = await mirror.mirror(
-        "markupsafe==3.0.2\njinja2==3.1.6\n", pythons=pythons, platforms=platforms
+        wants("markupsafe==3.0.2|jinja2==3.1.6"), pythons=pythons, platforms=platforms
     )
     named = sorted(wheel.filename.lower() for wheel in done.fetched)
     assert len([name for name in named if name.startswith("markupsafe")]) == 4
@@ -45,16 +48,16 @@ async def test_a_closed_set_is_fetched_for_several_targets(
     ]
     assert verify(house, targets=targets) == []
     again = await mirror.mirror(
-        "markupsafe==3.0.2\njinja2==3.1.6\n", pythons=pythons, platforms=platforms
+        wants("markupsafe==3.0.2|jinja2==3.1.6"), pythons=pythons, platforms=platforms
     )
     assert (again.fetched, again.already_here) == ((), 5)
 
 
 @pytest.mark.network
-async def test_what_a_target_cannot_have_is_told(mirror: Mirror) -> None:
+async def test_what_a_target_cannot_have_is_told(mirror: Mirror, wants: Wants) -> None:
     with pytest.raises(LockFailed) as failed:
         await mirror.mirror(
-            "docopt==0.6.2\n", pythons=["3.12"], platforms=["manylinux_2_28_x86_64"]
+            wants("docopt==0.6.2"), pythons=["3.12"], platforms=["manylinux_2_28_x86_64"]
         )
     assert [p.code for p in failed.value.problems] == ["source-only"]
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -210,13 +210,17 @@ def run_command(
 
 
 @contextmanager
-def running(home: Path, **settings: str) -> Iterator[Server]:
-    """Offer a server of our own that keeps its things in `home`; it is stopped afterwards."""
+def running(home: Path, *, within: Sequence[str] = (), **settings: str) -> Iterator[Server]:
+    """Offer a server of our own that keeps its things in `home`; it is stopped afterwards.
+
+    `within` is a command that the server is started by, such as unshare(1); it is then reached
+    by the socket in its home.
+    """
     environ = {f"FUMEHOOD_{name.upper()}": value for name, value in settings.items()}
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FUMEHOOD_")}
     log = (home.parent / f"{home.name}.log").open("a")
     process = subprocess.Popen(
-        [FUMEHOOD, "up", "--port", "0", "--json", "--home", home],
+        [*within, FUMEHOOD, "up", "--port", "0", "--json", "--home", home],
         env=clean | environ,
         stdout=subprocess.PIPE,
         stderr=log,
@@ -227,7 +231,10 @@ def running(home: Path, **settings: str) -> Iterator[Server]:
         line = process.stdout.readline()
         assert line, Path(log.name).read_text()
         url = json.loads(line)["url"]
-        with httpx2.Client(base_url=url, timeout=PATIENCE_S, trust_env=False) as client:
+        way = httpx2.HTTPTransport(uds=str(home / "fumehood.sock")) if within else None
+        with httpx2.Client(
+            base_url=url, timeout=PATIENCE_S, trust_env=False, transport=way
+        ) as client:
             yield Server(url=url, home=home, process=process, http=client)
     finally:
         process.terminate()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime.cli.bundling import zip_folder
+from runtime.local_user import local_user
 
 from .conftest import BUNDLES, Server, run_command, zipped
 
@@ -112,6 +113,7 @@ def test_the_gate_is_opened_shown_and_closed(server: Server) -> None:
     assert opened.returncode == 0, opened.stderr
     gate = json.loads(opened.stdout)
     assert gate["is_open"] and gate["reason"] == "first install" and gate["until"].endswith("Z")
+    assert gate["who"] == local_user(), "whoever runs the command, if nobody else is named"
     assert "open until" in server.command("gate", "show").stdout
     closed = json.loads(server.command("gate", "close", "--json").stdout)
     assert not closed["is_open"]
@@ -125,6 +127,10 @@ def test_settings_are_shown_with_their_origin_and_without_secrets() -> None:
     assert (rows["slots"]["value"], rows["slots"]["origin"]) == (7, "environment")
     assert rows["port"]["origin"] == "default"
     assert "hunter2" not in shown.stdout
+    address = {"FUMEHOOD_INDEX__URL": "https://robot:hunter2@index.invalid/simple/"}
+    shown = run_command("config", "show", "--json", environ=address)
+    assert "https://**********@index.invalid/simple/" in shown.stdout
+    assert "hunter2" not in shown.stdout and "robot" not in shown.stdout
     wrong = run_command("config", "show", environ={"FUMEHOOD_SLOTTS": "7"})
     assert wrong.returncode == 2 and "slotts" in wrong.stderr
 

@@ -55,6 +55,12 @@ def test_no_reason_or_no_sensible_time_opens_nothing(
         opened(until=later(seconds), reason=reason, who="ana", packages=(), at=NOON)
 
 
+def test_a_gate_opens_for_names_only(later: Later) -> None:
+    with pytest.raises(InputRefused) as refused:
+        opened(until=later(60), reason="x", who="ana", packages=("numpy", "six>=1", ""), at=NOON)
+    assert len(refused.value.problems) == 2
+
+
 async def test_what_is_changed_in_the_log_is_found(store: SqliteStore, later: Later) -> None:
     for seconds in (60, 120, 180):
         await store.run(open_gate, gate=replace(gate_until(later(seconds)), who=f"u{seconds}"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import BUNDLES, FUMEHOOD, Server, run_command
+from .conftest import BUNDLES, FUMEHOOD, Server, run_command, zipped
 
 
 @pytest.fixture
@@ -128,3 +128,63 @@ def test_not_a_number_is_never_made_null(server: Server):
     order = '{"package": "hello", "parameters": {"a": NaN}}'
     answer = server.http.post("/v1/jobs", content=order, headers=headers)
     assert answer.status_code in {400, 422}, answer.text
+
+
+@pytest.mark.parametrize("url", ["banana", "http://", "ftp://x", "http://x:99999", "http://[::1"])
+def test_what_is_no_address_of_an_appliance_is_a_usage_error(url: str):
+    told = run_command("job", "list", environ={"FUMEHOOD_URL": url})
+    assert told.returncode == 2, told.stderr
+    assert "FUMEHOOD_URL" in told.stderr and "mend: " in told.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["up", "--port", "0"], ["env", "list"], ["job", "list"], ["wheelhouse", "verify"]]
+)
+def test_a_home_that_is_a_file_is_a_usage_error(words: list[str], tmp_path: Path):
+    file = tmp_path / "file"
+    file.touch()
+    told = run_command(*words, environ={"FUMEHOOD_HOME": str(file)})
+    assert told.returncode == 2, told.stderr
+    assert "is not a folder" in told.stderr and "Traceback" not in told.stderr
+
+
+def test_a_home_that_cannot_be_made_is_a_usage_error():
+    told = run_command("up", "--port", "0", "--home", "/proc/home", environ={})
+    assert told.returncode == 2, told.stderr
+    assert "cannot hold our data" in told.stderr and "Traceback" not in told.stderr
+
+
+def test_a_name_that_is_no_address_of_this_host_is_a_usage_error(home):
+    told = run_command("up", "--host", "no-such-host.invalid", environ=home)
+    assert told.returncode == 2, told.stderr
+    assert "is not an address of this host" in told.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [["config", "show", "--config", "/nope"], ["package", "check", "/dev/null"]]
+)
+def test_what_is_not_there_is_said_with_its_mend(words: list[str]):
+    told = run_command(*words, environ={})
+    assert told.returncode in (2, 4)
+    assert "mend: " in told.stderr
+
+
+def test_an_attempt_that_never_was_has_no_outputs(counting: Server):
+    job = counting.ended(counting.submit("counts-words").json()["id"])
+    told = counting.command("job", "outputs", job["id"], "--attempt", "9")
+    assert told.returncode == 4
+    assert "its attempts are 1 to 1" in told.stderr
+
+
+def test_the_newest_version_is_activated_where_none_is_named(server: Server):
+    for version in ("1.9", "1.10"):
+        manifest = {"schema": 1, "name": "newest", "version": version}
+        changes = {"manifest.json": json.dumps(manifest)}
+        server.http.post("/v1/packages", content=zipped("counts-words", changes=changes))
+    told = server.command("package", "activate", "newest")
+    assert told.returncode == 0, told.stderr
+    assert "activating newest 1.10, the newest version" in told.stderr
+    assert server.command("package", "activate", "nobody").returncode == 4
+    assert server.command("package", "activate", "newest", "1.9").returncode == 0
+    back = server.command("package", "rollback", "newest")
+    assert (back.returncode, back.stdout.strip()) == (0, "newest 1.10 is active")

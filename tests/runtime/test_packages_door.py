@@ -101,6 +101,11 @@ def test_a_failing_on_activate_blocks_the_version_and_shows_its_traceback(server
     assert "model.bin is not in the bundle" in activation["traceback"]
     assert any("looking for the model" in str(line) for line in activation["log"])
     assert server.http.get("/v1/packages/guarded").json()["active_version"] == "1.0"
+    told = server.command("package", "log", "guarded").stdout
+    assert "lock 0 of 0 wheels" in told and "looking for the model" in told
+    assert "model.bin is not in the bundle" in told and "2.0 did not become active" in told
+    assert "guarded 1.0 is active" in server.command("package", "log", "guarded", "1.0").stdout
+    assert server.command("package", "log", "guarded", "9").returncode == 4
 
 
 def test_what_the_wheelhouse_lacks_is_named_with_both_ways_to_mend_it(server: Server) -> None:
@@ -116,6 +121,9 @@ def test_going_back_makes_the_former_version_active(server: Server) -> None:
         server.activate(zipped("counts-words", changes=named("returning", version=version)))
     back = server.http.post("/v1/packages/returning/rollback", json={"reason": "2.0 is slow"})
     assert (back.status_code, back.json()["active_version"]) == (200, "1.0")
+    job = server.ended(server.submit("returning").json()["id"])
+    artifact = server.http.get(f"/v1/jobs/{job['id']}/artifact").json()
+    assert (artifact["package"]["version"], artifact["install"]["reused"]) == ("1.0", True)
     further = server.http.post("/v1/packages/returning/rollback")
     assert (further.status_code, further.json()["code"]) == (409, "state-conflict")
 

@@ -2,15 +2,16 @@
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization as pem
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.wheels import pack_wheel, wheel_files
+from uv import find_uv_bin
+
+from packages.interpreters import running as running_python
 
 from .conftest import Server, run_command, zipped
 
@@ -47,20 +48,31 @@ def test_a_form_is_as_good_as_a_body(house: Server, wheel: Path) -> None:
     assert house.http.post("/v1/wheelhouse/wheels", files=sent).status_code == 201
 
 
-def test_uv_can_install_from_the_appliance(house: Server, tmp_path: Path) -> None:
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    assert uv
-    words = ["pip", "install", "--no-config", "--target", str(tmp_path / "t"), "greetings"]
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_plain_uv_and_pip_install_from_the_appliance(
+    tool: str, house: Server, tmp_path: Path
+) -> None:
+    name = f"drinks_with_{tool}"
+    for version, python in (("2.0", ">=3.8"), ("3.0", ">=3.99")):
+        held = wheel_files(name, version, requires=["greetings"], requires_python=python)
+        made = pack_wheel(tmp_path, f"{name}-{version}-py3-none-any.whl", held)
+        assert house.command("wheelhouse", "add", made).returncode == 0
+    base = str(running_python().executable)
+    words = {
+        "uv": [find_uv_bin(), "pip", "install", "--no-config", "--python", base],
+        "pip": [base, "-m", "pip", "install", "--isolated", "--no-cache-dir"],
+    }[tool]
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "UV_CACHE_DIR": str(tmp_path / "c")}
     done = subprocess.run(
-        [uv, *words, "--python", sys.executable, "--default-index", f"{house.url}/simple/"],
-        env=clean,
+        [*words, "--target", str(tmp_path / "t"), "--index-url", f"{house.url}/simple/", name],
+        env=clean | {"PIP_CONFIG_FILE": os.devnull},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "t/greetings.py").is_file()
+    assert "2.0" in (tmp_path / f"t/{name}.py").read_text(), "3.0 is for another Python"
 
 
 def test_the_index_speaks_html_and_json(house: Server) -> None:

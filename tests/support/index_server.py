@@ -1,12 +1,15 @@
 """A private package index on this machine, rendered by the house's own pages, with a password."""
 
 import base64
+import contextlib
 import json
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from wheelhouse.index import (
     JSON_MEDIA_TYPE,
@@ -29,8 +32,19 @@ class Served:
 
 
 @contextmanager
-def index_of(house: Wheelhouse, *, login: tuple[str, str] | None = None) -> Iterator[Served]:
-    """Serve `house` at a free port; where there is a `login`, to no one else."""
+def index_of(
+    house: Wheelhouse,
+    *,
+    login: tuple[str, str] | None = None,
+    tls: ssl.SSLContext | None = None,
+    before: Callable[[str], None] = lambda path: None,
+    further: Mapping[str, Path] | None = None,
+) -> Iterator[Served]:
+    """Serve `house` at a free port; where there is a `login`, to no one else.
+
+    `before` is called with each path before it is answered. `further` has files of
+    distributions that are not wheels.
+    """
     served = Served("")
     wanted = f"Basic {base64.b64encode(':'.join(login).encode()).decode()}" if login else None
 
@@ -44,7 +58,11 @@ def index_of(house: Wheelhouse, *, login: tuple[str, str] | None = None) -> Iter
                 self.answer(401, b"", "text/plain")
                 return
             served.asked.append(path)
-            self.answer(*page(house, path, self.headers.get("Accept", "")))
+            before(path)
+            if found := plain_page(further or {}, path):
+                self.answer(200, found, "text/html")
+            else:
+                self.answer(*page(house, path, self.headers.get("Accept", "")))
 
         def answer(self, status: int, body: bytes, kind: str) -> None:
             self.send_response(status)
@@ -55,11 +73,18 @@ def index_of(house: Wheelhouse, *, login: tuple[str, str] | None = None) -> Iter
             self.end_headers()
             self.wfile.write(body)
 
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # uv hangs up when it knows enough
+                super().handle()
+
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_port}/simple/"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    scheme = "https" if tls else "http"
+    served.url = f"{scheme}://127.0.0.1:{server.server_port}/simple/"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -68,6 +93,16 @@ def index_of(house: Wheelhouse, *, login: tuple[str, str] | None = None) -> Iter
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def plain_page(further: Mapping[str, Path], path: str) -> bytes:
+    """Return the page that links to a file of `further`, or that file; empty for neither."""
+    for name, file in further.items():
+        if path == f"/simple/{name}/":
+            return f'<a href="/further/{file.name}">{file.name}</a>'.encode()
+        if path == f"/further/{file.name}":
+            return file.read_bytes()
+    return b""
 
 
 def page(house: Wheelhouse, path: str, accept: str) -> tuple[int, bytes, str]:

@@ -111,3 +111,42 @@ def test_a_file_that_is_no_snapshot_leaves_the_old_one(
             advisories.import_snapshot(path, at=AT)
     assert advisories.snapshot() == before
     assert advisories.touching("demo-thing", "1.3")
+
+
+def test_a_new_snapshot_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    known = Advisories(tmp_path / "house" / "advisories")
+    for number in range(4):
+        told = snapshot(tmp_path / f"{number}.zip", record(id=f"PYSEC-{number}"))
+        known.import_snapshot(told, at=AT)
+        assert [one.id for one in known.touching("demo-thing", "1.3")] == [f"PYSEC-{number}"]
+    assert len(list(known.folder.parent.glob("advisories-*"))) == 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]",
+        b'{"affected": 1}',
+        b'{"affected": [{"package": {"ecosystem": "PyPI", "name": "a"}, "ranges": 7}]}',
+        b"{",
+    ],
+    ids=["a list", "a number", "odd ranges", "no JSON"],
+)
+def test_what_is_no_advisory_is_refused_and_the_old_ones_stay(
+    content: bytes, advisories: Advisories, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "odd.zip", "w") as archive:
+        archive.writestr("good.json", json.dumps(record(id="PYSEC-new")))
+        archive.writestr("odd.json", content)
+    with pytest.raises(AdvisoriesRefused):
+        advisories.import_snapshot(tmp_path / "odd.zip", at=AT)
+    assert [one.id for one in advisories.touching("demo-thing", "1.3")] == ["PYSEC-2026-1"]
+
+
+def test_a_name_that_leads_elsewhere_is_nobodys(tmp_path: Path) -> None:
+    odd = record(id="odd")
+    odd["affected"] = [{**odd["affected"][0], "package": {"ecosystem": "PyPI", "name": "../../x"}}]
+    known = Advisories(tmp_path / "deep" / "er" / "advisories")
+    told = known.import_snapshot(snapshot(tmp_path / "all.zip", record(), odd), at=AT)
+    assert told.advisories == 1
+    assert not list(tmp_path.rglob("x.json"))

@@ -135,3 +135,13 @@ def test_an_altered_archive_brings_nothing_in(
 def test_a_truncated_archive_brings_nothing_in(carrier: Path, tmp_path: Path) -> None:
     carrier.write_bytes(carrier.read_bytes()[:3000])
     assert refused(carrier, tmp_path) & {"not-a-carrier", "missing-file", "hash-mismatch"}
+
+
+def test_what_was_yanked_there_is_yanked_here(tmp_path: Path) -> None:
+    there, here = Wheelhouse(tmp_path / "there"), Wheelhouse(tmp_path / "here")
+    wheel = there.add(make_wheel(tmp_path / "made", "demo"), origin=UPLOADED)
+    there.yank(wheel, reason="it leaks")
+    path = tmp_path / "carrier.tar"
+    export_wheels(there, there.wheels(), to=path, private_key_pem=PRIVATE, at=AT)
+    carried = bring(path, here)
+    assert [one.yanked for one in (*carried.added, *here.wheels())] == ["it leaks"] * 2

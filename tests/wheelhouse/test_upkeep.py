@@ -8,7 +8,7 @@ from support.wheels import UPLOADED, make_wheel
 from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.target import make_target, platforms_of
 from wheelhouse.unpacked import unpack, unpacked_folder
-from wheelhouse.upkeep import prune, verify
+from wheelhouse.upkeep import ABANDONED_AFTER_S, prune, verify
 
 LINUX = make_target("3.12", platforms=platforms_of("manylinux_2_28_x86_64"))
 WINDOWS = make_target("3.12", platforms=["win_amd64"])
@@ -61,9 +61,12 @@ def test_pruning_removes_what_nobody_uses_and_a_rehearsal_nothing(tmp_path: Path
     rehearsed = prune(house, in_use=[used.sha256], now=time.time(), is_rehearsal=True)
     assert [w.name for w in rehearsed.wheels] == ["unused"]
     assert len(list(house.wheels())) == 2
-    pruned = prune(house, in_use=[used.sha256], now=time.time())
+    (house.root / ".fetch-abandoned").mkdir()
+    pruned = prune(house, in_use=[used.sha256], now=time.time() + 2 * ABANDONED_AFTER_S)
+    assert [p.name for p in house.root.iterdir() if p.name.startswith(".")] == [".lock"]
     assert (pruned.wheels, pruned.unpacked) == (rehearsed.wheels, 1)
     assert pruned.size_bytes == rehearsed.size_bytes > unused.size_bytes
     assert list(house.wheels()) == [used]
+    assert house.names() == ["used"], "an index lists no name that it has nothing of"
     assert unpacked_folder(house, used).is_dir()
     assert not unpacked_folder(house, unused).exists()

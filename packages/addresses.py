@@ -1,0 +1,84 @@
+"""Addresses: where the admin's index keeps the wheels that an author's lock names.
+
+Such a lock says which wheels, by digest. Where they come from is the admin's to choose, so
+the addresses in it are never followed: uv looks the same versions up at the index.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from packages.diagnosis import Circumstances, diagnose, index_unreachable
+from packages.errors import LockFailed
+from packages.index import Index
+from packages.lock import Offered, read_pylock
+from packages.uv import UvTimeoutError, compile_pylock, scratch_folder
+from wheelhouse.problem import Problem
+
+TIMEOUT_S = 600.0
+
+
+async def addressed(
+    wanted: Sequence[Offered],
+    *,
+    index: Index,
+    python: Path,
+    exclude_newer: datetime | None,
+    tried: Circumstances,
+) -> tuple[Offered, ...]:
+    """Return `wanted` with the addresses of `index`. Raises LockFailed with every problem.
+
+    What the index got after `exclude_newer` is not there for us.
+    """
+    pinned = "\n".join(f"{one.name}=={one.version}" for one in wanted)
+    # Universal, since uv names but the best wheel otherwise, and the lock may mean another.
+    sources = ["--no-deps", "--universal", "--python-version", tried.target.python_minor]
+    sources += excluding(exclude_newer)
+    try:
+        with scratch_folder() as folder:
+            said, text = await compile_pylock(
+                requirements=pinned,
+                constraints="",
+                python=python,
+                sources=sources,
+                variables=index.variables(),
+                timeout_s=TIMEOUT_S,
+                scratch=Path(folder),
+            )
+    except UvTimeoutError as error:
+        what = f"no answer within {TIMEOUT_S:.0f} s"
+        raise LockFailed(index_unreachable(index.shown, what)) from error
+    if said.code != 0:
+        raise LockFailed(*diagnose(index.redact(said.stderr), [], tried))
+    addresses = _addresses(text)
+    unknown = [one for one in wanted if one.sha256 not in addresses]
+    if unknown:
+        raise LockFailed(*(_unknown(one, index) for one in unknown))
+    return tuple(replace(one, url=addresses[one.sha256]) for one in wanted)
+
+
+def excluding(newer_than: datetime | None) -> list[str]:
+    """Return uv's options for a cooldown."""
+    if newer_than is None:
+        return []
+    return ["--exclude-newer", newer_than.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")]
+
+
+def _addresses(text: str) -> dict[str, str]:
+    """Return the address of each wheel of uv's lock, by its digest."""
+    told, problems = read_pylock(text)
+    if told is None:
+        raise LockFailed(*problems)
+    wheels = (wheel for package in told.packages for wheel in package.wheels or ())
+    return {f"sha256:{w.hashes['sha256']}": w.url for w in wheels if w.url and "sha256" in w.hashes}
+
+
+def _unknown(wanted: Offered, index: Index) -> Problem:
+    return Problem(
+        code="hash-mismatch",
+        what=f"{index.shown} has no {wanted.wheel} with the digest {wanted.sha256}",
+        where=wanted.wheel,
+        mend="make the lock anew against that index, or let the admin add the wheel "
+        f"(`fumehood wheelhouse add {wanted.wheel}`)",
+    )

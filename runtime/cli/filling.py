@@ -1,0 +1,63 @@
+"""`fumehood wheelhouse add|remove`: single wheels, in and out."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from runtime.cli.client import ask, connected
+from runtime.cli.printing import AsJson, emit
+from runtime.cli.wheelhouse import is_alone, wheel_rows
+from runtime.clock import utc_now
+from runtime.house import wheelhouse_of
+from runtime.ledger import write_down
+from runtime.local_user import local_user
+from runtime.settings import load
+from wheelhouse.store import Origin
+
+
+def add(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Wheels.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Add wheels to the house; each is judged first."""
+    added = [_add_here(path) for path in files] if is_alone() else _send(files)
+    emit(added, as_json=as_json, show=wheel_rows)
+
+
+def _send(files: list[Path]) -> list[dict[str, Any]]:
+    added: list[dict[str, Any]] = []
+    with connected() as client:
+        for path in files:
+            with path.open("rb") as file:
+                sent = {
+                    "params": {"filename": path.name},
+                    "headers": {"Content-Type": "application/octet-stream"},
+                    "content": file,
+                }
+                added.append(ask(client, "POST", "/v1/wheelhouse/wheels", **sent))
+    return added
+
+
+def _add_here(path: Path) -> dict[str, Any]:
+    settings = load().settings
+    origin = Origin(kind="uploaded", at=utc_now(), by=local_user())
+    wheel = wheelhouse_of(settings.home).add(path, origin=origin)
+    details = {"sha256": wheel.sha256}
+    write_down(settings, action="wheel.add", subject=wheel.filename, details=details)
+    return wheel.to_dict()
+
+
+def remove(
+    sha256: Annotated[str, typer.Argument(help="The digest, sha256:….")], *, as_json: AsJson = False
+) -> None:
+    """Remove a wheel; environments built from it stay whole."""
+    settings = load().settings
+    house = wheelhouse_of(settings.home)
+    wheel = house.get(sha256)
+    house.remove(wheel)
+    write_down(
+        settings, action="wheel.remove", subject=wheel.filename, details={"sha256": wheel.sha256}
+    )
+    emit(wheel.to_dict(), as_json=as_json, show=lambda gone: f"removed {gone['filename']}")
