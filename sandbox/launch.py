@@ -27,6 +27,7 @@ from sandbox.stage import Stage
 from sandbox.stagehand import Stagehand
 
 _INSIDE = Path(__file__).with_name("inside")
+_COMPILE = Path(__file__).with_name("compile_inside.py")
 _PACKAGE = "fumehood_inside"
 _ETC = {
     "passwd": "cell:x:1000:1000:cell:/scratch:/usr/sbin/nologin\n",
@@ -227,7 +228,7 @@ class Launcher:
     ) -> list[str]:
         seen = layout.INSIDE if self.has_namespaces else str(inside)
         kind = "kept" if mode == "cold" and not self.has_namespaces else mode
-        start = f"{seen}/{_PACKAGE}/start.py"
+        start = f"{seen}/{_PACKAGE}/start.pyc"
         return [str(interpreter.executable), "-I", "-S", "-B", start, str(channel_fd), kind]
 
     def _reach(self, path: Path) -> str:
@@ -322,7 +323,7 @@ def _replace_by_readable_copy(source: Path, target: Path) -> None:
 
 def _prepare_inside(home: Path, interpreter: Interpreter) -> Path:
     digest = hashlib.sha256()
-    for source in sorted(_INSIDE.glob("*.py")):
+    for source in (*sorted(_INSIDE.glob("*.py")), _COMPILE):
         digest.update(source.read_bytes())
     name = f"inside-{digest.hexdigest()[:16]}-{interpreter.soabi}-{interpreter.version}"
     folder = home / name
@@ -332,9 +333,8 @@ def _prepare_inside(home: Path, interpreter: Interpreter) -> Path:
     shutil.copytree(
         _INSIDE, fresh / _PACKAGE, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
     )
-    compile_all = ["-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     done = subprocess.run(
-        [interpreter.executable, "-I", "-S", *compile_all, fresh],
+        [interpreter.executable, "-I", "-S", _COMPILE, fresh / _PACKAGE],
         capture_output=True,
         text=True,
         check=False,

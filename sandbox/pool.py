@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from sandbox import warm
@@ -29,8 +30,8 @@ class PoolBounds:
     runs_per_cell: int = 2000
     minutes_per_cell: float = 30.0
     preload_s: float = 60.0
-    spares: int = 1
-    """Forks kept ready beside the running ones, for each warm cell."""
+    spares: int = 2
+    """Forks kept ready beside the running ones where runs overlap; one where they do not."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,18 +133,17 @@ class Pool:
         in memory for 3.5 ms. So the next spare waits for the run's end, unless runs overlap.
         """
         if not seat.spares:
-            self._replenish(seat, warm_cell, least=1)
+            self._replenish(seat, warm_cell, wanted=1)
         taken = seat.spares.pop(0)
         if warm_cell.running > len(seat.spares) + 1:
-            self._replenish(seat, warm_cell)
-        else:
-            loop = asyncio.get_running_loop()
-            loop.call_later(_LONG_RUN_S, self._replenish, seat, warm_cell)
-            warm_cell.on_end = lambda: self._replenish(seat, warm_cell)
+            self._replenish(seat, warm_cell, wanted=self.bounds.spares)
+        elif self.bounds.spares:
+            one_more = partial(self._replenish, seat, warm_cell, wanted=1)
+            asyncio.get_running_loop().call_later(_LONG_RUN_S, one_more)
+            warm_cell.on_end = one_more
         return await taken
 
-    def _replenish(self, seat: _Seat, warm_cell: WarmCell, least: int = 0) -> None:
-        wanted = max(self.bounds.spares, least)
+    def _replenish(self, seat: _Seat, warm_cell: WarmCell, *, wanted: int) -> None:
         while warm_cell.is_alive and len(seat.spares) < wanted:
             seat.spares.append(asyncio.create_task(warm_cell.fork()))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _signal  # pyright: ignore[reportMissingImports] – built in; signal brings enum along
 import os
-import resource
 import sys
 
 from . import handle
@@ -68,15 +67,6 @@ def load(target: str) -> Callable[..., Any]:
     if not callable(function):
         raise TypeError("%s is not callable" % (target,))
     return function
-
-
-def limit(rlimits: dict[str, int]) -> None:
-    """Set resource limits, hard and soft; never above what is allowed already."""
-    for name, value in rlimits.items():
-        which = getattr(resource, name)
-        hard = resource.getrlimit(which)[1]
-        allowed = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(which, (allowed, allowed))
 
 
 def _terminate(_number: int, _frame: object) -> None:

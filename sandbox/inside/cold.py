@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import call, entropy, walls
+from . import call, syscalls, walls
 from .channel import Channel
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ def main(fd: int) -> None:
         return
     prepare(setup)
     walls.make_scratch(setup["scratch_dir"])
-    call.limit(setup["rlimits"])
+    syscalls.limit(setup["rlimits"])
     settle(channel, setup, walls.of_cold(setup))
     request = channel.receive()
     if request is None:
@@ -61,7 +61,6 @@ def settle(channel: Channel, setup: dict[str, Any], own: walls.Walls) -> None:
     os.chdir(setup["scratch_dir"])
     own.shut()
     os.closerange(channel.fileno() + 1, 65536)
-    entropy.reseed()
     fds = [_folder(setup["output_dir"]), _folder(setup["scratch_dir"])]
     channel.send({"kind": "hello"}, fds)
     for number in fds:

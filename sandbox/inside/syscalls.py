@@ -40,6 +40,7 @@ class _LockedFunction(_ctypes.CFuncPtr):
 
 
 _c: Any = _ctypes  # its stubs know less than it offers
+_RLIMIT: Any = type("Rlimit", (_c.Array,), {"_type_": _Byte, "_length_": 16})
 _PROGRAM: int = _c.dlopen(None, 0)
 
 
@@ -76,8 +77,18 @@ _CAP_VERSION_3 = 0x20080522
 _IS_ARM = os.uname().machine == "aarch64"
 _SYS_CLONE = 220 if _IS_ARM else 56
 _SYS_CAPSET = 91 if _IS_ARM else 126
+_SYS_PRLIMIT = 261 if _IS_ARM else 302
 _SYS_SECCOMP = 277 if _IS_ARM else 317
 _SYS_LANDLOCK_CREATE, _SYS_LANDLOCK_ADD, _SYS_LANDLOCK_RESTRICT = 444, 445, 446
+_RLIMITS = {
+    "RLIMIT_CPU": 0,
+    "RLIMIT_FSIZE": 1,
+    "RLIMIT_CORE": 4,
+    "RLIMIT_NPROC": 6,
+    "RLIMIT_NOFILE": 7,
+    "RLIMIT_MEMLOCK": 8,
+}
+"""asm-generic/resource.h; the module `resource` takes longer to load than to do without."""
 _LANDLOCK_RULE_PATH_BENEATH = 1
 _CAP_HEADER = _CAP_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4)
 _NO_CAPABILITIES = bytes(24)
@@ -136,6 +147,17 @@ def be_measurable() -> None:
 def no_new_privileges() -> None:
     """Make execve unable to grant privileges (PR_SET_NO_NEW_PRIVS, prctl(2))."""
     _prctl(_PR_SET_NO_NEW_PRIVS, 1, "PR_SET_NO_NEW_PRIVS")
+
+
+def limit(rlimits: dict[str, int]) -> None:
+    """Set resource limits, hard and soft; never above what is allowed already (prlimit(2))."""
+    for name, value in rlimits.items():
+        which = _RLIMITS[name]
+        now = _RLIMIT()
+        _check(_syscall(_SYS_PRLIMIT, 0, which, None, now), name)
+        allowed = min(value, int.from_bytes(bytes(now)[8:], sys.byteorder))
+        packed = allowed.to_bytes(8, sys.byteorder) * 2
+        _check(_syscall(_SYS_PRLIMIT, 0, which, packed, None), name)
 
 
 def drop_capabilities() -> None:

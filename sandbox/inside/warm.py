@@ -12,7 +12,7 @@ import os
 import select
 import sys
 
-from . import call, cold, kept, rehearsal, syscalls, walls
+from . import call, cold, entropy, kept, rehearsal, syscalls, walls
 from .channel import Channel
 
 TYPE_CHECKING = False
@@ -28,7 +28,7 @@ def main(fd: int) -> None:
         return
     cold.prepare(setup)
     walls.shut_around_import(setup)
-    call.limit(setup["rlimits"])
+    syscalls.limit(setup["rlimits"])
     unfit = _preload(setup) or _unfitness(fd)
     call.flush_streams()
     channel.send({"kind": "warm", "unfit": unfit})
@@ -210,6 +210,7 @@ def _serve(setup: dict[str, Any], own: walls.Walls) -> None:
     walls.make_scratch(setup["scratch_dir"])
     channel = Channel(3)
     cold.settle(channel, setup, own)
+    entropy.reseed()
     request = channel.receive()
     if request is not None:
         cold.finish(channel, request)
