@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import compileall
 import contextlib
-import json
 import os
 import statistics
 import subprocess
@@ -15,14 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bench_neighbours
 import psutil
-from measured import Figure, against, shown, times
-from rich.console import Console
-from rich.table import Table
+from figures import Figure, against, shown, tell, times
 from uv import find_uv_bin
 
 from sandbox.command import Command, Folder, Level, Outcome, Warmth
@@ -101,11 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fumehood-bench-", dir="/var/tmp") as folder:
         Path(folder).chmod(0o755)
         figures = asyncio.run(measure(Path(folder), runs=options.runs))
-    if options.json:
-        print(json.dumps({"figures": [asdict(figure) for figure in figures]}, indent=2))
-    else:
-        Console().print(as_table(figures))
-    if any(figure.ok is False for figure in figures):
+    if not tell("cells", figures, as_json=options.json):
         sys.exit(1)
 
 
@@ -297,24 +290,6 @@ async def rate(act: Callable[[], Awaitable[object]], count: int) -> float:
     started = time.perf_counter()
     await asyncio.gather(*(work() for _ in range(min(2, os.cpu_count() or 1))))
     return count / (time.perf_counter() - started)
-
-
-def as_table(figures: list[Figure]) -> Table:
-    """Return the figures for people."""
-    table = Table(title="cells")
-    for column in ("figure", "value", "baseline", "ratio", "goal", ""):
-        table.add_column(column)
-    for figure in figures:
-        mark = {True: "✔", False: "✘", None: ""}[figure.ok]
-        table.add_row(
-            figure.name,
-            f"{figure.value:.2f} {figure.unit}",
-            f"{figure.baseline_value:.2f} {figure.unit} ({figure.baseline})",
-            f"{figure.ratio:.3f}",
-            figure.goal,
-            mark,
-        )
-    return table
 
 
 if __name__ == "__main__":

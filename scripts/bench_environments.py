@@ -10,8 +10,6 @@ inode again before it makes a folder, which would slow whoever comes next, ours 
 import argparse
 import asyncio
 import io
-import json
-import os
 import random
 import statistics
 import subprocess
@@ -20,33 +18,17 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from measured import (
-    Figure,
-    against,
-    alone,
-    disk_bytes,
-    pip_build,
-    say,
-    timed,
-    tiny_wheel,
-    uv_build,
-)
+from bench_world import Bench
+from figures import Figure, against, alone, tell
+from measured import disk_bytes, pip_build, timed, tiny_wheel, uv_build
 
 from packages.activation import Workshop, prepare
 from packages.archive import Bundles, receive
-from packages.building import Builder
-from packages.environment import Environment, Environments
-from packages.grant import Ceiling, GateState, decide
-from packages.index import Index
-from packages.interpreters import running
+from packages.grant import GateState
 from packages.lock import Lock
-from packages.locker import Locker
-from packages.manifest import Manifest
-from packages.requirements import parse
 from packages.runnable import runnable
 from packages.uv import compile_pylock
 from sandbox.command import Command, Folder
@@ -58,55 +40,6 @@ from wheelhouse.unpacked import bytecode_folder, unpacked_folder
 
 SMALL, LARGE = "requests", "numpy\npandas\npyarrow\nrequests"
 SPREADSHEET = "pandas\nopenpyxl"
-
-
-class Bench:
-    """Everything that the measurements share: one house, one sandbox, fresh folders."""
-
-    def __init__(self, home: Path, sandbox: Sandbox, rounds: int):
-        self.home, self.sandbox, self.rounds = home, sandbox, rounds
-        self.house = Wheelhouse(home / "wheelhouse")
-        bundle = os.environ.get("SSL_CERT_FILE")
-        index = Index(ca_bundle=Path(bundle) if bundle else None)
-        self.locker = Locker(house=self.house, clock=lambda: datetime.now(UTC), index=index)
-        self.python = running()
-        self.rooms = home / "rounds" / str(os.getpid())
-        self.count = 0
-
-    def fresh(self) -> Path:
-        """Return a folder that nobody has used."""
-        self.count += 1
-        folder = self.rooms / str(self.count)
-        folder.mkdir(parents=True)
-        return folder
-
-    def environments(self) -> Environments:
-        """Return an empty store of environments on the shared house."""
-        builder = Builder(house=self.house, run=self.sandbox.run, clock=lambda: datetime.now(UTC))
-        return Environments(root=self.fresh(), builder=builder)
-
-    async def lock(self, text: str) -> Lock:
-        """Return the lock of `text`, fetching what the house lacks."""
-        wanted, _ = parse({"requirements.txt": text.encode()})
-        manifest = Manifest.model_validate({"schema": 1, "name": "bench", "version": "1"})
-        gate = GateState(is_open=True, who="bench", reason="measurement")
-        grant = decide(manifest, ceiling=Ceiling(), gate=gate)
-        return (await self.locker.lock(wanted, interpreter=self.python, grant=grant)).lock
-
-    async def warm(self, lock: Lock) -> Environment:
-        """Unpack and compile what `lock` holds, by building it once."""
-        return await self.environments().ensure(lock, interpreter=self.python)
-
-    def flat(self, lock: Lock) -> tuple[Path, Path]:
-        """Return a flat folder of the wheels of `lock`, and a hashed requirements file."""
-        folder = self.fresh()
-        for package in lock.packages:
-            wheel = self.house.get(package.sha256, name=package.name)
-            os.link(self.house.path(wheel), folder / package.wheel)
-        listing = folder / "requirements.txt"
-        lines = (f"{p.name}=={p.version} --hash={p.sha256}\n" for p in lock.packages)
-        listing.write_text("".join(lines))
-        return folder, listing
 
 
 def packed(files: dict[str, str]) -> io.BytesIO:
@@ -420,15 +353,12 @@ def main() -> int:
     home.chmod(0o755)
     try:
         figures = asyncio.run(measure(home, rounds=chosen.rounds, only=chosen.only))
-        if chosen.json:
-            print(json.dumps({"figures": [asdict(figure) for figure in figures]}), flush=True)
-        else:
-            print("\n".join(say(figure) for figure in figures), flush=True)
+        is_met = tell("environments", figures, as_json=chosen.json)
     finally:
         remove_tree(home / "rounds")
         if chosen.home is None:
             remove_tree(home)
-    return 0 if all(figure.ok for figure in figures) else 1
+    return 0 if is_met else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A figure beside its baseline, and what the benches of packages measure with."""
+"""What the bench of environments measures with: time, disk, and the same work by others."""
 
 import base64
 import hashlib
@@ -7,94 +7,9 @@ import subprocess
 import time
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from uv import find_uv_bin
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """One measured figure beside its baseline. `ok` says whether its goal is met, if it has one."""
-
-    name: str
-    value: float
-    unit: str
-    baseline: str
-    baseline_value: float | None
-    ratio: float | None
-    goal: str
-    ok: bool | None
-
-
-def against(
-    name: str, value: float, unit: str, *, baseline: str, than: float, most: float
-) -> Figure:
-    """Return a figure whose goal is to be at most `most` times its baseline."""
-    ratio = value / than
-    return Figure(
-        name=name,
-        value=round(value, 3),
-        unit=unit,
-        baseline=baseline,
-        baseline_value=round(than, 3),
-        ratio=round(ratio, 3),
-        goal=f"ratio <= {most}",
-        ok=ratio <= most,
-    )
-
-
-def shown(name: str, value: float, unit: str, *, baseline: str, than: float) -> Figure:
-    """Return a figure without a goal."""
-    return Figure(
-        name=name,
-        value=round(value, 3),
-        unit=unit,
-        baseline=baseline,
-        baseline_value=round(than, 3),
-        ratio=round(value / than, 3),
-        goal="shown",
-        ok=None,
-    )
-
-
-def times(
-    name: str, value: float, unit: str, *, baseline: str, than: float, least: float
-) -> Figure:
-    """Return a figure whose goal is to be at least `least` times its baseline."""
-    ratio = value / than
-    return Figure(
-        name=name,
-        value=round(value, 3),
-        unit=unit,
-        baseline=baseline,
-        baseline_value=round(than, 3),
-        ratio=round(ratio, 3),
-        goal=f"ratio >= {least:g}",
-        ok=ratio >= least,
-    )
-
-
-def alone(name: str, value: float, unit: str, *, most: float) -> Figure:
-    """Return a figure whose goal is a number of its own."""
-    return Figure(
-        name=name,
-        value=round(value, 3),
-        unit=unit,
-        baseline="",
-        baseline_value=None,
-        ratio=None,
-        goal=f"<= {most} {unit}",
-        ok=value <= most,
-    )
-
-
-def say(figure: Figure) -> str:
-    """Return a figure as a line."""
-    beside = f" against {figure.baseline_value} ({figure.baseline})" if figure.baseline else ""
-    ratio = f", ratio {figure.ratio}" if figure.ratio is not None else ""
-    mark = "ok  " if figure.ok else "MISS"
-    return f"{mark} {figure.name}: {figure.value} {figure.unit}{beside}{ratio}; goal {figure.goal}"
 
 
 def timed(action: Callable[[], object]) -> float:
