@@ -117,9 +117,7 @@ def read(body: bytes) -> Message:
 
 def _parse(body: bytes) -> dict[str, Json]:
     try:
-        parsed: Json = json.loads(
-            body.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite
-        )
+        parsed: Json = _DECODER.decode(body.decode("utf-8"))
         if b"\\u" in body:  # only an escape can smuggle a lone surrogate in
             json.dumps(parsed, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as fault:
@@ -140,6 +138,10 @@ def _finite(text: str) -> float:
 
 def _no_constant(name: str) -> NoReturn:
     raise ProtocolFault(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+"""Made once: json.loads would make one for each message."""
 
 
 def _depth(value: Json) -> int:
