@@ -114,7 +114,13 @@ class Sandbox:
         cancelled: asyncio.Event | None,
     ) -> Outcome:
         try:
-            isolation = in_force(self, command, cell)
+            isolation = in_force(
+                cell,
+                level=self.level,
+                network=command.network,
+                landlock_abi=self.host.barriers.landlock_abi,
+                cgroup=self.hierarchy.version if self.hierarchy else "",
+            )
             watch = Supervision(cell, command, observe=observe)
             started = time.monotonic()
             request = protocol.frame(layout.request(command, cell.layout))

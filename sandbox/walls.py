@@ -9,19 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sandbox import landlock, proc
 from sandbox.cell import Cell
 from sandbox.cgroups import Hierarchy
-from sandbox.command import Command, Interpreter, Isolation, Layer
+from sandbox.command import Command, Interpreter, Isolation, Layer, Level
 from sandbox.errors import SandboxError
 from sandbox.host import Host, is_root_of_the_host
 from sandbox.launch import Launcher
 from sandbox.limits import Limits
-
-if TYPE_CHECKING:
-    from sandbox.sandbox import Sandbox
 
 _FIELDS = (
     *("Uid", "Gid", "Groups", "CapEff", "CapPrm", "CapInh", "CapAmb"),
@@ -75,22 +71,22 @@ async def probe(
     return Probed(launcher=launcher, missing=tuple(missing))
 
 
-def in_force(sandbox: "Sandbox", command: Command, cell: Cell) -> Isolation:
-    """Return the walls around a cell that is about to be given its run."""
+def in_force(
+    cell: Cell, *, level: Level, network: bool, landlock_abi: int, cgroup: str
+) -> Isolation:
+    """Return the walls around a cell that is about to be given its run.
+
+    `cgroup` is the version of the hierarchy that its leaf is in, or nothing.
+    """
     layers = _layers(
         tuple(proc.field(cell.status, name) for name in _FIELDS),
         _own_namespaces(cell.pid),
         has_namespaces=cell.layout.has_namespaces,
-        network=command.network,
-        landlock_abi=sandbox.host.barriers.landlock_abi,
-        cgroup=sandbox.hierarchy.version if sandbox.hierarchy and cell.leaf else "",
+        network=network,
+        landlock_abi=landlock_abi,
+        cgroup=cgroup if cell.leaf else "",
     )
-    return Isolation(
-        level=sandbox.level,
-        layers=layers,
-        start=cell.start,
-        start_reason=cell.start_reason,
-    )
+    return Isolation(level=level, layers=layers, start=cell.start, start_reason=cell.start_reason)
 
 
 @lru_cache(maxsize=64)
