@@ -3,17 +3,19 @@
 import asyncio
 import errno
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from packages.bytecode import Compiler
 from packages.diagnosis import disk_full
 from packages.errors import EnvironmentFailed
-from packages.interpreters import platform_of
+from packages.interpreters import cache_tag, platform_of
 from packages.inventory import FILE, INVENTORY_JSON, Installed, Inventory
 from packages.linking import (
     Damage,
+    Damaged,
     Part,
     Plan,
     close_folders,
@@ -24,6 +26,7 @@ from packages.linking import (
 from packages.lock import FILE as LOCK_FILE
 from packages.lock import Lock
 from packages.progress import tell
+from packages.sharing import forget_shared, link_shared, place_shared, share
 from sandbox.command import Interpreter, Observe, Run
 from wheelhouse.durable import flush_filesystem, folder_aside, spread_below
 from wheelhouse.errors import WheelhouseError
@@ -33,14 +36,6 @@ from wheelhouse.unpacked import Unpacked, forget_unpacked, unpack
 
 AT_ONCE = 2
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-
-
-class _DamagedError(Exception):
-    """Files of unpacked wheels are absent or have another size than RECORD says."""
-
-    def __init__(self, damages: Sequence[Damage]):
-        super().__init__(damages)
-        self.damages = damages
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +54,12 @@ class Builder:
             wheels = [self.house.get(p.sha256, name=p.name) for p in lock.packages]
             try:
                 await self._try(final, lock, wheels, interpreter, observe)
-            except _DamagedError as damaged:
-                self._forget(wheels, {damage.part for damage in damaged.damages})
+            except Damaged as damaged:
+                self._forget(final.parent, wheels, {one.part for one in damaged.damages})
                 await self._try(final, lock, wheels, interpreter, observe)
         except WheelhouseError as error:
             raise EnvironmentFailed(*error.problems) from error
-        except _DamagedError as damaged:
+        except Damaged as damaged:
             raise EnvironmentFailed(*map(_damaged, damaged.damages)) from damaged
         except OSError as error:
             if error.errno not in NO_SPACE:
@@ -111,10 +106,19 @@ class Builder:
     ) -> None:
         parts = await self.prepare(wheels, interpreter=interpreter, observe=observe)
         planned = plan(parts, interpreter=interpreter)
+        site, tag = site_packages_of(interpreter), cache_tag(interpreter)
+        own, shared = share(planned, site=site)
+        names = {wheel.name: f"{wheel.hex_digest}-{tag}" for wheel in wheels}
         inventory = self._inventory(final.name, lock, interpreter, wheels, planned)
+        linked = {names[one.part] for one in shared}
+        inventory = replace(inventory, shared=tuple(sorted(linked)))
         _ready(final.parent)
+        await asyncio.to_thread(
+            place_shared, final.parent, shared, parts=parts, names=names, interpreter=interpreter
+        )
         with folder_aside(final) as aside:
-            await asyncio.to_thread(_fill, aside, planned, lock, inventory, interpreter)
+            lay = partial(link_shared, aside, shared, names=names, site=site)
+            await asyncio.to_thread(_fill, aside, own, lay, lock, inventory, interpreter)
         tell(observe, "link", done=planned.files, total=planned.files, unit="files")
 
     def _inventory(
@@ -138,10 +142,11 @@ class Builder:
             built_at=self.clock(),
         )
 
-    def _forget(self, wheels: Sequence[Wheel], names: set[str]) -> None:
+    def _forget(self, root: Path, wheels: Sequence[Wheel], names: set[str]) -> None:
         for wheel in wheels:
             if wheel.name in names:
                 forget_unpacked(self.house, wheel)
+                forget_shared(root, wheel.hex_digest)
 
 
 def _ready(store: Path) -> None:
@@ -150,12 +155,18 @@ def _ready(store: Path) -> None:
 
 
 def _fill(
-    aside: Path, planned: Plan, lock: Lock, inventory: Inventory, interpreter: Interpreter
+    aside: Path,
+    planned: Plan,
+    link_what_is_shared: Callable[[], None],
+    lock: Lock,
+    inventory: Inventory,
+    interpreter: Interpreter,
 ) -> None:
     """Lay out, write what the environment says of itself, make it read-only, flush it to disk."""
     damages = lay_out(aside, planned, interpreter=interpreter)
     if damages:
-        raise _DamagedError(damages)
+        raise Damaged(damages)
+    link_what_is_shared()
     for name, content in (
         (LOCK_FILE, lock.text.encode()),
         (FILE, INVENTORY_JSON.dump_json(inventory, indent=1)),

@@ -3,6 +3,7 @@
     environments/<key>/            the environment: lib, bin, pyvenv.cfg, read-only
     environments/<key>/environment.json   its inventory
     environments/<key>/pylock.toml        its lock, from which it can be built again
+    environments/.shared/…                what environments share (see sharing.py)
     environments/.locks/<key>      held by the one that builds
     environments/.leases/<key>     held, shared, by each run that uses it; grows by a byte a use
 
@@ -28,9 +29,10 @@ from packages.inventory import FILE, INVENTORY_JSON, Inventory
 from packages.linking import site_packages_of
 from packages.lock import Lock
 from packages.progress import quiet
-from sandbox.command import Interpreter, Observe
+from packages.sharing import PLACE
+from sandbox.command import Folder, Interpreter, Observe
 
-LAYOUT_VERSION = 1
+LAYOUT_VERSION = 2
 """Raised when the same wheels shall be laid out differently."""
 LOOK_AGAIN_S = 0.02
 
@@ -45,6 +47,20 @@ class Environment:
     inventory: Inventory
     is_reused: bool
     duration_ms: float
+
+    def in_sight(self) -> tuple[Folder, ...]:
+        """Return the folders that a cell needs of it: its own, and what it shares."""
+        own = Folder(
+            name="environment",
+            source=self.folder,
+            on_path=True,
+            import_root=self.site_packages,
+        )
+        beside = self.folder.parent / PLACE
+        shared = (
+            Folder(name=f"{PLACE}/{name}", source=beside / name) for name in self.inventory.shared
+        )
+        return (own, *shared)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

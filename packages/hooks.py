@@ -146,13 +146,8 @@ def _command(
 
 
 def _folders(stage: Stage) -> tuple[Folder, ...]:
-    environment = Folder(
-        name="environment",
-        source=stage.environment.folder,
-        on_path=True,
-        import_root=stage.environment.site_packages,
-    )
     bundle = Folder(name="bundle", source=stage.bundle.folder, on_path=True)
+    in_sight = (bundle, *stage.environment.in_sight())
     if stage.data_folder is None:
-        return (bundle, environment)
-    return (bundle, environment, Folder(name="data", source=stage.data_folder))
+        return in_sight
+    return (*in_sight, Folder(name="data", source=stage.data_folder))

@@ -2,7 +2,7 @@
 
 import os
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from packages.errors import PackageError
@@ -11,6 +11,7 @@ from packages.inventory import FILE, INVENTORY_JSON, Installed, Inventory
 from packages.linking import Part, plan, site_packages_of
 from packages.lock import FILE as LOCK_FILE
 from packages.lock import read_lock
+from packages.sharing import PLACE
 from sandbox.command import Interpreter
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.problem import Problem
@@ -40,7 +41,11 @@ def verify_environment(folder: Path, *, house: Wheelhouse, is_full: bool) -> lis
     expected, is_complete = _expected(folder, inventory, house)
     problems = list(_compare(folder, expected, is_full=is_full))
     if is_complete:
-        problems += _extra(folder, expected)
+        problems += _extra(folder, expected, key=key)
+        site = site_packages_of(_interpreter(inventory))
+        for name in inventory.shared:
+            shared = folder.parent / PLACE / name
+            problems += _extra(shared, _below(expected, site), key=key)
     return problems
 
 
@@ -100,14 +105,19 @@ def _compare(folder: Path, expected: Expected, *, is_full: bool) -> Iterator[Pro
             yield _damaged(folder.name, path, "it is not what was installed")
 
 
-def _extra(folder: Path, expected: Expected) -> Iterator[Problem]:
+def _extra(folder: Path, expected: Container[str], *, key: str) -> Iterator[Problem]:
+    """Yield a problem for each file that nobody expects; links to folders are not followed."""
     begin = len(f"{folder}/")
     for root, _, names in os.walk(folder):
         for name in names:
             path = f"{root}/{name}"[begin:]
             is_known = path in expected or path in OURS
             if not is_known and not (folder / path).is_symlink():
-                yield _damaged(folder.name, path, "nothing that was installed brings it")
+                yield _damaged(key, path, "nothing that was installed brings it")
+
+
+def _below(expected: Iterable[str], site: str) -> set[str]:
+    return {path[len(site) + 1 :] for path in expected if path.startswith(f"{site}/")}
 
 
 def _interpreter(inventory: Inventory) -> Interpreter:

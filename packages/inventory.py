@@ -50,6 +50,8 @@ class Inventory:
     files: int
     size_bytes: int
     built_at: datetime
+    shared: tuple[str, ...] = ()
+    """The folders below environments/.shared that it links to."""
 
     def for_requests(self, names: frozenset[str]) -> "Inventory":
         """Return the inventory as a version sees it that asks for `names`."""

@@ -72,6 +72,14 @@ class Damage:
     path: str
 
 
+class Damaged(Exception):
+    """Files of unpacked wheels are absent or have another size than RECORD says."""
+
+    def __init__(self, damages: Sequence[Damage]):
+        super().__init__(damages)
+        self.damages = damages
+
+
 def site_packages_of(interpreter: Interpreter) -> str:
     """Return the folder of modules, relative to an environment."""
     return f"lib/python{minor_of(interpreter.version)}/site-packages"
@@ -99,10 +107,16 @@ def plan(parts: Iterable[Part], *, interpreter: Interpreter) -> Plan:
 
 def lay_out(root: Path, planned: Plan, *, interpreter: Interpreter) -> list[Damage]:
     """Fill the empty folder `root`; return what is damaged, for which nobody may use it."""
-    for folder in planned.folders:
-        os.mkdir(f"{root}/{folder}")  # noqa: PTH102  (pathlib costs 20 % here)
+    damages = link(root, planned.folders, planned.bunches)
     _skeleton(root, interpreter)
-    shares = _shares(planned.bunches)
+    return damages
+
+
+def link(root: Path, folders: Iterable[str], bunches: Iterable[Bunch]) -> list[Damage]:
+    """Make `folders`, parents first, and link the files of `bunches`; return what is damaged."""
+    for folder in folders:
+        os.mkdir(f"{root}/{folder}")  # noqa: PTH102  (pathlib costs 20 % here)
+    shares = _shares(bunches)
     with ThreadPoolExecutor(THREADS) as threads:
         waiting = [threads.submit(_link_all, str(root), share) for share in shares]
         return [damage for done in waiting for damage in done.result()]

@@ -210,12 +210,7 @@ def _command(
         limits=LIMITS,
         folders=(
             Folder(name="bundle", source=code, on_path=True),
-            Folder(
-                name="environment",
-                source=environment.folder,
-                on_path=True,
-                import_root=environment.site_packages,
-            ),
+            *environment.in_sight(),
             Folder(name="data", source=tree),
         ),
         arguments=arguments,

@@ -17,6 +17,7 @@ from packages.inventory import FILE, Inventory
 from packages.lock import FILE as LOCK_FILE
 from packages.lock import read_lock
 from packages.progress import quiet
+from packages.sharing import PLACE, forget_shared
 from sandbox.command import Interpreter, Observe
 from wheelhouse.durable import remove_tree, sweep_aside
 from wheelhouse.errors import WheelhouseError
@@ -126,6 +127,7 @@ def collect(
             environments.root / ".attic", older_than_s=ABANDONED_AFTER_S, now=now.timestamp()
         )
         _sweep(environments, now.timestamp())
+        _sweep_shared(environments, now.timestamp())
     return removed
 
 
@@ -201,6 +203,15 @@ def _sweep(environments: Environments, now: float) -> None:
             remove_tree(path)
 
 
+def _sweep_shared(environments: Environments, now: float) -> None:
+    """Remove what no environment links to, unless a builder may be about to link to it."""
+    place = environments.root / PLACE
+    linked = {name for key in _keys(environments) for name in environments.inventory(key).shared}
+    for folder in place.iterdir() if place.is_dir() else ():
+        if folder.name not in linked and now - folder.lstat().st_mtime > ABANDONED_AFTER_S:
+            remove_tree(folder)
+
+
 async def _rebuild(
     environments: Environments,
     key: str,
@@ -245,6 +256,7 @@ def _forget_rotten(environments: Environments, inventory: Inventory) -> None:
         derived += (house.root / "bytecode" / wheel.hex_digest).glob("*")
         if not all(_is_whole(folder) for folder in derived):
             forget_unpacked(house, wheel)
+        forget_shared(environments.root, wheel.hex_digest)
 
 
 def _is_whole(folder: Path) -> bool:

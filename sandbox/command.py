@@ -43,7 +43,10 @@ class Interpreter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """A host folder in sight, read-only, at `/<name>`; `on_path` puts it on sys.path."""
+    """A host folder in sight, read-only, at `/<name>`; `on_path` puts it on sys.path.
+
+    A name with a slash puts it below another place, which holds nothing else.
+    """
 
     name: str
     source: Path

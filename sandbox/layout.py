@@ -237,8 +237,15 @@ def _executable(command: Command, layout: Layout) -> tuple[str, ...]:
     return (
         *library_folders(interpreter),
         str(home),
-        *(seen_at(item, has_namespaces=layout.has_namespaces) for item in command.folders),
+        *_roots(command.folders, layout),
     )
+
+
+def _roots(folders: Sequence[Folder], layout: Layout) -> Sequence[str]:
+    """Return where folders are; one place for all that a cell sees below the same one."""
+    if not layout.has_namespaces:
+        return [str(folder.source) for folder in folders]
+    return list(dict.fromkeys(f"/{folder.name.partition('/')[0]}" for folder in folders))
 
 
 def _program(profile: seccomp.Profile, barriers: Barriers) -> bytes | None:

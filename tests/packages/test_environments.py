@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,12 +114,7 @@ async def test_no_module_is_compiled_when_a_job_runs(
         limits=Limits(),
         folders=(
             Folder(name="bundle", source=probe, on_path=True),
-            Folder(
-                name="environment",
-                source=built.folder,
-                on_path=True,
-                import_root=built.site_packages,
-            ),
+            *built.in_sight(),
         ),
     )
     outcome = await sandbox.run(command, outputs_to=home / "out", observe=lambda report: None)
@@ -241,15 +237,22 @@ def contents(root: Path) -> dict[str, bytes | str]:
         ".lock",
     )
     found: dict[str, bytes | str] = {}
-    for path in root.rglob("*"):
+    for path in every_file(root):
         name = str(path.relative_to(root))
         is_activation = name.startswith(("bin/activate", "bin/deactivate", "bin/pydoc"))
-        if path.name in unlike or "__pycache__" in name or is_activation or path.is_dir():
+        if path.name in unlike or "__pycache__" in name or is_activation:
             continue
         found[name] = str(path.readlink()) if path.is_symlink() else path.read_bytes()
     found.pop("bin/python", None)
     found.pop("lib64", None)
     return found
+
+
+def every_file(root: Path) -> Iterator[Path]:
+    """Yield files, and links that are none to folders; links to shared folders are followed."""
+    for folder, folders, names in os.walk(root, followlinks=True):
+        folders[:] = [name for name in folders if name != "lib64"]
+        yield from (Path(folder, name) for name in names)
 
 
 RICH = {
