@@ -87,7 +87,7 @@ def _processes(book: _Catalogue) -> None:
         "read_victim_environment read_worker_environment read_victim_by_process_vm "
         "steal_descriptor see_others lower_niceness_of_others learn_host_name overwrite_own_executable",
     )
-    book.add("processes", "kill_parent", proof="needs no proof")
+    book.add("processes", "kill_parent lower_niceness_of_user", proof="needs no proof")
     book.add("processes", "core_pattern", proof="root")
     book.add("processes", "sysrq oom_score_of_the_protected", proof="where the kernel has it")
 
