@@ -198,6 +198,54 @@ async def test_a_net_namespace_is_used_by_one_run_at_a_time_and_empty_for_each(l
         assert sum(count for table, count in outcome.value[1].items() if table != "unix") == 0
 
 
+async def test_a_net_namespace_in_which_a_run_left_something_is_not_used_again(lab, warm):
+    """A flow label outlives its socket by a minute; a socket lives as long as it is on its way."""
+    code = """
+    import array, os, socket, struct
+    def extract(*, job, **_):
+        seen = []
+        for table in ("unix", "ip6_flowlabel"):
+            if os.path.exists("/proc/self/net/" + table):
+                with open("/proc/self/net/" + table) as lines:
+                    seen += lines.readlines()[1:]
+        listener = socket.socket(socket.AF_UNIX); listener.bind("\\0left"); listener.listen()
+        if socket.has_ipv6 and os.path.exists("/proc/self/net/if_inet6"):
+            label = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            destination = b"\\xfd" + b"left-by-the-run"
+            facts = struct.pack("=BBHHHI", 0, 255, 1, 100, 100, 0)
+            label.setsockopt(socket.IPPROTO_IPV6, 32, destination + struct.pack(">I", 7) + facts)
+        body = ('{"kind":"done","ending":"returned","value":%d}' % len(seen)).encode()
+        frame = len(body).to_bytes(4, "big") + body
+        socket.socket(fileno=3).sendmsg(
+            [frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener.fileno(), 1]))]
+        )
+        os._exit(0)
+    """
+    command = warm(lab.command(code))
+    outcomes = [await lab.run(command) for _ in range(6)]
+    assert [outcome.isolation.start for outcome in outcomes] == ["warm"] * 6
+    assert [outcome.value for outcome in outcomes] == [0] * 6
+
+
+async def test_the_limits_of_a_run_are_its_own_beside_others(lab, warm):
+    """Processes of all forks count in the warm cell's user namespace, descriptors are its own."""
+    code = """
+    import os, time
+    def extract(*, job, **_):
+        for _ in range(6):
+            if os.fork() == 0:
+                time.sleep(1)
+                os._exit(0)
+        time.sleep(0.5)
+        return 6
+    """
+    limits = dataclasses.replace(lab.command("").limits, processes=8, open_files=32)
+    command = dataclasses.replace(warm(lab.command(code)), limits=limits)
+    outcomes = await asyncio.gather(*(lab.run(command) for _ in range(8)))
+    assert [outcome.value for outcome in outcomes] == [6] * 8
+    assert {outcome.isolation.start for outcome in outcomes} == {"warm"}
+
+
 async def test_hundreds_of_runs_leave_nothing_behind(lab, warm):
     command = warm(lab.command("def extract(*, job, **_): return 1"))
     await lab.run(command)
