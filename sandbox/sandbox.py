@@ -12,12 +12,13 @@ from sandbox import cgroups, collect, host, layout, protocol, verdicts
 from sandbox.cell import Cell
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
 from sandbox.errors import SandboxError, WallsMissingError
+from sandbox.held import fullest
 from sandbox.host import Host
 from sandbox.launch import Launcher, place_inputs
 from sandbox.leftovers import sweep
 from sandbox.pool import Pool, PoolBounds
 from sandbox.process import Exit
-from sandbox.supervise import Supervision, Verdict, fullest
+from sandbox.supervise import Supervision, Verdict
 from sandbox.walls import in_force, probe, this_interpreter
 
 _GRACE_S = 5.0
@@ -129,7 +130,7 @@ class Sandbox:
                 verdict,
                 command.limits,
                 refusals=watch.counted.fork_refusals,
-                fullest=fullest(cell) if outcome.ending is Ending.RAISED else "",
+                fullest=fullest(cell, command.limits) if outcome.ending is Ending.RAISED else "",
             )
             return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
         finally:

@@ -53,6 +53,7 @@ def _resources(book: _Catalogue) -> None:
     limited("fork_bomb thread_bomb", "processes", "memory_mb")
     limited("memory_bomb memory_bomb_by_children", "memory_mb")
     limited("scratch_bomb", "scratch_mb", "memory_mb", "output_mb")
+    limited("scratch_bomb_far_down", "scratch_mb", "memory_mb", "scratch_inodes", "scratch_depth")
     book.add(
         "resources",
         "tmp_bomb shared_memory_bomb",
