@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from sandbox import cgroups, collect, host, layout, protocol, verdicts
+from sandbox import cgroups, collect, host, layout, protocol, run_folder, verdicts
 from sandbox.cell import Cell
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
 from sandbox.errors import SandboxError, WallsMissingError
 from sandbox.held import fullest
 from sandbox.host import Host
-from sandbox.launch import Launcher, place_inputs
+from sandbox.launch import Launcher
 from sandbox.leftovers import sweep
 from sandbox.pool import Pool, PoolBounds
 from sandbox.process import Exit
@@ -152,7 +152,8 @@ class Sandbox:
             return await self.launcher.cold(command, reason=reason)
         cell.has_inputs = bool(command.inputs)
         try:
-            place_inputs(command.inputs, cell.folder / "input")
+            by_link = self.launcher.has_namespaces
+            run_folder.place_inputs(command.inputs, cell.folder, by_link=by_link)
         except SandboxError:
             await cell.close()
             raise

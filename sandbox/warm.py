@@ -17,12 +17,12 @@ from pathlib import Path
 
 import psutil
 
-from sandbox import cell, layout, protocol
+from sandbox import cell, layout, protocol, run_folder
 from sandbox.cell import Cell
 from sandbox.cgroups import Leaf
 from sandbox.command import Command
 from sandbox.errors import CellLostError, CellUnstartableError
-from sandbox.launch import Launcher, is_emptied, remove_folder
+from sandbox.launch import Launcher
 from sandbox.limits import MIB
 from sandbox.process import Child, Exit
 from sandbox.watchdog import Tree
@@ -116,6 +116,7 @@ class WarmCell:
         """Return a fresh fork, its walls shut. Raises CellUnstartableError, CellLostError."""
         self.forks += 1
         run = str(self.forks)
+        leaf = self.launcher.leaf(self.command.limits)
         folder = self._run_folder(run)
         ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._runs[run] = ended
@@ -123,10 +124,12 @@ class WarmCell:
             with cell.ends() as both:
                 self._order(run, folder.name, both.theirs)
         except BaseException:
-            remove_folder(folder)
+            run_folder.remove(folder)
+            if leaf is not None:
+                leaf.remove()
             self._runs.pop(run, None)
             raise
-        forked = self._cell(run, both, ended, folder)
+        forked = self._cell(run, both, ended, folder, leaf)
         try:
             await cell.greet(forked)
             self._check_descent(forked)
@@ -141,13 +144,18 @@ class WarmCell:
         if self.launcher.has_namespaces:
             return
         with contextlib.suppress(psutil.Error):
-            keeper = psutil.Process(forked.pid).parent()
-            if keeper is not None and keeper.ppid() == self.child.pid:
+            keeper = self._keeper_of(forked)
+            if keeper is not None:
                 forked.tree_pid = keeper.pid
                 return
         raise CellUnstartableError(
             "the hello came from somebody who is no fork", mend="the run is started cold"
         )
+
+    def _keeper_of(self, forked: Cell) -> psutil.Process | None:
+        """Return the keeper between a fork and the warm cell, which is our child."""
+        keeper = psutil.Process(forked.pid).parent()
+        return keeper if keeper is not None and keeper.ppid() == self.child.pid else None
 
     async def close(self) -> None:
         """End it and all its forks, and remove its folder."""
@@ -162,7 +170,7 @@ class WarmCell:
         if self.leaf is not None:
             self.leaf.kill()
             self.leaf.remove()
-        remove_folder(self.folder)
+        run_folder.remove(self.folder)
 
     def _order(self, run: str, folder: str, fds: tuple[int, int, int]) -> None:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
@@ -173,7 +181,14 @@ class WarmCell:
                 f"the warm cell is gone: {fault}", mend="the run is started again"
             ) from None
 
-    def _cell(self, run: str, both: cell.Ends, ended: "asyncio.Future[Exit]", folder: Path) -> Cell:
+    def _cell(
+        self,
+        run: str,
+        both: cell.Ends,
+        ended: "asyncio.Future[Exit]",
+        folder: Path,
+        leaf: Leaf | None,
+    ) -> Cell:
         forked = Cell(
             layout=self.launcher.layout(self.command, folder),
             channel=both.channel,
@@ -184,7 +199,7 @@ class WarmCell:
             folder=folder,
             give_back=self._give_back,
             mover=self.launcher.mover,
-            leaf=self.launcher.leaf(self.command.limits),
+            leaf=leaf,
             start="warm",
             parent=self.child.ended,
         )
@@ -201,10 +216,10 @@ class WarmCell:
         return self.launcher.run_folder(name, user=self.launcher.host.user(self.number))
 
     def _give_back(self, forked: Cell) -> None:
-        if self.launcher.has_namespaces and not self.is_retired and is_emptied(forked):
+        if self.launcher.has_namespaces and not self.is_retired and forked.has_emptied_inputs():
             self._free.append(forked.folder)
         else:
-            remove_folder(forked.folder)
+            run_folder.remove(forked.folder)
 
     async def _kill(self, run: str, forked: Cell, ended: "asyncio.Future[Exit]") -> Exit:
         """Kill a fork by its pidfd, whatever is said of its end; failing that, everything."""
@@ -223,8 +238,8 @@ class WarmCell:
             if self.launcher.has_namespaces:
                 signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
                 return
-            keeper = psutil.Process(forked.pid).parent()
-            if keeper is not None and keeper.ppid() == self.child.pid:
+            keeper = self._keeper_of(forked)
+            if keeper is not None:
                 keeper.terminate()
             signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
 
@@ -288,7 +303,7 @@ async def start(
         if leaf is not None:
             leaf.enter(child.pid)
     except OSError as fault:
-        remove_folder(folder)
+        run_folder.remove(folder)
         raise CellUnstartableError(str(fault), mend="run `fumehood doctor`") from fault
     return WarmCell(
         command=command,

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from sandbox.command import Ending
+from sandbox.errors import SandboxError
 from sandbox.pool import Pool, PoolBounds
 from sandbox.sandbox import Sandbox
 
@@ -244,6 +245,36 @@ async def test_the_limits_of_a_run_are_its_own_beside_others(lab, warm):
     outcomes = await asyncio.gather(*(lab.run(command) for _ in range(8)))
     assert [outcome.value for outcome in outcomes] == [6] * 8
     assert {outcome.isolation.start for outcome in outcomes} == {"warm"}
+
+
+async def test_a_seat_is_given_up_once_however_many_find_it_hopeless(lab, warm):
+    pool = small_pool(lab)
+    command = warm(lab.command("import os\nos.fork = None\ndef extract(*, job, **_): return 1"))
+    await give_back(await pool.take(command))
+    (family, seat), *_ = pool._seats.items()
+    for _ in range(3):
+        pool._retire(family, seat, unfit="hopeless")
+    assert len(pool._tidying) == 1
+    assert (await pool.take(command)) == (None, "hopeless")
+    await pool.close()
+
+
+async def test_a_cell_that_gets_no_cgroup_leaves_no_descriptor_behind(lab, warm):
+    class Exhausted:
+        def leaf(self, name, limits):
+            raise OSError(24, "Too many open files")
+
+    sandbox = await Sandbox.open(lab.folder / "exhausted")
+    try:
+        sandbox.launcher.hierarchy = Exhausted()
+        command = lab.command("def extract(*, job, **_): return 1")
+        before = open_descriptors()
+        for each in (command, warm(command)) * 3:
+            with pytest.raises(SandboxError):
+                await sandbox.run(each, outputs_to=lab.outputs, observe=lambda _: None)
+        assert open_descriptors() == before
+    finally:
+        await sandbox.close()
 
 
 async def test_hundreds_of_runs_leave_nothing_behind(lab, warm):
