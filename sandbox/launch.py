@@ -237,7 +237,7 @@ class Launcher:
         self, interpreter: Interpreter, inside: Path, channel_fd: int, mode: _Mode
     ) -> list[str]:
         seen = layout.INSIDE if self.has_namespaces else str(inside)
-        kind = "kept" if mode == "cold" and not self.has_namespaces else mode
+        kind = mode if self.has_namespaces else {"cold": "kept", "warm": "kept_warm"}[mode]
         start = f"{seen}/{_PACKAGE}/start.pyc"
         return [str(interpreter.executable), "-I", "-S", "-B", start, str(channel_fd), kind]
 

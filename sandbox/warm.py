@@ -93,7 +93,7 @@ class WarmCell:
         while True:
             _, memory_bytes, _ = await asyncio.to_thread(tree.measure, most_bytes)
             if memory_bytes > most_bytes:
-                self.child.send(signal.SIGKILL)
+                self._stop()
                 return memory_bytes
             await asyncio.sleep(_GUARD_S)
 
@@ -153,14 +153,15 @@ class WarmCell:
         )
 
     def _keeper_of(self, forked: Cell) -> psutil.Process | None:
-        """Return the keeper between a fork and the warm cell, which is our child."""
+        """Return the keeper between a fork and the warm cell, whose own keeper is our child."""
         keeper = psutil.Process(forked.pid).parent()
-        return keeper if keeper is not None and keeper.ppid() == self.child.pid else None
+        warm = keeper.parent() if keeper is not None else None
+        return keeper if warm is not None and warm.ppid() == self.child.pid else None
 
     async def close(self) -> None:
         """End it and all its forks, and remove its folder."""
         self.is_retired = True
-        await self.child.end()
+        await self._end_child()
         loop = asyncio.get_running_loop()
         loop.remove_reader(self.control)
         self.control.close()
@@ -229,7 +230,7 @@ class WarmCell:
                 await asyncio.wait((ended,), timeout=_KILL_S)
             if ended.done() and await cell.until_dead(forked.pidfd, timeout_s=_KILL_S):
                 return ended.result()
-        await self.child.end()
+        await self._end_child()
         self._end(run, _KILLED)
         return ended.result() if ended.done() else _KILLED
 
@@ -243,6 +244,16 @@ class WarmCell:
                 keeper.terminate()
             signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
 
+    def _stop(self) -> None:
+        """Let it end: with namespaces by a kill, without by telling its keeper."""
+        has_namespaces = self.launcher.has_namespaces
+        self.child.send(signal.SIGKILL if has_namespaces else signal.SIGTERM)
+
+    async def _end_child(self) -> Exit:
+        if self.launcher.has_namespaces:
+            return await self.child.end()
+        return await self.child.terminate_then_end()
+
     def _read(self) -> None:
         try:
             chunk = self.control.recv(65_536)
@@ -254,7 +265,7 @@ class WarmCell:
             chunk = b""
         if not chunk:
             asyncio.get_running_loop().remove_reader(self.control)
-            self.child.send(signal.SIGKILL)
+            self._stop()
 
     def _hear(self, message: protocol.Message) -> None:
         if isinstance(message, protocol.Warm) and self._warm and not self._warm.done():

@@ -134,6 +134,11 @@ def die_with_parent() -> None:
     _prctl(_PR_SET_PDEATHSIG, 9, "PR_SET_PDEATHSIG")
 
 
+def hear_of_parents_end() -> None:
+    """Ask for SIGTERM when the parent thread ends (PR_SET_PDEATHSIG, prctl(2))."""
+    _prctl(_PR_SET_PDEATHSIG, 15, "PR_SET_PDEATHSIG")
+
+
 def be_subreaper() -> None:
     """Adopt orphaned descendants (PR_SET_CHILD_SUBREAPER, prctl(2))."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1, "PR_SET_CHILD_SUBREAPER")
