@@ -139,6 +139,8 @@ class Pool:
         """
         if not seat.spares:
             self._replenish(seat, warm_cell, wanted=1)
+        if not seat.spares:
+            raise CellLostError("the warm cell ended", mend="the run is started again")
         taken = seat.spares.pop(0)
         if warm_cell.running > len(seat.spares) + 1:
             self._replenish(seat, warm_cell, wanted=self.bounds.spares)

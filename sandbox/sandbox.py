@@ -11,7 +11,7 @@ from typing import Self
 from sandbox import cgroups, collect, host, layout, protocol, run_folder, verdicts
 from sandbox.cell import Cell
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
-from sandbox.errors import SandboxError, WallsMissingError
+from sandbox.errors import WallsMissingError
 from sandbox.held import fullest
 from sandbox.host import Host
 from sandbox.launch import Launcher
@@ -152,9 +152,13 @@ class Sandbox:
             return await self.launcher.cold(command, reason=reason)
         cell.has_inputs = bool(command.inputs)
         try:
-            by_link = self.launcher.has_namespaces
-            run_folder.place_inputs(command.inputs, cell.folder, by_link=by_link)
-        except SandboxError:
+            if self.launcher.has_namespaces:
+                run_folder.place_inputs(command.inputs, cell.folder, by_link=True)
+            else:
+                await asyncio.to_thread(
+                    run_folder.place_inputs, command.inputs, cell.folder, by_link=False
+                )
+        except BaseException:
             await cell.close()
             raise
         return cell

@@ -26,6 +26,8 @@ _WALL_TASKS = 3
 """Of a tree's processes, bubblewrap's own or the keeper."""
 _CHUNK_BYTES = 65_536
 """What is read at a time: a chunk of the shortest messages takes some 10 ms to go through."""
+_PIPE_BYTES = 1 << 20
+"""The most that a pipe of an ordinary user holds (pipe-max-size, pipe(7))."""
 _LINE_BYTES = 16_384
 _DRAIN_S = 2.0
 _FRAME_SLACK_BYTES = 262_144
@@ -298,10 +300,14 @@ class _Streams:
             self._read(fd)
 
     async def drain(self) -> None:
-        """Read what is left in the pipes, as long as anybody could still hold them open."""
+        """Read what is left in the pipes, as long as anybody could still hold them open.
+
+        At once no more than a pipe holds: a warm cell whose import kept them could write for ever.
+        """
         for fd in tuple(self._open):
-            while self._read(fd):
-                continue
+            for _ in range(_PIPE_BYTES // _CHUNK_BYTES):
+                if not self._read(fd):
+                    break
         if self._open:
             self._watch()
             with contextlib.suppress(TimeoutError):

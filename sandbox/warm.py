@@ -30,6 +30,8 @@ from sandbox.watchdog import Tree
 _KILL_S = 2.0
 _GUARD_S = 0.05
 _TAIL_BYTES = 8192
+_MOST_PRINTED_BYTES = 64 * MIB
+"""A warm cell that prints without end would keep the worker busy with it."""
 _KILLED = Exit(code=-signal.SIGKILL)
 
 
@@ -48,6 +50,7 @@ class WarmCell:
     pss_bytes: int = 0
     forks: int = 0
     tail: bytes = b""
+    _printed_bytes: int = 0
     is_retired: bool = False
     on_end: "Callable[[], None] | None" = None
     """Called when a run has ended."""
@@ -270,7 +273,7 @@ class WarmCell:
     def _hear(self, message: protocol.Message) -> None:
         if isinstance(message, protocol.Warm) and self._warm and not self._warm.done():
             self._warm.set_result(message)
-        elif isinstance(message, protocol.Ended):
+        elif isinstance(message, protocol.Ended) and message.run in self._runs:
             self._end(
                 message.run,
                 Exit(code=message.code, cpu_s=message.cpu_s, peak_rss_bytes=message.peak_rss_bytes),
@@ -298,6 +301,9 @@ class WarmCell:
             if not chunk:
                 asyncio.get_running_loop().remove_reader(fd)
             self.tail = (self.tail + chunk)[-_TAIL_BYTES:]
+            self._printed_bytes += len(chunk)
+            if self._printed_bytes > _MOST_PRINTED_BYTES:
+                self._stop()
 
     def _said(self) -> str:
         return self.tail.decode("utf-8", "backslashreplace").strip() or "it printed nothing"

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from sandbox.command import Ending
-from sandbox.errors import SandboxError
-from sandbox.pool import Pool, PoolBounds
+from sandbox.errors import CellLostError, SandboxError
+from sandbox.pool import Pool, PoolBounds, _family
 from sandbox.sandbox import Sandbox
 
 
@@ -245,6 +245,17 @@ async def test_the_limits_of_a_run_are_its_own_beside_others(lab, warm):
     outcomes = await asyncio.gather(*(lab.run(command) for _ in range(8)))
     assert [outcome.value for outcome in outcomes] == [6] * 8
     assert {outcome.isolation.start for outcome in outcomes} == {"warm"}
+
+
+async def test_a_warm_cell_that_ends_before_its_first_fork_is_lost_and_no_fault_of_ours(lab, warm):
+    pool = small_pool(lab)
+    command = warm(lab.command("def extract(*, job, **_): return 1"))
+    seat = pool._seat(_family(command))
+    await asyncio.wait((seat.started,))
+    seat.started.result().is_retired = True
+    with pytest.raises(CellLostError):
+        await pool._fork(seat, seat.started.result())
+    await pool.close()
 
 
 async def test_a_seat_is_given_up_once_however_many_find_it_hopeless(lab, warm):
