@@ -179,7 +179,10 @@ async def greet(cell: Cell, *, entering: "asyncio.Future[None] | None" = None) -
         if entering is not None:
             await entering
         await _enter(cell)
-    except (TimeoutError, ConnectionError, protocol.ProtocolFault) as fault:
+    except (TimeoutError, ConnectionError, ProcessLookupError, protocol.ProtocolFault) as fault:
+        if entering is not None:
+            await asyncio.wait((entering,))
+            entering.exception()  # whoever is dead is in no cgroup: told already
         ended = await cell.end()
         said = _printed(cell.stderr_fd)
         if cell.start == "warm" and isinstance(fault, ConnectionError):
@@ -194,10 +197,7 @@ async def _enter(cell: Cell) -> None:
     """Move the cell's process into its leaf, unless it was born there."""
     if cell.leaf is None or (cell.start == "cold" and cell.leaf.holds(cell.pid)):
         return
-    try:
-        await cell.mover.move(cell.leaf, cell.pid)
-    except ProcessLookupError:
-        raise protocol.ProtocolFault("the cell ended right after its hello") from None
+    await cell.mover.move(cell.leaf, cell.pid)
 
 
 async def _receive_hello(cell: Cell, patience_s: float) -> None:

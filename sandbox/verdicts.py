@@ -99,8 +99,8 @@ def _done(done: Done, isolation: Isolation, result_kb: int) -> Outcome:
         return _exited(done.exit_code or 0, isolation)
     if done.code == "result-too-large":
         return over_limit(isolation, "result_kb", result_kb, round((done.reached or 0) / 1024, 1))
-    if done.ending is Ending.CANCELLED:
-        return Outcome(ending=Ending.CANCELLED, isolation=isolation, failure=_cancelled())
+    if done.ending is Ending.CANCELLED:  # by whom it says: had we cancelled it, we would know
+        return _silent_end(Exit(code=-signal.SIGTERM), isolation)
     failure = Failure(code=_code(done), what=done.what, mend=_mend(done), traceback=done.traceback)
     return Outcome(ending=done.ending, isolation=isolation, failure=failure)
 

@@ -117,6 +117,15 @@ async def test_a_flood_of_empty_lines_does_not_hold_up_the_worker(lab):
     assert longest_s < 0.4
 
 
+async def test_a_run_that_ends_itself_with_sigterm_was_not_cancelled(lab):
+    code = """
+    import os, signal
+    def extract(*, job, **_): os.kill(os.getpid(), signal.SIGTERM)
+    """
+    outcome = await lab.run(lab.command(code))
+    assert outcome.ending is Ending.KILLED and outcome.signal == "SIGTERM"
+
+
 @pytest.mark.parametrize("start", ["cold", "warm"])
 async def test_cancelling_lets_a_run_clean_up_and_keeps_its_outputs(lab, warm, start):
     code = """
