@@ -17,13 +17,11 @@ from sandbox.cgroups import Counted
 from sandbox.command import Command, Observe, Report
 from sandbox.limits import MIB, Limits
 from sandbox.process import Exit
-from sandbox.watchdog import Tree
+from sandbox.watchdog import WALL_TASKS, Tree
 
 _TICK_S = 0.05
 _FIRST_LOOK_S = 0.005
 """When the standard streams are first watched: most runs are over before, and read then."""
-_WALL_TASKS = 3
-"""Of a tree's processes, bubblewrap's own or the keeper."""
 _CHUNK_BYTES = 65_536
 """What is read at a time: a chunk of the shortest messages takes some 10 ms to go through."""
 _PIPE_BYTES = 1 << 20
@@ -175,7 +173,7 @@ class Supervision:
             return _over("memory_mb", limits.memory_mb, memory_bytes / MIB)
         if cpu_s > limits.cpu_s:
             return _over("cpu_s", limits.cpu_s, cpu_s)
-        if processes > limits.processes + _WALL_TASKS:
+        if processes > limits.processes + WALL_TASKS:
             return _over("processes", limits.processes, processes)
         return None
 

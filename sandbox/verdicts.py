@@ -49,13 +49,24 @@ def over_limit(isolation: Isolation, limit: str, value: float, reached: float) -
     failure = Failure(
         code="over-limit",
         what=f"the run crossed {named}: {limit} is {value:g}, it reached {reached:g}",
-        mend=f"make the run smaller, or raise limits.{limit} in the manifest (the admin's "
-        "ceiling may have to be raised too)",
+        mend=_mend_of_limit(limit),
         limit=limit,
         limit_value=value,
         reached=reached,
     )
     return Outcome(ending=Ending.OVER_LIMIT, isolation=isolation, failure=failure)
+
+
+def _mend_of_limit(limit: str) -> str:
+    """Say what to do; how many files there may be follows from the size, how deep is fixed."""
+    folder, _, kind = limit.partition("_")
+    if kind == "depth":
+        return "keep files in fewer folders within folders"
+    named = f"{folder}_mb" if kind == "inodes" else limit
+    return (
+        f"make the run smaller, or raise limits.{named} in the manifest (the admin's "
+        "ceiling may have to be raised too)"
+    )
 
 
 def name_limit(

@@ -25,7 +25,7 @@ from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.launch import Launcher
 from sandbox.limits import MIB
 from sandbox.process import Child, Exit
-from sandbox.watchdog import Tree
+from sandbox.watchdog import WALL_TASKS, Tree
 
 _KILL_S = 2.0
 _GUARD_S = 0.05
@@ -71,7 +71,7 @@ class WarmCell:
             loop.add_reader(fd, self._read_log, fd)
         run_dir = self.launcher.layout(self.command, self.folder / "{run}")
         message = layout.setup(self.command, run_dir, self.launcher.host.barriers)
-        guard = loop.create_task(self._guard_memory()) if self.leaf is None else None
+        guard = loop.create_task(self._guard()) if self.leaf is None else None
         try:
             await loop.sock_sendall(self.control, protocol.frame(message))
             async with asyncio.timeout(preload_s):
@@ -80,7 +80,7 @@ class WarmCell:
             return f"preload took longer than {preload_s:g} s"
         except (ConnectionError, CellLostError):
             if guard is not None and guard.done():
-                return f"preload took {guard.result() // MIB} MiB of memory"
+                return f"preload took {guard.result()}"
             return f"the warm cell ended while it imported: {self._said()}"
         finally:
             if guard is not None:
@@ -89,15 +89,18 @@ class WarmCell:
             self.pss_bytes = await asyncio.to_thread(_proportional_bytes, self.child.pid)
         return said.unfit
 
-    async def _guard_memory(self) -> int:
-        """Kill it when the import takes more memory than a run may; return how much it took."""
+    async def _guard(self) -> str:
+        """Kill it when the import takes more than a run may; return what and how much it took."""
         most_bytes = self.command.limits.memory_mb * MIB
         tree = Tree(self.child.pid)
         while True:
-            _, memory_bytes, _ = await asyncio.to_thread(tree.measure, most_bytes)
+            _, memory_bytes, tasks = await asyncio.to_thread(tree.measure, most_bytes)
             if memory_bytes > most_bytes:
                 self._stop()
-                return memory_bytes
+                return f"{memory_bytes // MIB} MiB of memory"
+            if tasks > self.command.limits.processes + WALL_TASKS:
+                self._stop()
+                return f"{tasks} processes"
             await asyncio.sleep(_GUARD_S)
 
     @property

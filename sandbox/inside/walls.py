@@ -29,6 +29,9 @@ The kernel counts processes in each user namespace above too, against the limit 
 made the lower one (user_namespaces(7)): a limit of the warm cell's would be one for all runs.
 """
 
+_RUNS_BESIDE = 32
+"""For so many runs beside each other a warm cell may have processes, lest its import forks on."""
+
 
 class Furniture:
     """What a fork mounts for itself: scratch, output, /proc and its inputs only."""
@@ -113,7 +116,10 @@ def of_fork(setup: dict[str, Any]) -> Walls:
 def shut_around_import(setup: dict[str, Any]) -> None:
     """Confine a warm cell before it imports anything; its forks shut the rest."""
     syscalls.no_new_privileges()
-    shared = {name: value for name, value in setup["rlimits"].items() if name not in _OF_RUNS}
+    limits: dict[str, int] = setup["rlimits"]
+    shared = {name: value for name, value in limits.items() if name not in _OF_RUNS}
+    if "RLIMIT_NPROC" in limits:
+        shared["RLIMIT_NPROC"] = limits["RLIMIT_NPROC"] * _RUNS_BESIDE
     around = Walls(setup["warm_landlock"], setup["warm_seccomp"], shared)
     around.confine()
     os.closerange(4, 65536)

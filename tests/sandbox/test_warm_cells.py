@@ -73,21 +73,41 @@ async def test_what_is_unfit_to_be_forked_starts_cold_and_says_why(lab, warm, co
     assert again.isolation.start_reason == outcome.isolation.start_reason
 
 
-async def test_an_import_that_takes_too_much_memory_is_ended_where_no_cgroup_does_it(lab, warm):
+TOO_MUCH_MEMORY = """
+import time
+held = []
+for _ in range(64):
+    held.append(bytes(range(256)) * 65536)
+    time.sleep(0.05)
+def extract(*, job, **_): return 1
+"""
+TOO_MANY_PROCESSES = """
+import os, time
+for _ in range(64):
+    if os.fork() == 0:
+        time.sleep(30)
+        os._exit(0)
+time.sleep(30)
+def extract(*, job, **_): return 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (TOO_MUCH_MEMORY, r"preload took \d+ MiB of memory"),
+        (TOO_MANY_PROCESSES, r"preload took \d+ processes"),
+    ],
+)
+async def test_an_import_that_takes_too_much_is_ended_where_no_cgroup_does_it(
+    lab, warm, code, reason
+):
     sandbox = await Sandbox.open(lab.folder / "no-cgroup")
     try:
         sandbox.launcher.hierarchy = None
-        code = """
-        import time
-        held = []
-        for _ in range(64):
-            held.append(bytes(range(256)) * 65536)
-            time.sleep(0.05)
-        def extract(*, job, **_): return 1
-        """
-        cell, reason = await sandbox.pool.take(warm(lab.command(code)))
+        cell, said = await sandbox.pool.take(warm(lab.command(code)))
         assert cell is None
-        assert re.fullmatch(r"preload took \d+ MiB of memory", reason)
+        assert re.fullmatch(reason, said)
     finally:
         await sandbox.close()
 
