@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from sandbox import cgroups, collect, host, layout, protocol, run_folder, verdicts
+from sandbox import cgroups, collect, held, host, layout, protocol, run_folder, verdicts
 from sandbox.cell import Cell
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
 from sandbox.errors import WallsMissingError
-from sandbox.held import fullest
 from sandbox.host import Host
 from sandbox.launch import Launcher
 from sandbox.leftovers import sweep
@@ -130,7 +129,7 @@ class Sandbox:
                 verdict,
                 command.limits,
                 refusals=watch.counted.fork_refusals,
-                fullest=fullest(cell, command.limits) if outcome.ending is Ending.RAISED else "",
+                fullest=await _fullest(cell, command, outcome),
             )
             return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
         finally:
@@ -189,6 +188,15 @@ class Sandbox:
             collect.collect, cell.output_fd, outputs_to, command.limits
         )
         return verdicts.with_outputs(outcome, gathered)
+
+
+async def _fullest(cell: Cell, command: Command, outcome: Outcome) -> str:
+    """Return the folder that a full disk was about; where it is summed up, off the event loop."""
+    if outcome.ending is not Ending.RAISED:
+        return ""
+    if cell.layout.has_namespaces:
+        return held.fullest(cell, command.limits)
+    return await asyncio.to_thread(held.fullest, cell, command.limits)
 
 
 def _left_nothing(cell: Cell) -> bool:
