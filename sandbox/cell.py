@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sandbox import proc, protocol
+from sandbox import proc, protocol, run_folder
 from sandbox.cgroups import Leaf
 from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.layout import Layout
@@ -74,6 +74,18 @@ class Cell:
         """Whether the cell fell with its warm cell, through no fault of its run."""
         return self.parent is not None and self.parent.done()
 
+    def has_emptied_inputs(self) -> bool:
+        """Remove the inputs of a run that had namespaces; say whether its folder is empty now."""
+        if not self.has_inputs:
+            return True
+        try:
+            with os.scandir(self.folder / "input") as entries:
+                for entry in entries:
+                    Path(entry).unlink()
+        except OSError:
+            return False
+        return True
+
     def terminate(self) -> None:
         """Send SIGTERM to the run itself, which may clean up."""
         if self.pidfd >= 0:
@@ -100,7 +112,10 @@ class Cell:
                 os.close(fd)
         if self.leaf is not None:
             self.leaf.remove()
-        self.give_back(self)
+        if self.layout.has_namespaces:
+            self.give_back(self)
+        else:  # what a run left there may take long to remove
+            await asyncio.to_thread(self.give_back, self)
 
     def _fds(self) -> tuple[int, ...]:
         return (self.stdout_fd, self.stderr_fd, self.output_fd, self.scratch_fd, self.pidfd)
@@ -125,7 +140,12 @@ def ends() -> Generator[Ends]:
     # Before anything can be sent: credentials are attached when a message is sent (unix(7)).
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
     out_read, out_write = os.pipe2(os.O_CLOEXEC)
-    err_read, err_write = os.pipe2(os.O_CLOEXEC)
+    try:
+        err_read, err_write = os.pipe2(os.O_CLOEXEC)
+    except OSError:  # no descriptors left: give back the two
+        os.close(out_read)
+        os.close(out_write)
+        raise
     os.set_blocking(out_read, False)
     os.set_blocking(err_read, False)
     try:
@@ -159,7 +179,10 @@ async def greet(cell: Cell, *, entering: "asyncio.Future[None] | None" = None) -
         if entering is not None:
             await entering
         await _enter(cell)
-    except (TimeoutError, ConnectionError, protocol.ProtocolFault) as fault:
+    except (TimeoutError, ConnectionError, ProcessLookupError, protocol.ProtocolFault) as fault:
+        if entering is not None:
+            await asyncio.wait((entering,))
+            entering.exception()  # whoever is dead is in no cgroup: told already
         ended = await cell.end()
         said = _printed(cell.stderr_fd)
         if cell.start == "warm" and isinstance(fault, ConnectionError):
@@ -174,10 +197,7 @@ async def _enter(cell: Cell) -> None:
     """Move the cell's process into its leaf, unless it was born there."""
     if cell.leaf is None or (cell.start == "cold" and cell.leaf.holds(cell.pid)):
         return
-    try:
-        await cell.mover.move(cell.leaf, cell.pid)
-    except ProcessLookupError:
-        raise protocol.ProtocolFault("the cell ended right after its hello") from None
+    await cell.mover.move(cell.leaf, cell.pid)
 
 
 async def _receive_hello(cell: Cell, patience_s: float) -> None:
@@ -256,12 +276,7 @@ def _check_folders(cell: Cell) -> None:
     A descriptor is an authority: a cell could send one of any folder that it can only name.
     """
     if not cell.layout.has_namespaces:
-        for fd in (cell.output_fd, cell.scratch_fd):
-            if fd >= 0:
-                os.close(fd)
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        cell.output_fd = os.open(cell.folder / "output", flags)
-        cell.scratch_fd = os.open(cell.folder / "scratch", flags)
+        _open_folders_ourselves(cell)
         return
     for fd in (cell.output_fd, cell.scratch_fd):
         if fd < 0 or not stat.S_ISDIR(os.fstat(fd).st_mode):
@@ -270,6 +285,19 @@ def _check_folders(cell: Cell) -> None:
             raise protocol.ProtocolFault("the hello brought folders that it could not read")
     if os.fstat(cell.output_fd).st_dev == os.fstat(cell.scratch_fd).st_dev:
         raise protocol.ProtocolFault("the hello brought one folder for two")
+
+
+def _open_folders_ourselves(cell: Cell) -> None:
+    sent = (cell.output_fd, cell.scratch_fd)
+    cell.output_fd = cell.scratch_fd = -1
+    for fd in sent:
+        if fd >= 0:
+            os.close(fd)
+    try:
+        cell.output_fd = run_folder.open_part(cell.folder, "output")
+        cell.scratch_fd = run_folder.open_part(cell.folder, "scratch")
+    except OSError as fault:
+        raise protocol.ProtocolFault(f"its folders are not where they were: {fault}") from None
 
 
 def _check_introduction(cell: Cell) -> None:

@@ -242,13 +242,13 @@ class _V1Leaf:
         self._put_back = put_back
         memory, pids, cpuacct = folders["memory"], folders["pids"], folders["cpuacct"]
         self._list = str(pids / "cgroup.procs")
-        self._procs = [_opened(folder / "cgroup.procs", os.O_WRONLY) for folder in folders.values()]
-        self._usage = _opened(memory / "memory.usage_in_bytes", os.O_RDONLY)
-        self._peak = _opened(memory / "memory.max_usage_in_bytes", os.O_RDWR)
-        self._oom = _opened(memory / "memory.oom_control", os.O_RDONLY)
-        self._cpu = _opened(cpuacct / "cpuacct.usage", os.O_RDONLY)
-        self._tasks = _opened(pids / "pids.current", os.O_RDONLY)
-        self._fork_events = _opened(pids / "pids.events", os.O_RDONLY)
+        read = (cpuacct / "cpuacct.usage", pids / "pids.current", pids / "pids.events")
+        read += (memory / "memory.usage_in_bytes", memory / "memory.oom_control")
+        procs = [(folder / "cgroup.procs", os.O_WRONLY) for folder in folders.values()]
+        peak = (memory / "memory.max_usage_in_bytes", os.O_RDWR)
+        self._fds = _all_opened([*procs, peak, *((path, os.O_RDONLY) for path in read)])
+        self._procs, (self._peak, *rest) = self._fds[: len(procs)], self._fds[len(procs) :]
+        self._cpu, self._tasks, self._fork_events, self._usage, self._oom = rest
         self._earlier = Counted()
 
     def begin(self) -> None:
@@ -298,8 +298,7 @@ class _V1Leaf:
 
     def destroy(self) -> None:
         """Remove the groups for good."""
-        single = (self._usage, self._peak, self._oom, self._cpu, self._tasks, self._fork_events)
-        for fd in (*self._procs, *single):
+        for fd in self._fds:
             os.close(fd)
         _remove_when_empty(tuple(self._folders.values()))
 
@@ -313,8 +312,16 @@ class _V1Leaf:
         )
 
 
-def _opened(path: Path, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC)
+def _all_opened(wanted: list[tuple[Path, int]]) -> list[int]:
+    """Open all of them, or none."""
+    fds: list[int] = []
+    try:
+        fds.extend(os.open(path, flags | os.O_CLOEXEC) for path, flags in wanted)
+    except OSError:
+        for fd in fds:
+            os.close(fd)
+        raise
+    return fds
 
 
 def _figure(fd: int) -> int:

@@ -5,21 +5,16 @@ every process of the cell is dead, so no path can be swapped under us and no lin
 FIFO is followed, opened or waited for.
 """
 
-import ctypes
 import hashlib
 import os
 import stat
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
+from sandbox.beneath import Unopenable, opened
 from sandbox.command import Output, Refusal
 from sandbox.limits import MIB, Limits
 
-_SYS_OPENAT2 = 437
-_NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 0x02, 0x04, 0x08
 _CHUNK_BYTES = 1 << 20
 _DEEPEST = 32
 _LONGEST_PATH_BYTES = 1024
@@ -38,9 +33,9 @@ class Collected:
 def is_empty(folder_fd: int) -> bool:
     """Return whether there is nothing to collect."""
     try:
-        with _opened(folder_fd, ".", os.O_DIRECTORY) as fd, os.scandir(fd) as entries:
+        with opened(folder_fd, ".", os.O_DIRECTORY) as fd, os.scandir(fd) as entries:
             return next(entries, None) is None
-    except _Unopenable:
+    except Unopenable:
         return False
 
 
@@ -52,7 +47,7 @@ def collect(folder_fd: int, destination: Path, limits: Limits) -> Collected:
     walk = _Walk(destination=destination, limits=limits)
     try:
         walk.folder(folder_fd, prefix="", depth=0)
-    except _Unopenable as fault:
+    except Unopenable as fault:
         walk.refusals.append(Refusal(path=".", why=f"it cannot be opened: {fault}"))
     return Collected(
         outputs=tuple(walk.outputs), refusals=tuple(walk.refusals), crossed=walk.crossed
@@ -70,7 +65,7 @@ class _Walk:
 
     def folder(self, parent_fd: int, *, prefix: str, depth: int) -> None:
         """Collect one folder, its entries in the order of their names."""
-        with _opened(parent_fd, ".", os.O_DIRECTORY) as fd:
+        with opened(parent_fd, ".", os.O_DIRECTORY) as fd:
             with os.scandir(fd) as entries:
                 names = sorted(os.fsencode(entry.name) for entry in entries)
             for name in names:
@@ -97,18 +92,18 @@ class _Walk:
                 self._subfolder(fd, name, shown=shown, depth=depth)
             else:
                 self._file(fd, name, shown=shown)
-        except _Unopenable as fault:
+        except Unopenable as fault:
             self._refuse(shown, f"it cannot be opened: {fault}")
 
     def _subfolder(self, fd: int, name: bytes, *, shown: str, depth: int) -> None:
         if depth >= _DEEPEST:
             self._refuse(shown, f"deeper than {_DEEPEST} folders")
             return
-        with _opened(fd, os.fsdecode(name), os.O_DIRECTORY) as sub_fd:
+        with opened(fd, os.fsdecode(name), os.O_DIRECTORY) as sub_fd:
             self.folder(sub_fd, prefix=shown + "/", depth=depth + 1)
 
     def _file(self, fd: int, name: bytes, *, shown: str) -> None:
-        with _opened(fd, os.fsdecode(name), os.O_NONBLOCK) as file_fd:
+        with opened(fd, os.fsdecode(name), os.O_NONBLOCK) as file_fd:
             status = os.fstat(file_fd)
             if not stat.S_ISREG(status.st_mode):
                 self._refuse(shown, "it changed while it was collected")
@@ -165,40 +160,3 @@ def _kind(mode: int) -> str:
         stat.S_IFBLK: "a block device",
     }
     return kinds.get(stat.S_IFMT(mode), "of unknown kind")
-
-
-class _Unopenable(Exception):
-    """The cell left it without permission to read it, or it is gone."""
-
-
-class _OpenHow(ctypes.Structure):
-    _fields_ = [
-        ("flags", ctypes.c_uint64),
-        ("mode", ctypes.c_uint64),
-        ("resolve", ctypes.c_uint64),
-    ]
-
-
-@cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-@contextmanager
-def _opened(folder_fd: int, name: str, flags: int) -> Generator[int]:
-    """Open `name` in the folder for reading, following nothing (openat2(2))."""
-    how = _OpenHow(
-        flags=os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | flags,
-        mode=0,
-        resolve=_BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS,
-    )
-    fd = _libc().syscall(
-        _SYS_OPENAT2, folder_fd, os.fsencode(name), ctypes.byref(how), ctypes.sizeof(how)
-    )
-    if fd < 0:
-        code = ctypes.get_errno()
-        raise _Unopenable(os.strerror(code))
-    try:
-        yield fd
-    finally:
-        os.close(fd)

@@ -8,16 +8,15 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from sandbox import bubblewrap, cell, layout, protocol
+from sandbox import bubblewrap, cell, layout, protocol, run_folder
 from sandbox.cell import Cell, Ends
 from sandbox.cgroups import Hierarchy, Leaf
-from sandbox.command import Command, Input, Interpreter
-from sandbox.errors import CellUnstartableError, InputUnplaceableError
+from sandbox.command import Command, Interpreter
+from sandbox.errors import CellUnstartableError
 from sandbox.host import Host
 from sandbox.layout import Layout
 from sandbox.limits import Limits
@@ -25,6 +24,8 @@ from sandbox.mover import Mover
 from sandbox.process import Child, HostUser, spawn
 from sandbox.stage import Stage
 from sandbox.stagehand import Stagehand
+
+type _Mode = Literal["cold", "warm"]
 
 _INSIDE = Path(__file__).with_name("inside")
 _COMPILE = Path(__file__).with_name("compile_inside.py")
@@ -63,16 +64,19 @@ class Launcher:
     async def cold(self, command: Command, *, reason: str) -> Cell:
         """Start a cold cell for `command`. Raises CellUnstartableError, InputUnplaceableError."""
         number = next(self._numbers)
+        leaf = self.leaf(command.limits)
         folder = self._cold_folder(number)
         try:
-            place_inputs(command.inputs, folder / "input")
+            run_folder.place_inputs(command.inputs, folder, by_link=True)
             with cell.ends() as both:
                 child = await self.process(command, both, mode="cold", folder=folder, number=number)
-            started = self._cell(command, both, child, folder)
-            entering = self._enter(started, child)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
+            if leaf is not None:
+                leaf.remove()
             raise
+        started = self._cell(command, both, child, folder, leaf)
+        entering = self._enter(started, child)
         started.start_reason = reason
         started.has_inputs = bool(command.inputs)
         await self._set_up(command, started, entering)
@@ -83,7 +87,7 @@ class Launcher:
         command: Command,
         both: Ends,
         *,
-        mode: Literal["cold", "warm"],
+        mode: _Mode,
         folder: Path,
         number: int,
     ) -> Child:
@@ -134,12 +138,8 @@ class Launcher:
     def run_folder(self, name: str, *, user: HostUser | None) -> Path:
         """Make the host folder of one run; only without namespaces does a cell write in it."""
         folder = self._home / name
-        (folder / "input").mkdir(parents=True)
-        if not self.has_namespaces:
-            for part in ("scratch", "output"):
-                (folder / part).mkdir(mode=0o700)
-                if user is not None:
-                    os.chown(folder / part, user.uid, user.gid)
+        writable = () if self.has_namespaces else ("scratch", "output")
+        run_folder.make(folder, writable=writable, user=user)
         return folder
 
     def _cold_folder(self, number: int) -> Path:
@@ -152,16 +152,24 @@ class Launcher:
         return self.run_folder(f"cold-{os.getpid()}-{number}", user=self.host.user(number))
 
     def _give_back(self, cell: Cell) -> None:
-        if self.has_namespaces and is_emptied(cell):
+        if self.has_namespaces and cell.has_emptied_inputs():
             self._free.append(cell.folder)
         else:
-            remove_folder(cell.folder)
+            run_folder.remove(cell.folder)
 
     def leaf(self, limits: Limits) -> Leaf | None:
-        """Return an empty leaf with these limits, where the host has cgroups for us."""
+        """Return an empty leaf with these limits, where the host has cgroups for us.
+
+        Raises CellUnstartableError.
+        """
         if self.hierarchy is None:
             return None
-        return self.hierarchy.leaf(f"leaf-{next(self._numbers)}", limits)
+        try:
+            return self.hierarchy.leaf(f"leaf-{next(self._numbers)}", limits)
+        except OSError as fault:
+            raise CellUnstartableError(
+                f"no cgroup for the run: {fault}", mend="run `fumehood doctor`"
+            ) from fault
 
     def next_number(self) -> int:
         """Return a number that no other cell of this worker has: its user follows from it."""
@@ -177,12 +185,14 @@ class Launcher:
         """Give back what was made for all cells."""
         self.mover.close()
         for folder in self._free:
-            remove_folder(folder)
+            run_folder.remove(folder)
         self._stagehand.close()
         if self._stage is not None:
             self._stage.close()
 
-    def _cell(self, command: Command, both: Ends, child: Child, folder: Path) -> Cell:
+    def _cell(
+        self, command: Command, both: Ends, child: Child, folder: Path, leaf: Leaf | None
+    ) -> Cell:
         return Cell(
             layout=self.layout(command, folder),
             channel=both.channel,
@@ -193,7 +203,7 @@ class Launcher:
             folder=folder,
             give_back=self._give_back,
             mover=self.mover,
-            leaf=self.leaf(command.limits),
+            leaf=leaf,
             tree_pid=child.pid,
         )
 
@@ -224,10 +234,10 @@ class Launcher:
         return [self._reach(self.host.bubblewrap), *wall, "--"]
 
     def _program(
-        self, interpreter: Interpreter, inside: Path, channel_fd: int, mode: str
+        self, interpreter: Interpreter, inside: Path, channel_fd: int, mode: _Mode
     ) -> list[str]:
         seen = layout.INSIDE if self.has_namespaces else str(inside)
-        kind = "kept" if mode == "cold" and not self.has_namespaces else mode
+        kind = mode if self.has_namespaces else {"cold": "kept", "warm": "kept_warm"}[mode]
         start = f"{seen}/{_PACKAGE}/start.pyc"
         return [str(interpreter.executable), "-I", "-S", "-B", start, str(channel_fd), kind]
 
@@ -266,59 +276,6 @@ def _roots(host: Host, home: Path) -> tuple[Path, ...]:
     if host.bubblewrap is None or host.bubblewrap.is_relative_to("/usr"):
         return (home.parent,)
     return (home.parent, host.bubblewrap.resolve().parents[2])
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove what a cell may have made as deep and as unreadable as it liked.
-
-    rm(1) walks by descriptor and without recursion; shutil.rmtree fails at a thousand levels.
-    """
-    for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-        subprocess.run([*command, "--", folder], capture_output=True, check=False)
-
-
-def is_emptied(cell: Cell) -> bool:
-    """Remove the inputs of a run that had namespaces; say whether its folder is empty now."""
-    if not cell.has_inputs:
-        return True
-    try:
-        with os.scandir(cell.folder / "input") as entries:
-            for entry in entries:
-                Path(entry).unlink()
-    except OSError:
-        return False
-    return True
-
-
-def place_inputs(inputs: Iterable[Input], folder: Path) -> None:
-    """Put each input in `folder` by hard link, or by copy across file systems."""
-    for item in inputs:
-        if Path(item.name).name != item.name or item.name in {"", ".", ".."}:
-            raise InputUnplaceableError(
-                f"{item.name!r} is not a plain file name", mend="rename the input"
-            )
-        _place(item.source, folder / item.name)
-
-
-def _place(source: Path, target: Path) -> None:
-    try:
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copyfile(source, target)
-        if target.stat().st_mode & 0o444 != 0o444:
-            _replace_by_readable_copy(source, target)
-    except OSError as fault:
-        raise InputUnplaceableError(
-            f"{source} cannot be put in sight of the cell: {fault}", mend="check the file"
-        ) from fault
-
-
-def _replace_by_readable_copy(source: Path, target: Path) -> None:
-    """Leave the original's permissions alone; the cell's user reads a copy."""
-    target.unlink()
-    shutil.copyfile(source, target)
-    target.chmod(0o444)
 
 
 def _prepare_inside(home: Path, interpreter: Interpreter) -> Path:

@@ -1,8 +1,11 @@
 """Removes what a worker left behind that was killed: its cells are dead, their folders are not."""
 
 import contextlib
+import os
 import re
 import shutil
+import signal
+import time
 from pathlib import Path
 
 from sandbox import cgroups
@@ -18,11 +21,21 @@ def sweep(home: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
     for folder, pid in cgroups.named("fumehood"):
         if not _is_alive(pid):
-            with contextlib.suppress(OSError):
-                for leaf in folder.iterdir():
-                    if leaf.is_dir():
-                        leaf.rmdir()
-                folder.rmdir()
+            for leaf in (path for path in folder.iterdir() if path.is_dir()):
+                _end_group(leaf)
+            _end_group(folder)
+
+
+def _end_group(folder: Path) -> None:
+    """Kill who is left in a group, as a keeper would have, and remove it."""
+    for _ in range(50):
+        with contextlib.suppress(OSError):
+            for pid in (folder / "cgroup.procs").read_text().split():
+                os.kill(int(pid), signal.SIGKILL)
+            folder.rmdir()
+        if not folder.exists():
+            return
+        time.sleep(0.002)
 
 
 def _is_alive(pid: int) -> bool:

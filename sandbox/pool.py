@@ -112,11 +112,16 @@ class Pool:
 
     async def _start(self, family: "_Family") -> WarmCell | None:
         number = self.launcher.next_number()
-        leaf = self.launcher.leaf(family.command.limits)
+        leaf = None
         try:
+            leaf = self.launcher.leaf(family.command.limits)
             warm_cell = await warm.start(family.command, self.launcher, number=number, leaf=leaf)
         except SandboxError as fault:
-            self._seats[family].unfit = f"no warm cell: {fault.what}"
+            if leaf is not None:
+                leaf.kill()
+                leaf.remove()
+            if family in self._seats:
+                self._seats[family].unfit = f"no warm cell: {fault.what}"
             return None
         unfit = await warm_cell.warm_up(preload_s=self.bounds.preload_s)
         if unfit:
@@ -134,6 +139,8 @@ class Pool:
         """
         if not seat.spares:
             self._replenish(seat, warm_cell, wanted=1)
+        if not seat.spares:
+            raise CellLostError("the warm cell ended", mend="the run is started again")
         taken = seat.spares.pop(0)
         if warm_cell.running > len(seat.spares) + 1:
             self._replenish(seat, warm_cell, wanted=self.bounds.spares)
@@ -159,7 +166,10 @@ class Pool:
         return len(self._seats) > self.bounds.cells or held > self.bounds.memory_mb * MIB
 
     def _retire(self, family: "_Family", seat: _Seat, *, unfit: str = "") -> None:
-        self._seats.pop(family, None)
+        """Let a seat go, once: runs beside each other may all find that it is hopeless."""
+        if self._seats.get(family) is not seat:
+            return
+        del self._seats[family]
         if unfit:
             nothing: asyncio.Task[WarmCell | None] = asyncio.create_task(_none())
             self._seats[family] = _Seat(started=nothing, since=time.monotonic(), unfit=unfit)

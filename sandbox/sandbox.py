@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from sandbox import cgroups, collect, host, layout, protocol, verdicts
+from sandbox import cgroups, collect, held, host, layout, protocol, run_folder, verdicts
 from sandbox.cell import Cell
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
-from sandbox.errors import SandboxError, WallsMissingError
+from sandbox.errors import WallsMissingError
 from sandbox.host import Host
-from sandbox.launch import Launcher, place_inputs
+from sandbox.launch import Launcher
 from sandbox.leftovers import sweep
 from sandbox.pool import Pool, PoolBounds
 from sandbox.process import Exit
-from sandbox.supervise import Supervision, Verdict, fullest
+from sandbox.supervise import Supervision, Verdict
 from sandbox.walls import in_force, probe, this_interpreter
 
 _GRACE_S = 5.0
@@ -135,7 +135,7 @@ class Sandbox:
                 verdict,
                 command.limits,
                 refusals=watch.counted.fork_refusals,
-                fullest=fullest(cell) if outcome.ending is Ending.RAISED else "",
+                fullest=await _fullest(cell, command, outcome),
             )
             return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
         finally:
@@ -157,8 +157,13 @@ class Sandbox:
             return await self.launcher.cold(command, reason=reason)
         cell.has_inputs = bool(command.inputs)
         try:
-            place_inputs(command.inputs, cell.folder / "input")
-        except SandboxError:
+            if self.launcher.has_namespaces:
+                run_folder.place_inputs(command.inputs, cell.folder, by_link=True)
+            else:
+                await asyncio.to_thread(
+                    run_folder.place_inputs, command.inputs, cell.folder, by_link=False
+                )
+        except BaseException:
             await cell.close()
             raise
         return cell
@@ -189,6 +194,15 @@ class Sandbox:
             collect.collect, cell.output_fd, outputs_to, command.limits
         )
         return verdicts.with_outputs(outcome, gathered)
+
+
+async def _fullest(cell: Cell, command: Command, outcome: Outcome) -> str:
+    """Return the folder that a full disk was about; where it is summed up, off the event loop."""
+    if outcome.ending is not Ending.RAISED:
+        return ""
+    if cell.layout.has_namespaces:
+        return held.fullest(cell, command.limits)
+    return await asyncio.to_thread(held.fullest, cell, command.limits)
 
 
 def _left_nothing(cell: Cell) -> bool:

@@ -48,7 +48,8 @@ class _Policy:
     denied: tuple[str, ...]
     denied_without_namespaces: tuple[str, ...]
     pretended: tuple[str, ...]
-    on_oneself_only: dict[str, int]
+    on_oneself_only: dict[str, list[int]]
+    """By call: what its first arguments must be to mean the caller alone, not all of its user's."""
     numbers: dict[str, int]
 
 
@@ -144,8 +145,9 @@ def _shared_user(policy: _Policy, profile: Profile) -> Iterable[Instruction]:
     if profile != "job-without-namespaces":
         return
     yield from _refused(policy.pretended, policy.numbers, 0)
-    for name, index in policy.on_oneself_only.items():
-        yield from _when(policy.numbers[name], name, _only(index, [0], EPERM))
+    for name, oneself in policy.on_oneself_only.items():
+        tests = [_only(index, [value], EPERM) for index, value in enumerate(oneself)]
+        yield from _when(policy.numbers[name], name, [line for test in tests for line in test])
 
 
 def _refused(names: Iterable[str], numbers: dict[str, int], error: int) -> Iterable[Instruction]:

@@ -11,20 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from sandbox import protocol
+from sandbox import held, protocol
 from sandbox.cell import Cell
 from sandbox.cgroups import Counted
 from sandbox.command import Command, Observe, Report
 from sandbox.limits import MIB, Limits
 from sandbox.process import Exit
-from sandbox.watchdog import Tree
+from sandbox.watchdog import WALL_TASKS, Tree
 
 _TICK_S = 0.05
 _FIRST_LOOK_S = 0.005
 """When the standard streams are first watched: most runs are over before, and read then."""
-_WALL_TASKS = 3
-"""Of a tree's processes, bubblewrap's own or the keeper."""
-_CHUNK_BYTES = 262_144
+_CHUNK_BYTES = 65_536
+"""What is read at a time: a chunk of the shortest messages takes some 10 ms to go through."""
+_PIPE_BYTES = 1 << 20
+"""The most that a pipe of an ordinary user holds (pipe-max-size, pipe(7))."""
 _LINE_BYTES = 16_384
 _DRAIN_S = 2.0
 _FRAME_SLACK_BYTES = 262_144
@@ -137,7 +138,15 @@ class Supervision:
             self._judge(self._crossed())
         else:
             self._look = self._loop.run_in_executor(None, self._crossed)
-            self._look.add_done_callback(lambda look: self._judge(look.result()))
+            self._look.add_done_callback(self._looked)
+
+    def _looked(self, look: "asyncio.Future[Verdict | None]") -> None:
+        """Judge what was seen; a run that cannot be watched does not go on."""
+        fault = look.exception()
+        if fault is None:
+            self._judge(look.result())
+        elif not self._verdict.done():
+            self._verdict.set_exception(fault)
 
     def _judge(self, crossed: Verdict | None) -> None:
         if crossed is not None:
@@ -164,19 +173,13 @@ class Supervision:
             return _over("memory_mb", limits.memory_mb, memory_bytes / MIB)
         if cpu_s > limits.cpu_s:
             return _over("cpu_s", limits.cpu_s, cpu_s)
-        if processes > limits.processes + _WALL_TASKS:
+        if processes > limits.processes + WALL_TASKS:
             return _over("processes", limits.processes, processes)
         return None
 
     def _crossed_by_files(self) -> Verdict | None:
-        for fd, name, most_mb in (
-            (self._cell.output_fd, "output", self._limits.output_mb),
-            (self._cell.scratch_fd, "scratch", self._limits.scratch_mb),
-        ):
-            crossed = _crossed_by_folder(self._cell, fd, name, most_mb)
-            if crossed is not None:
-                return crossed
-        return None
+        crossed = held.crossed(self._cell, self._limits)
+        return None if crossed is None else _over(*crossed)
 
     def _read_channel(self) -> None:
         self._streams.catch_up()
@@ -192,7 +195,10 @@ class Supervision:
             return
         try:
             for frame in self._frames.feed(chunk):
-                self._hear(protocol.read(frame), len(frame))
+                if self._said.crossed is not None:
+                    self._said.drop(len(frame))
+                else:
+                    self._hear(protocol.read(frame), len(frame))
         except protocol.ProtocolFault as fault:
             self._decide(Verdict(kind="protocol", what=str(fault)))
 
@@ -252,6 +258,10 @@ class _Said:
         else:
             self.dropped_bytes += size_bytes
 
+    def drop(self, size_bytes: int) -> None:
+        """Count what comes after a limit was crossed; to read it would only take time."""
+        self.dropped_bytes += size_bytes
+
     def _check(self) -> None:
         if self.crossed is not None:
             return
@@ -288,10 +298,14 @@ class _Streams:
             self._read(fd)
 
     async def drain(self) -> None:
-        """Read what is left in the pipes, as long as anybody could still hold them open."""
+        """Read what is left in the pipes, as long as anybody could still hold them open.
+
+        At once no more than a pipe holds: a warm cell whose import kept them could write for ever.
+        """
         for fd in tuple(self._open):
-            while self._read(fd):
-                continue
+            for _ in range(_PIPE_BYTES // _CHUNK_BYTES):
+                if not self._read(fd):
+                    break
         if self._open:
             self._watch()
             with contextlib.suppress(TimeoutError):
@@ -318,7 +332,10 @@ class _Streams:
 
     def _split(self, fd: int, chunk: bytes) -> None:
         *lines, rest = (self._rest[fd] + chunk).split(b"\n")
-        for line in lines:
+        for at, line in enumerate(lines):
+            if self._said.crossed is not None:
+                self._said.drop(sum(map(len, lines[at:])) + len(lines) - at)
+                break
             self._line(fd, line, len(line) + 1)
         while len(rest) > _LINE_BYTES:
             self._line(fd, rest[:_LINE_BYTES], _LINE_BYTES)
@@ -340,46 +357,3 @@ class _Streams:
 
 def _over(limit: str, value: float, reached: float) -> Verdict:
     return Verdict(kind="over-limit", limit=limit, value=value, reached=round(reached, 3))
-
-
-def _crossed_by_folder(cell: Cell, fd: int, name: str, most_mb: int) -> Verdict | None:
-    """Check what a folder holds. With namespaces its tmpfs bounds the bytes by itself."""
-    held = _held(cell, fd)
-    most_inodes = max(1024, most_mb * 64)
-    if not cell.layout.has_namespaces and held.size_bytes > most_mb * MIB:
-        return _over(f"{name}_mb", most_mb, held.size_bytes / MIB)
-    if held.inodes > most_inodes:
-        return _over(f"{name}_inodes", most_inodes, held.inodes)
-    return None
-
-
-def fullest(cell: Cell) -> str:
-    """Return which of output and scratch holds more: the one that a full disk was about."""
-    output, scratch = (_held(cell, fd) for fd in (cell.output_fd, cell.scratch_fd))
-    return "output" if output.size_bytes > scratch.size_bytes else "scratch"
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    size_bytes: int
-    inodes: int
-
-
-def _held(cell: Cell, fd: int) -> _Held:
-    """Return blocks and inodes of a folder's tmpfs (fstatvfs(3)).
-
-    Without namespaces the folder is the host's, and what it holds has to be summed up.
-    """
-    if cell.layout.has_namespaces:
-        figures = os.fstatvfs(fd)
-        used = (figures.f_blocks - figures.f_bfree) * figures.f_frsize
-        return _Held(used, figures.f_files - figures.f_ffree)
-    size_bytes = inodes = 0
-    with contextlib.suppress(OSError):
-        for _, _, files, folder_fd in os.fwalk(".", dir_fd=fd):
-            inodes += len(files) + 1
-            for file in files:
-                with contextlib.suppress(OSError):
-                    status = os.stat(file, dir_fd=folder_fd, follow_symlinks=False)
-                    size_bytes += status.st_blocks * 512
-    return _Held(size_bytes, inodes)

@@ -20,8 +20,10 @@ _LIMIT_NAMES = {
     "output_mb": "the size limit on outputs",
     "output_files": "the limit on the number of outputs",
     "output_inodes": "the limit on files in the output folder",
+    "output_depth": "the limit on folders within folders in the output folder",
     "scratch_mb": "the size limit on scratch",
     "scratch_inodes": "the limit on files in scratch",
+    "scratch_depth": "the limit on folders within folders in scratch",
     "log_kb": "the limit on what a run may print and report",
     "log_lines": "the limit on lines that a run may print and report",
     "result_kb": "the size limit on the returned value",
@@ -47,13 +49,24 @@ def over_limit(isolation: Isolation, limit: str, value: float, reached: float) -
     failure = Failure(
         code="over-limit",
         what=f"the run crossed {named}: {limit} is {value:g}, it reached {reached:g}",
-        mend=f"make the run smaller, or raise limits.{limit} in the manifest (the admin's "
-        "ceiling may have to be raised too)",
+        mend=_mend_of_limit(limit),
         limit=limit,
         limit_value=value,
         reached=reached,
     )
     return Outcome(ending=Ending.OVER_LIMIT, isolation=isolation, failure=failure)
+
+
+def _mend_of_limit(limit: str) -> str:
+    """Say what to do; how many files there may be follows from the size, how deep is fixed."""
+    folder, _, kind = limit.partition("_")
+    if kind == "depth":
+        return "keep files in fewer folders within folders"
+    named = f"{folder}_mb" if kind == "inodes" else limit
+    return (
+        f"make the run smaller, or raise limits.{named} in the manifest (the admin's "
+        "ceiling may have to be raised too)"
+    )
 
 
 def name_limit(
@@ -97,8 +110,8 @@ def _done(done: Done, isolation: Isolation, result_kb: int) -> Outcome:
         return _exited(done.exit_code or 0, isolation)
     if done.code == "result-too-large":
         return over_limit(isolation, "result_kb", result_kb, round((done.reached or 0) / 1024, 1))
-    if done.ending is Ending.CANCELLED:
-        return Outcome(ending=Ending.CANCELLED, isolation=isolation, failure=_cancelled())
+    if done.ending is Ending.CANCELLED:  # by whom it says: had we cancelled it, we would know
+        return _silent_end(Exit(code=-signal.SIGTERM), isolation)
     failure = Failure(code=_code(done), what=done.what, mend=_mend(done), traceback=done.traceback)
     return Outcome(ending=done.ending, isolation=isolation, failure=failure)
 

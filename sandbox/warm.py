@@ -17,19 +17,21 @@ from pathlib import Path
 
 import psutil
 
-from sandbox import cell, layout, protocol
+from sandbox import cell, layout, protocol, run_folder
 from sandbox.cell import Cell
 from sandbox.cgroups import Leaf
 from sandbox.command import Command
 from sandbox.errors import CellLostError, CellUnstartableError
-from sandbox.launch import Launcher, is_emptied, remove_folder
+from sandbox.launch import Launcher
 from sandbox.limits import MIB
 from sandbox.process import Child, Exit
-from sandbox.watchdog import Tree
+from sandbox.watchdog import WALL_TASKS, Tree
 
 _KILL_S = 2.0
 _GUARD_S = 0.05
 _TAIL_BYTES = 8192
+_MOST_PRINTED_BYTES = 64 * MIB
+"""A warm cell that prints without end would keep the worker busy with it."""
 _KILLED = Exit(code=-signal.SIGKILL)
 
 
@@ -48,6 +50,7 @@ class WarmCell:
     pss_bytes: int = 0
     forks: int = 0
     tail: bytes = b""
+    _printed_bytes: int = 0
     is_retired: bool = False
     on_end: "Callable[[], None] | None" = None
     """Called when a run has ended."""
@@ -68,7 +71,7 @@ class WarmCell:
             loop.add_reader(fd, self._read_log, fd)
         run_dir = self.launcher.layout(self.command, self.folder / "{run}")
         message = layout.setup(self.command, run_dir, self.launcher.host.barriers)
-        guard = loop.create_task(self._guard_memory()) if self.leaf is None else None
+        guard = loop.create_task(self._guard()) if self.leaf is None else None
         try:
             await loop.sock_sendall(self.control, protocol.frame(message))
             async with asyncio.timeout(preload_s):
@@ -77,7 +80,7 @@ class WarmCell:
             return f"preload took longer than {preload_s:g} s"
         except (ConnectionError, CellLostError):
             if guard is not None and guard.done():
-                return f"preload took {guard.result() // MIB} MiB of memory"
+                return f"preload took {guard.result()}"
             return f"the warm cell ended while it imported: {self._said()}"
         finally:
             if guard is not None:
@@ -86,15 +89,18 @@ class WarmCell:
             self.pss_bytes = await asyncio.to_thread(_proportional_bytes, self.child.pid)
         return said.unfit
 
-    async def _guard_memory(self) -> int:
-        """Kill it when the import takes more memory than a run may; return how much it took."""
+    async def _guard(self) -> str:
+        """Kill it when the import takes more than a run may; return what and how much it took."""
         most_bytes = self.command.limits.memory_mb * MIB
         tree = Tree(self.child.pid)
         while True:
-            _, memory_bytes, _ = await asyncio.to_thread(tree.measure, most_bytes)
+            _, memory_bytes, tasks = await asyncio.to_thread(tree.measure, most_bytes)
             if memory_bytes > most_bytes:
-                self.child.send(signal.SIGKILL)
-                return memory_bytes
+                self._stop()
+                return f"{memory_bytes // MIB} MiB of memory"
+            if tasks > self.command.limits.processes + WALL_TASKS:
+                self._stop()
+                return f"{tasks} processes"
             await asyncio.sleep(_GUARD_S)
 
     @property
@@ -116,6 +122,7 @@ class WarmCell:
         """Return a fresh fork, its walls shut. Raises CellUnstartableError, CellLostError."""
         self.forks += 1
         run = str(self.forks)
+        leaf = self.launcher.leaf(self.command.limits)
         folder = self._run_folder(run)
         ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._runs[run] = ended
@@ -123,10 +130,12 @@ class WarmCell:
             with cell.ends() as both:
                 self._order(run, folder.name, both.theirs)
         except BaseException:
-            remove_folder(folder)
+            run_folder.remove(folder)
+            if leaf is not None:
+                leaf.remove()
             self._runs.pop(run, None)
             raise
-        forked = self._cell(run, both, ended, folder)
+        forked = self._cell(run, both, ended, folder, leaf)
         try:
             await cell.greet(forked)
             self._check_descent(forked)
@@ -141,18 +150,24 @@ class WarmCell:
         if self.launcher.has_namespaces:
             return
         with contextlib.suppress(psutil.Error):
-            keeper = psutil.Process(forked.pid).parent()
-            if keeper is not None and keeper.ppid() == self.child.pid:
+            keeper = self._keeper_of(forked)
+            if keeper is not None:
                 forked.tree_pid = keeper.pid
                 return
         raise CellUnstartableError(
             "the hello came from somebody who is no fork", mend="the run is started cold"
         )
 
+    def _keeper_of(self, forked: Cell) -> psutil.Process | None:
+        """Return the keeper between a fork and the warm cell, whose own keeper is our child."""
+        keeper = psutil.Process(forked.pid).parent()
+        warm = keeper.parent() if keeper is not None else None
+        return keeper if warm is not None and warm.ppid() == self.child.pid else None
+
     async def close(self) -> None:
         """End it and all its forks, and remove its folder."""
         self.is_retired = True
-        await self.child.end()
+        await self._end_child()
         loop = asyncio.get_running_loop()
         loop.remove_reader(self.control)
         self.control.close()
@@ -162,7 +177,7 @@ class WarmCell:
         if self.leaf is not None:
             self.leaf.kill()
             self.leaf.remove()
-        remove_folder(self.folder)
+        run_folder.remove(self.folder)
 
     def _order(self, run: str, folder: str, fds: tuple[int, int, int]) -> None:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
@@ -173,7 +188,14 @@ class WarmCell:
                 f"the warm cell is gone: {fault}", mend="the run is started again"
             ) from None
 
-    def _cell(self, run: str, both: cell.Ends, ended: "asyncio.Future[Exit]", folder: Path) -> Cell:
+    def _cell(
+        self,
+        run: str,
+        both: cell.Ends,
+        ended: "asyncio.Future[Exit]",
+        folder: Path,
+        leaf: Leaf | None,
+    ) -> Cell:
         forked = Cell(
             layout=self.launcher.layout(self.command, folder),
             channel=both.channel,
@@ -184,7 +206,7 @@ class WarmCell:
             folder=folder,
             give_back=self._give_back,
             mover=self.launcher.mover,
-            leaf=self.launcher.leaf(self.command.limits),
+            leaf=leaf,
             start="warm",
             parent=self.child.ended,
         )
@@ -201,10 +223,10 @@ class WarmCell:
         return self.launcher.run_folder(name, user=self.launcher.host.user(self.number))
 
     def _give_back(self, forked: Cell) -> None:
-        if self.launcher.has_namespaces and not self.is_retired and is_emptied(forked):
+        if self.launcher.has_namespaces and not self.is_retired and forked.has_emptied_inputs():
             self._free.append(forked.folder)
         else:
-            remove_folder(forked.folder)
+            run_folder.remove(forked.folder)
 
     async def _kill(self, run: str, forked: Cell, ended: "asyncio.Future[Exit]") -> Exit:
         """Kill a fork by its pidfd, whatever is said of its end; failing that, everything."""
@@ -214,7 +236,7 @@ class WarmCell:
                 await asyncio.wait((ended,), timeout=_KILL_S)
             if ended.done() and await cell.until_dead(forked.pidfd, timeout_s=_KILL_S):
                 return ended.result()
-        await self.child.end()
+        await self._end_child()
         self._end(run, _KILLED)
         return ended.result() if ended.done() else _KILLED
 
@@ -223,10 +245,20 @@ class WarmCell:
             if self.launcher.has_namespaces:
                 signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
                 return
-            keeper = psutil.Process(forked.pid).parent()
-            if keeper is not None and keeper.ppid() == self.child.pid:
+            keeper = self._keeper_of(forked)
+            if keeper is not None:
                 keeper.terminate()
             signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
+
+    def _stop(self) -> None:
+        """Let it end: with namespaces by a kill, without by telling its keeper."""
+        has_namespaces = self.launcher.has_namespaces
+        self.child.send(signal.SIGKILL if has_namespaces else signal.SIGTERM)
+
+    async def _end_child(self) -> Exit:
+        if self.launcher.has_namespaces:
+            return await self.child.end()
+        return await self.child.terminate_then_end()
 
     def _read(self) -> None:
         try:
@@ -239,12 +271,12 @@ class WarmCell:
             chunk = b""
         if not chunk:
             asyncio.get_running_loop().remove_reader(self.control)
-            self.child.send(signal.SIGKILL)
+            self._stop()
 
     def _hear(self, message: protocol.Message) -> None:
         if isinstance(message, protocol.Warm) and self._warm and not self._warm.done():
             self._warm.set_result(message)
-        elif isinstance(message, protocol.Ended):
+        elif isinstance(message, protocol.Ended) and message.run in self._runs:
             self._end(
                 message.run,
                 Exit(code=message.code, cpu_s=message.cpu_s, peak_rss_bytes=message.peak_rss_bytes),
@@ -272,6 +304,9 @@ class WarmCell:
             if not chunk:
                 asyncio.get_running_loop().remove_reader(fd)
             self.tail = (self.tail + chunk)[-_TAIL_BYTES:]
+            self._printed_bytes += len(chunk)
+            if self._printed_bytes > _MOST_PRINTED_BYTES:
+                self._stop()
 
     def _said(self) -> str:
         return self.tail.decode("utf-8", "backslashreplace").strip() or "it printed nothing"
@@ -288,7 +323,7 @@ async def start(
         if leaf is not None:
             leaf.enter(child.pid)
     except OSError as fault:
-        remove_folder(folder)
+        run_folder.remove(folder)
         raise CellUnstartableError(str(fault), mend="run `fumehood doctor`") from fault
     return WarmCell(
         command=command,

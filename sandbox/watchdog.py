@@ -4,6 +4,9 @@ import contextlib
 
 import psutil
 
+WALL_TASKS = 3
+"""Of a tree's processes, bubblewrap's own or the keeper."""
+
 
 class Tree:
     """A process and its descendants, seen from outside through /proc."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import call, syscalls, walls
+from . import call, walls
 from .channel import Channel
 
 TYPE_CHECKING = False
@@ -21,7 +21,6 @@ def main(fd: int) -> None:
         return
     prepare(setup)
     walls.make_scratch(setup["scratch_dir"])
-    syscalls.limit(setup["rlimits"])
     settle(channel, setup, walls.of_cold(setup))
     request = channel.receive()
     if request is None:
@@ -61,6 +60,7 @@ def settle(channel: Channel, setup: dict[str, Any], own: walls.Walls) -> None:
     os.chdir(setup["scratch_dir"])
     own.shut()
     os.closerange(channel.fileno() + 1, 65536)
+    own.limit()
     fds = [_folder(setup["output_dir"]), _folder(setup["scratch_dir"])]
     channel.send({"kind": "hello"}, fds)
     for number in fds:

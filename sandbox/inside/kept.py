@@ -19,8 +19,9 @@ def main(fd: int) -> None:
 
 
 def keep(run: Callable[[], None], fd: int) -> None:
-    """Fork `run`; when it ends, or when told to by SIGTERM, kill every descendant."""
+    """Fork `run`; kill every descendant when it ends, at SIGTERM, or when our parent ends."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
+    syscalls.hear_of_parents_end()
     keeper = os.getpid()
     pid = os.fork()
     if pid == 0:

@@ -1,4 +1,4 @@
-"""First code in a cell: `python -I -S -B start.py FD MODE`, MODE one of cold, kept, warm."""
+"""First code in a cell: `python -I -S -B start.py FD MODE`, MODE cold, kept, warm or kept_warm."""
 
 from __future__ import annotations
 

@@ -134,6 +134,11 @@ def die_with_parent() -> None:
     _prctl(_PR_SET_PDEATHSIG, 9, "PR_SET_PDEATHSIG")
 
 
+def hear_of_parents_end() -> None:
+    """Ask for SIGTERM when the parent thread ends (PR_SET_PDEATHSIG, prctl(2))."""
+    _prctl(_PR_SET_PDEATHSIG, 15, "PR_SET_PDEATHSIG")
+
+
 def be_subreaper() -> None:
     """Adopt orphaned descendants (PR_SET_CHILD_SUBREAPER, prctl(2))."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1, "PR_SET_CHILD_SUBREAPER")
@@ -149,15 +154,22 @@ def no_new_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1, "PR_SET_NO_NEW_PRIVS")
 
 
-def limit(rlimits: dict[str, int]) -> None:
-    """Set resource limits, hard and soft; never above what is allowed already (prlimit(2))."""
-    for name, value in rlimits.items():
+def limits(wanted: dict[str, int]) -> list[tuple[int, bytes]]:
+    """Return resource limits to set, never above what is allowed already (prlimit(2))."""
+    packed: list[tuple[int, bytes]] = []
+    for name, value in wanted.items():
         which = _RLIMITS[name]
         now = _RLIMIT()
         _check(_syscall(_SYS_PRLIMIT, 0, which, None, now), name)
         allowed = min(value, int.from_bytes(bytes(now)[8:], sys.byteorder))
-        packed = allowed.to_bytes(8, sys.byteorder) * 2
-        _check(_syscall(_SYS_PRLIMIT, 0, which, packed, None), name)
+        packed.append((which, allowed.to_bytes(8, sys.byteorder) * 2))
+    return packed
+
+
+def limit(packed: list[tuple[int, bytes]]) -> None:
+    """Set resource limits, hard and soft, as `limits` returned them."""
+    for which, value in packed:
+        _check(_syscall(_SYS_PRLIMIT, 0, which, value, None), "prlimit")
 
 
 def drop_capabilities() -> None:

@@ -22,6 +22,16 @@ FORK_FLAGS = (
 )
 """The namespaces that every run has for itself; its net namespace comes from Networks."""
 
+_OF_RUNS = ("RLIMIT_CPU", "RLIMIT_NOFILE", "RLIMIT_NPROC")
+"""Limits that a warm cell itself must not have: many runs together would wear them out.
+
+The kernel counts processes in each user namespace above too, against the limit of whoever
+made the lower one (user_namespaces(7)): a limit of the warm cell's would be one for all runs.
+"""
+
+_RUNS_BESIDE = 32
+"""For so many runs beside each other a warm cell may have processes, lest its import forks on."""
+
 
 class Furniture:
     """What a fork mounts for itself: scratch, output, /proc and its inputs only."""
@@ -61,7 +71,13 @@ class Walls:
     `run_rules` name the run's own folders, which its mounts bring about.
     """
 
-    def __init__(self, landlock: dict[str, Any] | None, program: bytes | None) -> None:
+    def __init__(
+        self,
+        landlock: dict[str, Any] | None,
+        program: bytes | None,
+        rlimits: dict[str, int],
+    ) -> None:
+        self._limits = syscalls.limits(rlimits)
         self._landlock = landlock
         self._rules = syscalls.rules(landlock["rules"]) if landlock else []
         self._filter = None if program is None else syscalls.Filter(program)
@@ -81,22 +97,33 @@ class Walls:
         if self._filter is not None:
             self._filter.install()
 
+    def limit(self) -> None:
+        """Limit this process, once the descriptors are closed that only the walls needed."""
+        syscalls.limit(self._limits)
+
 
 def of_cold(setup: dict[str, Any]) -> Walls:
     """Return the walls that a cold cell shuts before it reads its request."""
-    return Walls(setup["landlock"], setup["seccomp"])
+    return Walls(setup["landlock"], setup["seccomp"], setup["rlimits"])
 
 
 def of_fork(setup: dict[str, Any]) -> Walls:
     """Return what a fork shuts behind itself; the warm cell's own filter stands already."""
-    return Walls(setup["landlock"], setup["closing_seccomp"])
+    own = {name: value for name, value in setup["rlimits"].items() if name in _OF_RUNS}
+    return Walls(setup["landlock"], setup["closing_seccomp"], own)
 
 
 def shut_around_import(setup: dict[str, Any]) -> None:
     """Confine a warm cell before it imports anything; its forks shut the rest."""
     syscalls.no_new_privileges()
-    Walls(setup["warm_landlock"], setup["warm_seccomp"]).confine()
+    limits: dict[str, int] = setup["rlimits"]
+    shared = {name: value for name, value in limits.items() if name not in _OF_RUNS}
+    if "RLIMIT_NPROC" in limits:
+        shared["RLIMIT_NPROC"] = limits["RLIMIT_NPROC"] * _RUNS_BESIDE
+    around = Walls(setup["warm_landlock"], setup["warm_seccomp"], shared)
+    around.confine()
     os.closerange(4, 65536)
+    around.limit()
 
 
 def own_user_namespace() -> None:
@@ -109,9 +136,10 @@ def own_user_namespace() -> None:
 class Networks:
     """Empty net namespaces, one for each run at a time.
 
-    Making and removing one costs more than the rest of a run (1.5 ms of kernel time). Nothing
-    of a run is left in one: every process and socket of it is gone when its first process has
-    been waited for, and nobody in a run may configure it.
+    Making and removing one costs more than the rest of a run (1.5 ms of kernel time). Every
+    process of a run is gone when its first one has been waited for, and nobody in a run may
+    configure its namespace. What can outlive it, a socket on its way to somebody or an IPv6
+    flow label, is looked for (20 µs); such a namespace is not used again.
     """
 
     def __init__(self) -> None:
@@ -119,16 +147,34 @@ class Networks:
 
     def enter(self) -> int:
         """Move to a namespace that nobody is in; return its descriptor."""
-        if self._free:
+        while self._free:
             fd = self._free.pop()
             syscalls.join_namespace(fd, syscalls.CLONE_NEWNET)
-            return fd
+            if _has_empty_network():
+                return fd
+            os.close(fd)
         syscalls.unshare(syscalls.CLONE_NEWNET)
         return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def give_back(self, fd: int) -> None:
         """Let the next run have it."""
         self._free.append(fd)
+
+
+def _has_empty_network() -> bool:
+    """Say whether the net namespace that we are in has no socket and no flow label (proc(5))."""
+    is_empty = _text("/proc/self/net/sockstat").startswith(b"sockets: used 0\n")
+    return is_empty and _text("/proc/self/net/ip6_flowlabel").count(b"\n") <= 1
+
+
+def _text(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return b""
+    text = os.read(fd, 512)
+    os.close(fd)
+    return text
 
 
 def _identity(uid: int, gid: int) -> list[tuple[str, bytes]]:

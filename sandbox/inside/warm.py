@@ -28,7 +28,6 @@ def main(fd: int) -> None:
         return
     cold.prepare(setup)
     walls.shut_around_import(setup)
-    syscalls.limit(setup["rlimits"])
     unfit = _preload(setup) or _unfitness(fd)
     call.flush_streams()
     channel.send({"kind": "warm", "unfit": unfit})
@@ -143,7 +142,8 @@ class _Nursery:
             except BaseException:
                 sys.stderr.write(_traceback())
                 call.flush_streams()
-            os._exit(70)
+            finally:
+                os._exit(70)
         return pid
 
     def _settle(self, folder: str) -> None:

@@ -53,6 +53,7 @@ def _resources(book: _Catalogue) -> None:
     limited("fork_bomb thread_bomb", "processes", "memory_mb")
     limited("memory_bomb memory_bomb_by_children", "memory_mb")
     limited("scratch_bomb", "scratch_mb", "memory_mb", "output_mb")
+    limited("scratch_bomb_far_down", "scratch_mb", "memory_mb", "scratch_inodes", "scratch_depth")
     book.add(
         "resources",
         "tmp_bomb shared_memory_bomb",
@@ -87,7 +88,7 @@ def _processes(book: _Catalogue) -> None:
         "read_victim_environment read_worker_environment read_victim_by_process_vm "
         "steal_descriptor see_others lower_niceness_of_others learn_host_name overwrite_own_executable",
     )
-    book.add("processes", "kill_parent", proof="needs no proof")
+    book.add("processes", "kill_parent lower_niceness_of_user", proof="needs no proof")
     book.add("processes", "core_pattern", proof="root")
     book.add("processes", "sysrq oom_score_of_the_protected", proof="where the kernel has it")
 

@@ -1,5 +1,6 @@
 """Every attack works without the wall, and fails inside it: cold and warm, at each level."""
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -52,6 +53,40 @@ async def test_the_attack_fails_in_a_cell(
     assert_nothing_left(arena)
     arena.assert_unharmed()
     await assert_neighbours_run(sandbox, arena, tmp_path)
+
+
+@LEVELS
+@STARTS
+async def test_a_run_finds_nothing_of_the_one_before(
+    level: str, start: str, sandbox: Sandbox, arena: Arena, tmp_path: Path
+):
+    outcome = await sandbox.run(
+        arena.command("traces:leave", is_warm=start == "warm"),
+        outputs_to=tmp_path / "outputs",
+        observe=lambda _: None,
+    )
+    assert outcome.is_ok or level == "unprivileged", outcome  # which refuses the socket
+    await assert_neighbours_run(sandbox, arena, tmp_path)
+
+
+@LEVELS
+@STARTS
+async def test_runs_beside_each_other_do_not_meet(
+    level: str, start: str, sandbox: Sandbox, arena: Arena, tmp_path: Path
+):
+    outcomes = await asyncio.gather(
+        *(
+            sandbox.run(
+                arena.command(f"network:{name}", is_warm=start == "warm"),
+                outputs_to=tmp_path / name,
+                observe=lambda _: None,
+            )
+            for name in ("listen_for_neighbours", "call_neighbour")
+        )
+    )
+    for outcome in outcomes:
+        assert outcome.value == {"worked": False} or level == "unprivileged", outcome
+        assert not (outcome.is_ok and outcome.value["worked"])
 
 
 def is_known_gap(attack: Attack, level: str, outcome: Outcome) -> bool:

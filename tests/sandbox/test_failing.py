@@ -95,6 +95,37 @@ async def test_lines_that_are_not_utf8_or_never_end_are_kept_legibly(lab):
     assert "".join(lines[1:]) == "x" * 50_000
 
 
+async def test_a_flood_of_empty_lines_does_not_hold_up_the_worker(lab):
+    """Each line of a full pipe (1 MiB if the run wants) would take a microsecond or two."""
+    code = """
+    import fcntl, os
+    def extract(*, job, **_):
+        for fd in (1, 2):
+            fcntl.fcntl(fd, 1031, 1 << 20)  # F_SETPIPE_SZ
+        stream = 1 + (os.fork() == 0)
+        while True:
+            os.write(stream, b"\\n" * (1 << 20))
+    """
+    running = asyncio.create_task(lab.run(lab.command(code)))
+    longest_s = 0.0
+    while not running.done():
+        before = time.monotonic()
+        await asyncio.sleep(0)
+        longest_s = max(longest_s, time.monotonic() - before)
+        await asyncio.sleep(0.001)
+    assert (await running).failure.limit == "log_lines"
+    assert longest_s < 0.4
+
+
+async def test_a_run_that_ends_itself_with_sigterm_was_not_cancelled(lab):
+    code = """
+    import os, signal
+    def extract(*, job, **_): os.kill(os.getpid(), signal.SIGTERM)
+    """
+    outcome = await lab.run(lab.command(code))
+    assert outcome.ending is Ending.KILLED and outcome.signal == "SIGTERM"
+
+
 @pytest.mark.parametrize("start", ["cold", "warm"])
 async def test_cancelling_lets_a_run_clean_up_and_keeps_its_outputs(lab, warm, start):
     code = """

@@ -64,6 +64,24 @@ def test_arguments_decide_where_they_must(machine):
 
 
 @pytest.mark.parametrize("machine", MACHINES)
+def test_a_run_that_shares_its_user_may_change_itself_and_not_all_of_its_users(machine):
+    numbers = seccomp._policy(machine).numbers
+    process, user, io_process, io_user, somebody = 0, 2, 1, 3, 77
+    for name, arguments, expected in [
+        ("setpriority", (process, 0), ALLOW),
+        ("setpriority", (process, somebody), EPERM),
+        ("setpriority", (user, 0), EPERM),
+        ("ioprio_set", (io_process, 0), ALLOW),
+        ("ioprio_set", (io_process, somebody), EPERM),
+        ("ioprio_set", (io_user, 0), EPERM),
+        ("prlimit64", (0,), ALLOW),
+        ("prlimit64", (somebody,), EPERM),
+    ]:
+        said = verdict("job-without-namespaces", machine, numbers[name], arguments)
+        assert said == expected, (name, arguments)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
 def test_a_fork_of_a_warm_cell_is_refused_all_that_a_cold_cell_is(machine):
     """The kernel runs both filters and takes the stricter answer (seccomp(2))."""
     numbers = seccomp._policy(machine).numbers

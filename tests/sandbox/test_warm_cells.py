@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from sandbox.command import Ending
-from sandbox.pool import Pool, PoolBounds
+from sandbox.errors import CellLostError, SandboxError
+from sandbox.pool import Pool, PoolBounds, _family
 from sandbox.sandbox import Sandbox
 
 
@@ -72,21 +73,41 @@ async def test_what_is_unfit_to_be_forked_starts_cold_and_says_why(lab, warm, co
     assert again.isolation.start_reason == outcome.isolation.start_reason
 
 
-async def test_an_import_that_takes_too_much_memory_is_ended_where_no_cgroup_does_it(lab, warm):
+TOO_MUCH_MEMORY = """
+import time
+held = []
+for _ in range(64):
+    held.append(bytes(range(256)) * 65536)
+    time.sleep(0.05)
+def extract(*, job, **_): return 1
+"""
+TOO_MANY_PROCESSES = """
+import os, time
+for _ in range(64):
+    if os.fork() == 0:
+        time.sleep(30)
+        os._exit(0)
+time.sleep(30)
+def extract(*, job, **_): return 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (TOO_MUCH_MEMORY, r"preload took \d+ MiB of memory"),
+        (TOO_MANY_PROCESSES, r"preload took \d+ processes"),
+    ],
+)
+async def test_an_import_that_takes_too_much_is_ended_where_no_cgroup_does_it(
+    lab, warm, code, reason
+):
     sandbox = await Sandbox.open(lab.folder / "no-cgroup")
     try:
         sandbox.launcher.hierarchy = None
-        code = """
-        import time
-        held = []
-        for _ in range(64):
-            held.append(bytes(range(256)) * 65536)
-            time.sleep(0.05)
-        def extract(*, job, **_): return 1
-        """
-        cell, reason = await sandbox.pool.take(warm(lab.command(code)))
+        cell, said = await sandbox.pool.take(warm(lab.command(code)))
         assert cell is None
-        assert re.fullmatch(r"preload took \d+ MiB of memory", reason)
+        assert re.fullmatch(reason, said)
     finally:
         await sandbox.close()
 
@@ -196,6 +217,95 @@ async def test_a_net_namespace_is_used_by_one_run_at_a_time_and_empty_for_each(l
     for outcome in (*beside, *after):
         assert outcome.value[1] == beside[0].value[1]
         assert sum(count for table, count in outcome.value[1].items() if table != "unix") == 0
+
+
+async def test_a_net_namespace_in_which_a_run_left_something_is_not_used_again(lab, warm):
+    """A flow label outlives its socket by a minute; a socket lives as long as it is on its way."""
+    code = """
+    import array, os, socket, struct
+    def extract(*, job, **_):
+        seen = []
+        for table in ("unix", "ip6_flowlabel"):
+            if os.path.exists("/proc/self/net/" + table):
+                with open("/proc/self/net/" + table) as lines:
+                    seen += lines.readlines()[1:]
+        listener = socket.socket(socket.AF_UNIX); listener.bind("\\0left"); listener.listen()
+        if socket.has_ipv6 and os.path.exists("/proc/self/net/if_inet6"):
+            label = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            destination = b"\\xfd" + b"left-by-the-run"
+            facts = struct.pack("=BBHHHI", 0, 255, 1, 100, 100, 0)
+            label.setsockopt(socket.IPPROTO_IPV6, 32, destination + struct.pack(">I", 7) + facts)
+        body = ('{"kind":"done","ending":"returned","value":%d}' % len(seen)).encode()
+        frame = len(body).to_bytes(4, "big") + body
+        socket.socket(fileno=3).sendmsg(
+            [frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [listener.fileno(), 1]))]
+        )
+        os._exit(0)
+    """
+    command = warm(lab.command(code))
+    outcomes = [await lab.run(command) for _ in range(6)]
+    assert [outcome.isolation.start for outcome in outcomes] == ["warm"] * 6
+    assert [outcome.value for outcome in outcomes] == [0] * 6
+
+
+async def test_the_limits_of_a_run_are_its_own_beside_others(lab, warm):
+    """Processes of all forks count in the warm cell's user namespace, descriptors are its own."""
+    code = """
+    import os, time
+    def extract(*, job, **_):
+        for _ in range(6):
+            if os.fork() == 0:
+                time.sleep(1)
+                os._exit(0)
+        time.sleep(0.5)
+        return 6
+    """
+    limits = dataclasses.replace(lab.command("").limits, processes=8, open_files=32)
+    command = dataclasses.replace(warm(lab.command(code)), limits=limits)
+    outcomes = await asyncio.gather(*(lab.run(command) for _ in range(8)))
+    assert [outcome.value for outcome in outcomes] == [6] * 8
+    assert {outcome.isolation.start for outcome in outcomes} == {"warm"}
+
+
+async def test_a_warm_cell_that_ends_before_its_first_fork_is_lost_and_no_fault_of_ours(lab, warm):
+    pool = small_pool(lab)
+    command = warm(lab.command("def extract(*, job, **_): return 1"))
+    seat = pool._seat(_family(command))
+    await asyncio.wait((seat.started,))
+    seat.started.result().is_retired = True
+    with pytest.raises(CellLostError):
+        await pool._fork(seat, seat.started.result())
+    await pool.close()
+
+
+async def test_a_seat_is_given_up_once_however_many_find_it_hopeless(lab, warm):
+    pool = small_pool(lab)
+    command = warm(lab.command("import os\nos.fork = None\ndef extract(*, job, **_): return 1"))
+    await give_back(await pool.take(command))
+    (family, seat), *_ = pool._seats.items()
+    for _ in range(3):
+        pool._retire(family, seat, unfit="hopeless")
+    assert len(pool._tidying) == 1
+    assert (await pool.take(command)) == (None, "hopeless")
+    await pool.close()
+
+
+async def test_a_cell_that_gets_no_cgroup_leaves_no_descriptor_behind(lab, warm):
+    class Exhausted:
+        def leaf(self, name, limits):
+            raise OSError(24, "Too many open files")
+
+    sandbox = await Sandbox.open(lab.folder / "exhausted")
+    try:
+        sandbox.launcher.hierarchy = Exhausted()
+        command = lab.command("def extract(*, job, **_): return 1")
+        before = open_descriptors()
+        for each in (command, warm(command)) * 3:
+            with pytest.raises(SandboxError):
+                await sandbox.run(each, outputs_to=lab.outputs, observe=lambda _: None)
+        assert open_descriptors() == before
+    finally:
+        await sandbox.close()
 
 
 async def test_hundreds_of_runs_leave_nothing_behind(lab, warm):

@@ -138,6 +138,13 @@ def lower_niceness_of_others(*, job, **_):
     return {"worked": True}
 
 
+def lower_niceness_of_user(*, job, **_):
+    """PRIO_USER with 0 means all processes of the caller's user, and sounds like the caller."""
+    before = os.getpriority(os.PRIO_PROCESS, job.victim)
+    os.setpriority(os.PRIO_USER, 0, before + 1)
+    return {"worked": os.getpriority(os.PRIO_PROCESS, job.victim) != before}
+
+
 def learn_host_name(*, job, **_):
     return {"worked": os.uname().nodename == job.host_name}
 

@@ -67,6 +67,23 @@ def scratch_bomb(*, job, **_):
     return {"worked": fill(job.scratch_dir / "bomb", job.scratch_mb * 3)}
 
 
+def scratch_bomb_far_down(*, job, **_):
+    """Fill scratch below more folders than whoever sums it up can descend."""
+    depth = 1200
+    os.chdir(job.scratch_dir)
+    for _ in range(depth):
+        os.mkdir("d")
+        os.chdir("d")
+    time.sleep(0.2)
+    try:
+        return {"worked": fill("bomb", job.scratch_mb * 3) and not time.sleep(0.2)}
+    finally:
+        os.unlink("bomb")
+        for _ in range(depth):
+            os.chdir("..")
+            os.rmdir("d")
+
+
 def output_bomb(*, job, **_):
     return {"worked": fill(job.output_dir / "bomb", job.output_mb * 3)}
 

@@ -1,0 +1,64 @@
+"""Warm cells whose import took over the runner: they may spoil their own runs, and nobody else."""
+
+import asyncio
+import time
+
+import pytest
+
+from sandbox.pool import Pool, PoolBounds, _family
+
+POISON = """
+import os, socket, sys
+nursery = next(module for name, module in sys.modules.items() if name.endswith("_inside.warm"))
+receive, serve = nursery.Channel.receive_with_fds, nursery._Nursery.serve
+
+def keep_writing(self, count):
+    order, fds = receive(self, count)
+    if fds and os.fork() == 0:
+        while True:
+            os.write(fds[1], b"x\\n" * 30_000)
+    return order, fds
+
+def flood(self):
+    if os.fork() == 0:
+        frame = b'{"kind":"ended","run":"77777","code":0,"cpu_s":0}'
+        frames = (len(frame).to_bytes(4, "big") + frame) * 1000
+        while True:
+            socket.socket(fileno=os.dup(3)).sendall(frames)
+    serve(self)
+
+def chatter(self):
+    if os.fork() == 0:
+        while True:
+            os.write(1, b"x" * 60_000)
+    serve(self)
+
+def extract(*, job, **_):
+    return 1
+
+"""
+
+
+async def test_a_poisoned_warm_cell_that_writes_to_its_runs_pipes_does_not_stall_the_worker(
+    lab, warm
+):
+    """What it keeps open is read for as long as a pipe takes to empty, then for two seconds."""
+    command = warm(lab.command(POISON + "nursery.Channel.receive_with_fds = keep_writing"))
+    running = asyncio.create_task(lab.run(command))
+    longest_s = 0.0
+    while not running.done():
+        before = time.monotonic()
+        await asyncio.sleep(0.001)
+        longest_s = max(longest_s, time.monotonic() - before)
+    await running
+    assert longest_s < 0.3
+
+
+@pytest.mark.parametrize("how", ["flood", "chatter"])
+async def test_a_poisoned_warm_cell_that_talks_without_end_is_ended(lab, warm, how):
+    pool = Pool(launcher=lab.sandbox.launcher, bounds=PoolBounds(spares=0))
+    seat = pool._seat(_family(warm(lab.command(POISON + f"nursery._Nursery.serve = {how}"))))
+    warm_cell = await seat.started
+    async with asyncio.timeout(30):
+        await asyncio.wait((warm_cell.child.ended,))
+    await pool.close()
