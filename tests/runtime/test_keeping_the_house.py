@@ -51,6 +51,18 @@ def needing(name: str, requirements: str, version: str = "1.0") -> bytes:
     return zipped("counts-words", changes=changes)
 
 
+def locked(name: str, digest: str) -> bytes:
+    """Return a bundle whose author locked the wheel of `name` 1.0 that has `digest`."""
+    wheel = f'path = "{name}-1.0-py3-none-any.whl", hashes = {{ sha256 = "{digest[7:]}" }}'
+    lock = (
+        f'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "{name}"\n'
+        f'version = "1.0"\nwheels = [{{ {wheel} }}]\n'
+    )
+    manifest = json.dumps({"schema": 1, "name": name, "version": "1.0"})
+    changes = {"manifest.json": manifest, "pylock.toml": lock, "requirements.txt": f"{name}\n"}
+    return zipped("counts-words", changes=changes)
+
+
 def add(server: Server, folder: Path, name: str, version: str = "1.0") -> str:
     path = make_wheel(folder, name, version)
     added = said(at(server.home, "wheelhouse", "add", path, "--json"))
@@ -77,15 +89,7 @@ def test_pruning_never_takes_what_an_environment_or_a_lock_needs(
         digest = add(kept, tmp_path, name, version)
     assert kept.activate(needing("prunes", "used==1.0\n"))["state"] == "succeeded"
     assert kept.activate(needing("prunes", "used==2.0\n", "2.0"))["state"] == "succeeded"
-    lock = (
-        'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "theirs"\nversion = "1.0"\n'
-        f'wheels = [{{ path = "theirs-1.0-py3-none-any.whl", hashes = {{ sha256 = "{digest[7:]}" }} }}]\n'
-    )
-    manifest = json.dumps({"schema": 1, "name": "theirs", "version": "1.0"})
-    changes = {"manifest.json": manifest, "pylock.toml": lock, "requirements.txt": "theirs\n"}
-    assert kept.http.post(
-        "/v1/packages", content=zipped("counts-words", changes=changes)
-    ).is_success
+    assert kept.http.post("/v1/packages", content=locked("theirs", digest)).is_success
     said(at(kept.home, "env", "gc", "--older-than", "0d", "--json"))
 
     young = said(at(kept.home, "wheelhouse", "prune", "--json"))
@@ -148,6 +152,41 @@ def test_what_was_missing_is_mirrored_from_the_very_file(home: Path, tmp_path: P
     with running(home) as server:
         again = server.activate(needing("lacks", "outer>=1\n"))
     assert again["state"] == "succeeded", again
+
+
+def test_what_an_authors_lock_lacks_is_missing_too_and_printed_as_the_file(
+    home: Path, tmp_path: Path
+) -> None:
+    theirs = Wheelhouse(tmp_path / "theirs")
+    wheel = theirs.add(make_wheel(tmp_path, "inner"), origin=UPLOADED)
+    with running(home) as server:
+        problem = server.activate(locked("inner", wheel.sha256))["problems"][0]
+        assert problem["code"] == "not-in-wheelhouse"
+        assert "`fumehood wheelhouse mirror 'inner==1.0' --python 3." in problem["mend"]
+        listed = at(home, "wheelhouse", "missing").stdout
+        assert "\ninner==1.0  # for a lock in a bundle, Python 3." in listed
+        file = tmp_path / "missing.txt"
+        file.write_text(listed)
+        with index_of(theirs) as served:
+            said(at(home, "wheelhouse", "mirror", file, "--json", index__url=served.url))
+        version = "/v1/packages/inner/versions/1.0"
+        place = server.http.post(f"{version}/activate").headers["location"]
+        again = server.until(place, lambda one: one["state"] in ("succeeded", "failed"))
+        assert again["state"] == "succeeded", again
+    assert at(home, "wheelhouse", "missing").stdout == "# Nothing is missing.\n"
+
+
+def test_a_wheel_for_another_python_does_not_settle_what_is_missing(
+    home: Path, tmp_path: Path
+) -> None:
+    made = make_wheel(tmp_path, "native", tag="cp39-cp39-linux_x86_64")
+    said(at(home, "wheelhouse", "add", made, "--json"))
+    with running(home) as server:
+        problem = server.activate(needing("lacks", "native\n"))["problems"][0]
+    assert problem["code"] == "wrong-python-or-platform"
+    assert "`fumehood wheelhouse mirror 'native' --python 3." in problem["mend"]
+    listed = said(at(home, "wheelhouse", "missing", "--json"))
+    assert [one["requirement"] for one in listed] == ["native"]  # type: ignore[attr-defined]
 
 
 def test_a_cooldown_binds_the_mirror_too(home: Path, tmp_path: Path) -> None:
