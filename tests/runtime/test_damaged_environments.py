@@ -73,6 +73,8 @@ def test_an_altered_file_is_found_by_its_digest_and_mended_on_request(
         wheel = json.loads(
             run_command("wheelhouse", "show", "sound", "--json", environ=here).stdout
         )
+        place = home / "wheelhouse/wheels/sound" / wheel[0]["sha256"].removeprefix("sha256:")
+        next(place.glob("*.whl")).write_bytes(b"rotten")
         assert run_command("wheelhouse", "remove", wheel[0]["sha256"], environ=here).returncode == 0
 
     told = run_command("env", "verify", key[:12], environ=here)

@@ -109,6 +109,38 @@ def test_pruning_never_takes_what_an_environment_or_a_lock_needs(
     assert [entry["subject"] for entry in audit] == ["idle-1.0-py3-none-any.whl"]
 
 
+def test_a_wheel_is_removed_only_if_nothing_needs_it(kept: Server, tmp_path: Path) -> None:
+    unused, locks, runs = (add(kept, tmp_path, name) for name in ("spare", "sealed", "worn"))
+    place = "/v1/wheelhouse/wheels"
+    assert kept.http.delete(f"{place}/{unused}").status_code == 204
+    assert kept.http.delete(f"{place}/{unused}").status_code == 404
+    assert kept.http.get("/simple/spare/").status_code == 404
+
+    assert kept.http.post("/v1/packages", content=locked("sealed", locks)).is_success
+    assert kept.activate(needing("wears", "worn\n"))["state"] == "succeeded"
+    for digest, needs in (
+        (locks, "pylock.toml of sealed 1.0"),
+        (runs, "a version that was active"),
+    ):
+        refused = kept.http.delete(f"{place}/{digest}")
+        assert refused.status_code == 409
+        told = {problem["what"]: problem for problem in refused.json()["problems"]}
+        assert any(needs in what for what in told)
+        assert {problem["code"] for problem in told.values()} == {"wheel-in-use"}
+        done = at(kept.home, "wheelhouse", "remove", digest, "--json")
+        assert said(done, code=6)["code"] == "state-conflict"  # type: ignore[index]
+    assert {"sealed 1.0", "worn 1.0"} <= names(kept)
+
+    house = Wheelhouse(kept.home / "wheelhouse")
+    file = house.path(house.get(runs))
+    file.chmod(0o644)
+    file.write_bytes(b"rotten")
+    said(at(kept.home, "wheelhouse", "remove", runs, "--json"))
+    add(kept, tmp_path, "worn")
+    audit = kept.http.get("/v1/audit", params={"action": "wheel.remove"}).json()["items"]
+    assert [entry["details"]["sha256"] for entry in audit] == [runs, unused]
+
+
 def test_a_yanked_wheel_is_avoided_and_still_there_for_who_pins_it(
     kept: Server, tmp_path: Path
 ) -> None:
