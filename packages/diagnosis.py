@@ -143,6 +143,17 @@ def gate_closed(why: str, *, name: str) -> Problem:
     )
 
 
+def resolve_cut(reason: str) -> Problem:
+    """Return the problem of a gate that closed while uv was asking the index."""
+    why = f" ({reason})" if reason else ""
+    return Problem(
+        code="gate-closed",
+        what=f"the network gate closed{why} while uv was asking the index, so uv was stopped",
+        where="requirements.txt",
+        mend="`fumehood gate open --for 15m --reason '…'`, and activate the version again",
+    )
+
+
 def network_required(why: str) -> Problem:
     """Return the problem of an install that its manifest lets happen with the network only."""
     return Problem(

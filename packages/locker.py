@@ -1,10 +1,11 @@
 """Locker: from requirements to a lock. The wheelhouse first; the index only by the Grant."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -12,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from packages.addresses import addressed, excluding
 from packages.author_lock import choose, judge_closure
+from packages.cutting import while_open
 from packages.diagnosis import (
     Circumstances,
     adding,
@@ -140,7 +142,8 @@ class Locker:
             if said.code == 0:
                 return _choice(text, target)
         if grant.install_network:
-            said, text = await self._ask(*asked, interpreter, offline=False)
+            work = self._ask(*asked, interpreter, offline=False)
+            said, text = await self._while_open(work, grant)
             if said.code == 0:
                 return _choice(text, target)
             await self._ask_index_itself()
@@ -165,15 +168,19 @@ class Locker:
         lacking = [one for one in bare if not self._is_here(one)]
         if not lacking or not grant.install_network:
             return tuple(bare)
-        found = await addressed(
+        work = addressed(
             lacking,
             index=self.index,
             python=interpreter.executable,
             exclude_newer=self.policy.cutoff(self.clock()),
             tried=self._circumstances(target_of(interpreter), grant),
         )
+        found = await self._while_open(work, grant)
         addresses = {one.sha256: one.url for one in found}
         return tuple(replace(one, url=addresses.get(one.sha256, "")) for one in bare)
+
+    async def _while_open[T](self, work: Coroutine[Any, Any, T], grant: Grant) -> T:
+        return await while_open(work, keeper=self.keeper, gate=grant.gate, clock=self.clock)
 
     async def _ask_index_itself(self) -> None:
         """Raise LockFailed where the index, if it is a private one, does not let us in."""
