@@ -17,6 +17,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -141,12 +142,15 @@ def _stream(source: BinaryIO, target: Path, *, most: int, name: str) -> str:
 def _judge_and_fill(upload: Path, aside: Path, *, name: str, ceilings: Ceilings) -> None:
     """Fill `aside` with the judged bundle. Raises BundleRefused with every fault."""
     with upload.open("rb") as stream:
-        is_gzip = stream.read(2) == b"\x1f\x8b"
+        begin = stream.read(2)
+    is_gzip = begin == b"\x1f\x8b"
     files = _Files(aside / "files")
     if is_gzip:
         problems = judge_tarball(upload, name=name, ceilings=ceilings, sink=files.keep)
     else:
         problems = judge_zip(upload, name=name, ceilings=ceilings, sink=files.keep)
+    if begin != b"PK":
+        problems = [_foreign(one) if one.code == "not-a-zip" else one for one in problems]
     problems = problems or judge_files(aside / "files", files.kept)
     if problems:
         raise BundleRefused(*problems)
@@ -157,6 +161,10 @@ def _judge_and_fill(upload: Path, aside: Path, *, name: str, ceilings: Ceilings)
     kept.chmod(0o444)
     aside.chmod(0o755)
     close_folders(aside / "files")
+
+
+def _foreign(problem: Problem) -> Problem:
+    return replace(problem, mend="pack it as .zip or .tar.gz")
 
 
 class _Files:

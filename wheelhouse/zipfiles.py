@@ -41,12 +41,6 @@ def discard(entry: zipfile.ZipInfo, chunks: Iterator[bytes]) -> None:
         pass
 
 
-def _is_foreign(stream: BinaryIO) -> bool:
-    """Return whether what is there does not even begin as a zip does."""
-    stream.seek(0)
-    return stream.read(2) != b"PK"
-
-
 def judge_zip(path: Path, *, name: str, ceilings: Ceilings, sink: Sink = discard) -> list[Problem]:
     """Return every fault of the zip at `path`; `name` is what people call it.
 
@@ -58,8 +52,7 @@ def judge_zip(path: Path, *, name: str, ceilings: Ceilings, sink: Sink = discard
         try:
             archive = zipfile.ZipFile(stream)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-            mend = "pack it as .zip or .tar.gz; a wheel is a zip" if _is_foreign(stream) else ""
-            judge.fault("not-a-zip", f"it cannot be read as a zip: {error}", mend=mend)
+            judge.fault("not-a-zip", f"it cannot be read as a zip: {error}")
             return judge.problems
         with archive:
             _judge_end(judge, archive, stream, size=path.stat().st_size)

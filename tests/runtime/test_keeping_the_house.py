@@ -271,6 +271,8 @@ def test_a_wheel_is_built_from_source_if_the_admin_allows_it(home: Path, tmp_pat
         (["mirror", "six", "--platform", "win_amd64"], 2),
         (["mirror", "--index-url=http://x.invalid"], 2),
         (["mirror", "-r other.txt"], 2),
+        (["mirror", "not-there.txt"], 2),
+        (["mirror", "{tmp}"], 2),
         (["mirror", "git+https://x.invalid/y"], 3),
         (["verify", "nobody"], 4),
         (["verify", "--python", "3"], 2),
@@ -293,6 +295,15 @@ def test_what_cannot_be_done_is_said_with_its_mend(
     assert "Traceback" not in done.stderr
     assert code == 2 or "mend: " in done.stderr
     assert not (tmp_path / "x.tar").exists()
+
+
+def test_a_source_distribution_is_not_added_and_how_to_build_it_is_told(
+    home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "thing-1.0.tar.gz").write_bytes(b"\x1f\x8b")
+    done = at(home, "wheelhouse", "add", tmp_path / "thing-1.0.tar.gz")
+    assert done.returncode == 3
+    assert "`fumehood wheelhouse build thing-1.0.tar.gz`" in done.stderr
 
 
 def osv(folder: Path, name: str, *, fixed: str) -> Path:
