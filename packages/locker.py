@@ -246,7 +246,8 @@ class Locker:
         if not grant.install_network:
             for one in wanted:
                 pinned = f"{one.name}=={one.version}"
-                self._note(pinned, asked_by="a lock in a bundle", target=target)
+                asked_by = "a lock in a bundle"
+                self._note(pinned, asked_by=asked_by, target=target, sha256=one.sha256)
             raise LockFailed(*(self._not_here(o, grant, target) for o in wanted))
         fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock, keeper=self.keeper)
         try:
@@ -286,7 +287,7 @@ class Locker:
             asked_by = lack.asked_by or ", ".join(sorted(requirements.names))
             self._note(lack.requirement, asked_by=asked_by, target=target)
 
-    def _note(self, requirement: str, *, asked_by: str, target: Target) -> None:
+    def _note(self, requirement: str, *, asked_by: str, target: Target, sha256: str = "") -> None:
         if self.missing is not None:
             self.missing.note(
                 Missing(
@@ -295,6 +296,7 @@ class Locker:
                     python=target.python_minor,
                     platform=target.mirror_platform,
                     at=self.clock(),
+                    sha256=sha256,
                 )
             )
 

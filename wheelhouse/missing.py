@@ -25,6 +25,8 @@ class Missing:
     python: str
     platform: str
     at: datetime
+    sha256: str = ""
+    """The digest, where nothing but one wheel will do (`sha256:<hex>`)."""
 
     @property
     def target(self) -> Target:
@@ -44,7 +46,7 @@ class MissingList:
 
     def note(self, missing: Missing) -> None:
         """Add `missing`, or renew its time."""
-        key = json.dumps([missing.requirement, missing.python, missing.platform])
+        key = json.dumps([missing.requirement, missing.python, missing.platform, missing.sha256])
         name = sha256(key.encode()).hexdigest()[:32]
         write_file(self.folder / f"{name}.json", MISSING_JSON.dump_json(missing))
 
@@ -61,8 +63,7 @@ class MissingList:
         struck = 0
         for path in list(self.folder.glob("*.json")) if self.folder.is_dir() else []:
             missing = MISSING_JSON.validate_json(path.read_bytes())
-            requirement = Requirement(missing.requirement)
-            if newest(house.find(requirement.name), requirement, target=missing.target):
+            if _is_here(missing, house):
                 path.unlink(missing_ok=True)
                 struck += 1
         return struck
@@ -82,12 +83,13 @@ class MissingList:
             for p, where in targets
         ]
         every = sorted({m.python for m in entries})
-        for text in sorted({m.requirement for m in entries}):
-            same = [m for m in entries if m.requirement == text]
+        for text, digest in sorted({(m.requirement, m.sha256) for m in entries}):
+            same = [m for m in entries if (m.requirement, m.sha256) == (text, digest)]
             pythons = sorted({m.python for m in same})
             marker = "" if pythons == every else f" ; {_marker(pythons)}"
             askers = ", ".join(sorted({m.asked_by or "a package" for m in same}))
-            lines.append(f"{text}{marker}  # for {askers}, Python {', '.join(pythons)}")
+            exact = f" --hash={digest}" if digest else ""
+            lines.append(f"{text}{marker}{exact}  # for {askers}, Python {', '.join(pythons)}")
         return "\n".join(lines) + "\n"
 
     def to_list(self) -> list[dict[str, str]]:
@@ -96,6 +98,14 @@ class MissingList:
             {**asdict(m), "at": m.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
             for m in self.entries()
         ]
+
+
+def _is_here(missing: Missing, house: Wheelhouse) -> bool:
+    requirement = Requirement(missing.requirement)
+    wheels = house.find(requirement.name)
+    if missing.sha256:
+        return any(wheel.sha256 == missing.sha256 for wheel in wheels)
+    return newest(wheels, requirement, target=missing.target) is not None
 
 
 def _marker(pythons: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.index_server import index_of
 from support.sdists import BACKEND, SYSTEM, sdist_of
-from support.wheels import UPLOADED, make_wheel
+from support.wheels import UPLOADED, make_wheel, pack_wheel, wheel_files
 from support.world import open_folder
 
 from wheelhouse.store import Wheelhouse
@@ -191,16 +191,19 @@ def test_what_an_authors_lock_lacks_is_missing_too_and_printed_as_the_file(
 ) -> None:
     theirs = Wheelhouse(tmp_path / "theirs")
     wheel = theirs.add(make_wheel(tmp_path, "inner"), origin=UPLOADED)
+    better = pack_wheel(tmp_path, "inner-1.0-2-py3-none-any.whl", wheel_files("inner", "1.0"))
+    theirs.add(better, origin=UPLOADED)
     with running(home) as server:
         problem = server.activate(locked("inner", wheel.sha256))["problems"][0]
         assert problem["code"] == "not-in-wheelhouse"
         assert "`fumehood wheelhouse mirror 'inner==1.0' --python 3." in problem["mend"]
         listed = at(home, "wheelhouse", "missing").stdout
-        assert "\ninner==1.0  # for a lock in a bundle, Python 3." in listed
+        assert f"\ninner==1.0 --hash={wheel.sha256}  # for a lock in a bundle, Py" in listed
         file = tmp_path / "missing.txt"
         file.write_text(listed)
         with index_of(theirs) as served:
-            said(at(home, "wheelhouse", "mirror", file, "--json", index__url=served.url))
+            done = said(at(home, "wheelhouse", "mirror", file, "--json", index__url=served.url))
+        assert done["fetched"] == [wheel.filename], "not the one that fits best"  # type: ignore[index]
         version = "/v1/packages/inner/versions/1.0"
         place = server.http.post(f"{version}/activate").headers["location"]
         again = server.until(place, lambda one: one["state"] in ("succeeded", "failed"))
