@@ -17,13 +17,15 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from packaging.specifiers import SpecifierSet
 from pydantic import TypeAdapter
 
-from packages.bundle import Bundle, BundleFile, module_files
+from packages.bundle import Bundle, BundleFile
+from packages.entry_points import judge_targets, targets_of
 from packages.errors import BundleNotFound, BundleRefused, ManifestRefused
 from packages.manifest import FILE as MANIFEST
 from packages.manifest import Manifest, read_manifest
@@ -140,12 +142,15 @@ def _stream(source: BinaryIO, target: Path, *, most: int, name: str) -> str:
 def _judge_and_fill(upload: Path, aside: Path, *, name: str, ceilings: Ceilings) -> None:
     """Fill `aside` with the judged bundle. Raises BundleRefused with every fault."""
     with upload.open("rb") as stream:
-        is_gzip = stream.read(2) == b"\x1f\x8b"
+        begin = stream.read(2)
+    is_gzip = begin == b"\x1f\x8b"
     files = _Files(aside / "files")
     if is_gzip:
         problems = judge_tarball(upload, name=name, ceilings=ceilings, sink=files.keep)
     else:
         problems = judge_zip(upload, name=name, ceilings=ceilings, sink=files.keep)
+    if begin != b"PK":
+        problems = [_foreign(one) if one.code == "not-a-zip" else one for one in problems]
     problems = problems or judge_files(aside / "files", files.kept)
     if problems:
         raise BundleRefused(*problems)
@@ -156,6 +161,10 @@ def _judge_and_fill(upload: Path, aside: Path, *, name: str, ceilings: Ceilings)
     kept.chmod(0o444)
     aside.chmod(0o755)
     close_folders(aside / "files")
+
+
+def _foreign(problem: Problem) -> Problem:
+    return replace(problem, mend="pack it as .zip or .tar.gz")
 
 
 class _Files:
@@ -202,10 +211,10 @@ def judge_files(folder: Path, files: Iterable[BundleFile]) -> list[Problem]:
     paths = {file.path for file in listed}
     manifest, problems = _judge_manifest(folder, paths)
     problems += parse(_Texts(folder, listed))[1]
+    parsed, faults = _read_sources(folder, listed, manifest)
     if manifest is not None:
-        problems += _judge_targets(manifest, paths)
-    problems += _judge_sources(folder, listed, manifest)
-    problems += _judge_bytecode(paths)
+        problems += judge_targets(targets_of(manifest, paths), paths=paths, parsed=parsed)
+    problems += [*faults, *_judge_bytecode(paths)]
     return problems
 
 
@@ -223,32 +232,21 @@ def _judge_manifest(folder: Path, paths: set[str]) -> tuple[Manifest | None, lis
         return None, list(refused.problems)
 
 
-def _judge_targets(manifest: Manifest, paths: set[str]) -> Iterator[Problem]:
-    """Yield a problem for each function that is named and whose file is not there."""
-    targets = {"entrypoint": manifest.entrypoint}
-    for hook in ("on_activate", "on_after_extract"):
-        said = getattr(manifest.hooks, hook)
-        if said is not None:
-            targets[f"hooks/{hook}"] = said.target
-    for place, target in targets.items():
-        wanted = module_files(target)
-        if not paths.intersection(wanted):
-            yield _fault(
-                "missing-entry-point",
-                f"{target!r} needs {wanted[0]}, which is not in the bundle",
-                f"{MANIFEST}#/{place}",
-                f"add {wanted[0]} or name another function",
-            )
-
-
-def _judge_sources(
+def _read_sources(
     folder: Path, files: Iterable[BundleFile], manifest: Manifest | None
-) -> Iterator[Problem]:
-    """Yield a problem for each module that does not parse, where this Python is one of its own."""
+) -> tuple[dict[str, ast.Module], list[Problem]]:
+    """Return the modules by path, and what does not parse, where this Python is one of its own."""
+    parsed: dict[str, ast.Module] = {}
+    problems: list[Problem] = []
     if manifest is None or SpecifierSet(manifest.requires_python).contains(_running_python()):
         for file in files:
             if file.path.endswith(".py") and file.size_bytes <= MOST_SOURCE_BYTES:
-                yield from _judge_source(folder / file.path, file.path)
+                found = _read_source(folder / file.path, file.path)
+                if isinstance(found, Problem):
+                    problems.append(found)
+                else:
+                    parsed[file.path] = found
+    return parsed, problems
 
 
 def _judge_bytecode(paths: set[str]) -> Iterator[Problem]:
@@ -259,16 +257,16 @@ def _judge_bytecode(paths: set[str]) -> Iterator[Problem]:
             yield _fault("bytecode", what, path, "leave __pycache__ and .pyc files out")
 
 
-def _judge_source(path: Path, name: str) -> Iterator[Problem]:
+def _read_source(path: Path, name: str) -> ast.Module | Problem:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(path.read_bytes(), filename=name)
+            return ast.parse(path.read_bytes(), filename=name)
     except SyntaxError as error:
         where = f"{name}:{error.lineno or 1}:{error.offset or 1}"
-        yield _fault("syntax-error", error.msg, where, "mend the syntax at that place")
+        return _fault("syntax-error", error.msg, where, "mend the syntax at that place")
     except (ValueError, RecursionError, MemoryError) as error:
-        yield _fault("syntax-error", f"it cannot be parsed: {error}", name, "simplify the module")
+        return _fault("syntax-error", f"it cannot be parsed: {error}", name, "simplify the module")
 
 
 def _running_python() -> str:

@@ -8,9 +8,10 @@ unknown wording still gives a problem that keeps uv's own explanation.
 import errno
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packages.grant import Grant
+from packages.lock import Offered
 from wheelhouse.closure import Lack
 from wheelhouse.problem import Problem
 from wheelhouse.target import Target
@@ -120,6 +121,18 @@ def index_unreachable(index: str, detail: str) -> Problem:
     )
 
 
+def locked_absent(wanted: Offered, tried: Circumstances) -> Problem:
+    """Return the problem of a wheel that a lock names and the house does not have."""
+    pinned = f"{wanted.name}=={wanted.version}"
+    return Problem(
+        code="not-in-wheelhouse",
+        what=f"{wanted.name} {wanted.version} is locked as {wanted.wheel}, which is not here; "
+        f"{_why_closed(tried)}",
+        where=wanted.name,
+        mend=_bring(wanted.name, tried, requirement=pinned, wheel=wanted.wheel),
+    )
+
+
 def gate_closed(why: str, *, name: str) -> Problem:
     """Return the problem of a gate that is closed for `name`."""
     return Problem(
@@ -127,6 +140,17 @@ def gate_closed(why: str, *, name: str) -> Problem:
         what=f"{name} would have to come through the network gate, and {why}",
         where=name,
         mend=f"{opening(name)}, or add the wheel: {adding(name)}",
+    )
+
+
+def resolve_cut(reason: str) -> Problem:
+    """Return the problem of a gate that closed while uv was asking the index."""
+    why = f" ({reason})" if reason else ""
+    return Problem(
+        code="gate-closed",
+        what=f"the network gate closed{why} while uv was asking the index, so uv was stopped",
+        where="requirements.txt",
+        mend="`fumehood gate open --for 15m --reason '…'`, and activate the version again",
     )
 
 
@@ -146,9 +170,10 @@ def opening(name: str) -> str:
     return f"`fumehood gate open --for 15m --reason 'install {name}'`"
 
 
-def adding(name: str) -> str:
-    """Return the command that adds a wheel of `name`."""
-    return f"`fumehood wheelhouse add {name.replace('-', '_')}-….whl`"
+def adding(name: str, *, wheel: str = "") -> str:
+    """Return the command that adds a wheel of `name`, or `wheel` itself."""
+    file = wheel or f"{name.replace('-', '_')}-….whl"
+    return f"`fumehood wheelhouse add {file}`"
 
 
 def _from_words(text: str, tried: Circumstances) -> Iterable[Problem]:
@@ -181,9 +206,8 @@ def _lacking(lack: Lack, tried: Circumstances) -> Problem:
     if lack.why == "no-version":
         return _no_version(lack.name, what, tried, requirement=lack.requirement)
     target = f"Python {tried.target.python} on {tried.target.platform}"
-    return _wrong_target(
-        lack.name, f"{what}, nothing for {target} (tags tried: {tried.target.tags_tried()})"
-    )
+    what = f"{what}, nothing for {target} (tags tried: {tried.target.tags_tried()})"
+    return replace(_wrong_target(lack.name, what), mend=_mend_target(lack, tried))
 
 
 def _absent(name: str, text: str, tried: Circumstances, *, requirement: str = "") -> Problem:
@@ -212,6 +236,13 @@ def _wrong_target(name: str, text: str) -> Problem:
         "or set requires_python in the manifest to a Python that there are wheels for"
     )
     return Problem(code="wrong-python-or-platform", what=text, where=name, mend=mend)
+
+
+def _mend_target(lack: Lack, tried: Circumstances) -> str:
+    narrower = "set requires_python in the manifest to a Python that there are wheels for"
+    if tried.used_index:
+        return f"add a wheel for this target ({adding(lack.name)}), or {narrower}"
+    return f"{_bring(lack.name, tried, requirement=lack.requirement)}; or {narrower}"
 
 
 def _source_only(name: str, text: str, tried: Circumstances) -> Problem:
@@ -270,10 +301,10 @@ def _why_closed(tried: Circumstances) -> str:
     return decided[0] if decided else "the network gate is closed"
 
 
-def _bring(name: str, tried: Circumstances, *, requirement: str) -> str:
+def _bring(name: str, tried: Circumstances, *, requirement: str, wheel: str = "") -> str:
     target = tried.target
     return (
-        f"add it: {adding(name)} (fetch it on a connected machine by `fumehood wheelhouse mirror "
-        f"'{requirement or name}' --python {target.python_minor} "
+        f"add it: {adding(name, wheel=wheel)} (fetch it on a connected machine by "
+        f"`fumehood wheelhouse mirror '{requirement or name}' --python {target.python_minor} "
         f"--platform {target.mirror_platform}`), or open the gate: {opening(name)}"
     )

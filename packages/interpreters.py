@@ -5,15 +5,19 @@ bytecode has been compiled before.
 """
 
 import json
+import os
 import platform
+import re
 import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 from python_discovery import iter_interpreters
 
 from packages.errors import NoInterpreter
@@ -22,6 +26,9 @@ from wheelhouse.problem import Problem
 from wheelhouse.target import Target, make_target
 
 SLOWEST_START_S = 30
+FINAL = re.compile(r"3\.\d+\.\d+")
+OLDEST = Version("3.9")
+"""What runs inside the walls needs no newer Python."""
 
 
 def running() -> Interpreter:
@@ -100,12 +107,24 @@ def platform_of(interpreter: Interpreter) -> str:
 
 def _others(env: Mapping[str, str] | None) -> Iterator[Interpreter]:
     """Yield what discovery finds and what runs, as base installations, in its order."""
-    for found in iter_interpreters("cpython", env=env):
-        if found.system_executable:
+    discovered = (found.system_executable for found in iter_interpreters("cpython", env=env))
+    for path in chain(discovered, _of_pyenv(os.environ if env is None else env)):
+        if path:
             try:
-                yield describe(Path(found.system_executable))
+                yield describe(Path(path))
             except (OSError, subprocess.SubprocessError, ValueError, KeyError):
                 continue
+
+
+def _of_pyenv(env: Mapping[str, str]) -> list[str]:
+    """Return every CPython that pyenv has, newest first; discovery sees the selected ones only."""
+    root = env.get("PYENV_ROOT") or f"{env.get('HOME', '')}/.pyenv"
+    found: list[tuple[Version, str]] = []
+    for folder in Path(root, "versions").glob("3.*"):
+        if FINAL.fullmatch(folder.name):
+            version = Version(folder.name)
+            found.append((version, f"{folder}/bin/python{version.major}.{version.minor}"))
+    return [path for version, path in sorted(found, reverse=True) if version >= OLDEST]
 
 
 def _missing(requires_python: str, tried: list[str]) -> Problem:

@@ -1,10 +1,11 @@
 """Locker: from requirements to a lock. The wheelhouse first; the index only by the Grant."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -12,12 +13,14 @@ from packaging.utils import canonicalize_name
 
 from packages.addresses import addressed, excluding
 from packages.author_lock import choose, judge_closure
+from packages.cutting import while_open
 from packages.diagnosis import (
     Circumstances,
     adding,
     diagnose,
     disk_full,
     index_unreachable,
+    locked_absent,
     network_required,
 )
 from packages.errors import FetchFailed, LockFailed
@@ -98,7 +101,7 @@ class Locker:
             chosen = await self._resolve(requirements, interpreter, target, grant, network, observe)
         else:
             chosen = ()
-        fetched = await self._bring(chosen, grant, observe)
+        fetched = await self._bring(chosen, grant, observe, target)
         lock = make_lock([self._locked(o) for o in chosen], python_minor=target.python_minor)
         problems = [
             *(self._judge_author(lock, requirements, target) if author_lock is not None else ()),
@@ -139,7 +142,8 @@ class Locker:
             if said.code == 0:
                 return _choice(text, target)
         if grant.install_network:
-            said, text = await self._ask(*asked, interpreter, offline=False)
+            work = self._ask(*asked, interpreter, offline=False)
+            said, text = await self._while_open(work, grant)
             if said.code == 0:
                 return _choice(text, target)
             await self._ask_index_itself()
@@ -164,15 +168,19 @@ class Locker:
         lacking = [one for one in bare if not self._is_here(one)]
         if not lacking or not grant.install_network:
             return tuple(bare)
-        found = await addressed(
+        work = addressed(
             lacking,
             index=self.index,
             python=interpreter.executable,
             exclude_newer=self.policy.cutoff(self.clock()),
             tried=self._circumstances(target_of(interpreter), grant),
         )
+        found = await self._while_open(work, grant)
         addresses = {one.sha256: one.url for one in found}
         return tuple(replace(one, url=addresses.get(one.sha256, "")) for one in bare)
+
+    async def _while_open[T](self, work: Coroutine[Any, Any, T], grant: Grant) -> T:
+        return await while_open(work, keeper=self.keeper, gate=grant.gate, clock=self.clock)
 
     async def _ask_index_itself(self) -> None:
         """Raise LockFailed where the index, if it is a private one, does not let us in."""
@@ -229,14 +237,18 @@ class Locker:
         return ["--find-links", str(flat), *excluding(cutoff)]
 
     async def _bring(
-        self, chosen: Sequence[Offered], grant: Grant, observe: Observe
+        self, chosen: Sequence[Offered], grant: Grant, observe: Observe, target: Target
     ) -> tuple[Wheel, ...]:
         """Fetch what is not in the house, if the Grant lets it. Raises LockFailed."""
         wanted = [o for o in chosen if not self._is_here(o)]
         if not wanted:
             return ()
         if not grant.install_network:
-            raise LockFailed(*(_not_here(o, self.house) for o in wanted))
+            for one in wanted:
+                pinned = f"{one.name}=={one.version}"
+                asked_by = "a lock in a bundle"
+                self._note(pinned, asked_by=asked_by, target=target, sha256=one.sha256)
+            raise LockFailed(*(self._not_here(o, grant, target) for o in wanted))
         fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock, keeper=self.keeper)
         try:
             return await fetcher.fetch(wanted, gate=grant.gate, observe=observe)
@@ -271,18 +283,36 @@ class Locker:
     def _note_missing(
         self, lacking: Sequence[Lack], requirements: Requirements, target: Target
     ) -> None:
+        for lack in lacking:
+            asked_by = lack.asked_by or ", ".join(sorted(requirements.names))
+            self._note(lack.requirement, asked_by=asked_by, target=target)
+
+    def _note(self, requirement: str, *, asked_by: str, target: Target, sha256: str = "") -> None:
         if self.missing is not None:
-            for lack in lacking:
-                asked_by = lack.asked_by or ", ".join(sorted(requirements.names))
-                self.missing.note(
-                    Missing(
-                        requirement=lack.requirement,
-                        asked_by=asked_by,
-                        python=target.python_minor,
-                        platform=target.mirror_platform,
-                        at=self.clock(),
-                    )
+            self.missing.note(
+                Missing(
+                    requirement=requirement,
+                    asked_by=asked_by,
+                    python=target.python_minor,
+                    platform=target.mirror_platform,
+                    at=self.clock(),
+                    sha256=sha256,
                 )
+            )
+
+    def _not_here(self, wanted: Offered, grant: Grant, target: Target) -> Problem:
+        """Return the problem of a locked wheel that is absent, or here with another digest."""
+        found = self.house.find(canonicalize_name(wanted.name))
+        same_name = [w for w in found if w.filename == wanted.wheel]
+        if same_name:
+            return Problem(
+                code="hash-mismatch",
+                what=f"{wanted.wheel} is here with the digest {same_name[0].sha256}, "
+                f"and the lock says {wanted.sha256}",
+                where=wanted.wheel,
+                mend="lock again, or bring the wheel that the lock means",
+            )
+        return locked_absent(wanted, self._circumstances(target, grant))
 
 
 def _choice(text: str, target: Target) -> tuple[Offered, ...]:
@@ -320,28 +350,6 @@ def _judge_hashes(lock: Lock, requirements: Requirements) -> list[Problem]:
                 )
             )
     return problems
-
-
-def _not_here(wanted: Offered, house: Wheelhouse) -> Problem:
-    """Return the problem of a locked wheel that is absent, or here with another digest."""
-    same_name = [
-        w for w in house.find(canonicalize_name(wanted.name)) if w.filename == wanted.wheel
-    ]
-    if same_name:
-        return Problem(
-            code="hash-mismatch",
-            what=f"{wanted.wheel} is here with the digest {same_name[0].sha256}, "
-            f"and the lock says {wanted.sha256}",
-            where=wanted.wheel,
-            mend="lock again, or bring the wheel that the lock means",
-        )
-    return Problem(
-        code="not-in-wheelhouse",
-        what=f"{wanted.name} {wanted.version} is locked as {wanted.wheel}, which is not here",
-        where=wanted.name,
-        mend=f"`fumehood wheelhouse add {wanted.wheel}`, or open the gate: "
-        f"`fumehood gate open --for 15m --reason 'install {wanted.name}'`",
-    )
 
 
 def _unfit(name: str, target: Target) -> Problem:

@@ -5,9 +5,10 @@ be exported and carried to where there is no network.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from packages.addresses import addressed, excluding
 from packages.diagnosis import Circumstances, diagnose, index_unreachable
@@ -83,6 +84,7 @@ class Mirror:
             try:
                 if requirements is not None:
                     offers = _offers(await self._resolve(requirements, target), target)
+                    offers = await self._exact(offers, requirements, target)
                 else:
                     offers = await self._addressed(_offers(lock, target), target)
                 wanted |= {offer.sha256: offer for offer in offers}
@@ -125,6 +127,24 @@ class Mirror:
         if said.code != 0:
             raise LockFailed(*diagnose(self.index.redact(said.stderr), [], self._tried(target)))
         return text
+
+    async def _exact(
+        self, offers: Sequence[Offered], requirements: Requirements, target: Target
+    ) -> tuple[Offered, ...]:
+        """Return `offers` with the very wheels of the requirements that say a --hash."""
+        allowed = {w.name: w.hashes for w in requirements.wanted if w.hashes}
+        wrong = [o for o in offers if o.sha256 not in allowed.get(o.name, (o.sha256,))]
+        meant = [
+            replace(o, sha256=digest, size_bytes=None, url="")
+            for o in wrong
+            for digest in allowed[o.name]
+            if digest.startswith("sha256:")
+        ]
+        if not meant:
+            return tuple(offers)
+        found = await self._addressed(meant, target)
+        named = [replace(o, wheel=unquote(urlsplit(o.url).path.rpartition("/")[2])) for o in found]
+        return (*(o for o in offers if o not in wrong), *named)
 
     async def _addressed(self, offers: list[Offered], target: Target) -> tuple[Offered, ...]:
         """Return `offers` with the addresses of our index; those of a lock are not followed."""

@@ -36,6 +36,7 @@ from runtime.settings import Settings
 from runtime.store import workers
 from runtime.store.migrate import migrate
 from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
+from runtime.sweeping import sweep_home
 from runtime.worker import Hands
 from sandbox.sandbox import Sandbox
 from wheelhouse.store import Wheelhouse
@@ -64,6 +65,8 @@ async def open_appliance(settings: Settings) -> AsyncGenerator[Appliance]:
         is_alone = settings.docket_url.startswith(IN_PROCESS)
         if is_alone:
             stack.enter_context(_alone_in(settings.home))
+        if swept := await asyncio.to_thread(sweep_home, settings.home, is_alone=is_alone):
+            log.info("removed %d half-made things that a killed process had left", swept)
         store = await _open_store(settings)
         stack.push_async_callback(store.close)
         docket = await stack.enter_async_context(make_docket(settings))

@@ -43,7 +43,7 @@ class StateConflict(RuntimeFault):
 
 
 class VersionConflict(RuntimeFault):
-    """This version of the package was uploaded before with other content."""
+    """This version of the package was uploaded before, as other bytes."""
 
     code = "version-conflict"
 

@@ -38,7 +38,9 @@ def prune_house(
             mend="wait until it has ended: `fumehood package list`",
         )
     young = {w.sha256 for w in house.wheels() if w.origin.at > now - unused_for}
-    needed = {*locked_digests(environments), *_active_digests(settings), *_authors(settings)}
+    needed = {*locked_digests(environments), *_active_digests(settings)}
+    for _, digests in authors_digests(Bundles(settings.home / "bundles")):
+        needed |= digests
     return prune(house, in_use=needed | young, now=now.timestamp(), is_rehearsal=is_rehearsal)
 
 
@@ -47,14 +49,15 @@ def _active_digests(settings: Settings) -> Iterator[str]:
         yield from (package.sha256 for package in read_lock(text).packages)
 
 
-def _authors(settings: Settings) -> Iterator[str]:
-    """Yield the digest of each wheel that a lock in some bundle names."""
-    bundles = Bundles(settings.home / "bundles")
+def authors_digests(bundles: Bundles) -> Iterator[tuple[str, set[str]]]:
+    """Yield the package and version of each bundle with a lock, and the digests in that lock."""
     for digest in bundles.digests():
         try:
-            text = bundles.open(digest).author_lock
+            bundle = bundles.open(digest)
         except (PackageError, OSError):
             continue  # removed meanwhile, or half there: it needs no wheel
-        told = read_pylock(text)[0] if text else None
-        for package in told.packages if told else ():
-            yield from (f"sha256:{w.hashes.get('sha256', '')}" for w in package.wheels or ())
+        told = read_pylock(bundle.author_lock)[0] if bundle.author_lock else None
+        if told is not None:
+            wheels = (wheel for package in told.packages for wheel in package.wheels or ())
+            name = f"{bundle.manifest.name} {bundle.manifest.version}"
+            yield name, {f"sha256:{wheel.hashes.get('sha256', '')}" for wheel in wheels}

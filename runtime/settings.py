@@ -275,7 +275,7 @@ def _complete_limits(merged: Tree) -> None:
 def _problems(error: ValidationError, origins: Mapping[str, str]) -> Iterator[Problem]:
     for fault in error.errors(include_url=False):
         key = ".".join(str(part) for part in fault["loc"])
-        origin = _origin_of(key, origins)
+        origin = _origins_below(key, origins) or _origin_of(key, origins)
         is_unknown = fault["type"] in {"extra_forbidden", "unexpected_keyword_argument"}
         yield Problem(
             code="unknown-setting" if is_unknown else "invalid-setting",
@@ -292,6 +292,12 @@ def _origin_of(key: str, origins: Mapping[str, str]) -> str:
     while key and key not in origins:
         key = key.rpartition(".")[0]
     return origins.get(key, "default")
+
+
+def _origins_below(key: str, origins: Mapping[str, str]) -> str:
+    """Return where the parts of `key` came from, if any were set."""
+    below = {where for part, where in origins.items() if part.startswith(f"{key}.")}
+    return ", ".join(sorted(below))
 
 
 def _said(message: str) -> str:

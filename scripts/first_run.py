@@ -67,6 +67,7 @@ def main() -> int:
                 make_active(show, client, name)
             for name, document in INPUTS.items():
                 run_job(show, client, name, document)
+            tell_command(show)
             if options.json:
                 print(json.dumps({"artifacts": show.artifacts, "outputs": show.outputs}, indent=2))
             if not options.once:
@@ -250,6 +251,12 @@ def tell_result(
     spent = f"{usage['wall_ms']:.1f} ms, {usage['peak_rss_bytes'] / 2**20:.0f} MiB at most"
     table.add_row("usage", spent)
     show.console.print(table)
+
+
+def tell_command(show: Show) -> None:
+    """Say where the command line is, for what comes next."""
+    show.console.print(f"\nThe command is {FUMEHOOD}; to have it at hand:", soft_wrap=True)
+    show.console.print(f'  export PATH="{FUMEHOOD.parent}:$PATH"', soft_wrap=True)
 
 
 def stay(show: Show, url: str) -> None:

@@ -67,8 +67,9 @@ uv_sync() {
   shift
   # What the host trusts: a company's own CA is in there too.
   [ ! -e /etc/ssl/certs/ca-certificates.crt ] || export UV_SYSTEM_CERTS=true
+  # Compiled once, not at each start: that is two of three seconds where Python may not write.
   UV_PROJECT_ENVIRONMENT="$folder" UV_CACHE_DIR="$data/tool/uv-cache" UV_PYTHON_DOWNLOADS=never \
-    "$uv" sync --quiet --frozen --project "$project" --python "$python" "$@" >&2
+    "$uv" sync --quiet --frozen --compile-bytecode --project "$project" --python "$python" "$@" >&2
 }
 
 # sync_environment FOLDER [uv sync options]: does nothing when nothing changed since last time.

@@ -1,6 +1,7 @@
 """What failed locks lacked: kept until it is here, and listed as a file for the mirror."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from hashlib import sha256
@@ -9,8 +10,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from pydantic import TypeAdapter
 
+from wheelhouse.closure import newest
 from wheelhouse.durable import write_file
 from wheelhouse.store import Wheelhouse
+from wheelhouse.target import Target, make_target, platforms_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,14 @@ class Missing:
     python: str
     platform: str
     at: datetime
+    sha256: str = ""
+    """The digest, where nothing but one wheel will do (`sha256:<hex>`)."""
+
+    @property
+    def target(self) -> Target:
+        """Return the target that it is missing for."""
+        platforms = platforms_of(self.platform)
+        return make_target(self.python, platform=self.platform, platforms=platforms)
 
 
 MISSING_JSON = TypeAdapter(Missing)
@@ -35,7 +46,7 @@ class MissingList:
 
     def note(self, missing: Missing) -> None:
         """Add `missing`, or renew its time."""
-        key = json.dumps([missing.requirement, missing.python, missing.platform])
+        key = json.dumps([missing.requirement, missing.python, missing.platform, missing.sha256])
         name = sha256(key.encode()).hexdigest()[:32]
         write_file(self.folder / f"{name}.json", MISSING_JSON.dump_json(missing))
 
@@ -48,30 +59,37 @@ class MissingList:
         return sorted(found, key=lambda missing: missing.at, reverse=True)
 
     def settle(self, house: Wheelhouse) -> int:
-        """Strike off what the house has by now; return how many entries that were."""
+        """Strike off what the house has for the target by now; return how many entries."""
         struck = 0
         for path in list(self.folder.glob("*.json")) if self.folder.is_dir() else []:
             missing = MISSING_JSON.validate_json(path.read_bytes())
-            requirement = Requirement(missing.requirement)
-            here = [w.version for w in house.find(requirement.name)]
-            if any(requirement.specifier.contains(v, prereleases=True) for v in here):
+            if _is_here(missing, house):
                 path.unlink(missing_ok=True)
                 struck += 1
         return struck
 
     def requirements(self) -> str:
-        """Return the list as a requirements.txt for `fumehood wheelhouse mirror`."""
+        """Return the list as a requirements.txt for `fumehood wheelhouse mirror`.
+
+        What only some of the Pythons lack has a marker, so that one file serves them all.
+        """
+        entries = self.entries()
+        if not entries:
+            return "# Nothing is missing.\n"
         lines = ["# What failed locks lacked. On a connected machine:"]
-        targets = sorted({(m.python, m.platform) for m in self.entries()})
+        targets = sorted({(m.python, m.platform) for m in entries})
         lines += [
             f"#   fumehood wheelhouse mirror missing.txt --python {p} --platform {where}"
             for p, where in targets
         ]
-        wanted = {m.requirement: m for m in self.entries()}
-        lines += [
-            f"{text}  # for {m.asked_by or 'a package'}, Python {m.python}"
-            for text, m in sorted(wanted.items())
-        ]
+        every = sorted({m.python for m in entries})
+        for text, digest in sorted({(m.requirement, m.sha256) for m in entries}):
+            same = [m for m in entries if (m.requirement, m.sha256) == (text, digest)]
+            pythons = sorted({m.python for m in same})
+            marker = "" if pythons == every else f" ; {_marker(pythons)}"
+            askers = ", ".join(sorted({m.asked_by or "a package" for m in same}))
+            exact = f" --hash={digest}" if digest else ""
+            lines.append(f"{text}{marker}{exact}  # for {askers}, Python {', '.join(pythons)}")
         return "\n".join(lines) + "\n"
 
     def to_list(self) -> list[dict[str, str]]:
@@ -80,3 +98,15 @@ class MissingList:
             {**asdict(m), "at": m.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
             for m in self.entries()
         ]
+
+
+def _is_here(missing: Missing, house: Wheelhouse) -> bool:
+    requirement = Requirement(missing.requirement)
+    wheels = house.find(requirement.name)
+    if missing.sha256:
+        return any(wheel.sha256 == missing.sha256 for wheel in wheels)
+    return newest(wheels, requirement, target=missing.target) is not None
+
+
+def _marker(pythons: Sequence[str]) -> str:
+    return " or ".join(f'python_version == "{python}"' for python in pythons)

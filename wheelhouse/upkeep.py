@@ -77,6 +77,11 @@ def prune(
     return Pruned(wheels=tuple(unused), unpacked=len(folders), size_bytes=size)
 
 
+def is_rotten(house: Wheelhouse, wheel: Wheel) -> bool:
+    """Return whether the file of `wheel` is gone, or no longer what was added."""
+    return any(_verify_file(house, wheel))
+
+
 def _verify_file(house: Wheelhouse, wheel: Wheel) -> Iterator[Problem]:
     path = house.path(wheel)
     if not path.is_file():

@@ -5,7 +5,7 @@ import hashlib
 import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from email.parser import Parser
 from pathlib import Path
@@ -127,7 +127,11 @@ def _judge_filename(name: str) -> list[Problem]:
     try:
         parse_wheel_filename(name)
     except InvalidWheelFilename as error:
-        return [_fault("bad-wheel-name", str(error), name)]
+        problem = _fault("bad-wheel-name", str(error), name)
+        if name.endswith((".tar.gz", ".zip")):
+            mend = f"if it is a source distribution: `fumehood wheelhouse build {name}`"
+            problem = replace(problem, mend=mend)
+        return [problem]
     return []
 
 

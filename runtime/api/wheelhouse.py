@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from runtime import removing
 from runtime.api.context import CallerOf, PartsOf
 from runtime.api.spooling import spooled
 from runtime.api.views import PageOf, WheelView
@@ -48,6 +49,28 @@ async def add_wheel(request: Request, parts: PartsOf, caller: CallerOf) -> Wheel
         details={"sha256": wheel.sha256},
     )
     return _view(wheel, known=parts.workshop.locker.advisories)
+
+
+@router.delete("/wheels/{sha256}", status_code=204)
+async def remove_wheel(sha256: str, parts: PartsOf, caller: CallerOf) -> None:
+    """Remove a wheel; 409 while an environment, a version that was active or a lock needs it."""
+    house = parts.wheelhouse
+    wheel = await asyncio.to_thread(house.get, sha256)
+    needs = await asyncio.to_thread(
+        removing.needed_by,
+        wheel,
+        house=house,
+        environments=parts.workshop.environments,
+        bundles=parts.bundles,
+    )
+    await parts.store.run(
+        removing.remove_wheel,
+        wheel=wheel,
+        house=house,
+        needs=needs,
+        who=caller.principal,
+        at=parts.clock(),
+    )
 
 
 def _view(wheel: Wheel, *, known: Advisories | None) -> WheelView:

@@ -134,6 +134,8 @@ def _asked(wanted: str) -> tuple[Requirements | None, str]:
     the file does not choose the index.
     """
     file = Path(wanted)
+    if not file.is_file() and (file.suffix in {".txt", ".toml"} or file.exists()):
+        raise typer.BadParameter(f"there is no file {wanted}", param_hint="wanted")
     if not file.is_file():
         files, start = {"requirements": wanted.encode()}, "requirements"
     elif file.name.startswith("pylock") and file.suffix == ".toml":

@@ -26,6 +26,9 @@ from wheelhouse.advisories import Advisory
 
 app = typer.Typer(no_args_is_help=True, help="See, verify and collect environments.")
 Key = Annotated[str, typer.Argument(help="The key of an environment, or how it begins.")]
+MaybeKey = Annotated[
+    str | None, typer.Argument(help="The key of an environment, or how it begins; else all.")
+]
 COLUMNS = ("key", "python", "installed", "mb", "uses", "used_at", "is_in_use")
 DAYS = re.compile(r"(\d+)d")
 
@@ -79,39 +82,43 @@ def _inventory(told: dict[str, Any]) -> str:
 
 @app.command()
 def verify(
-    key: Key,
+    key: MaybeKey = None,
     *,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Build it anew from its lock if it is damaged.")
+        bool, typer.Option("--repair", help="Build what is damaged anew from its lock.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare every file of an environment with its wheel. Exit 7 if anything is wrong."""
+    """Compare every file of an environment, or of all, with its wheel. Exit 7 if one is wrong."""
     environments = environments_here()
-    whole = _whole(environments, key)
-    problems = [problem.to_dict() for problem in verify_environment(environments, whole)]
-    is_mended = bool(problems) and repair and asyncio.run(_repair(whole))
+    keys = [_whole(environments, key)] if key else [k.key for k in listing(environments)]
+    found = {one: verify_environment(environments, one) for one in keys}
+    damaged = [one for one in keys if found[one]]
+    mended = asyncio.run(_repair(damaged)) if damaged and repair else set[str]()
     emit(
-        problems,
+        [problem.to_dict() for one in damaged for problem in found[one]],
         as_json=as_json,
         show=lambda told: (
-            "\n".join(f"{one['where']}: {one['what']}" for one in told) or "every file is right"
+            "\n".join(f"{one['where']}: {one['what']}" for one in told)
+            or f"every file is right ({len(keys)} environments)"
         ),
     )
-    if is_mended:
-        say(f"{whole[:16]} was built anew from its lock")
-    elif problems:
-        say(_what_now(whole, was_tried=repair))
+    for one in damaged:
+        if one in mended:
+            say(f"{one[:16]} was built anew from its lock")
+        else:
+            say(_what_now(one, was_tried=repair))
+    if set(damaged) - mended:
         raise typer.Exit(EXIT_UNVERIFIED)
 
 
-async def _repair(key: str) -> bool:
-    """Return whether the damaged environment `key` is whole again."""
+async def _repair(keys: list[str]) -> set[str]:
+    """Return those of the damaged environments `keys` that are whole again."""
     async with workshop_of(load().settings.home) as environments:
         repaired = await repair_environments(
-            environments, interpreters=every, keys=[key], is_full=True
+            environments, interpreters=every, keys=keys, is_full=True
         )
-    return all(one.is_rebuilt for one in repaired)
+    return set(keys) - {one.key for one in repaired if not one.is_rebuilt}
 
 
 def _what_now(key: str, *, was_tried: bool) -> str:

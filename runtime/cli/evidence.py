@@ -48,8 +48,14 @@ def lock(
 
 
 @app.command()
-def sbom(name: Name, version: MaybeVersion = None, output: Output = None) -> None:
-    """Print the bill of materials of a version's environment, as CycloneDX JSON."""
+def sbom(
+    name: Name,
+    version: MaybeVersion = None,
+    output: Output = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Print the bill of materials of a version's environment (CycloneDX; it is JSON always)."""
     with connected() as client:
         chosen = _chosen(client, name, version)
         text = read(client, f"/v1/packages/{name}/versions/{chosen}/sbom")

@@ -5,13 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
+from packages.archive import Bundles
 from runtime.cli.client import ask, connected
+from runtime.cli.env import environments_here
 from runtime.cli.printing import AsJson, emit
 from runtime.cli.wheelhouse import is_alone, wheel_rows
 from runtime.clock import utc_now
 from runtime.house import wheelhouse_of
-from runtime.ledger import write_down
+from runtime.ledger import has_database, in_home, write_down
 from runtime.local_user import local_user
+from runtime.removing import needed_by, refuse_needed, remove_wheel
 from runtime.settings import load
 from wheelhouse.store import Origin
 
@@ -52,12 +55,30 @@ def _add_here(path: Path) -> dict[str, Any]:
 def remove(
     sha256: Annotated[str, typer.Argument(help="The digest, sha256:….")], *, as_json: AsJson = False
 ) -> None:
-    """Remove a wheel; environments built from it stay whole."""
+    """Remove a wheel that nothing needs: no environment, no version that was active, no lock.
+
+    One that is damaged always goes, so that a good copy can take its place.
+    """
     settings = load().settings
     house = wheelhouse_of(settings.home)
     wheel = house.get(sha256)
-    house.remove(wheel)
-    write_down(
-        settings, action="wheel.remove", subject=wheel.filename, details={"sha256": wheel.sha256}
+    needs = needed_by(
+        wheel,
+        house=house,
+        environments=environments_here(),
+        bundles=Bundles(settings.home / "bundles"),
     )
+    if has_database(settings):
+        in_home(
+            settings,
+            remove_wheel,
+            wheel=wheel,
+            house=house,
+            needs=needs,
+            who=local_user(),
+            at=utc_now(),
+        )
+    else:
+        refuse_needed(wheel, needs=needs)
+        house.remove(wheel)
     emit(wheel.to_dict(), as_json=as_json, show=lambda gone: f"removed {gone['filename']}")

@@ -11,8 +11,8 @@ from runtime.errors import Malformed
 from runtime.local_user import local_user
 
 app = typer.Typer(no_args_is_help=True, help="Show, open and close the network gate.")
-SPAN = re.compile(r"(\d+)([mhd])")
-MINUTES = {"m": 1, "h": 60, "d": 1440}
+SPAN = re.compile(r"(\d+)([smhd])")
+MINUTES = {"s": 1 / 60, "m": 1, "h": 60, "d": 1440}
 Who = Annotated[str, typer.Option(help="Who does it, for the audit log; else who runs this.")]
 
 
@@ -26,7 +26,7 @@ def show(*, as_json: AsJson = False) -> None:
 @app.command("open")
 def open_gate(
     reason: Annotated[str, typer.Option("--reason", "-r", help="What the network is needed for.")],
-    span: Annotated[str, typer.Option("--for", help="How long: 15m, 2h, 1d.")] = "15m",
+    span: Annotated[str, typer.Option("--for", help="How long: 30s, 15m, 2h, 1d.")] = "15m",
     package: Annotated[
         list[str] | None,
         typer.Option("--package", help="Only for this distribution; can be repeated."),
@@ -60,10 +60,12 @@ def close(
         emit(ask(client, "PUT", "/v1/gate", json=order), as_json=as_json, show=_sentence)
 
 
-def _minutes(span: str) -> int:
+def _minutes(span: str) -> float:
     found = SPAN.fullmatch(span)
     if not found:
-        raise Malformed(f"{span} is not a span of time", where="--for", mend="such as 15m, 2h, 1d")
+        raise Malformed(
+            f"{span} is not a span of time", where="--for", mend="such as 30s, 15m, 2h, 1d"
+        )
     return int(found[1]) * MINUTES[found[2]]
 
 

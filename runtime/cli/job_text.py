@@ -26,14 +26,15 @@ def job_rows(jobs: list[dict[str, Any]]) -> str:
 
 def job_facts(job: Mapping[str, Any]) -> str:
     """Return a job's facts, and why it failed if it did."""
-    text = facts(job, names=FACTS)
-    error = job["error"]
+    return facts(job, names=FACTS) + error_text(job["error"])
+
+
+def error_text(error: Mapping[str, Any] | None) -> str:
+    """Return why a job failed, to stand below its facts; empty where it did not."""
     if not error:
-        return text
-    text += f"\n\n{error['what']} [{error['code']}]"
-    if error["mend"]:
-        text += f"\n  mend: {error['mend']}"
-    return f"{text}\n{error['traceback']}".rstrip()
+        return ""
+    mend = f"\n  mend: {error['mend']}" if error["mend"] else ""
+    return f"\n\n{error['what']} [{error['code']}]{mend}\n{error['traceback']}".rstrip()
 
 
 def event_line(event: Mapping[str, Any]) -> str:

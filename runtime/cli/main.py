@@ -3,6 +3,8 @@
 import json
 import sys
 import traceback
+from importlib.metadata import version as distribution_version
+from typing import Annotated
 
 import typer
 
@@ -45,8 +47,22 @@ app = typer.Typer(
 )
 
 
+def _print_version(is_asked: bool) -> None:  # noqa: FBT001  (typer calls it)
+    if is_asked:
+        print(distribution_version("fumehood"))
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
     """Run other people's packages without breathing them in.
 
     The address of the appliance is FUMEHOOD_URL (http://127.0.0.1:8800 by default).

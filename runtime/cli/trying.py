@@ -10,6 +10,7 @@ import typer
 
 from runtime.cli.arguments import Inputs, Pairs, Parameters
 from runtime.cli.bundling import bundle_file
+from runtime.cli.job_text import error_text
 from runtime.cli.parameters import parameters_of
 from runtime.cli.printing import AsJson, emit, facts, say
 from runtime.errors import TryFailed
@@ -73,13 +74,14 @@ def _text(artifact: dict[str, Any]) -> str:
     isolation = artifact["isolation"]
     walls = [layer["name"] for layer in isolation["layers"] if layer["in_force"]]
     installed = artifact["environment"]["installed"]
+    usage = artifact["usage"]
+    spent = f"{usage['wall_ms']:.0f} ms, {usage['cpu_ms']:.0f} ms of CPU" if usage else None
     shown = {
         "state": artifact["state"],
         "result": json.dumps(artifact["result"], ensure_ascii=False),
         "outputs": [f"{one['path']} ({one['size_bytes']} bytes)" for one in artifact["outputs"]],
         "installed": [f"{one['name']} {one['version']}" for one in installed],
-        "walls": [f"{isolation['level']}:", *walls],
-        "usage": artifact["usage"],
-        "error": artifact["error"],
+        "walls": f"{isolation['level']}: {', '.join(walls)}",
+        "usage": spent,
     }
-    return facts(shown, names=list(shown))
+    return facts(shown, names=list(shown)) + error_text(artifact["error"])

@@ -123,7 +123,7 @@ def missing(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List what failed locks lacked, ready to be fetched on a connected machine."""
+    """List what failed locks lacked, as a file for `wheelhouse mirror` on a connected machine."""
     house = wheelhouse_of(load().settings.home)
     wanted = missing_of(house)
     wanted.settle(house)
@@ -131,8 +131,7 @@ def missing(
         output.write_text(wanted.requirements(), encoding="utf-8")
         say(f"wrote {output}")
         return
-    columns = ("requirement", "asked_by", "python", "platform", "at")
-    emit(wanted.to_list(), as_json=as_json, show=lambda rows: table(rows, columns=columns))
+    emit(wanted.to_list(), as_json=as_json, show=lambda _: wanted.requirements().rstrip())
 
 
 def wheel_rows(wheels: list[dict[str, Any]]) -> str:

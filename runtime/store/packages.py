@@ -13,16 +13,17 @@ from runtime.store.rows import PACKAGE, PACKAGE_VERSION, plain, value_of
 
 
 def add_version(connection: Connection, *, version: PackageVersion) -> bool:
-    """Keep `version`; return False when the same content is there already.
+    """Keep `version`; return False when the same bytes are there already.
 
-    Raises VersionConflict when the version is there with other content.
+    Raises VersionConflict when the version is there as other bytes.
     """
     found = find_version(connection, package=version.package, version=version.version)
     if found and found.digest != version.digest:
         raise VersionConflict(
-            f"{version.package} {version.version} was uploaded before with other content",
+            f"{version.package} {version.version} was uploaded before, as other bytes",
             where="manifest.json: version",
-            mend="a version never changes: raise the version and upload again",
+            mend="a version never changes: raise the version and upload again "
+            "(the same files packed by another tool are other bytes)",
         )
     if found:
         return False

@@ -153,8 +153,11 @@ async def test_a_python_that_is_not_here_is_refused_with_those_that_are(
     ("hook", "code"),
     [
         ("def run(*, context, **_):\n    print('so far')\n    return 1 / 0\n", "hook-raised"),
-        ("print('so far')\nimport not_here\n", "hook-entry-point-unloadable"),
-        ("print('so far')\ndef other():\n    pass\n", "hook-entry-point-unloadable"),
+        (
+            "print('so far')\nimport not_here\ndef run(**_):\n    pass\n",
+            "hook-entry-point-unloadable",
+        ),
+        ("print('so far')\ndef run(**_):\n    pass\ndel run\n", "hook-entry-point-unloadable"),
         (
             "import os\ndef run(**_):\n    print('so far', flush=True)\n    os._exit(3)\n",
             "hook-exited",

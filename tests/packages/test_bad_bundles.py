@@ -48,6 +48,24 @@ def test_faults_of_all_kinds_are_told_at_once_each_with_its_place(tmp_path: Path
     }
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from elsewhere import *\n",
+        "import elsewhere as extract\n",
+        "extract = print\n",
+        "globals()['extract'] = print\n",
+        "def __getattr__(name): return print\n",
+        "try:\n    import fast\nexcept ImportError:\n    def extract(job): pass\n",
+        "def wrap(f): return f\n@wrap\ndef extract(a, b): pass\n",
+        "def extract(job, more=None): pass\n",
+        "class extract:\n    def __init__(self, **_): pass\n",
+    ],
+)
+def test_an_entry_point_that_may_be_there_is_not_refused(source: str) -> None:
+    assert check(zipped(bundle_files({"extract.py": source, "elsewhere.py": ""}))) == []
+
+
 def test_bytecode_is_refused_since_it_would_run_in_place_of_its_source() -> None:
     (problem,) = check(zipped(bundle_files({"__pycache__/extract.cpython-312.pyc": b"x"})))
     assert problem.code == "bytecode"
@@ -155,7 +173,7 @@ def test_hooks_are_found_by_their_place_or_named_in_the_manifest(tmp_path: Path)
                 hooks={"on_after_extract": {"target": "lib.after:go", "required": True}}
             ),
             "hooks/on_activate.py": hook,
-            "lib/after.py": hook,
+            "lib/after.py": "def go(*, context, outcome, **_):\n    pass\n",
         }
     )
     bundle = receive(zipped(files), bundles=Bundles(tmp_path))

@@ -13,7 +13,8 @@ from support.wheels import UPLOADED, make_wheel
 from uv import find_uv_bin
 
 from packages.environment import Environments, environment_key
-from packages.errors import EnvironmentFailed
+from packages.errors import EnvironmentFailed, NoInterpreter
+from packages.interpreters import discover
 from packages.lock import Lock, Locked, make_lock
 from sandbox.command import Command, Folder, Interpreter, Report
 from sandbox.limits import Limits
@@ -300,3 +301,24 @@ async def test_its_scripts_and_its_python_work_from_outside_a_cell_too(
 
 def said_by(argv: list[str]) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture
+def pyenv(tmp_path: Path) -> Path:
+    """A pyenv that has these Pythons, and has selected none of them."""
+    told = {"prefix": "/", "soabi": "cpython-399-x86_64-linux-gnu"}
+    for version in ("3.99.2", "3.99.10", "3.99-dev"):
+        python = tmp_path / "versions" / version / "bin/python3.99"
+        python.parent.mkdir(parents=True)
+        answer = json.dumps({**told, "executable": str(python), "version": version})
+        python.write_text(f"#!/bin/sh\necho '{answer}'\n")
+        python.chmod(0o755)
+    return tmp_path
+
+
+def test_a_python_that_pyenv_has_is_found_though_it_is_not_selected(pyenv: Path) -> None:
+    env = {"PATH": "/usr/bin:/bin", "PYENV_ROOT": str(pyenv)}
+    assert discover("==3.99.*", env=env).version == "3.99.10"
+    assert discover("==3.99.2", env=env).version == "3.99.2"
+    with pytest.raises(NoInterpreter):
+        discover("==3.99.5", env=env)

@@ -42,6 +42,25 @@ def test_a_bundle_is_checked_without_a_server(tmp_path: Path) -> None:
     assert all(one["mend"] for one in problems)
 
 
+def test_what_is_no_archive_is_told_what_would_be(tmp_path: Path) -> None:
+    (tmp_path / "bundle.tar").write_bytes(b"x" * 1024)
+    done = run_command("package", "check", tmp_path / "bundle.tar", environ={})
+    assert done.returncode == 3
+    assert "mend: pack it as .zip or .tar.gz" in done.stdout
+
+
+def test_the_version_is_printed_by_an_option_too() -> None:
+    asked = [run_command(*words, environ={}).stdout for words in (["--version"], ["version"])]
+    assert asked[0] == asked[1] != ""
+
+
+def test_a_wrong_limit_is_told_with_where_it_was_set(tmp_path: Path) -> None:
+    environ = {"FUMEHOOD_HOME": str(tmp_path), "FUMEHOOD_LIMITS__MEMORY_MB": "-1"}
+    done = run_command("config", "show", environ=environ)
+    assert done.returncode == 2
+    assert "limits (from environment): limits: memory_mb must be above 0" in done.stderr
+
+
 def test_a_bundle_is_checked_by_the_limits_of_an_upload(tmp_path: Path) -> None:
     shutil.copytree(BUNDLES / "counts-words", tmp_path / "large")
     (tmp_path / "large/model.bin").write_bytes(os.urandom(2 * 1024 * 1024))
@@ -109,7 +128,7 @@ def test_exit_codes_say_what_happened(server: Server) -> None:
 
 def test_the_gate_is_opened_shown_and_closed(server: Server) -> None:
     assert server.command("gate", "open").returncode == 2  # a reason is needed
-    opened = server.command("gate", "open", "--for", "5m", "-r", "first install", "--json")
+    opened = server.command("gate", "open", "--for", "300s", "-r", "first install", "--json")
     assert opened.returncode == 0, opened.stderr
     gate = json.loads(opened.stdout)
     assert gate["is_open"] and gate["reason"] == "first install" and gate["until"].endswith("Z")

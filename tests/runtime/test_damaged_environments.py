@@ -73,8 +73,11 @@ def test_an_altered_file_is_found_by_its_digest_and_mended_on_request(
         wheel = json.loads(
             run_command("wheelhouse", "show", "sound", "--json", environ=here).stdout
         )
+        place = home / "wheelhouse/wheels/sound" / wheel[0]["sha256"].removeprefix("sha256:")
+        next(place.glob("*.whl")).write_bytes(b"rotten")
         assert run_command("wheelhouse", "remove", wheel[0]["sha256"], environ=here).returncode == 0
 
+    assert run_command("env", "verify", environ=here).returncode == 7
     told = run_command("env", "verify", key[:12], environ=here)
     assert told.returncode == 7 and "it is not what was installed" in told.stdout
     assert "env verify --repair" in told.stderr
@@ -82,7 +85,8 @@ def test_an_altered_file_is_found_by_its_digest_and_mended_on_request(
     if is_there:
         assert mended.returncode == 0 and "built anew" in mended.stderr
         assert module.read_bytes() == right
-        assert run_command("env", "verify", key[:12], environ=here).returncode == 0
+        every = run_command("env", "verify", environ=here)
+        assert every.returncode == 0 and "1 environments" in every.stdout
     else:
         assert mended.returncode == 7 and "it was removed" in mended.stderr
         assert not module.exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.index_server import index_of
 from support.sdists import BACKEND, SYSTEM, sdist_of
-from support.wheels import UPLOADED, make_wheel
+from support.wheels import UPLOADED, make_wheel, pack_wheel, wheel_files
 from support.world import open_folder
 
 from wheelhouse.store import Wheelhouse
@@ -51,6 +51,18 @@ def needing(name: str, requirements: str, version: str = "1.0") -> bytes:
     return zipped("counts-words", changes=changes)
 
 
+def locked(name: str, digest: str) -> bytes:
+    """Return a bundle whose author locked the wheel of `name` 1.0 that has `digest`."""
+    wheel = f'path = "{name}-1.0-py3-none-any.whl", hashes = {{ sha256 = "{digest[7:]}" }}'
+    lock = (
+        f'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "{name}"\n'
+        f'version = "1.0"\nwheels = [{{ {wheel} }}]\n'
+    )
+    manifest = json.dumps({"schema": 1, "name": name, "version": "1.0"})
+    changes = {"manifest.json": manifest, "pylock.toml": lock, "requirements.txt": f"{name}\n"}
+    return zipped("counts-words", changes=changes)
+
+
 def add(server: Server, folder: Path, name: str, version: str = "1.0") -> str:
     path = make_wheel(folder, name, version)
     added = said(at(server.home, "wheelhouse", "add", path, "--json"))
@@ -77,15 +89,7 @@ def test_pruning_never_takes_what_an_environment_or_a_lock_needs(
         digest = add(kept, tmp_path, name, version)
     assert kept.activate(needing("prunes", "used==1.0\n"))["state"] == "succeeded"
     assert kept.activate(needing("prunes", "used==2.0\n", "2.0"))["state"] == "succeeded"
-    lock = (
-        'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "theirs"\nversion = "1.0"\n'
-        f'wheels = [{{ path = "theirs-1.0-py3-none-any.whl", hashes = {{ sha256 = "{digest[7:]}" }} }}]\n'
-    )
-    manifest = json.dumps({"schema": 1, "name": "theirs", "version": "1.0"})
-    changes = {"manifest.json": manifest, "pylock.toml": lock, "requirements.txt": "theirs\n"}
-    assert kept.http.post(
-        "/v1/packages", content=zipped("counts-words", changes=changes)
-    ).is_success
+    assert kept.http.post("/v1/packages", content=locked("theirs", digest)).is_success
     said(at(kept.home, "env", "gc", "--older-than", "0d", "--json"))
 
     young = said(at(kept.home, "wheelhouse", "prune", "--json"))
@@ -103,6 +107,38 @@ def test_pruning_never_takes_what_an_environment_or_a_lock_needs(
     assert kept.ended(kept.submit("prunes").json()["id"])["state"] == "succeeded"
     audit = kept.http.get("/v1/audit", params={"action": "wheel.prune"}).json()["items"]
     assert [entry["subject"] for entry in audit] == ["idle-1.0-py3-none-any.whl"]
+
+
+def test_a_wheel_is_removed_only_if_nothing_needs_it(kept: Server, tmp_path: Path) -> None:
+    unused, locks, runs = (add(kept, tmp_path, name) for name in ("spare", "sealed", "worn"))
+    place = "/v1/wheelhouse/wheels"
+    assert kept.http.delete(f"{place}/{unused}").status_code == 204
+    assert kept.http.delete(f"{place}/{unused}").status_code == 404
+    assert kept.http.get("/simple/spare/").status_code == 404
+
+    assert kept.http.post("/v1/packages", content=locked("sealed", locks)).is_success
+    assert kept.activate(needing("wears", "worn\n"))["state"] == "succeeded"
+    for digest, needs in (
+        (locks, "pylock.toml of sealed 1.0"),
+        (runs, "a version that was active"),
+    ):
+        refused = kept.http.delete(f"{place}/{digest}")
+        assert refused.status_code == 409
+        told = {problem["what"]: problem for problem in refused.json()["problems"]}
+        assert any(needs in what for what in told)
+        assert {problem["code"] for problem in told.values()} == {"wheel-in-use"}
+        done = at(kept.home, "wheelhouse", "remove", digest, "--json")
+        assert said(done, code=6)["code"] == "state-conflict"  # type: ignore[index]
+    assert {"sealed 1.0", "worn 1.0"} <= names(kept)
+
+    house = Wheelhouse(kept.home / "wheelhouse")
+    file = house.path(house.get(runs))
+    file.chmod(0o644)
+    file.write_bytes(b"rotten")
+    said(at(kept.home, "wheelhouse", "remove", runs, "--json"))
+    add(kept, tmp_path, "worn")
+    audit = kept.http.get("/v1/audit", params={"action": "wheel.remove"}).json()["items"]
+    assert [entry["details"]["sha256"] for entry in audit] == [runs, unused]
 
 
 def test_a_yanked_wheel_is_avoided_and_still_there_for_who_pins_it(
@@ -148,6 +184,44 @@ def test_what_was_missing_is_mirrored_from_the_very_file(home: Path, tmp_path: P
     with running(home) as server:
         again = server.activate(needing("lacks", "outer>=1\n"))
     assert again["state"] == "succeeded", again
+
+
+def test_what_an_authors_lock_lacks_is_missing_too_and_printed_as_the_file(
+    home: Path, tmp_path: Path
+) -> None:
+    theirs = Wheelhouse(tmp_path / "theirs")
+    wheel = theirs.add(make_wheel(tmp_path, "inner"), origin=UPLOADED)
+    better = pack_wheel(tmp_path, "inner-1.0-2-py3-none-any.whl", wheel_files("inner", "1.0"))
+    theirs.add(better, origin=UPLOADED)
+    with running(home) as server:
+        problem = server.activate(locked("inner", wheel.sha256))["problems"][0]
+        assert problem["code"] == "not-in-wheelhouse"
+        assert "`fumehood wheelhouse mirror 'inner==1.0' --python 3." in problem["mend"]
+        listed = at(home, "wheelhouse", "missing").stdout
+        assert f"\ninner==1.0 --hash={wheel.sha256}  # for a lock in a bundle, Py" in listed
+        file = tmp_path / "missing.txt"
+        file.write_text(listed)
+        with index_of(theirs) as served:
+            done = said(at(home, "wheelhouse", "mirror", file, "--json", index__url=served.url))
+        assert done["fetched"] == [wheel.filename], "not the one that fits best"  # type: ignore[index]
+        version = "/v1/packages/inner/versions/1.0"
+        place = server.http.post(f"{version}/activate").headers["location"]
+        again = server.until(place, lambda one: one["state"] in ("succeeded", "failed"))
+        assert again["state"] == "succeeded", again
+    assert at(home, "wheelhouse", "missing").stdout == "# Nothing is missing.\n"
+
+
+def test_a_wheel_for_another_python_does_not_settle_what_is_missing(
+    home: Path, tmp_path: Path
+) -> None:
+    made = make_wheel(tmp_path, "native", tag="cp39-cp39-linux_x86_64")
+    said(at(home, "wheelhouse", "add", made, "--json"))
+    with running(home) as server:
+        problem = server.activate(needing("lacks", "native\n"))["problems"][0]
+    assert problem["code"] == "wrong-python-or-platform"
+    assert "`fumehood wheelhouse mirror 'native' --python 3." in problem["mend"]
+    listed = said(at(home, "wheelhouse", "missing", "--json"))
+    assert [one["requirement"] for one in listed] == ["native"]  # type: ignore[attr-defined]
 
 
 def test_a_cooldown_binds_the_mirror_too(home: Path, tmp_path: Path) -> None:
@@ -200,6 +274,8 @@ def test_a_wheel_is_built_from_source_if_the_admin_allows_it(home: Path, tmp_pat
         (["mirror", "six", "--platform", "win_amd64"], 2),
         (["mirror", "--index-url=http://x.invalid"], 2),
         (["mirror", "-r other.txt"], 2),
+        (["mirror", "not-there.txt"], 2),
+        (["mirror", "{tmp}"], 2),
         (["mirror", "git+https://x.invalid/y"], 3),
         (["verify", "nobody"], 4),
         (["verify", "--python", "3"], 2),
@@ -222,6 +298,15 @@ def test_what_cannot_be_done_is_said_with_its_mend(
     assert "Traceback" not in done.stderr
     assert code == 2 or "mend: " in done.stderr
     assert not (tmp_path / "x.tar").exists()
+
+
+def test_a_source_distribution_is_not_added_and_how_to_build_it_is_told(
+    home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "thing-1.0.tar.gz").write_bytes(b"\x1f\x8b")
+    done = at(home, "wheelhouse", "add", tmp_path / "thing-1.0.tar.gz")
+    assert done.returncode == 3
+    assert "`fumehood wheelhouse build thing-1.0.tar.gz`" in done.stderr
 
 
 def osv(folder: Path, name: str, *, fixed: str) -> Path:

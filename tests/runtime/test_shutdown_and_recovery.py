@@ -98,6 +98,30 @@ def test_an_activation_that_was_killed_is_taken_up_again(tmp_path: Path) -> None
         assert done["state"] == "succeeded"
 
 
+def test_what_a_killed_upload_left_is_swept_at_the_next_start(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with running(home) as server:
+        content = zipped("counts-words")
+        assert server.activate(content)["state"] == "succeeded"
+        port = int(server.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as sender:
+            head = b"POST /v1/packages HTTP/1.1\r\nHost: here\r\nContent-Length: 999\r\n\r\n"
+            sender.sendall(head + b"PK")
+            server.until("/healthz", lambda _: bool(list((home / "cache").iterdir())))
+            server.process.kill()
+            server.process.wait()
+    (runnable,) = home.glob("bundles/*/runnable/*")
+    for half_made in (home / "bundles/.receive-x1", runnable.with_name(f".{runnable.name}.x2")):
+        (half_made / "files").mkdir(parents=True)
+        (half_made / "files/extract.py").touch()
+        (half_made / "files").chmod(0o555)
+    with running(home) as server:
+        assert list((home / "cache").iterdir()) == []
+        assert not list(home.glob("bundles/.*"))
+        assert [path.name for path in runnable.parent.iterdir()] == [runnable.name]
+        assert server.ended(server.submit("counts-words").json()["id"])["state"] == "succeeded"
+
+
 def test_a_full_queue_refuses_exactly_what_is_too_much(tmp_path: Path) -> None:
     with running(tmp_path / "home", slots="1", queue_limit="3") as server:
         server.activate(zipped("counts-words", changes=SLOW))

@@ -1,6 +1,7 @@
 """What comes through the gate is written down; what opens the way to it goes nowhere else."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -188,6 +189,47 @@ def test_a_gate_that_is_closed_by_hand_lets_nothing_further_through(theirs: Whee
         kept = {wheel.filename for wheel in Wheelhouse(server.home / "wheelhouse").wheels()}
         assert 0 < len(kept) < 12
         assert {entry["subject"] for entry in fetches(server)} == kept
+
+
+@pytest.mark.parametrize("has_lock", [False, True], ids=["resolve", "author's lock"])
+def test_a_gate_that_is_closed_by_hand_cuts_what_is_asking_the_index(
+    theirs: Wheelhouse,
+    has_lock: bool,  # noqa: FBT001
+) -> None:
+    started: list[Server] = []
+    ended = threading.Event()
+
+    def close_and_keep_waiting(path: str) -> None:
+        if started and path.startswith("/simple/many0"):
+            started[0].http.put("/v1/gate", json={"is_open": False, "who": "ben"})
+            ended.wait(timeout=60)
+
+    (wheel,) = theirs.find("many0")
+    lock = (
+        'lock-version = "1.0"\ncreated-by = "an author"\n\n[[packages]]\nname = "many0"\n'
+        f'version = "1.0"\nwheels = [{{ path = "{wheel.filename}", '
+        f'hashes = {{ sha256 = "{wheel.hex_digest}" }} }}]\n'
+    )
+    changes = {
+        "manifest.json": json.dumps({"schema": 1, "name": "cut", "version": "1.0"}),
+        "requirements.txt": "many0\n",
+        **({"pylock.toml": lock} if has_lock else {}),
+    }
+    with (
+        index_of(theirs, before=close_and_keep_waiting) as served,
+        open_folder() as world,
+        running(world / "home", index__url=served.url) as server,
+    ):
+        open_gate(server)
+        started.append(server)
+        try:
+            activation = server.activate(zipped("counts-words", changes=changes))
+        finally:
+            ended.set()
+        (problem,) = activation["problems"]
+        assert problem["code"] == "gate-closed" and "uv was stopped" in problem["what"]
+        assert list(Wheelhouse(server.home / "wheelhouse").wheels()) == []
+        assert fetches(server) == []
 
 
 def test_an_authors_lock_chooses_wheels_and_never_where_they_come_from(

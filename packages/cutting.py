@@ -1,0 +1,35 @@
+"""Cutting what asks the index: it goes on for as long as the gate is open, and no longer."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any
+
+from packages.diagnosis import resolve_cut
+from packages.errors import LockFailed
+from packages.fetch import Keeper
+from packages.grant import GateState
+
+LOOK_EVERY_S = 0.25
+
+
+async def while_open[T](
+    work: Coroutine[Any, Any, T],
+    *,
+    keeper: Keeper,
+    gate: GateState,
+    clock: Callable[[], datetime],
+) -> T:
+    """Return what `work` comes to; it is cancelled once the gate is closed. Raises LockFailed."""
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=LOOK_EVERY_S))[0]:
+            now = await keeper.gate(gate)
+            if not now.is_open_at(clock()):
+                raise LockFailed(resolve_cut(now.reason))
+        return task.result()
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task

@@ -1,0 +1,2 @@
+async def extract(*, job, **_):
+    return None

@@ -1,0 +1,2 @@
+def extract(job, path):
+    return path
