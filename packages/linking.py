@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from packages.inventory import Overlap
 from sandbox.command import Interpreter
@@ -199,10 +199,17 @@ def _with_parents(folders: Iterable[str]) -> tuple[str, ...]:
     """Return all folders and what is above them, parents first, without the root."""
     found = {"bin", "lib"}
     for folder in folders:
-        if folder and folder not in found:
-            found.add(folder)
-            found.update(str(above) for above in PurePosixPath(folder).parents)
-    return tuple(sorted(found - {"", "."}))
+        found.update(and_parents(folder))
+    return tuple(sorted(found - {""}))
+
+
+def and_parents(path: str) -> list[str]:
+    """Return a relative path and what is above it, itself first (pathlib takes ten times it)."""
+    found = [path]
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        found.append(path)
+    return found
 
 
 def _skeleton(root: Path, interpreter: Interpreter) -> None:

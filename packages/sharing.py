@@ -16,9 +16,19 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from packages.linking import Bunch, Damage, Damaged, Part, Plan, link, plan, site_packages_of
+from packages.linking import (
+    Bunch,
+    Damage,
+    Damaged,
+    Part,
+    Plan,
+    and_parents,
+    link,
+    plan,
+    site_packages_of,
+)
 from sandbox.command import Interpreter
 from wheelhouse.durable import close_folders, flush_filesystem, folder_aside, remove_tree
 
@@ -40,7 +50,7 @@ def share(planned: Plan, *, site: str) -> tuple[Plan, tuple[Shared, ...]]:
     with_libraries: set[str] = set()
     for bunch in _below_site(planned.bunches, site):
         has_library = any(_LIBRARY.search(file.name) for file in bunch.files)
-        for folder in _and_parents(bunch.target):
+        for folder in and_parents(bunch.target):
             owners.setdefault(folder, set()).add(bunch.part)
             if has_library:
                 with_libraries.add(folder)
@@ -49,7 +59,7 @@ def share(planned: Plan, *, site: str) -> tuple[Plan, tuple[Shared, ...]]:
         for path, parts in owners.items()
         if len(parts) == 1 and path not in with_libraries and not path.endswith(".dist-info")
     }
-    shared = {path for path in fit if not any(above in fit for above in _and_parents(path)[1:])}
+    shared = {path for path in fit if not any(above in fit for above in and_parents(path)[1:])}
     found = tuple(Shared(part=min(fit[path]), path=path) for path in sorted(shared))
     return _without(planned, {f"{site}/{path}" for path in shared}), found
 
@@ -97,7 +107,7 @@ def link_shared(
 ) -> None:
     """Put a link to each shared folder into a new environment, relative to its place."""
     for one in shared:
-        up = "../" * (len(PurePosixPath(one.path).parts) + len(PurePosixPath(site).parts))
+        up = "../" * (len(and_parents(one.path)) + len(and_parents(site)))
         (environment / site / one.path).symlink_to(f"{up}{PLACE}/{names[one.part]}/{one.path}")
 
 
@@ -116,14 +126,9 @@ def _below_site(bunches: Iterable[Bunch], site: str) -> Iterable[Bunch]:
             yield replace(bunch, target=bunch.target[len(site) + 1 :])
 
 
-def _and_parents(path: str) -> list[str]:
-    parents = [str(parent) for parent in PurePosixPath(path).parents]
-    return [path, *parents[:-1]]
-
-
 def _without(planned: Plan, gone: set[str]) -> Plan:
     def is_left(path: str) -> bool:
-        return not gone.intersection(_and_parents(path))
+        return not gone.intersection(and_parents(path))
 
     return replace(
         planned,
@@ -133,7 +138,7 @@ def _without(planned: Plan, gone: set[str]) -> Plan:
 
 
 def _folders(bunches: Iterable[Bunch]) -> list[str]:
-    return sorted({folder for bunch in bunches for folder in _and_parents(bunch.target)})
+    return sorted({folder for bunch in bunches for folder in and_parents(bunch.target)})
 
 
 def _look(folder: Path, bunches: Iterable[Bunch]) -> list[Damage]:
