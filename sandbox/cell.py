@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from sandbox import proc, protocol, run_folder
-from sandbox.cgroups import Leaf
+from sandbox.cgroup import Leaf
 from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.layout import Layout
 from sandbox.mover import Mover

@@ -14,7 +14,7 @@ from typing import Literal
 
 from sandbox import bubblewrap, cell, layout, protocol, run_folder
 from sandbox.cell import Cell, Ends
-from sandbox.cgroups import Hierarchy, Leaf
+from sandbox.cgroup import Hierarchy, Leaf
 from sandbox.command import Command, Interpreter
 from sandbox.errors import CellUnstartableError
 from sandbox.host import Host

@@ -9,7 +9,7 @@ import queue
 import threading
 from dataclasses import dataclass, field
 
-from sandbox.cgroups import Leaf
+from sandbox.cgroup import Leaf
 
 type _Order = tuple[Leaf, int, "asyncio.Future[None]"]
 

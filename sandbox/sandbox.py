@@ -10,6 +10,7 @@ from typing import Self
 
 from sandbox import cgroups, collect, held, host, layout, protocol, run_folder, verdicts
 from sandbox.cell import Cell
+from sandbox.cgroup import Hierarchy
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
 from sandbox.errors import WallsMissingError
 from sandbox.host import Host
@@ -30,7 +31,7 @@ class Sandbox:
     host: Host
     level: Level
     launcher: Launcher
-    hierarchy: cgroups.Hierarchy | None
+    hierarchy: Hierarchy | None
     pool: Pool
     missing: tuple[str, ...]
     """What stands between this host and the best level, for people."""

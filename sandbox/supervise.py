@@ -13,7 +13,7 @@ from typing import Literal
 
 from sandbox import held, protocol
 from sandbox.cell import Cell
-from sandbox.cgroups import Counted
+from sandbox.cgroup import Counted
 from sandbox.command import Command, Observe, Report
 from sandbox.limits import MIB, Limits
 from sandbox.process import Exit

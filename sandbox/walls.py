@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sandbox import landlock, proc
 from sandbox.cell import Cell
-from sandbox.cgroups import Hierarchy
+from sandbox.cgroup import Hierarchy
 from sandbox.command import Command, Interpreter, Isolation, Layer, Level
 from sandbox.errors import SandboxError
 from sandbox.host import Host, is_root_of_the_host

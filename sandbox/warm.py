@@ -19,7 +19,7 @@ import psutil
 
 from sandbox import cell, layout, protocol, run_folder
 from sandbox.cell import Cell
-from sandbox.cgroups import Leaf
+from sandbox.cgroup import Leaf
 from sandbox.command import Command
 from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.launch import Launcher
