@@ -73,19 +73,19 @@ class Supervision:
         """Give the cell its run and return the verdict, when everything in it is dead."""
         timer = self._loop.call_later(self._limits.wall_s, self._over_wall)
         self._ticker = self._loop.call_later(_TICK_S, self._tick)
-        helpers: list[asyncio.Task[None]] = []
+        tasks: list[asyncio.Task[None]] = []
         if cancelled is not None:
-            helpers.append(self._loop.create_task(self._await_cancel(cancelled, grace_s)))
+            tasks.append(self._loop.create_task(self._await_cancel(cancelled, grace_s)))
         try:
             self._loop.add_reader(self._cell.channel.fileno(), self._read_channel)
             self._streams.open()
             rest = self._give(request)
             if rest:
-                helpers.append(self._loop.create_task(self._give_rest(rest)))
+                tasks.append(self._loop.create_task(self._give_rest(rest)))
             verdict = await self._verdict
         finally:
-            for helper in helpers:
-                helper.cancel()
+            for task in tasks:
+                task.cancel()
             timer.cancel()
             self._ticker.cancel()
             if self._look is not None:

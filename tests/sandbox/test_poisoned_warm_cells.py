@@ -1,7 +1,6 @@
 """Warm cells whose import took over the runner: they may spoil their own runs, and nobody else."""
 
 import asyncio
-import time
 
 import pytest
 
@@ -45,13 +44,12 @@ async def test_a_poisoned_warm_cell_that_writes_to_its_runs_pipes_does_not_stall
     """What it keeps open is read for as long as a pipe takes to empty, then for two seconds."""
     command = warm(lab.command(POISON + "nursery.Channel.receive_with_fds = keep_writing"))
     running = asyncio.create_task(lab.run(command))
-    longest_s = 0.0
+    neighbours = 0
     while not running.done():
-        before = time.monotonic()
-        await asyncio.sleep(0.001)
-        longest_s = max(longest_s, time.monotonic() - before)
+        assert (await lab.run(lab.command("def extract(*, job, **_): return 1"))).is_ok
+        neighbours += 1
     await running
-    assert longest_s < 0.3
+    assert neighbours > 1
 
 
 @pytest.mark.parametrize("how", ["flood", "chatter"])
