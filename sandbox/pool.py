@@ -17,6 +17,8 @@ from sandbox.limits import MIB
 from sandbox.warm import WarmCell
 
 _MOST_LOST = 3
+_UNMOVED = 128
+"""Forks that may wait in a warm cell's leaf, all at once, to be moved to their own."""
 _LONG_RUN_S = 0.02
 """A run that takes longer does not hold back the next spare."""
 
@@ -114,7 +116,9 @@ class Pool:
         number = self.launcher.next_number()
         leaf = None
         try:
-            leaf = self.launcher.leaf(family.command.limits)
+            limits = family.command.limits
+            roomy = replace(limits, processes=limits.processes + _UNMOVED)
+            leaf = self.launcher.leaf(roomy)
             warm_cell = await warm.start(family.command, self.launcher, number=number, leaf=leaf)
         except SandboxError as fault:
             if leaf is not None:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+_UNBORN = 71
+"""EX_OSERR of sysexits.h: the kernel would not fork."""
+
+
 def main(fd: int) -> None:
     """Import what the setup names; say whether this process is fit to be forked; serve."""
     channel = Channel(fd)
@@ -125,12 +129,16 @@ class _Nursery:
         if order is None:
             return False
         network = -1 if self._networks is None else self._networks.enter()
-        pid = self._fork(order["folder"], fds)
+        try:
+            pid = self._fork(order["folder"], fds)
+        except OSError:  # too many processes just now: this run is lost, not the warm cell
+            self._tell_end(order["run"], network, code=_UNBORN)
+        else:
+            pidfd = os.pidfd_open(pid)
+            self._children[pidfd] = (pid, order["run"], network)
+            self._poll.register(pidfd, select.POLLIN)
         for number in fds:
             os.close(number)
-        pidfd = os.pidfd_open(pid)
-        self._children[pidfd] = (pid, order["run"], network)
-        self._poll.register(pidfd, select.POLLIN)
         return True
 
     def _fork(self, folder: str, fds: tuple[int, ...]) -> int:
@@ -161,16 +169,21 @@ class _Nursery:
         self._poll.unregister(pidfd)
         os.close(pidfd)
         _pid, status, usage = os.wait4(pid, 0)
+        self._tell_end(
+            run,
+            network,
+            code=os.waitstatus_to_exitcode(status),
+            cpu_s=usage.ru_utime + usage.ru_stime,
+            peak_rss_kb=usage.ru_maxrss,
+        )
+
+    def _tell_end(
+        self, run: str, network: int, *, code: int, cpu_s: float = 0.0, peak_rss_kb: int = 0
+    ) -> None:
         if self._networks is not None:
             self._networks.give_back(network)
         self._channel.send(
-            {
-                "kind": "ended",
-                "run": run,
-                "code": os.waitstatus_to_exitcode(status),
-                "cpu_s": usage.ru_utime + usage.ru_stime,
-                "peak_rss_kb": usage.ru_maxrss,
-            }
+            {"kind": "ended", "run": run, "code": code, "cpu_s": cpu_s, "peak_rss_kb": peak_rss_kb}
         )
 
 
