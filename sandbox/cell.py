@@ -185,7 +185,8 @@ async def greet(cell: Cell, *, entering: "asyncio.Future[None] | None" = None) -
             entering.exception()  # whoever is dead is in no cgroup: told already
         ended = await cell.end()
         said = _printed(cell.stderr_fd)
-        if cell.start == "warm" and isinstance(fault, ConnectionError):
+        is_gone = isinstance(fault, (ConnectionError, ProcessLookupError)) or cell.is_orphaned
+        if cell.start == "warm" and is_gone:
             raise CellLostError(said or "the fork ended", mend="it is forked anew") from None
         raise CellUnstartableError(
             f"the cell did not come up (exit {ended.code}): {said or fault or 'no hello'}",
@@ -307,11 +308,10 @@ def _check_introduction(cell: Cell) -> None:
     """
     if cell.pid <= 0:
         raise protocol.ProtocolFault("the hello came from nobody")
-    try:
-        cell.pidfd = os.pidfd_open(cell.pid)
-    except ProcessLookupError:
-        raise protocol.ProtocolFault("the cell ended right after its hello") from None
+    cell.pidfd = os.pidfd_open(cell.pid)
     cell.status = proc.status(cell.pid)
+    if not cell.status:
+        raise ProcessLookupError("the cell ended right after its hello")
     if cell.layout.has_namespaces and not _is_in_a_namespace(cell.status):
         raise protocol.ProtocolFault("the pid of the hello is not a cell's any more")
     _check_folders(cell)

@@ -118,7 +118,8 @@ async def test_a_warm_cell_that_dies_between_runs_is_replaced(lab, warm):
     kill_warm_cells(lab)
     outcome = await lab.run(command)
     assert outcome.is_ok
-    assert (await lab.run(command)).isolation.start == "warm"
+    last = await lab.run(command)
+    assert last.isolation.start == "warm", last.isolation.start_reason
 
 
 async def test_a_warm_cell_that_dies_during_a_run_does_not_fail_it(lab, warm):
