@@ -12,7 +12,7 @@ from pathlib import Path
 from packages.diagnosis import Circumstances, diagnose, index_unreachable
 from packages.errors import LockFailed
 from packages.index import Index
-from packages.lock import Offered, read_pylock
+from packages.lock import Offered, pylock_of
 from packages.uv import UvTimeoutError, compile_pylock, scratch_folder
 from wheelhouse.problem import Problem
 
@@ -33,29 +33,50 @@ async def addressed(
     """
     pinned = "\n".join(f"{one.name}=={one.version}" for one in wanted)
     # Universal, since uv names but the best wheel otherwise, and the lock may mean another.
-    sources = ["--no-deps", "--universal", "--python-version", tried.target.python_minor]
-    sources += excluding(exclude_newer)
-    try:
-        with scratch_folder() as folder:
-            said, text = await compile_pylock(
-                requirements=pinned,
-                constraints="",
-                python=python,
-                sources=sources,
-                variables=index.variables(),
-                timeout_s=TIMEOUT_S,
-                scratch=Path(folder),
-            )
-    except UvTimeoutError as error:
-        what = f"no answer within {TIMEOUT_S:.0f} s"
-        raise LockFailed(index_unreachable(index.shown, what)) from error
-    if said.code != 0:
-        raise LockFailed(*diagnose(index.redact(said.stderr), [], tried))
+    options = ["--no-deps", "--universal", "--python-version", tried.target.python_minor]
+    options += excluding(exclude_newer)
+    text = await ask_index(
+        pinned, index=index, python=python, options=options, timeout_s=TIMEOUT_S, tried=tried
+    )
     addresses = _addresses(text)
     unknown = [one for one in wanted if one.sha256 not in addresses]
     if unknown:
         raise LockFailed(*(_unknown(one, index) for one in unknown))
     return tuple(replace(one, url=addresses[one.sha256]) for one in wanted)
+
+
+async def ask_index(
+    requirements: str,
+    constraints: str = "",
+    *,
+    index: Index,
+    python: Path,
+    options: Sequence[str],
+    timeout_s: float,
+    tried: Circumstances,
+    awaited: str = "answer",
+) -> str:
+    """Return the pylock.toml that uv makes of `index` alone. Raises LockFailed with every problem.
+
+    `awaited` is what there is none of when it takes too long.
+    """
+    try:
+        with scratch_folder() as folder:
+            said, text = await compile_pylock(
+                requirements=requirements,
+                constraints=constraints,
+                python=python,
+                sources=options,
+                variables=index.variables(),
+                timeout_s=timeout_s,
+                scratch=Path(folder),
+            )
+    except UvTimeoutError as error:
+        what = f"no {awaited} within {timeout_s:.0f} s"
+        raise LockFailed(index_unreachable(index.shown, what)) from error
+    if said.code != 0:
+        raise LockFailed(*diagnose(index.redact(said.stderr), [], tried))
+    return text
 
 
 def excluding(newer_than: datetime | None) -> list[str]:
@@ -67,10 +88,7 @@ def excluding(newer_than: datetime | None) -> list[str]:
 
 def _addresses(text: str) -> dict[str, str]:
     """Return the address of each wheel of uv's lock, by its digest."""
-    told, problems = read_pylock(text)
-    if told is None:
-        raise LockFailed(*problems)
-    wheels = (wheel for package in told.packages for wheel in package.wheels or ())
+    wheels = (wheel for package in pylock_of(text).packages for wheel in package.wheels or ())
     return {f"sha256:{w.hashes['sha256']}": w.url for w in wheels if w.url and "sha256" in w.hashes}
 
 

@@ -16,6 +16,7 @@ from packaging.version import Version
 from packages.errors import LockRefused
 from packages.lock import Offered, offered, read_pylock
 from packages.requirements import Requirements, Wanted
+from wheelhouse.closure import brought
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel
 from wheelhouse.target import Target
@@ -53,9 +54,7 @@ def judge_closure(
     waiting = list(by_name)
     while waiting:
         wheel = by_name[waiting.pop()]
-        for needed in map(Requirement, wheel.requires_dist):
-            if not target.holds(needed.marker, extras=extras[wheel.name]):
-                continue
+        for needed in brought(wheel, extras=extras[wheel.name], target=target):
             name = canonicalize_name(needed.name)
             there = by_name.get(name)
             if there is None or not needed.specifier.contains(there.version, prereleases=True):

@@ -3,9 +3,8 @@
 import asyncio
 import errno
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
 from packages.bytecode import Compiler
@@ -13,22 +12,13 @@ from packages.diagnosis import disk_full
 from packages.errors import EnvironmentFailed
 from packages.interpreters import cache_tag, platform_of
 from packages.inventory import FILE, INVENTORY_JSON, Installed, Inventory
-from packages.linking import (
-    Damage,
-    Damaged,
-    Part,
-    Plan,
-    close_folders,
-    lay_out,
-    plan,
-    site_packages_of,
-)
+from packages.linking import Damage, Damaged, Part, Plan, lay_out, plan, site_packages_of
 from packages.lock import FILE as LOCK_FILE
 from packages.lock import Lock
 from packages.progress import tell
-from packages.sharing import forget_shared, link_shared, place_shared, share
+from packages.sharing import forget_shared, place_shared, share
 from sandbox.command import Interpreter, Observe, Run
-from wheelhouse.durable import flush_filesystem, folder_aside, spread_below
+from wheelhouse.durable import close_folders, flush_filesystem, folder_aside, spread_below
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
@@ -106,19 +96,17 @@ class Builder:
     ) -> None:
         parts = await self.prepare(wheels, interpreter=interpreter, observe=observe)
         planned = plan(parts, interpreter=interpreter)
-        site, tag = site_packages_of(interpreter), cache_tag(interpreter)
-        own, shared = share(planned, site=site)
+        tag = cache_tag(interpreter)
         names = {wheel.name: f"{wheel.hex_digest}-{tag}" for wheel in wheels}
-        inventory = self._inventory(final.name, lock, interpreter, wheels, planned)
-        linked = {names[one.part] for one in shared}
-        inventory = replace(inventory, shared=tuple(sorted(linked)))
+        own = share(planned, names=names, site=site_packages_of(interpreter))
+        shared = tuple(sorted({names[link.part] for link in own.links}))
+        inventory = self._inventory(final.name, lock, interpreter, wheels, planned, shared)
         _ready(final.parent)
         await asyncio.to_thread(
-            place_shared, final.parent, shared, parts=parts, names=names, interpreter=interpreter
+            place_shared, final.parent, own.links, parts=parts, names=names, interpreter=interpreter
         )
         with folder_aside(final) as aside:
-            lay = partial(link_shared, aside, shared, names=names, site=site)
-            await asyncio.to_thread(_fill, aside, own, lay, lock, inventory, interpreter)
+            await asyncio.to_thread(_fill, aside, own, lock, inventory, interpreter)
         tell(observe, "link", done=planned.files, total=planned.files, unit="files")
 
     def _inventory(
@@ -128,6 +116,7 @@ class Builder:
         interpreter: Interpreter,
         wheels: Sequence[Wheel],
         planned: Plan,
+        shared: tuple[str, ...],
     ) -> Inventory:
         return Inventory(
             key=key,
@@ -140,6 +129,7 @@ class Builder:
             files=planned.files,
             size_bytes=planned.size_bytes,
             built_at=self.clock(),
+            shared=shared,
         )
 
     def _forget(self, root: Path, wheels: Sequence[Wheel], names: set[str]) -> None:
@@ -155,25 +145,19 @@ def _ready(store: Path) -> None:
 
 
 def _fill(
-    aside: Path,
-    planned: Plan,
-    link_what_is_shared: Callable[[], None],
-    lock: Lock,
-    inventory: Inventory,
-    interpreter: Interpreter,
+    aside: Path, planned: Plan, lock: Lock, inventory: Inventory, interpreter: Interpreter
 ) -> None:
     """Lay out, write what the environment says of itself, make it read-only, flush it to disk."""
     damages = lay_out(aside, planned, interpreter=interpreter)
     if damages:
         raise Damaged(damages)
-    link_what_is_shared()
     for name, content in (
         (LOCK_FILE, lock.text.encode()),
         (FILE, INVENTORY_JSON.dump_json(inventory, indent=1)),
     ):
         (aside / name).write_bytes(content)
         (aside / name).chmod(0o444)
-    close_folders(aside, planned)
+    close_folders(aside)
     flush_filesystem(aside)
 
 

@@ -46,12 +46,22 @@ class Bunch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A link at `target`, below the environment, to a folder of the wheel called `part`."""
+
+    part: str
+    target: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What goes where: every folder, parents first; every file, once."""
+    """What goes where: every folder, parents first; every file, once; links to shared folders."""
 
     folders: tuple[str, ...]
     bunches: tuple[Bunch, ...]
     overlaps: tuple[Overlap, ...]
+    links: tuple[Link, ...] = ()
 
     @property
     def files(self) -> int:
@@ -107,12 +117,14 @@ def plan(parts: Iterable[Part], *, interpreter: Interpreter) -> Plan:
 
 def lay_out(root: Path, planned: Plan, *, interpreter: Interpreter) -> list[Damage]:
     """Fill the empty folder `root`; return what is damaged, for which nobody may use it."""
-    damages = link(root, planned.folders, planned.bunches)
+    damages = link_files(root, planned.folders, planned.bunches)
+    for link in planned.links:
+        (root / link.target).symlink_to(link.to)
     _skeleton(root, interpreter)
     return damages
 
 
-def link(root: Path, folders: Iterable[str], bunches: Iterable[Bunch]) -> list[Damage]:
+def link_files(root: Path, folders: Iterable[str], bunches: Iterable[Bunch]) -> list[Damage]:
     """Make `folders`, parents first, and link the files of `bunches`; return what is damaged."""
     for folder in folders:
         os.mkdir(f"{root}/{folder}")  # noqa: PTH102  (pathlib costs 20 % here)
@@ -120,13 +132,6 @@ def link(root: Path, folders: Iterable[str], bunches: Iterable[Bunch]) -> list[D
     with ThreadPoolExecutor(THREADS) as threads:
         waiting = [threads.submit(_link_all, str(root), share) for share in shares]
         return [damage for done in waiting for damage in done.result()]
-
-
-def close_folders(root: Path, planned: Plan) -> None:
-    """Make every folder of an environment read-only."""
-    for folder in reversed(planned.folders):
-        os.chmod(f"{root}/{folder}", 0o555)  # noqa: PTH101, S103
-    root.chmod(0o555)
 
 
 def _link_all(root: str, bunches: Iterable[Bunch]) -> list[Damage]:

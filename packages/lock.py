@@ -16,7 +16,7 @@ from typing import Any
 from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from packages.errors import LockRefused
+from packages.errors import LockFailed, LockRefused
 from wheelhouse.problem import Problem
 from wheelhouse.target import Target
 
@@ -131,6 +131,14 @@ def read_pylock(text: str, *, where: str = FILE) -> tuple[Pylock | None, list[Pr
         return None, [_fault("bad-lock", f"it is not TOML: {error}", where)]
     except PylockValidationError as error:
         return None, [_fault("bad-lock", str(error), where)]
+
+
+def pylock_of(text: str) -> Pylock:
+    """Return a pylock.toml as packaging reads it. Raises LockFailed with its faults."""
+    told, problems = read_pylock(text)
+    if told is None:
+        raise LockFailed(*problems)
+    return told
 
 
 def offered(package: Package, *, target: Target) -> Offered | None:

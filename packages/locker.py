@@ -28,7 +28,7 @@ from packages.fetch import Fetcher, Keeper, Nobody
 from packages.grant import Grant
 from packages.index import Index
 from packages.interpreters import target_of
-from packages.lock import Lock, Locked, Offered, make_lock, offered, read_pylock
+from packages.lock import Lock, Locked, Offered, make_lock, offered, pylock_of
 from packages.policy import LockPolicy, judge_advisories, judge_policy
 from packages.progress import quiet, tell
 from packages.requirements import Requirements, Wanted
@@ -164,10 +164,9 @@ class Locker:
         self, chosen: Sequence[Offered], interpreter: Interpreter, grant: Grant
     ) -> tuple[Offered, ...]:
         """Return what an author locked, with no address but those of the admin's index."""
-        bare = [replace(one, url="") for one in chosen]
-        lacking = [one for one in bare if not self._is_here(one)]
+        lacking = [one for one in chosen if not self._is_here(one)]
         if not lacking or not grant.install_network:
-            return tuple(bare)
+            return tuple(chosen)
         work = addressed(
             lacking,
             index=self.index,
@@ -177,7 +176,7 @@ class Locker:
         )
         found = await self._while_open(work, grant)
         addresses = {one.sha256: one.url for one in found}
-        return tuple(replace(one, url=addresses.get(one.sha256, "")) for one in bare)
+        return tuple(replace(one, url=addresses.get(one.sha256, "")) for one in chosen)
 
     async def _while_open[T](self, work: Coroutine[Any, Any, T], grant: Grant) -> T:
         return await while_open(work, keeper=self.keeper, gate=grant.gate, clock=self.clock)
@@ -317,10 +316,8 @@ class Locker:
 
 def _choice(text: str, target: Target) -> tuple[Offered, ...]:
     """Return the wheel of each package of uv's lock that the target takes best."""
-    told, problems = read_pylock(text)
-    if told is None:
-        raise LockFailed(*problems)
-    found = [(package, offered(package, target=target)) for package in told.packages]
+    packages = pylock_of(text).packages
+    found = [(package, offered(package, target=target)) for package in packages]
     unfit = [_unfit(str(package.name), target) for package, offer in found if offer is None]
     if unfit:
         raise LockFailed(*unfit)

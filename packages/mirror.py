@@ -10,17 +10,16 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from packages.addresses import addressed, excluding
-from packages.diagnosis import Circumstances, diagnose, index_unreachable
+from packages.addresses import addressed, ask_index, excluding
+from packages.diagnosis import Circumstances
 from packages.errors import FetchFailed, LockFailed
 from packages.fetch import Fetcher
 from packages.grant import Ceiling, GateState, Grant, decide
 from packages.index import Index
-from packages.lock import Offered, offered, read_pylock
+from packages.lock import Offered, offered, pylock_of
 from packages.manifest import Manifest
 from packages.progress import quiet
 from packages.requirements import Requirements
-from packages.uv import UvTimeoutError, compile_pylock, scratch_folder
 from sandbox.command import Observe
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
@@ -106,27 +105,20 @@ class Mirror:
 
     async def _resolve(self, requirements: Requirements, target: Target) -> str:
         """Return uv's lock of `requirements` for `target`. Raises LockFailed."""
-        try:
-            with scratch_folder() as folder:
-                said, text = await compile_pylock(
-                    requirements=requirements.text,
-                    constraints=requirements.constraints_text,
-                    python=self.python,
-                    sources=[
-                        *("--python-version", target.python),
-                        *("--python-platform", _uv_platform(target.platform)),
-                        *excluding(self.exclude_newer),
-                    ],
-                    variables=self.index.variables(),
-                    timeout_s=TIMEOUT_S,
-                    scratch=Path(folder),
-                )
-        except UvTimeoutError as error:
-            what = f"no lock within {TIMEOUT_S:.0f} s"
-            raise LockFailed(index_unreachable(self.index.shown, what)) from error
-        if said.code != 0:
-            raise LockFailed(*diagnose(self.index.redact(said.stderr), [], self._tried(target)))
-        return text
+        return await ask_index(
+            requirements.text,
+            requirements.constraints_text,
+            index=self.index,
+            python=self.python,
+            options=[
+                *("--python-version", target.python),
+                *("--python-platform", _uv_platform(target.platform)),
+                *excluding(self.exclude_newer),
+            ],
+            timeout_s=TIMEOUT_S,
+            tried=self._tried(target),
+            awaited="lock",
+        )
 
     async def _exact(
         self, offers: Sequence[Offered], requirements: Requirements, target: Target
@@ -162,10 +154,7 @@ class Mirror:
 
 
 def _offers(text: str, target: Target) -> list[Offered]:
-    told, problems = read_pylock(text)
-    if told is None:
-        raise LockFailed(*problems)
-    packages = [p for p in told.packages if target.holds(p.marker)]
+    packages = [p for p in pylock_of(text).packages if target.holds(p.marker)]
     found = [(package, offered(package, target=target)) for package in packages]
     unfit = [
         Problem(

@@ -15,17 +15,18 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from packages.linking import (
     Bunch,
     Damage,
     Damaged,
+    Link,
     Part,
     Plan,
     and_parents,
-    link,
+    link_files,
     plan,
     site_packages_of,
 )
@@ -36,16 +37,11 @@ PLACE = ".shared"
 _LIBRARY = re.compile(r"\.(so|dylib|dll|pyd)(\.|$)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """A folder, `path` below site-packages, that only the wheel of `part` fills."""
+def share(planned: Plan, *, names: Mapping[str, str], site: str) -> Plan:
+    """Return the plan with links in place of the folders that only one wheel fills.
 
-    part: str
-    path: str
-
-
-def share(planned: Plan, *, site: str) -> tuple[Plan, tuple[Shared, ...]]:
-    """Return the plan without the folders that can be shared, and those."""
+    `names` has the folder of each part in .shared.
+    """
     owners: dict[str, set[str]] = {}
     with_libraries: set[str] = set()
     for bunch in _below_site(planned.bunches, site):
@@ -55,31 +51,31 @@ def share(planned: Plan, *, site: str) -> tuple[Plan, tuple[Shared, ...]]:
             if has_library:
                 with_libraries.add(folder)
     fit = {
-        path: parts
+        path: min(parts)
         for path, parts in owners.items()
         if len(parts) == 1 and path not in with_libraries and not path.endswith(".dist-info")
     }
-    shared = {path for path in fit if not any(above in fit for above in and_parents(path)[1:])}
-    found = tuple(Shared(part=min(fit[path]), path=path) for path in sorted(shared))
-    return _without(planned, {f"{site}/{path}" for path in shared}), found
+    shared = [path for path in fit if not any(above in fit for above in and_parents(path)[1:])]
+    links = (_link(fit[path], path, names=names, site=site) for path in sorted(shared))
+    return _with_links(planned, tuple(links))
 
 
 def place_shared(
     root: Path,
-    shared: Iterable[Shared],
+    links: Iterable[Link],
     *,
     parts: Sequence[Part],
     names: Mapping[str, str],
     interpreter: Interpreter,
 ) -> None:
-    """Make what is shared below `root`, where it is new; `names` has the folder of each part.
+    """Make what `links` lead to below `root`, where it is new.
 
     Every file's size is looked at in any case. Raises Damaged, leaving nothing new.
     """
     damages: list[Damage] = []
     is_new = False
     with ExitStack() as fresh:
-        for part in sorted({one.part for one in shared}):
+        for part in sorted({link.part for link in links}):
             folder = root / PLACE / names[part]
             bunches = _all_of(part, parts, interpreter)
             if folder.is_dir():
@@ -88,7 +84,7 @@ def place_shared(
             else:
                 is_new = True
                 aside = fresh.enter_context(folder_aside(folder))
-                damages += link(aside, _folders(bunches), bunches)
+                damages += link_files(aside, _folders(bunches), bunches)
                 close_folders(aside)
         if damages:
             raise Damaged(damages)
@@ -100,15 +96,6 @@ def _all_of(part: str, parts: Sequence[Part], interpreter: Interpreter) -> tuple
     """Return all that one wheel brings below site-packages, its bytecode too."""
     whole = plan([one for one in parts if one.name == part], interpreter=interpreter)
     return tuple(_below_site(whole.bunches, site_packages_of(interpreter)))
-
-
-def link_shared(
-    environment: Path, shared: Iterable[Shared], *, names: Mapping[str, str], site: str
-) -> None:
-    """Put a link to each shared folder into a new environment, relative to its place."""
-    for one in shared:
-        up = "../" * (len(and_parents(one.path)) + len(and_parents(site)))
-        (environment / site / one.path).symlink_to(f"{up}{PLACE}/{names[one.part]}/{one.path}")
 
 
 def forget_shared(root: Path, hex_digest: str) -> None:
@@ -126,14 +113,22 @@ def _below_site(bunches: Iterable[Bunch], site: str) -> Iterable[Bunch]:
             yield replace(bunch, target=bunch.target[len(site) + 1 :])
 
 
-def _without(planned: Plan, gone: set[str]) -> Plan:
+def _link(part: str, path: str, *, names: Mapping[str, str], site: str) -> Link:
+    up = "../" * (len(and_parents(path)) + len(and_parents(site)))
+    return Link(part=part, target=f"{site}/{path}", to=f"{up}{PLACE}/{names[part]}/{path}")
+
+
+def _with_links(planned: Plan, links: tuple[Link, ...]) -> Plan:
+    linked = {link.target for link in links}
+
     def is_left(path: str) -> bool:
-        return not gone.intersection(and_parents(path))
+        return linked.isdisjoint(and_parents(path))
 
     return replace(
         planned,
         folders=tuple(folder for folder in planned.folders if is_left(folder)),
         bunches=tuple(bunch for bunch in planned.bunches if is_left(bunch.target)),
+        links=links,
     )
 
 

@@ -47,7 +47,8 @@ def lacks(house: Wheelhouse, wanted: Iterable[Requirement], *, target: Target) -
         if wheel is None:
             found.append(_lack(requirement, asked_by, wheels))
         else:
-            waiting += [(inner, wheel.name) for inner in brought(wheel, requirement, target=target)]
+            inner = brought(wheel, extras=requirement.extras, target=target)
+            waiting += [(needed, wheel.name) for needed in inner]
     return found
 
 
@@ -60,10 +61,10 @@ def newest(wheels: Iterable[Wheel], requirement: Requirement, *, target: Target)
     return None
 
 
-def brought(wheel: Wheel, requirement: Requirement, *, target: Target) -> list[Requirement]:
-    """Return what `wheel` requires on `target` with the extras of `requirement`."""
+def brought(wheel: Wheel, *, extras: Iterable[str], target: Target) -> list[Requirement]:
+    """Return what `wheel` requires on `target` with `extras`."""
     inner = [Requirement(line) for line in wheel.requires_dist]
-    return [r for r in inner if target.holds(r.marker, extras=requirement.extras)]
+    return [r for r in inner if target.holds(r.marker, extras=extras)]
 
 
 def _lack(requirement: Requirement, asked_by: str, wheels: list[Wheel]) -> Lack:

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.locks import lock_of
 from support.wheels import UPLOADED, make_wheel
 from uv import find_uv_bin
 
 from packages.environment import Environments, environment_key
 from packages.errors import EnvironmentFailed, NoInterpreter
 from packages.interpreters import discover
-from packages.lock import Lock, Locked, make_lock
 from sandbox.command import Command, Folder, Interpreter, Report
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
@@ -23,23 +23,6 @@ from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.unpacked import unpacked_folder
 
 type Add = Callable[..., Wheel]
-
-
-def lock_of(*wheels: Wheel, minor: str = "3.12") -> Lock:
-    """Return the lock of exactly these wheels."""
-    return make_lock(
-        (
-            Locked(
-                name=w.name,
-                version=w.version,
-                wheel=w.filename,
-                sha256=w.sha256,
-                size_bytes=w.size_bytes,
-            )
-            for w in wheels
-        ),
-        python_minor=minor,
-    )
 
 
 async def test_an_environment_holds_what_was_locked_with_its_bytecode(

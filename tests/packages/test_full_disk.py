@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.locks import lock_of
 
 from packages.diagnosis import Circumstances, diagnose
 from packages.environment import Environments
 from packages.errors import EnvironmentFailed, LockFailed
 from packages.grant import Grant
 from packages.interpreters import target_of
-from packages.lock import Locked, make_lock
 from packages.locker import Locker
 from packages.requirements import Requirements
 from sandbox.command import Interpreter
@@ -63,16 +63,9 @@ async def test_an_environment_that_does_not_fit_leaves_nothing(
     interpreter: Interpreter,
 ) -> None:
     wheel = add("big", files={"big.bin": os.urandom(400 * 1024)})
-    locked = Locked(
-        name=wheel.name,
-        version=wheel.version,
-        wheel=wheel.filename,
-        sha256=wheel.sha256,
-        size_bytes=wheel.size_bytes,
-    )
     small = replace(environments, root=small_disk / "environments")
     with pytest.raises(EnvironmentFailed) as failed:
-        await small.ensure(make_lock([locked], python_minor="3.12"), interpreter=interpreter)
+        await small.ensure(lock_of(wheel), interpreter=interpreter)
     assert [p.code for p in failed.value.problems] == ["disk-full"]
     left = [p.name for p in small.root.iterdir() if p.name not in (".locks", ".leases")]
     assert left == []

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from support.interpreters import reachable_copy
+from support.locks import lock_of
 from support.world import open_folder
 
 from packages.environment import Environment, Environments
-from packages.lock import Locked, make_lock
 from packages.sharing import PLACE
 from packages.upkeep import collect, repair, verify
 from sandbox.command import Command, Folder, Interpreter, Level, Warmth
@@ -38,16 +38,7 @@ def run(*, job, **_):
 async def build(
     environments: Environments, interpreter: Interpreter, *wheels: Wheel
 ) -> Environment:
-    locked = [
-        Locked(
-            name=w.name, version=w.version, wheel=w.filename, sha256=w.sha256,
-            size_bytes=w.size_bytes,
-        )
-        for w in wheels
-    ]  # fmt: skip
-    return await environments.ensure(
-        make_lock(locked, python_minor="3.12"), interpreter=interpreter
-    )
+    return await environments.ensure(lock_of(*wheels), interpreter=interpreter)
 
 
 def links_of(built: Environment) -> list[str]:

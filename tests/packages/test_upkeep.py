@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.locks import lock_of
 
 from packages.environment import Environment, Environments
-from packages.lock import Locked, make_lock
 from packages.upkeep import collect, listing, locked_digests, repair, verify
 from sandbox.command import Interpreter
 from wheelhouse.store import Wheel, Wheelhouse
@@ -19,18 +19,7 @@ type Build = Callable[..., object]
 async def build(
     environments: Environments, interpreter: Interpreter, *wheels: Wheel
 ) -> Environment:
-    locked = [
-        Locked(
-            name=w.name,
-            version=w.version,
-            wheel=w.filename,
-            sha256=w.sha256,
-            size_bytes=w.size_bytes,
-        )
-        for w in wheels
-    ]
-    lock = make_lock(locked, python_minor="3.12")
-    return await environments.ensure(lock, interpreter=interpreter)
+    return await environments.ensure(lock_of(*wheels), interpreter=interpreter)
 
 
 def overwrite(path: Path, content: bytes) -> None:
