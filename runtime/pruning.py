@@ -32,16 +32,21 @@ def prune_house(
     a version is being activated: it may just have chosen a wheel.
     """
     if not is_rehearsal and in_home(settings, activations.unfinished):
-        raise StateConflict(
-            "A version is being activated, and may need any wheel",
-            where="wheelhouse",
-            mend="wait until it has ended: `fumehood package list`",
-        )
+        raise activating("wheelhouse")
     young = {w.sha256 for w in house.wheels() if w.origin.at > now - unused_for}
     needed = {*locked_digests(environments), *_active_digests(settings)}
     for _, digests in authors_digests(Bundles(settings.home / "bundles")):
         needed |= digests
     return prune(house, in_use=needed | young, now=now.timestamp(), is_rehearsal=is_rehearsal)
+
+
+def activating(where: str) -> StateConflict:
+    """Return why `where` stays as it is: an activation may just have chosen a wheel of it."""
+    return StateConflict(
+        "A version is being activated, and may need any wheel",
+        where=where,
+        mend="wait until it has ended: `fumehood package list`",
+    )
 
 
 def _active_digests(settings: Settings) -> Iterator[str]:

@@ -10,7 +10,7 @@ from packages.environment import Environments
 from packages.lock import read_lock
 from packages.upkeep import listing
 from runtime.errors import StateConflict
-from runtime.pruning import authors_digests
+from runtime.pruning import activating, authors_digests
 from runtime.store import activations, audit
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
@@ -41,11 +41,7 @@ def remove_wheel(
     meanwhile: it may just have chosen this wheel.
     """
     if activations.unfinished(connection):
-        raise StateConflict(
-            "A version is being activated, and may need any wheel",
-            where=wheel.filename,
-            mend="wait until it has ended: `fumehood package list`",
-        )
+        raise activating(wheel.filename)
     if needs is not None:
         refuse_needed(wheel, needs=[*needs, *_versions(wheel, activations.locks(connection))])
     house.remove(wheel)

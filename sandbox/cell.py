@@ -21,7 +21,7 @@ from sandbox import proc, protocol, run_folder
 from sandbox.cgroup import Leaf
 from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.layout import Layout
-from sandbox.mover import Mover
+from sandbox.mover import Mover, settle
 from sandbox.process import Exit
 
 _COLD_HELLO_S = 30.0
@@ -235,22 +235,13 @@ async def readable(fd: int, *, deadline: float) -> None:
     """Wait until there is something to read. Raises TimeoutError at `deadline`, loop time."""
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(fd, _settle, ready, None)
-    timer = loop.call_at(deadline, _settle, ready, TimeoutError())
+    loop.add_reader(fd, settle, ready, None)
+    timer = loop.call_at(deadline, settle, ready, TimeoutError())
     try:
         await ready
     finally:
         timer.cancel()
         loop.remove_reader(fd)
-
-
-def _settle(ready: "asyncio.Future[None]", fault: Exception | None) -> None:
-    if ready.done():
-        return
-    if fault is None:
-        ready.set_result(None)
-    else:
-        ready.set_exception(fault)
 
 
 def _take(cell: Cell, ancillary: list[tuple[int, int, bytes]]) -> None:

@@ -2,15 +2,14 @@
 
 import contextlib
 import os
-from collections.abc import Generator
 from dataclasses import dataclass
 
+from sandbox.beneath import opened
 from sandbox.cell import Cell
 from sandbox.limits import MIB, Limits
 
 _DEEPEST = 64
 """Summing up holds a descriptor for each level: what is deeper would use up the worker's."""
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def crossed(cell: Cell, limits: Limits) -> tuple[str, float, float] | None:
@@ -77,7 +76,8 @@ def _sum_up(held: _Held, parent_fd: int, name: str, *, depth: int, most_inodes: 
     held.depth = max(held.depth, depth)
     if held.depth > _DEEPEST:
         return
-    with contextlib.suppress(OSError), _opened(parent_fd, name) as fd, os.scandir(fd) as entries:
+    opening = opened(parent_fd, name, os.O_DIRECTORY)
+    with contextlib.suppress(OSError), opening as fd, os.scandir(fd) as entries:
         for entry in entries:
             if held.inodes > most_inodes or held.depth > _DEEPEST:
                 return
@@ -87,12 +87,3 @@ def _sum_up(held: _Held, parent_fd: int, name: str, *, depth: int, most_inodes: 
             held.inodes += 1
             with contextlib.suppress(OSError):
                 held.size_bytes += entry.stat(follow_symlinks=False).st_blocks * 512
-
-
-@contextlib.contextmanager
-def _opened(parent_fd: int, name: str) -> Generator[int]:
-    fd = os.open(name, _FOLDER, dir_fd=parent_fd)
-    try:
-        yield fd
-    finally:
-        os.close(fd)

@@ -44,13 +44,14 @@ class Mover:
                 leaf.enter(pid)
             except OSError as refusal:
                 fault = refusal
-            moved.get_loop().call_soon_threadsafe(_tell, moved, fault)
+            moved.get_loop().call_soon_threadsafe(settle, moved, fault)
 
 
-def _tell(moved: "asyncio.Future[None]", fault: OSError | None) -> None:
-    if moved.done():
+def settle(future: "asyncio.Future[None]", fault: Exception | None) -> None:
+    """Let `future` end well, or with `fault`; one that is done stays as it is."""
+    if future.done():
         return
     if fault is None:
-        moved.set_result(None)
+        future.set_result(None)
     else:
-        moved.set_exception(fault)
+        future.set_exception(fault)

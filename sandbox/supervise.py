@@ -123,9 +123,7 @@ class Supervision:
         limit = self._limits.wall_s
         self._decide(Verdict(kind="over-limit", limit="wall_s", value=limit, reached=limit))
 
-    async def _await_cancel(self, cancelled: asyncio.Event | None, grace_s: float) -> None:
-        if cancelled is None:
-            return
+    async def _await_cancel(self, cancelled: asyncio.Event, grace_s: float) -> None:
         await cancelled.wait()
         self._said.is_cancelled = True
         self._cell.terminate()
