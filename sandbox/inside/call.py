@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _signal  # pyright: ignore[reportMissingImports] – built in; signal brings enum along
 import os
 import sys
 
@@ -11,9 +10,12 @@ from .channel import Channel, encoded_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Callable
     from types import ModuleType, TracebackType
     from typing import Any
+else:
+    import _signal  # built in; signal brings enum along
 
 _TRACEBACK_CHARS = 16_000
 
@@ -24,7 +26,7 @@ class Terminated(BaseException):
 
 def perform(channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
     """Run the requested call and return the `done` message."""
-    _signal.signal(_signal.SIGTERM, _terminate)  # pyright: ignore[reportUnknownMemberType]
+    _signal.signal(_signal.SIGTERM, _terminate)
     try:
         function = load(request["target"])
     except BaseException as fault:

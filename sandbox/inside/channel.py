@@ -45,8 +45,7 @@ class Channel:
 
     def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
         """Send one message, with descriptors beside its first byte if there are any."""
-        body = _as_json(message).encode("utf-8", "replace")
-        frame = len(body).to_bytes(_LENGTH_BYTES, "big") + body
+        frame = framed(message)
         if fds:
             packed = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
             rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)]
@@ -83,6 +82,12 @@ class Channel:
             chunks.append(chunk)
             count -= len(chunk)
         return b"".join(chunks)
+
+
+def framed(message: dict[str, Any]) -> bytes:
+    """Return one message as it goes out."""
+    body = _as_json(message).encode("utf-8", "replace")
+    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 
 def encoded_size(value: object) -> int:

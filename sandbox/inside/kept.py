@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from . import cold, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from collections.abc import Callable
+else:
+    import _signal  # built in; signal brings enum along
 
 
 def main(fd: int) -> None:
@@ -20,7 +22,7 @@ def main(fd: int) -> None:
 
 def keep(run: Callable[[], None], fd: int) -> None:
     """Fork `run`; kill every descendant when it ends, at SIGTERM, or when our parent ends."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGCHLD})
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTERM, _signal.SIGCHLD})
     syscalls.hear_of_parents_end()
     keeper = os.getpid()
     pid = os.fork()
@@ -28,7 +30,7 @@ def keep(run: Callable[[], None], fd: int) -> None:
         syscalls.die_with_parent()
         if os.getppid() != keeper:
             os._exit(70)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGCHLD})
+        _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {_signal.SIGTERM, _signal.SIGCHLD})
         run()
         os._exit(70)
     os.closerange(fd, 65536)
@@ -44,8 +46,8 @@ def _wait_for(pid: int) -> int:
         ended, status = os.waitpid(-1, os.WNOHANG)
         if ended == pid:
             return status
-        if ended == 0 and signal.sigwait({signal.SIGTERM, signal.SIGCHLD}) == signal.SIGTERM:
-            os.kill(pid, signal.SIGKILL)
+        if ended == 0 and _signal.sigwait({_signal.SIGTERM, _signal.SIGCHLD}) == _signal.SIGTERM:
+            os.kill(pid, _signal.SIGKILL)
             return os.waitpid(pid, 0)[1]
 
 
@@ -54,7 +56,7 @@ def kill_descendants() -> None:
     while True:
         for pid in _children():
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(pid, _signal.SIGKILL)
             except ProcessLookupError:
                 continue
         try:

@@ -7,16 +7,19 @@ hundred pages.
 
 from __future__ import annotations
 
-import _signal  # pyright: ignore[reportMissingImports] – built in; signal brings enum along
 import _socket
 import marshal
 
-from . import call
+from . import call, entropy
 from .channel import Channel
+from .script import Script
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from typing import Any
+else:
+    import _signal  # built in; signal brings enum along
 
 _TIMES = 8
 _REQUEST: dict[str, Any] = {
@@ -38,15 +41,20 @@ def rehearse() -> None:
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     channel = Channel(theirs.detach())
     body = marshal.dumps(_REQUEST, 2)
+    script = Script()
+    script.add("chdir", b".")
     for _ in range(_TIMES):
+        script.play()
+        entropy.reseed()
         ours.send(len(body).to_bytes(4, "big") + body)
         request = channel.receive()
         if request is not None:
             channel.send(call.perform(channel, request))
+            call.flush_streams()
         ours.recv(4096)
     ours.close()
     channel.close()
-    _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)  # pyright: ignore[reportUnknownMemberType]
+    _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
 
 
 def part(*, job: Any) -> dict[str, bool]:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class _Long(_ctypes._SimpleCData):  # pyright: ignore
+class Word(_ctypes._SimpleCData):  # pyright: ignore
+    """A number as wide as an address; a plain one is passed as a C int."""
+
     _type_ = "l"
 
 
@@ -29,14 +31,14 @@ class _Function(_ctypes.CFuncPtr):
     """A function of the C library that returns a number, and leaves errno behind."""
 
     _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
-    _restype_ = _Long
+    _restype_ = Word
 
 
 class _LockedFunction(_ctypes.CFuncPtr):
     """A function during which the interpreter lock stays held, as a raw clone needs."""
 
     _flags_ = _Function._flags_ | _ctypes.FUNCFLAG_PYTHONAPI
-    _restype_ = _Long
+    _restype_ = Word
 
 
 _c: Any = _ctypes  # its stubs know less than it offers
@@ -44,19 +46,20 @@ _RLIMIT: Any = type("Rlimit", (_c.Array,), {"_type_": _Byte, "_length_": 16})
 _PROGRAM: int = _c.dlopen(None, 0)
 
 
-def _address(name: str) -> int:
+def address(name: str) -> int:
+    """Return where a function of the C library or the interpreter is. Raises OSError."""
     return _ctypes.dlsym(_PROGRAM, name)
 
 
-_syscall: Any = _Function(_address("syscall"))
-_prctl_call: Any = _Function(_address("prctl"))
-_mount: Any = _Function(_address("mount"))
-_unshare: Any = _Function(_address("unshare"))
-_setns: Any = _Function(_address("setns"))
-_locked_syscall: Any = _LockedFunction(_address("syscall"))
-_before_fork: Any = _LockedFunction(_address("PyOS_BeforeFork"))
-_after_fork_in_child: Any = _LockedFunction(_address("PyOS_AfterFork_Child"))
-_after_fork_in_parent: Any = _LockedFunction(_address("PyOS_AfterFork_Parent"))
+def function(name: str) -> Any:
+    """Return a function of the C library, to be called with the interpreter lock released."""
+    return _Function(address(name))
+
+
+_syscall: Any = function("syscall")
+_before_fork: Any = _LockedFunction(address("PyOS_BeforeFork"))
+_after_fork_in_child: Any = _LockedFunction(address("PyOS_AfterFork_Child"))
+_after_fork_in_parent: Any = _LockedFunction(address("PyOS_AfterFork_Parent"))
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWIPC = 0x08000000
@@ -66,20 +69,46 @@ CLONE_NEWNET = 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_BIND, MS_REC = 4096, 16384
 
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
+PR_CAPBSET_DROP = 24
+SECCOMP_SET_MODE_FILTER = 1
+SIG_SETMASK = 2
+LANDLOCK_RULE_PATH_BENEATH = 1
+O_PATH = os.O_PATH | os.O_CLOEXEC
+NUMBERS: dict[str, int] = {
+    name: numbers[os.uname().machine == "aarch64"]
+    for name, numbers in {  # x86-64, aarch64
+        "capset": (126, 91),
+        "chdir": (80, 49),
+        "clone": (56, 220),
+        "close": (3, 57),
+        "close_range": (436, 436),
+        "dup3": (292, 24),
+        "landlock_add_rule": (445, 445),
+        "landlock_create_ruleset": (444, 444),
+        "landlock_restrict_self": (446, 446),
+        "mkdirat": (258, 34),
+        "mount": (165, 40),
+        "openat": (257, 56),
+        "prctl": (157, 167),
+        "prlimit64": (302, 261),
+        "rt_sigprocmask": (14, 135),
+        "seccomp": (317, 277),
+        "sendmsg": (46, 211),
+        "setns": (308, 268),
+        "setsid": (112, 157),
+        "unshare": (272, 97),
+        "wait4": (61, 260),
+        "write": (1, 64),
+    }.items()
+}
+"""The number of each call that is made here or in a script (asm/unistd.h)."""
+
 _SIGCHLD = 17
-_PR_SET_PDEATHSIG = 1
-_PR_SET_DUMPABLE = 4
-_PR_CAPBSET_DROP = 24
-_PR_SET_NO_NEW_PRIVS = 38
+_SOL_SOCKET, _SCM_RIGHTS = (1).to_bytes(4, sys.byteorder), (1).to_bytes(4, sys.byteorder)
 _PR_SET_CHILD_SUBREAPER = 36
-_SECCOMP_SET_MODE_FILTER = 1
+_PR_CAPBSET_READ = 23
 _CAP_VERSION_3 = 0x20080522
-_IS_ARM = os.uname().machine == "aarch64"
-_SYS_CLONE = 220 if _IS_ARM else 56
-_SYS_CAPSET = 91 if _IS_ARM else 126
-_SYS_PRLIMIT = 261 if _IS_ARM else 302
-_SYS_SECCOMP = 277 if _IS_ARM else 317
-_SYS_LANDLOCK_CREATE, _SYS_LANDLOCK_ADD, _SYS_LANDLOCK_RESTRICT = 444, 445, 446
 _RLIMITS = {
     "RLIMIT_CPU": 0,
     "RLIMIT_FSIZE": 1,
@@ -89,10 +118,18 @@ _RLIMITS = {
     "RLIMIT_MEMLOCK": 8,
 }
 """asm-generic/resource.h; the module `resource` takes longer to load than to do without."""
-_LANDLOCK_RULE_PATH_BENEATH = 1
-_CAP_HEADER = _CAP_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4)
-_NO_CAPABILITIES = bytes(24)
+CAP_HEADER = _CAP_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4)
+NO_CAPABILITIES = bytes(24)
 _FILE_RIGHTS = 0b111 | 1 << 14 | 1 << 15  # execute, write, read, truncate, ioctl: landlock(7)
+
+
+call: Any = _LockedFunction(address("syscall"))
+"""syscall(2) with the interpreter lock held: for calls that do not wait, and see last_errno."""
+
+
+def last_errno() -> int:
+    """Return errno of the last call (errno(3))."""
+    return _ctypes.get_errno()
 
 
 def fork_into(flags: int) -> int:
@@ -102,7 +139,7 @@ def fork_into(flags: int) -> int:
     with pandas in memory costs as much as all the rest. Only for single-threaded processes.
     """
     _before_fork()
-    pid = _locked_syscall(_SYS_CLONE, flags | _SIGCHLD, 0, 0, 0, 0)
+    pid = call(NUMBERS["clone"], flags | _SIGCHLD, 0, 0, 0, 0)
     if pid == 0:
         _after_fork_in_child()
         return 0
@@ -113,45 +150,51 @@ def fork_into(flags: int) -> int:
     return pid
 
 
+def wait_for(pid: int) -> tuple[int, float, int]:
+    """Wait for a child; return its wait status, CPU seconds and peak resident KiB (wait4(2)).
+
+    os.wait4 would load the module `resource` for the type of its answer.
+    """
+    status, usage = _lasting(bytes(4)), _lasting(bytes(144))
+    _do("wait4", pid, status, 0, usage)
+    words = [int.from_bytes(bytes(usage)[at : at + 8], sys.byteorder) for at in range(0, 40, 8)]
+    cpu_s = words[0] + words[2] + (words[1] + words[3]) / 1e6
+    return int.from_bytes(bytes(status), sys.byteorder), cpu_s, words[4]
+
+
 def unshare(flags: int) -> None:
     """Move this process to new namespaces (unshare(2))."""
-    _check(_unshare(flags), "unshare")
+    _do("unshare", flags)
 
 
 def join_namespace(fd: int, kind: int) -> None:
     """Move this process to the namespace that `fd` stands for (setns(2))."""
-    _check(_setns(fd, kind), "setns")
-
-
-def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
-    """Wrap mount(2)."""
-    result = _mount(source.encode(), target.encode(), kind.encode(), flags, options.encode())
-    _check(result, "mount " + target)
+    _do("setns", fd, kind)
 
 
 def die_with_parent() -> None:
     """Ask for SIGKILL when the parent thread ends (PR_SET_PDEATHSIG, prctl(2))."""
-    _prctl(_PR_SET_PDEATHSIG, 9, "PR_SET_PDEATHSIG")
+    _do("prctl", PR_SET_PDEATHSIG, 9)
 
 
 def hear_of_parents_end() -> None:
     """Ask for SIGTERM when the parent thread ends (PR_SET_PDEATHSIG, prctl(2))."""
-    _prctl(_PR_SET_PDEATHSIG, 15, "PR_SET_PDEATHSIG")
+    _do("prctl", PR_SET_PDEATHSIG, 15)
 
 
 def be_subreaper() -> None:
     """Adopt orphaned descendants (PR_SET_CHILD_SUBREAPER, prctl(2))."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1, "PR_SET_CHILD_SUBREAPER")
+    _do("prctl", _PR_SET_CHILD_SUBREAPER, 1)
 
 
 def be_measurable() -> None:
     """Let the worker, which has the same uid outside, read our memory figures (prctl(2))."""
-    _prctl(_PR_SET_DUMPABLE, 1, "PR_SET_DUMPABLE")
+    _do("prctl", PR_SET_DUMPABLE, 1)
 
 
 def no_new_privileges() -> None:
     """Make execve unable to grant privileges (PR_SET_NO_NEW_PRIVS, prctl(2))."""
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1, "PR_SET_NO_NEW_PRIVS")
+    _do("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def limits(wanted: dict[str, int]) -> list[tuple[int, bytes]]:
@@ -160,7 +203,7 @@ def limits(wanted: dict[str, int]) -> list[tuple[int, bytes]]:
     for name, value in wanted.items():
         which = _RLIMITS[name]
         now = _RLIMIT()
-        _check(_syscall(_SYS_PRLIMIT, 0, which, None, now), name)
+        _do("prlimit64", 0, which, None, now)
         allowed = min(value, int.from_bytes(bytes(now)[8:], sys.byteorder))
         packed.append((which, allowed.to_bytes(8, sys.byteorder) * 2))
     return packed
@@ -169,31 +212,48 @@ def limits(wanted: dict[str, int]) -> list[tuple[int, bytes]]:
 def limit(packed: list[tuple[int, bytes]]) -> None:
     """Set resource limits, hard and soft, as `limits` returned them."""
     for which, value in packed:
-        _check(_syscall(_SYS_PRLIMIT, 0, which, value, None), "prlimit")
+        _do("prlimit64", 0, which, value, None)
+
+
+def capabilities() -> int:
+    """Return how many capabilities this kernel knows (PR_CAPBSET_READ, prctl(2))."""
+    known = 0
+    while call(NUMBERS["prctl"], _PR_CAPBSET_READ, known) >= 0:
+        known += 1
+    return known
 
 
 def drop_capabilities() -> None:
-    """Empty the bounding set, then every other capability set (capabilities(7))."""
-    capability = 0
-    while _prctl_call(_PR_CAPBSET_DROP, capability, 0, 0, 0) == 0:
-        capability += 1
-    _check(_syscall(_SYS_CAPSET, _CAP_HEADER, _NO_CAPABILITIES), "capset")
+    """Empty the bounding set, where one may, then every other one (capabilities(7))."""
+    for capability in range(capabilities()):
+        if call(NUMBERS["prctl"], PR_CAPBSET_DROP, capability) < 0:
+            break
+    _do("capset", CAP_HEADER, NO_CAPABILITIES)
 
 
 class Filter:
     """A classic BPF program, laid out as the kernel takes it (struct sock_fprog, seccomp(2))."""
 
     def __init__(self, program: bytes) -> None:
-        kind: Any = type("Program", (_c.Array,), {"_type_": _Byte, "_length_": len(program)})
-        self._program = kind.from_buffer_copy(program)
-        length = len(program) // 8
-        address: int = _c.addressof(self._program)
-        self._packed = length.to_bytes(8, sys.byteorder) + address.to_bytes(8, sys.byteorder)
+        self._program = _lasting(program)
+        self.packed = _words(len(program) // 8, _c.addressof(self._program))
 
     def install(self) -> None:
         """Shut it behind this process."""
-        done = _syscall(_SYS_SECCOMP, _SECCOMP_SET_MODE_FILTER, 0, self._packed)
-        _check(done, "seccomp")
+        _do("seccomp", SECCOMP_SET_MODE_FILTER, 0, self.packed)
+
+
+class Message:
+    """Bytes and descriptors to send, laid out as the kernel takes them (sendmsg(2), cmsg(3))."""
+
+    def __init__(self, body: bytes, fds: list[int]) -> None:
+        rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
+        head = _words(16 + len(rights)) + _SOL_SOCKET + _SCM_RIGHTS
+        self._body = _lasting(body)
+        self._vector = _lasting(_words(_c.addressof(self._body), len(body)))
+        self._control = _lasting(head + rights + bytes(-len(rights) % 8))
+        vector, control = _c.addressof(self._vector), _c.addressof(self._control)
+        self.packed = _words(0, 0, vector, 1, control, _c.sizeof(self._control), 0)
 
 
 def rules(wanted: list[tuple[str, int]]) -> list[bytes]:
@@ -206,35 +266,47 @@ def rules(wanted: list[tuple[str, int]]) -> list[bytes]:
     found: dict[tuple[int, int], tuple[int, int]] = {}
     for path, rights in wanted:
         try:
-            beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            beneath = os.open(path, O_PATH)
         except OSError:
             continue
         status = os.fstat(beneath)
         allowed = rights if stat.S_ISDIR(status.st_mode) else rights & _FILE_RIGHTS
         place = (status.st_dev, status.st_ino)
-        found[place] = (allowed | found.get(place, (0, 0))[0], beneath)
-    return [
-        allowed.to_bytes(8, sys.byteorder) + beneath.to_bytes(4, sys.byteorder)
-        for allowed, beneath in found.values()
-    ]
+        if place in found:
+            os.close(beneath)
+            already, beneath = found[place]
+            allowed |= already
+        found[place] = (allowed, beneath)
+    return [rule(beneath, allowed) for allowed, beneath in found.values()]
+
+
+def rule(beneath: int, allowed: int) -> bytes:
+    """Return one Landlock rule: the rights `allowed` beneath the folder with that descriptor."""
+    return allowed.to_bytes(8, sys.byteorder) + beneath.to_bytes(4, sys.byteorder)
 
 
 def landlock(ruleset: bytes, packed_rules: list[bytes]) -> None:
     """Confine this process: `ruleset` is the packed attribute, the rules come from `rules`."""
-    fd = _syscall(_SYS_LANDLOCK_CREATE, ruleset, len(ruleset), 0)
-    _check(fd, "landlock_create_ruleset")
+    fd = _do("landlock_create_ruleset", ruleset, len(ruleset), 0)
     for packed in packed_rules:
-        done = _syscall(_SYS_LANDLOCK_ADD, fd, _LANDLOCK_RULE_PATH_BENEATH, packed, 0)
-        _check(done, "landlock_add_rule")
-    _check(_syscall(_SYS_LANDLOCK_RESTRICT, fd, 0), "landlock_restrict_self")
+        _do("landlock_add_rule", fd, LANDLOCK_RULE_PATH_BENEATH, packed, 0)
+    _do("landlock_restrict_self", fd, 0)
     os.close(fd)
 
 
-def _prctl(option: int, value: int, name: str) -> None:
-    _check(_prctl_call(option, value, 0, 0, 0), name)
+def _words(*numbers: int) -> bytes:
+    return b"".join(number.to_bytes(8, sys.byteorder) for number in numbers)
 
 
-def _check(result: int, name: str) -> None:
+def _lasting(body: bytes) -> Any:
+    """Return a copy of `body` that has an address of its own."""
+    kind: Any = type("Lasting", (_c.Array,), {"_type_": _Byte, "_length_": len(body)})
+    return kind.from_buffer_copy(body)
+
+
+def _do(name: str, *arguments: Any) -> int:
+    result = _syscall(NUMBERS[name], *arguments)
     if result < 0:
-        code = _ctypes.get_errno()
+        code = last_errno()
         raise OSError(code, name + ": " + os.strerror(code))
+    return result

@@ -14,14 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_PRIVATE = syscalls.MS_NOSUID | syscalls.MS_NODEV
-
-
-FORK_FLAGS = (
-    syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC
-)
-"""The namespaces that every run has for itself; its net namespace comes from Networks."""
-
 _OF_RUNS = ("RLIMIT_CPU", "RLIMIT_NOFILE", "RLIMIT_NPROC")
 """Limits that a warm cell itself must not have: many runs together would wear them out.
 
@@ -33,36 +25,18 @@ _RUNS_BESIDE = 32
 """For so many runs beside each other a warm cell may have processes, lest its import forks on."""
 
 
-class Furniture:
-    """What a fork mounts for itself: scratch, output, /proc and its inputs only."""
-
-    def __init__(self, setup: dict[str, Any]) -> None:
-        sizes = setup["mounts"]
-        self._identity = _identity(setup["uid"], setup["gid"])
-        self._folders = [
-            (setup[name + "_dir"], "mode=0755,size=%d,nr_inodes=%d" % (size, sizes["inodes"]))
-            for name, size in (
-                ("scratch", sizes["scratch_bytes"]),
-                ("output", sizes["output_bytes"]),
-            )
-        ]
-
-    def place(self, folder: str) -> None:
-        """Give this fork its own view; `folder` has the inputs of its run."""
-        _write_all(self._identity)
-        for target, options in self._folders:
-            syscalls.mount("tmpfs", target, "tmpfs", _PRIVATE, options)
-        _fresh_proc()
-        syscalls.mount("/input/" + folder + "/input", "/input", "", syscalls.MS_BIND)
-
-
 def make_scratch(scratch_dir: str) -> None:
     """Make the places that /tmp and /dev/shm point to."""
-    for name in ("tmp", "shm"):
+    for folder in places_in(scratch_dir):
         try:
-            os.mkdir(scratch_dir + "/" + name, 0o1777)
+            os.mkdir(folder, 0o1777)
         except FileExistsError:
             continue
+
+
+def places_in(scratch_dir: str) -> list[str]:
+    """Return what /tmp and /dev/shm point to."""
+    return [scratch_dir + "/tmp", scratch_dir + "/shm"]
 
 
 class Walls:
@@ -109,8 +83,12 @@ def of_cold(setup: dict[str, Any]) -> Walls:
 
 def of_fork(setup: dict[str, Any]) -> Walls:
     """Return what a fork shuts behind itself; the warm cell's own filter stands already."""
-    own = {name: value for name, value in setup["rlimits"].items() if name in _OF_RUNS}
-    return Walls(setup["landlock"], setup["closing_seccomp"], own)
+    return Walls(setup["landlock"], setup["closing_seccomp"], limits_of_runs(setup))
+
+
+def limits_of_runs(setup: dict[str, Any]) -> dict[str, int]:
+    """Return the limits that each fork sets for itself."""
+    return {name: value for name, value in setup["rlimits"].items() if name in _OF_RUNS}
 
 
 def shut_around_import(setup: dict[str, Any]) -> None:
@@ -128,9 +106,9 @@ def shut_around_import(setup: dict[str, Any]) -> None:
 
 def own_user_namespace() -> None:
     """Move this process to a user namespace below its own, as the same user."""
-    identity = _identity(os.getuid(), os.getgid())
+    own = identity(os.getuid(), os.getgid())
     syscalls.unshare(syscalls.CLONE_NEWUSER)
-    _write_all(identity)
+    _write_all(own)
 
 
 class Networks:
@@ -177,7 +155,7 @@ def _text(path: str) -> bytes:
     return text
 
 
-def _identity(uid: int, gid: int) -> list[tuple[str, bytes]]:
+def identity(uid: int, gid: int) -> list[tuple[str, bytes]]:
     """Return what to write where to map our own ids to themselves (user_namespaces(7)).
 
     setgroups must be denied first; a namespace inherits that from the one above it.
@@ -196,14 +174,3 @@ def _write_all(texts: list[tuple[str, bytes]]) -> None:
         fd = os.open(path, os.O_WRONLY)
         os.write(fd, text)
         os.close(fd)
-
-
-def _fresh_proc() -> None:
-    """Mount a procfs of the new pid namespace; where the kernel refuses, show nothing at all.
-
-    It refuses where parts of the outer /proc are covered, as in a container.
-    """
-    try:
-        syscalls.mount("proc", "/proc", "proc", _PRIVATE)
-    except OSError:
-        syscalls.mount("tmpfs", "/proc", "tmpfs", _PRIVATE | syscalls.MS_RDONLY, "size=4096")

@@ -6,18 +6,20 @@ reaches this process, which only ever reads fork orders and waits for ended chil
 
 from __future__ import annotations
 
-import _signal  # pyright: ignore[reportMissingImports] – built in; signal brings enum along
 import gc
 import os
 import select
 import sys
 
-from . import call, cold, entropy, kept, rehearsal, syscalls, walls
+from . import birth, call, cold, entropy, hugetext, kept, lasting, rehearsal, syscalls, walls
 from .channel import Channel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import signal as _signal
     from typing import Any
+else:
+    import _signal  # built in; signal brings enum along
 
 
 _UNBORN = 71
@@ -38,10 +40,18 @@ def main(fd: int) -> None:
     if unfit:
         os._exit(0)
     nursery = _Nursery(channel, setup)
+    _share()
+    nursery.serve()
+
+
+def _share() -> None:
+    """Let forks share as much as can be of what is in memory now, until they write to it."""
     rehearsal.rehearse()
     gc.collect()
+    hugetext.move()
+    lasting.keep()
+    syscalls.function("malloc_trim")(0)  # what is free would be in each fork's page tables
     gc.freeze()
-    nursery.serve()
 
 
 def _preload(setup: dict[str, Any]) -> str:
@@ -108,8 +118,7 @@ class _Nursery:
     def __init__(self, channel: Channel, setup: dict[str, Any]) -> None:
         self._channel = channel
         self._setup = setup
-        self._walls = walls.of_fork(setup)
-        self._furniture = walls.Furniture(setup) if setup["mounts"] is not None else None
+        self._birth = birth.Birth(setup) if setup["mounts"] is not None else None
         self._networks = _networks(setup)
         self._children: dict[int, tuple[int, str, int]] = {}
         self._poll = select.poll()
@@ -142,11 +151,14 @@ class _Nursery:
         return True
 
     def _fork(self, folder: str, fds: tuple[int, ...]) -> int:
-        pid = os.fork() if self._furniture is None else syscalls.fork_into(walls.FORK_FLAGS)
+        if self._birth is None:
+            pid = os.fork()
+        else:
+            self._birth.prepare(folder, fds)
+            pid = syscalls.fork_into(birth.FLAGS)
         if pid == 0:
             try:
-                _be_born(fds)
-                self._settle(folder)
+                self._live(folder, fds)
             except BaseException:
                 sys.stderr.write(_traceback())
                 call.flush_streams()
@@ -154,28 +166,24 @@ class _Nursery:
                 os._exit(70)
         return pid
 
-    def _settle(self, folder: str) -> None:
-        """Get the run's own view, shut the walls, and serve one run."""
-        if self._furniture is not None:
-            self._furniture.place(folder)
-            _serve(self._setup, self._walls)
+    def _live(self, folder: str, fds: tuple[int, ...]) -> None:
+        """Be a fork: shut the walls, and serve one run."""
+        if self._birth is not None:
+            self._birth.happen()
+            _serve(self._channel)
+        _be_born(fds)
         own = _of_run(self._setup, folder)
         cold.make_home(own["scratch_dir"])
         syscalls.be_subreaper()
-        kept.keep(lambda: _serve(own, walls.of_fork(own)), 3)
+        kept.keep(lambda: _settle(own), 3)
 
     def _reap(self, pidfd: int) -> None:
         pid, run, network = self._children.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
-        _pid, status, usage = os.wait4(pid, 0)
-        self._tell_end(
-            run,
-            network,
-            code=os.waitstatus_to_exitcode(status),
-            cpu_s=usage.ru_utime + usage.ru_stime,
-            peak_rss_kb=usage.ru_maxrss,
-        )
+        status, cpu_s, peak_rss_kb = syscalls.wait_for(pid)
+        code = os.waitstatus_to_exitcode(status)
+        self._tell_end(run, network, code=code, cpu_s=cpu_s, peak_rss_kb=peak_rss_kb)
 
     def _tell_end(
         self, run: str, network: int, *, code: int, cpu_s: float = 0.0, peak_rss_kb: int = 0
@@ -203,7 +211,7 @@ def _be_born(fds: tuple[int, ...]) -> None:
     os.dup2(channel_fd, 3)
     syscalls.die_with_parent()
     os.setsid()
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())  # pyright: ignore[reportUnknownMemberType]
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
 def _of_run(value: Any, folder: str) -> Any:
@@ -219,10 +227,16 @@ def _of_run(value: Any, folder: str) -> Any:
     return value
 
 
-def _serve(setup: dict[str, Any], own: walls.Walls) -> None:
+def _settle(setup: dict[str, Any]) -> None:
+    """Shut the walls of a fork that shares our root, and serve its run."""
     walls.make_scratch(setup["scratch_dir"])
     channel = Channel(3)
-    cold.settle(channel, setup, own)
+    cold.settle(channel, setup, walls.of_fork(setup))
+    _serve(channel)
+
+
+def _serve(channel: Channel) -> None:
+    """Serve the one run: its channel has the number that the warm cell's had."""
     entropy.reseed()
     request = channel.receive()
     if request is not None:

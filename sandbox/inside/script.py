@@ -1,0 +1,55 @@
+"""System calls that are prepared before a fork and made after it.
+
+Python in a fork costs more than the calls that it makes: CPython counts references, and how
+often code ran, in the pages that hold objects and code, and the kernel copies each page that
+is written to. Here one line makes all calls, and nothing is worked out between them.
+"""
+
+from __future__ import annotations
+
+import os
+
+from . import syscalls
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_ARGUMENTS = 6
+
+
+class Script:
+    """A list of calls, by their names in syscalls(2); arguments are numbers, bytes or None."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._columns: list[list[Any]] = [[] for _ in range(1 + _ARGUMENTS)]
+        self._instead: dict[int, tuple[Any, ...]] = {}
+
+    def add(self, name: str, *arguments: Any, instead: tuple[Any, ...] = ()) -> int:
+        """Add a call and return its place; where it is refused, make it with `instead`."""
+        place = len(self._names)
+        self._names.append(name)
+        call = (syscalls.NUMBERS[name], *arguments, *[0] * (_ARGUMENTS - len(arguments)))
+        for column, value in enumerate(call):
+            self._columns[column].append(value)
+        if instead:
+            self._instead[place] = (call[0], *instead)
+        return place
+
+    def change(self, place: int, argument: int, value: Any) -> None:
+        """Give the call at `place` another argument."""
+        self._columns[1 + argument][place] = value
+
+    def play(self) -> None:
+        """Make the calls in turn; none after one that is refused, which raises OSError."""
+        results: map[int] = map(syscalls.call, *self._columns)
+        for place, result in enumerate(results):
+            if result < 0:
+                self._refused(place)
+
+    def _refused(self, place: int) -> None:
+        code = syscalls.last_errno()
+        instead = self._instead.get(place)
+        if instead is None or syscalls.call(*instead) < 0:
+            raise OSError(code, "%s: %s" % (self._names[place], os.strerror(code)))

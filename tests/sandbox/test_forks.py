@@ -1,0 +1,122 @@
+"""A fork of a warm cell: as walled as a cold cell, and as good as a fresh Python."""
+
+import errno
+import os
+
+import pytest
+
+from sandbox.inside.script import Script
+
+CONDITION = """
+import os, resource, signal, sys
+
+STATUS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Uid", "Gid")
+
+def extract(*, job, **_):
+    with open("/proc/self/status") as status:
+        said = dict(line.rstrip("\\n").split(":\\t", 1) for line in status)
+    mounts = {}
+    with open("/proc/self/mounts") as listing:
+        for line in listing:
+            _, place, kind, options = line.split()[:4]
+            mounts[place] = [kind, sorted(o for o in options.split(",") if "=" not in o)]
+    limits = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+    return {
+        "status": {name: said[name] for name in STATUS},
+        "mounts": {place: mounts[place] for place in ("/", "/scratch", "/output", "/proc")},
+        "scratch": [sorted(os.listdir("/scratch")), os.stat("/scratch/tmp").st_mode],
+        "limits": {name: resource.getrlimit(getattr(resource, name)) for name in limits},
+        "process": [os.getpid(), os.getsid(0), os.getcwd(), sorted(map(str, signal.pthread_sigmask(0, ())))],
+        "descriptors": sorted(os.listdir("/proc/self/fd")),
+        "inputs": [path.read_text() for path in job.inputs],
+        "devices": [device(name) for name in ("null", "zero", "full")],
+        "executable": sys.executable,
+    }
+
+def device(name):
+    with open("/dev/" + name, "r+b", buffering=0) as opened:
+        try:
+            return [opened.write(b"x"), len(opened.read(4))]
+        except OSError as fault:
+            return fault.errno
+"""
+
+
+async def test_a_fork_is_in_the_condition_of_a_cold_cell(lab, warm):
+    """Session, limits, mounts, ids, capabilities, descriptors and devices are the same."""
+    command = lab.command(CONDITION, inputs=(lab.input("a.txt", "hello"),))
+    cold, forked = await lab.run(command), await lab.run(warm(command))
+    assert cold.is_ok and forked.is_ok, (cold.failure, forked.failure)
+    assert (cold.isolation.start, forked.isolation.start) == ("cold", "warm")
+    assert forked.value["inputs"] == ["hello"]
+    for part, found in forked.value.items():
+        if part not in {"process", "devices"}:
+            assert found == cold.value[part], part
+    pid, session, folder, mask = forked.value["process"]
+    assert (pid, session, folder, mask) == (1, 1, "/scratch", [])
+    assert forked.value["devices"] == [[1, 0], [1, 4], errno.ENOSPC]
+    assert set(forked.value["status"].values()) >= {"0000000000000000", "1", "2"}
+    assert forked.value["status"]["CapBnd"] == "0000000000000000"
+
+
+async def test_what_the_import_made_can_be_replaced_and_dropped_in_a_run(lab, warm):
+    """Code of the import lasts; objects of its own are still counted and finalised."""
+    code = """
+    import gc, sys, weakref
+    DROPPED = []
+    class Thing:
+        def __del__(self): DROPPED.append("thing")
+    thing, table, words = Thing(), {"a": Thing()}, ["x" * 1000]
+    def helper(): return 1
+    def extract(*, job, **_):
+        global thing, helper, Thing
+        gone = weakref.ref(thing)
+        thing = None
+        table.clear()
+        words.append(helper())
+        def helper(): return 2
+        helper.__doc__, Thing = "new", int
+        return [DROPPED, gone() is None, words[1:], helper(), Thing("7")]
+    """
+    command = warm(lab.command(code))
+    for _ in range(2):
+        outcome = await lab.run(command)
+        assert outcome.isolation.start == "warm"
+        assert outcome.value == [["thing", "thing"], True, [1], 2, 7]
+
+
+async def test_a_long_run_gives_back_what_it_made(lab, warm):
+    """Objects that last for ever are those of the import: a run's own come and go."""
+    code = """
+    import resource
+    def extract(*, job, **_):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(200):
+            exec(compile("def made(): return %r" % ("x" * 100_000), "made", "exec"), {})
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    """
+    assert (await lab.run(warm(lab.command(code)))).value < 8 * 1024
+
+
+def test_a_script_stops_at_the_first_call_that_is_refused(tmp_path):
+    script = Script()
+    script.add("mkdirat", -100, os.fsencode(tmp_path / "first"), 0o700)
+    script.add("chdir", os.fsencode(tmp_path / "nowhere"))
+    script.add("mkdirat", -100, os.fsencode(tmp_path / "second"), 0o700)
+    with pytest.raises(OSError, match="chdir: No such file or directory") as refused:
+        script.play()
+    assert refused.value.errno == errno.ENOENT
+    assert [path.name for path in tmp_path.iterdir()] == ["first"]
+
+
+def test_a_script_makes_another_call_instead_where_it_has_one(tmp_path):
+    script = Script()
+    nowhere = os.fsencode(tmp_path / "no" / "where")
+    made = os.fsencode(tmp_path / "made")
+    script.add("mkdirat", -100, nowhere, 0o700, instead=(-100, made, 0o700))
+    last = script.add("mkdirat", -100, nowhere, 0o700)
+    script.change(last, 1, os.fsencode(tmp_path / "last"))
+    script.play()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last", "made"]
+    with pytest.raises(OSError, match="mkdirat: No such file"):
+        script.play()  # now the other call is refused as well
