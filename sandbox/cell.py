@@ -67,6 +67,8 @@ class Cell:
     """The end of the warm cell that this one was forked from."""
     status: str = ""
     """What the kernel said of the run's process when it said hello (/proc/PID/status)."""
+    namespaces: tuple[str, ...] | None = None
+    """Those that it does not share with us; what is not known yet is read at the hello."""
     _ended_as: Exit | None = None
 
     @property
@@ -303,6 +305,8 @@ def _check_introduction(cell: Cell) -> None:
     cell.status = proc.status(cell.pid)
     if not cell.status:
         raise ProcessLookupError("the cell ended right after its hello")
+    if cell.namespaces is None:
+        cell.namespaces = proc.own_namespaces(cell.pid)
     if cell.layout.has_namespaces and not _is_in_a_namespace(cell.status):
         raise protocol.ProtocolFault("the pid of the hello is not a cell's any more")
     _check_folders(cell)

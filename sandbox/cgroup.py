@@ -21,7 +21,6 @@ class Counted:
     """What a leaf counted so far. `oom_kills` and `fork_refusals` tell which limit bit."""
 
     cpu_s: float = 0.0
-    memory_bytes: int = 0
     peak_memory_bytes: int = 0
     oom_kills: int = 0
     fork_refusals: int = 0

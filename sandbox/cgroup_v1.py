@@ -8,7 +8,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from sandbox import proc
@@ -98,18 +97,22 @@ class _Leaf:
         memory, pids, cpuacct = folders["memory"], folders["pids"], folders["cpuacct"]
         self._list = str(pids / "cgroup.procs")
         read = (cpuacct / "cpuacct.usage", pids / "pids.current", pids / "pids.events")
-        read += (memory / "memory.usage_in_bytes", memory / "memory.oom_control")
+        read += (memory / "memory.oom_control",)
         procs = [(folder / "cgroup.procs", os.O_WRONLY) for folder in folders.values()]
         peak = (memory / "memory.max_usage_in_bytes", os.O_RDWR)
         self._fds = _all_opened([*procs, peak, *((path, os.O_RDONLY) for path in read)])
         self._procs, (self._peak, *rest) = self._fds[: len(procs)], self._fds[len(procs) :]
-        self._cpu, self._tasks, self._fork_events, self._usage, self._oom = rest
-        self._earlier = Counted()
+        self._cpu, self._tasks, self._fork_events, self._oom = rest
+        self._earlier = self._latest = Counted()
 
     def begin(self) -> None:
-        """Start counting anew: what cannot be set to zero is remembered and taken off."""
+        """Start counting anew: what cannot be set to zero is remembered and taken off.
+
+        The last count stands if no processor time was used since: then nothing else was.
+        """
         os.pwrite(self._peak, b"0", 0)
-        self._earlier = self._raw()
+        is_unused = _figure(self._cpu) / 1e9 == self._latest.cpu_s
+        self._earlier = self._latest if is_unused else self._raw()
 
     def is_empty(self) -> bool:
         """Whether nobody is in it any more."""
@@ -127,9 +130,10 @@ class _Leaf:
 
     def count(self) -> Counted:
         now, earlier = self._raw(), self._earlier
-        return replace(
-            now,
+        self._latest = now
+        return Counted(
             cpu_s=now.cpu_s - earlier.cpu_s,
+            peak_memory_bytes=now.peak_memory_bytes,
             oom_kills=now.oom_kills - earlier.oom_kills,
             fork_refusals=now.fork_refusals - earlier.fork_refusals,
         )
@@ -160,7 +164,6 @@ class _Leaf:
     def _raw(self) -> Counted:
         return Counted(
             cpu_s=_figure(self._cpu) / 1e9,
-            memory_bytes=_figure(self._usage),
             peak_memory_bytes=_figure(self._peak),
             oom_kills=_named_figure(self._oom, b"oom_kill "),
             fork_refusals=_named_figure(self._fork_events, b"max "),

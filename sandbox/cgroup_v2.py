@@ -88,7 +88,6 @@ class _Leaf:
         folder = self._folder
         return Counted(
             cpu_s=_keyed(folder / "cpu.stat").get("usage_usec", 0) / 1e6,
-            memory_bytes=_number(folder / "memory.current"),
             peak_memory_bytes=_number(folder / "memory.peak"),
             oom_kills=_keyed(folder / "memory.events").get("oom_kill", 0),
             fork_refusals=_keyed(folder / "pids.events").get("max", 0),

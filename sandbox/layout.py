@@ -77,6 +77,7 @@ def variables(layout: Layout, *, interpreter: Interpreter, limits: Limits) -> di
     threads = str(max(1, math.ceil(limits.cpus)))
     return {
         "LD_LIBRARY_PATH": str(interpreter.prefix / "lib"),
+        "LD_BIND_NOW": "1",
         "HOME": layout.scratch_dir,
         "TMPDIR": f"{layout.scratch_dir}/tmp",
         "PATH": f"{layout.prefix}/bin:/usr/bin:/bin" if layout.prefix else "/usr/bin:/bin",

@@ -1,6 +1,9 @@
 """What the kernel says of a process under /proc (proc(5)), read with as few calls as it takes."""
 
 import os
+from functools import cache
+
+_NAMESPACES = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup")
 
 
 def read(path: str) -> str:
@@ -22,7 +25,24 @@ def status(pid: int) -> str:
     return read(f"/proc/{pid}/status")
 
 
+def own_namespaces(pid: int) -> tuple[str, ...]:
+    """Return the namespaces that the process does not share with us (namespaces(7))."""
+    own: list[str] = []
+    for name in _NAMESPACES:
+        try:
+            if os.readlink(f"/proc/{pid}/ns/{name}") != _our_namespace(name):  # noqa: PTH115 – one call
+                own.append(name)
+        except OSError:
+            continue
+    return tuple(own)
+
+
 def field(status: str, name: str) -> str:
     """Return one field of a status, or nothing if it is not there."""
     _, found, rest = status.partition(f"\n{name}:\t")
     return rest.partition("\n")[0].strip() if found else ""
+
+
+@cache
+def _our_namespace(name: str) -> str:
+    return os.readlink(f"/proc/self/ns/{name}")  # noqa: PTH115

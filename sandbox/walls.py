@@ -4,10 +4,9 @@ What was in force around a run is read from the kernel's own account of its proc
 (/proc/PID/status and /proc/PID/ns, proc(5)), not from what was asked for.
 """
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 from sandbox import landlock, proc
@@ -23,7 +22,6 @@ _FIELDS = (
     *("Uid", "Gid", "Groups", "CapEff", "CapPrm", "CapInh", "CapAmb"),
     *("NoNewPrivs", "Seccomp", "Seccomp_filters"),
 )
-_NAMESPACES = ("user", "mnt", "pid", "net", "ipc", "uts", "cgroup")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +78,7 @@ def in_force(
     """
     layers = _layers(
         tuple(proc.field(cell.status, name) for name in _FIELDS),
-        _own_namespaces(cell.pid),
+        cell.namespaces or (),
         has_namespaces=cell.layout.has_namespaces,
         network=network,
         landlock_abi=landlock_abi,
@@ -147,23 +145,6 @@ def this_interpreter() -> Interpreter:
         version=platform.python_version(),
         soabi=str(sysconfig.get_config_var("SOABI")),
     )
-
-
-def _own_namespaces(pid: int) -> tuple[str, ...]:
-    """Return the namespaces that the process does not share with us."""
-    own: list[str] = []
-    for name in _NAMESPACES:
-        try:
-            if os.readlink(f"/proc/{pid}/ns/{name}") != _our_namespace(name):  # noqa: PTH115 – 7 a run
-                own.append(name)
-        except OSError:
-            continue
-    return tuple(own)
-
-
-@cache
-def _our_namespace(name: str) -> str:
-    return os.readlink(f"/proc/self/ns/{name}")  # noqa: PTH115
 
 
 def _no_network(

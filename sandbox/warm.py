@@ -57,6 +57,9 @@ class WarmCell:
     _runs: "dict[str, asyncio.Future[Exit]]" = field(
         default_factory=dict[str, "asyncio.Future[Exit]"]
     )
+    _namespaces: tuple[str, ...] | None = None
+    """Those of its forks that are not ours. None can come back to one of ours, for which setns(2)
+    wants capabilities in our user namespace: they are read once."""
     _free: list[Path] = field(default_factory=list[Path])
     _frames: protocol.Frames = field(default_factory=lambda: protocol.Frames(largest_bytes=65_536))
     _warm: "asyncio.Future[protocol.Warm] | None" = None
@@ -138,6 +141,7 @@ class WarmCell:
         forked = self._cell(run, both, ended, folder, leaf)
         try:
             await cell.greet(forked)
+            self._namespaces = forked.namespaces
             self._check_descent(forked)
         except BaseException:
             await forked.close()
@@ -209,6 +213,7 @@ class WarmCell:
             leaf=leaf,
             start="warm",
             parent=self.child.ended,
+            namespaces=self._namespaces,
         )
         return forked
 
