@@ -32,7 +32,7 @@ class PoolBounds:
     runs_per_cell: int = 2000
     minutes_per_cell: float = 30.0
     preload_s: float = 60.0
-    spares: int = 2
+    spares: int = 4
     """Forks kept ready beside the running ones where runs overlap; one where they do not."""
 
 
