@@ -42,8 +42,15 @@ class _LockedFunction(_ctypes.CFuncPtr):
 
 
 _c: Any = _ctypes  # its stubs know less than it offers
-_RLIMIT: Any = type("Rlimit", (_c.Array,), {"_type_": _Byte, "_length_": 16})
 _PROGRAM: int = _c.dlopen(None, 0)
+
+
+def _room(size: int) -> Any:
+    """Return a type with `size` bytes; each is a class, which takes long to make."""
+    return type("Room", (_c.Array,), {"_type_": _Byte, "_length_": size})
+
+
+_RLIMIT, _STATUS, _USAGE = _room(16), _room(4), _room(144)
 
 
 def address(name: str) -> int:
@@ -122,7 +129,6 @@ CAP_HEADER = _CAP_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4)
 NO_CAPABILITIES = bytes(24)
 _FILE_RIGHTS = 0b111 | 1 << 14 | 1 << 15  # execute, write, read, truncate, ioctl: landlock(7)
 
-
 call: Any = _LockedFunction(address("syscall"))
 """syscall(2) with the interpreter lock held: for calls that do not wait, and see last_errno."""
 
@@ -155,11 +161,14 @@ def wait_for(pid: int) -> tuple[int, float, int]:
 
     os.wait4 would load the module `resource` for the type of its answer.
     """
-    status, usage = _lasting(bytes(4)), _lasting(bytes(144))
+    status, usage = _STATUS(), _USAGE()
     _do("wait4", pid, status, 0, usage)
-    words = [int.from_bytes(bytes(usage)[at : at + 8], sys.byteorder) for at in range(0, 40, 8)]
-    cpu_s = words[0] + words[2] + (words[1] + words[3]) / 1e6
-    return int.from_bytes(bytes(status), sys.byteorder), cpu_s, words[4]
+    raw = bytes(usage)
+    user_s, user_us, system_s, system_us, peak_rss_kb = (
+        int.from_bytes(raw[at : at + 8], sys.byteorder) for at in range(0, 40, 8)
+    )
+    cpu_s = user_s + system_s + (user_us + system_us) / 1e6
+    return int.from_bytes(bytes(status), sys.byteorder), cpu_s, peak_rss_kb
 
 
 def unshare(flags: int) -> None:
@@ -300,8 +309,7 @@ def _words(*numbers: int) -> bytes:
 
 def _lasting(body: bytes) -> Any:
     """Return a copy of `body` that has an address of its own."""
-    kind: Any = type("Lasting", (_c.Array,), {"_type_": _Byte, "_length_": len(body)})
-    return kind.from_buffer_copy(body)
+    return _room(len(body)).from_buffer_copy(body)
 
 
 def _do(name: str, *arguments: Any) -> int:
