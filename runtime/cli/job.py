@@ -15,7 +15,7 @@ from runtime.cli.arguments import Inputs, JobId, Pairs, Parameters
 from runtime.cli.client import all_items, ask, connected, fetch, follow
 from runtime.cli.job_text import event_line, job_facts, job_rows
 from runtime.cli.parameters import parameters_of
-from runtime.cli.printing import AsJson, emit, emit_line, say, table
+from runtime.cli.printing import AsJson, as_text, emit, emit_line, harmless, say, table
 from runtime.problem_table import EXIT_JOB_FAILED
 
 app = typer.Typer(no_args_is_help=True, help="Submit jobs, follow them, fetch what they left.")
@@ -121,7 +121,7 @@ def logs(
             if as_json:
                 emit_line(event)
             elif line := event_line(event):
-                print(line, flush=True)
+                print(harmless(line), flush=True)
         job = ask(client, "GET", f"/v1/jobs/{job_id}")
     _exit_as(job, waited=is_live)
 
@@ -149,7 +149,7 @@ def artifact(
         if output:
             fetch(client, path, to=output)
         else:
-            print(json.dumps(ask(client, "GET", path), ensure_ascii=False, indent=2))
+            print(as_text(ask(client, "GET", path), indent=2))
 
 
 @app.command()

@@ -11,6 +11,7 @@ import typer
 from packages.errors import PackageError
 from runtime.cli.faults import RemoteFault
 from runtime.cli.lazy import Table, lazy_group
+from runtime.cli.printing import say
 from runtime.errors import RuntimeFault
 from runtime.problem_table import EXIT_BUG, Fault, fault_of
 from runtime.rooms import check_rooms
@@ -96,10 +97,10 @@ def _report(fault: Fault) -> None:
     if "--json" in sys.argv:
         print(json.dumps(fault.to_document(instance="fumehood")), file=sys.stderr)
         return
-    print(f"error: {fault.what} [{fault.code}]", file=sys.stderr)
+    say(f"error: {fault.what} [{fault.code}]")
     for problem in fault.problems:
         place = f"{problem.where}: " if problem.where else ""
         if problem.what != fault.what or place:
-            print(f"  {place}{problem.what}", file=sys.stderr)
+            say(f"  {place}{problem.what}")
         if problem.mend:
-            print(f"    mend: {problem.mend}", file=sys.stderr)
+            say(f"    mend: {problem.mend}")
