@@ -25,6 +25,8 @@ from wheelhouse.problem import Problem
 
 FILE = "manifest.json"
 MOST_BYTES = 256 * 1024
+FEWEST_OPEN_FILES = 8
+"""Fewer would not let the runner itself come up: its streams, its channel, the import."""
 MODULE = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
 PLAIN_WORDS = {
     "a valid tuple": "a list",
@@ -133,9 +135,13 @@ class Wishes(_Part):
     cpu_s: float | None = Field(default=None, gt=0, le=86_400)
     memory_mb: int | None = Field(default=None, gt=0, le=1_048_576)
     processes: int | None = Field(default=None, gt=0, le=4096)
-    open_files: int | None = Field(default=None, gt=0, le=65_536)
+    open_files: int | None = Field(default=None, ge=FEWEST_OPEN_FILES, le=65_536)
     output_mb: int | None = Field(default=None, gt=0, le=1_048_576)
+    output_files: int | None = Field(default=None, gt=0, le=1_000_000)
     scratch_mb: int | None = Field(default=None, gt=0, le=1_048_576)
+    log_kb: int | None = Field(default=None, gt=0, le=1_048_576)
+    log_lines: int | None = Field(default=None, gt=0, le=10_000_000)
+    result_kb: int | None = Field(default=None, gt=0, le=1_048_576)
 
     def to_limits(self) -> Limits:
         """Return the wishes as Limits, the sandbox's own where nothing was asked."""

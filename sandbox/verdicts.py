@@ -78,7 +78,8 @@ def name_limit(
     that holds more.
     """
     done = verdict.done
-    if done is None or result.ending is not Ending.RAISED or result.failure is None:
+    has_raised = result.ending in {Ending.RAISED, Ending.UNLOADABLE}
+    if done is None or not has_raised or result.failure is None:
         return result
     limit, value = _limit_of_errno(done, limits, refusals=refusals, fullest=fullest)
     if not limit:
@@ -123,8 +124,10 @@ def _code(done: Done) -> str:
 
 
 def _mend(done: Done) -> str:
+    if done.what.startswith("ModuleNotFoundError: "):
+        return "name what brings that module in requirements.txt, or put it into the bundle"
     if done.ending is Ending.UNLOADABLE:
-        return "mend the import: `fumehood try` runs the bundle on your own machine"
+        return "read the traceback: the entry point's module must be importable"
     if done.code == "result-not-json":
         return "return only None, booleans, finite numbers, text, lists and objects of those"
     return "read the traceback: the last line in your own code is where it was raised"
@@ -167,10 +170,12 @@ def _signal_meaning(name: str) -> str:
 
 
 def _protocol(isolation: Isolation, what: str) -> Outcome:
+    """Whoever returns or reports something too deep or too large gets here by honest means."""
     failure = Failure(
         code="protocol",
-        what=f"the run sent what the runner never sends: {what}",
-        mend="do not touch the runner's descriptors or modules",
+        what=f"the run sent what cannot be taken: {what}",
+        mend="return and report less, or less deeply nested, with the levels and shapes that the "
+        "README names; and leave the runner's descriptors and modules alone",
     )
     return Outcome(ending=Ending.PROTOCOL, isolation=isolation, failure=failure)
 
