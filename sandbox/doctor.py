@@ -182,9 +182,8 @@ async def _try_cells(
         try:
             outcome = await sandbox.run(command, outputs_to=work / start, observe=lambda _: None)
             held = outcome.is_ok and outcome.isolation.start == start
-            detail = outcome.isolation.start_reason or (
-                outcome.failure.what if outcome.failure else f"{outcome.usage.wall_ms:.1f} ms"
-            )
+            is_as_asked = outcome.isolation.start == start
+            detail = _came_of(outcome) if is_as_asked else outcome.isolation.start_reason
         except SandboxError as fault:
             held, detail = False, fault.what
         mend = "" if held else "; ".join(hints(sandbox)) or "see the detail"
@@ -192,6 +191,10 @@ async def _try_cells(
             Finding(layer=f"{start} cell", tried=tried, held=held, detail=detail, mend=mend)
         )
     return findings
+
+
+def _came_of(outcome: Outcome) -> str:
+    return outcome.failure.what if outcome.failure else f"{outcome.usage.wall_ms:.1f} ms"
 
 
 async def _attack(

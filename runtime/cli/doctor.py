@@ -10,7 +10,7 @@ import typer
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from packages.interpreters import discover
-from runtime.cli.printing import AsJson, emit, table
+from runtime.cli.printing import AsJson, emit, say, table
 from runtime.settings import load
 from sandbox.command import Interpreter
 from sandbox.doctor import Diagnosis, examine
@@ -42,14 +42,25 @@ def wanted_python(python: str) -> Interpreter:
 async def _examine(interpreter: Interpreter) -> Diagnosis:
     settings = load({}).settings
     least = settings.least_level
-    beside = settings.home if settings.home.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix=".doctor-", dir=beside) as home:
+    with tempfile.TemporaryDirectory(prefix=".doctor-", dir=_beside(settings.home)) as home:
         Path(home).chmod(0o755)  # noqa: ASYNC240 – nothing else runs yet
         sandbox = await Sandbox.open(Path(home) / "cells", grace_s=0.5)
         try:
             return await examine(sandbox, interpreter, least=least)
         finally:
             await sandbox.close()
+
+
+def _beside(home: Path) -> Path | None:
+    """Return the data folder, where cells are in production; None where nothing can be put in."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".doctor-", dir=home):
+            return home
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        say(f"{home} cannot be written to ({error.strerror}): the walls are tried elsewhere")
+        return None
 
 
 def _document(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -69,7 +80,11 @@ def _text(document: dict[str, Any]) -> str:
         for finding in document["findings"]
     ]
     lines = [table(rows, columns=("held", "layer", "tried", "detail"))]
-    lines += [f"\n✘ {row['layer']}: {row['mend']}" for row in rows if row["mend"]]
+    lines += [
+        f"\n✘ {finding['layer']}: {finding['mend']}"
+        for finding in document["findings"]
+        if not finding["held"]
+    ]
     lines += [f"\nknown gap at this level: {gap}" for gap in document["gaps"]]
     lines += [f"\nhint: {hint}" for hint in document["hints"]]
     enough = "enough" if document["is_enough"] else "NOT enough"

@@ -58,6 +58,15 @@ def test_doctor_attacks_the_walls_and_says_which_held(home):
     assert run_command("doctor", "--python", "banana", environ=home).returncode == 2
 
 
+def test_doctor_tries_the_walls_elsewhere_where_the_data_folder_cannot_be_written_to():
+    told = run_command("doctor", environ={"FUMEHOOD_HOME": "/sys"})
+    assert told.returncode == 0, told.stderr
+    assert "/sys cannot be written to" in told.stderr
+    assert "✘" not in told.stdout  # all held, so nothing is marked as if it had not
+    cold = next(line for line in told.stdout.splitlines() if "start a cold cell" in line)
+    assert cold.endswith(" ms")
+
+
 def test_a_level_below_the_demanded_one_is_exit_1(home):
     environ = home | {"FUMEHOOD_LEAST_LEVEL": "full"}
     told = run_command("doctor", "--json", environ=environ)
