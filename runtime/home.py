@@ -1,6 +1,8 @@
 """The folders of a home, and who may look into them."""
 
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from runtime.errors import SettingsRefused
@@ -8,8 +10,15 @@ from runtime.errors import SettingsRefused
 
 def make_home(home: Path) -> None:
     """Make the folders of a home. Raises SettingsRefused where that cannot be done."""
-    try:
+    with writable(home):
         _make_folders(home)
+
+
+@contextmanager
+def writable(home: Path) -> Generator[None]:
+    """Turn an OSError about what is below `home` into SettingsRefused, with the mend."""
+    try:
+        yield
     except OSError as error:
         raise SettingsRefused(
             f"{home} cannot hold our data: {error.strerror}",

@@ -12,7 +12,8 @@ from runtime.store import activations, admission
 from runtime.store import jobs as job_store
 from wheelhouse.problem import Problem
 
-INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,255}")
+INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,255}")
+"""A lone surrogate is a byte that is not UTF-8; no artifact could record such a name."""
 
 
 async def runnable(parts: Parts, *, package: str, version: str | None) -> Activation:
@@ -80,7 +81,7 @@ def judge_input_names(names: Sequence[str], *, most: int) -> None:
             code="input-name",
             what=f"{name!r} cannot be the name of an input",
             where=f"input {number}",
-            mend="use a file name of 1 to 255 bytes without a slash or control characters",
+            mend="use a file name of 1 to 255 bytes of UTF-8 without a slash or control characters",
         )
         for number, name in enumerate(names, start=1)
         if not is_input_name(name)
@@ -106,4 +107,4 @@ def judge_input_names(names: Sequence[str], *, most: int) -> None:
 def is_input_name(name: str) -> bool:
     """Return whether `name` can be the name of a file in the cell's input folder."""
     is_plain = INPUT_NAME.fullmatch(name) is not None and name not in {".", ".."}
-    return is_plain and len(name.encode(errors="replace")) <= 255
+    return is_plain and len(name.encode()) <= 255

@@ -7,7 +7,7 @@ are the user's own, so that a second try starts warm.
 import asyncio
 import mimetypes
 import tempfile
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +17,9 @@ from typing import Any
 from runtime import gate, intake, submission
 from runtime.activating import run_activation
 from runtime.appliance import open_appliance
-from runtime.errors import AttemptLost, TryFailed
+from runtime.errors import AttemptLost, InputRefused, TryFailed
+from runtime.events import to_plain
+from runtime.home import writable
 from runtime.jobs import State
 from runtime.parts import Parts
 from runtime.records import JobInput, JsonObject, RequestContext
@@ -30,6 +32,9 @@ from wheelhouse.problem import Problem
 WHO = "fumehood try"
 SHARED = ("wheelhouse", "environments")
 GATE_FOR = timedelta(minutes=15)
+
+type Tell = Callable[[dict[str, Any]], None]
+"""Takes what the job says and does, event by event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +52,17 @@ async def try_bundle(
     inputs: Sequence[Path],
     parameters: JsonObject,
     outputs_to: Path | None,
+    tell: Tell,
     gate_reason: str = "",
 ) -> Trial:
     """Receive, activate and run `bundle` once; put the outputs below `outputs_to`.
 
     Raises BundleRefused for a bad bundle, TryFailed when it does not become active.
-    `gate_reason` opens the network gate for the install, with that reason on record.
+    `tell` hears each event of the job while it runs. `gate_reason` opens the network gate for
+    the install, with that reason on record.
     """
     submission.judge_input_names([path.name for path in inputs], most=len(inputs))
+    _judge_files(inputs)
     async with _throwaway(settings) as parts:
         if gate_reason:
             await _open_gate(parts, reason=gate_reason)
@@ -64,12 +72,31 @@ async def try_bundle(
         )
         await run_activation(requested.id, parts=parts)
         await _refuse_unless_active(parts, activation_id=requested.id)
-        job_id = await _run(parts, package=version.package, inputs=inputs, parameters=parameters)
+        job_id = await _submit(parts, package=version.package, inputs=inputs, parameters=parameters)
+        async with _told(parts, job_id=job_id, tell=tell):
+            await attempt_or_give_back(job_id, parts=parts)
+            await _refuse_if_ours(parts, job_id=job_id)
         if outputs_to is not None:
             await _hand_over(parts, job_id=job_id, outputs_to=outputs_to)
         job = await parts.store.run(job_store.get, job_id=job_id)
         artifact = await parts.artifacts.load(job_id, attempt=job.attempt)
         return Trial(artifact=artifact, is_ok=job.state == "succeeded")
+
+
+def _judge_files(paths: Sequence[Path]) -> None:
+    """Raise InputRefused for inputs that are no files: a pipe can be read once, and may not end."""
+    problems = [
+        Problem(
+            code="not-a-file",
+            what="it is neither a file nor a link to one",
+            where=str(path),
+            mend="write what comes out of it to a file, and give that",
+        )
+        for path in paths
+        if not path.is_file()
+    ]
+    if problems:
+        raise InputRefused("The inputs cannot be taken as they are", problems=problems)
 
 
 @asynccontextmanager
@@ -79,7 +106,9 @@ async def _throwaway(settings: Settings) -> AsyncGenerator[Parts]:
         home = Path(folder)
         for name in SHARED:
             shared = settings.home / name
-            shared.mkdir(parents=True, exist_ok=True)
+            with writable(settings.home):
+                shared.mkdir(parents=True, exist_ok=True)
+                shared.touch()  # says at once where nothing could be kept, as on a read-only disk
             (home / name).symlink_to(shared.resolve())
         alone: dict[str, Any] = {"home": home, "docket_url": "memory://try"}
         async with open_appliance(settings.model_copy(update=alone)) as appliance:
@@ -102,7 +131,7 @@ async def _refuse_unless_active(parts: Parts, *, activation_id: str) -> None:
         )
 
 
-async def _run(
+async def _submit(
     parts: Parts, *, package: str, inputs: Sequence[Path], parameters: JsonObject
 ) -> str:
     activation = await submission.runnable(parts, package=package, version=None)
@@ -113,9 +142,23 @@ async def _run(
         inputs=[await _take(parts, path) for path in inputs],
         request=RequestContext(principal=WHO),
     )
-    await attempt_or_give_back(job.id, parts=parts)
-    await _refuse_if_ours(parts, job_id=job.id)
     return job.id
+
+
+@asynccontextmanager
+async def _told(parts: Parts, *, job_id: str, tell: Tell) -> AsyncGenerator[None]:
+    """Let `tell` hear what the job says, to its last event where the job comes to an end."""
+    following = asyncio.create_task(_follow(parts, job_id=job_id, tell=tell))
+    try:
+        yield
+        await following
+    finally:
+        following.cancel()
+
+
+async def _follow(parts: Parts, *, job_id: str, tell: Tell) -> None:
+    async for event in parts.events.follow(job_id):
+        tell(to_plain(event))
 
 
 async def _refuse_if_ours(parts: Parts, *, job_id: str) -> None:
@@ -133,7 +176,8 @@ async def _refuse_if_ours(parts: Parts, *, job_id: str) -> None:
 
 
 async def _take(parts: Parts, path: Path) -> JobInput:
-    blob = await parts.blobs.put_file(path)
+    source = await asyncio.to_thread(path.resolve)  # a link of the user's own is followed
+    blob = await parts.blobs.put_file(source)
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return JobInput(
         name=path.name, size_bytes=blob.size_bytes, sha256=blob.sha256, media_type=media_type

@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
+import signal
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,12 +13,28 @@ import typer
 
 from runtime.cli.arguments import Inputs, Pairs, Parameters
 from runtime.cli.bundling import bundle_file
-from runtime.cli.job_text import error_text
+from runtime.cli.job_text import error_text, event_line
 from runtime.cli.parameters import parameters_of
 from runtime.cli.printing import AsJson, emit, facts, say
 from runtime.errors import TryFailed
 from runtime.settings import load
 from runtime.trying import Trial, try_bundle
+
+MOST_LISTED = 20
+"""How many outputs are listed for people; the artifact has them all."""
+EXIT_TERMINATED = 128 + signal.SIGTERM
+
+
+def _folder(path: Path | None) -> Path | None:
+    """Make the folder for outputs before anything runs: afterwards the run would be lost."""
+    if path is not None:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise typer.BadParameter(f"{path} cannot be a folder: {error.strerror}") from error
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise typer.BadParameter(f"{path} cannot be written to")
+    return path
 
 
 def try_command(
@@ -24,7 +43,8 @@ def try_command(
     parameter: Pairs = None,
     parameters: Parameters = "{}",
     outputs_to: Annotated[
-        Path | None, typer.Option("--outputs", "-o", help="Put the outputs there.")
+        Path | None,
+        typer.Option("--outputs", "-o", help="Put the outputs there.", callback=_folder),
     ] = None,
     open_gate: Annotated[
         str, typer.Option("--open-gate", help="Fetch missing wheels; say the reason.")
@@ -34,8 +54,9 @@ def try_command(
 ) -> None:
     """Run a bundle once, with no server: same walls, same judgement, same artifact.
 
-    Wheels and environments are shared with the data folder (FUMEHOOD_HOME). With --json the
-    artifact is printed; the exit code is 1 if the job fails, 3 if the bundle is refused.
+    What the run says is shown on stderr. Wheels and environments are shared with the data
+    folder (FUMEHOOD_HOME). With --json the artifact is printed; the exit code is 1 if the job
+    fails, 3 if the bundle is refused.
     """
     given = parameters_of(parameters, pairs=parameter or ())
     with bundle_file(bundle) as archive:
@@ -55,6 +76,7 @@ async def _try(
     outputs_to: Path | None,
     gate_reason: str,
 ) -> Trial:
+    _stop_at_sigterm()
     try:
         return await try_bundle(
             load({}).settings,
@@ -62,12 +84,26 @@ async def _try(
             inputs=inputs,
             parameters=parameters,
             outputs_to=outputs_to,
+            tell=_say_event,
             gate_reason=gate_reason,
         )
+    except asyncio.CancelledError as fault:
+        raise typer.Exit(EXIT_TERMINATED) from fault
     except TryFailed as fault:
         if fault.traceback and "--json" not in sys.argv:
             say(fault.traceback)
         raise
+
+
+def _stop_at_sigterm() -> None:
+    """Let SIGTERM stop the try as Ctrl-C does: nothing is left behind in /var/tmp."""
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def _say_event(event: dict[str, Any]) -> None:
+    if line := event_line(event):
+        say(line)
 
 
 def _text(artifact: dict[str, Any]) -> str:
@@ -79,9 +115,25 @@ def _text(artifact: dict[str, Any]) -> str:
     shown = {
         "state": artifact["state"],
         "result": json.dumps(artifact["result"], ensure_ascii=False),
-        "outputs": [f"{one['path']} ({one['size_bytes']} bytes)" for one in artifact["outputs"]],
+        "outputs": _listed(f"{o['path']} ({o['size_bytes']} bytes)" for o in artifact["outputs"]),
+        "not kept": _listed(f"{one['path']}: {one['why']}" for one in artifact["refusals"]),
+        "hooks": [_hook(hook) for hook in artifact["hooks"]],
         "installed": [f"{one['name']} {one['version']}" for one in installed],
         "walls": f"{isolation['level']}: {', '.join(walls)}",
         "usage": spent,
     }
-    return facts(shown, names=list(shown)) + error_text(artifact["error"])
+    seldom = {"not kept", "hooks"}
+    names = [name for name, value in shown.items() if value or name not in seldom]
+    return facts(shown, names=names) + error_text(artifact["error"])
+
+
+def _listed(lines: Iterable[str]) -> list[str]:
+    """Return the first of `lines`, and how many more there are."""
+    told = list(lines)
+    more = len(told) - MOST_LISTED
+    return [*told[:MOST_LISTED], f"… and {more} more"] if more > 0 else told
+
+
+def _hook(hook: dict[str, Any]) -> str:
+    error = f" ({hook['error']['what']})" if hook["error"] else ""
+    return f"{hook['name']} {hook['state']}{error}"

@@ -1,6 +1,9 @@
 """`fumehood try`: bundles that say and leave odd things, and inputs that nobody has tried."""
 
 import json
+import os
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -9,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import run_command
+from .conftest import BUNDLES, FUMEHOOD, run_command
 
 STEERING = "\x1b[2J\x9b31m\r\u202egpj.exe\u2066"
 
@@ -95,3 +98,89 @@ def test_an_honest_package_is_not_told_to_leave_the_runner_alone_first(try_: Try
     assert told.returncode == 1
     assert "cannot be taken" in told.stdout
     assert "mend: return and report less, or less deeply nested" in told.stdout
+
+
+def test_what_a_run_says_is_shown_while_it_runs(try_: Try):
+    told = try_("print('from print'); job.log.warning('from log'); job.progress(1, 2, 'half')")
+    assert told.returncode == 0
+    assert all(said in told.stderr for said in ("from print", "from log", "1 of 2 half"))
+    assert "from print" not in told.stdout
+
+
+def test_what_was_not_kept_is_said_beside_what_was(try_: Try):
+    told = try_("(job.output_dir / 'a').touch(); (job.output_dir / 'link').symlink_to('a')")
+    assert "outputs    a (0 bytes)" in told.stdout
+    assert "not kept   link: a symbolic link" in told.stdout
+
+
+def test_many_outputs_are_counted_not_listed(try_: Try):
+    told = try_("for n in range(500): (job.output_dir / str(n)).touch()")
+    assert "… and 480 more" in told.stdout
+
+
+def test_a_hook_that_fails_is_said_where_the_job_succeeds(try_: Try, tmp_path: Path):
+    hooks = tmp_path / "bundle/hooks"
+    hooks.mkdir(parents=True)
+    (hooks / "on_after_extract.py").write_text("def run(**_): raise ValueError('late')")
+    told = try_("return 1")
+    assert told.returncode == 0
+    assert "on_after_extract failed (ValueError: late)" in told.stdout
+
+
+def test_a_link_to_an_input_is_followed(try_: Try, tmp_path: Path):
+    (tmp_path / "words.txt").write_text("one two")
+    (tmp_path / "link to it").symlink_to("words.txt")
+    told = try_(
+        "return {p.name: p.read_text() for p in job.inputs}", tmp_path / "link to it", "--json"
+    )
+    assert told.returncode == 0, told.stderr
+    assert json.loads(told.stdout)["result"] == {"link to it": "one two"}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("pipe", "it is neither a file nor a link to one"),
+        ("caf\udce9.txt", r"'caf\udce9.txt' cannot be the name of an input"),
+    ],
+)
+def test_what_cannot_be_an_input_is_refused_before_anything_runs(
+    try_: Try, tmp_path: Path, name: str, words: str
+):
+    path = tmp_path / name
+    os.mkfifo(path) if name == "pipe" else path.touch()
+    told = try_("return 1", path)
+    assert told.returncode == 3, told.stderr
+    assert words in told.stderr and "Traceback" not in told.stderr
+
+
+def test_a_place_that_cannot_take_the_outputs_is_refused_before_anything_runs(
+    try_: Try, tmp_path: Path
+):
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file/below", Path("/proc/outputs")):
+        told = try_("print('it ran')", "-o", place)
+        assert told.returncode == 2, told.stderr
+        assert "Traceback" not in told.stderr and "it ran" not in told.stderr
+
+
+def test_a_data_folder_that_cannot_be_written_to_is_said_to_be_so():
+    environ = {"FUMEHOOD_HOME": "/proc/home"}
+    told = run_command("try", BUNDLES / "counts-words", environ=environ)
+    assert told.returncode == 2, told.stderr
+    assert "/proc/home cannot hold our data" in told.stderr
+
+
+def test_a_try_that_is_terminated_leaves_nothing_behind(tmp_path: Path):
+    bundle = BUNDLES / "extract-hangs"
+    before = set(Path("/var/tmp").glob("fumehood-try-*"))
+    environ = os.environ | {"FUMEHOOD_HOME": str(tmp_path / "home")}
+    with subprocess.Popen([FUMEHOOD, "try", bundle], env=environ, stderr=subprocess.PIPE) as trying:
+        assert trying.stderr is not None
+        for line in trying.stderr:
+            if b"extract started" in line:
+                break
+        mine = set(Path("/var/tmp").glob("fumehood-try-*")) - before
+        trying.terminate()
+    assert trying.returncode == 128 + signal.SIGTERM
+    assert mine and not any(path.exists() for path in mine)
