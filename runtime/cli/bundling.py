@@ -50,13 +50,34 @@ def zip_folder(folder: Path, *, archive: Path) -> None:
 
 
 def _refuse_odd_files(paths: Sequence[Path], *, folder: Path) -> None:
-    """Refuse links, which could bring any file of this machine along, and what is no file."""
+    """Refuse links, which could bring any file of this machine along, and what is no file.
+
+    Nor can a zip hold a name that is not UTF-8.
+    """
     odd = [path for path in paths if path.is_symlink() or not (path.is_file() or path.is_dir())]
-    if odd:
+    unnamed = [path for path in paths if not _is_utf8(path)]
+    if odd or unnamed:
         raise InputRefused(
-            "The bundle's folder has more than files and folders",
-            problems=[_odd(path, folder=folder) for path in odd],
+            "The bundle's folder holds what a bundle cannot",
+            problems=[
+                *(_odd(path, folder=folder) for path in odd),
+                *(_unnamed(path, folder=folder) for path in unnamed),
+            ],
         )
+
+
+def _is_utf8(path: Path) -> bool:
+    """Return whether the name is text: os.fsdecode has a lone surrogate for any other byte."""
+    return path.name.encode(errors="replace").decode() == path.name
+
+
+def _unnamed(path: Path, *, folder: Path) -> Problem:
+    return Problem(
+        code="bad-name",
+        what="its name is not UTF-8",
+        where=ascii(path.relative_to(folder).as_posix()),
+        mend="rename it, or remove it",
+    )
 
 
 def _odd(path: Path, *, folder: Path) -> Problem:

@@ -111,6 +111,15 @@ def test_a_link_in_a_bundles_folder_brings_nothing_along(tmp_path: Path):
     assert {problem["where"] for problem in problems} == {"accounts", "pipe"}
 
 
+def test_a_file_in_a_bundles_folder_whose_name_is_not_utf8_is_refused(tmp_path: Path):
+    folder = tmp_path / "bundle"
+    shutil.copytree(BUNDLES / "counts-words", folder)
+    (folder / "caf\udce9.txt").touch()
+    told = run_command("package", "check", folder, environ={})
+    assert told.returncode == 3, told.stderr
+    assert "'caf\\udce9.txt': its name is not UTF-8" in told.stderr
+
+
 def test_a_home_without_an_appliance_is_not_another_one(home):
     told = run_command("package", "list", environ=home)
     assert told.returncode == 75
