@@ -6,10 +6,11 @@ are the user's own, so that a second try starts warm.
 
 import asyncio
 import mimetypes
+import re
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ from wheelhouse.problem import Problem
 WHO = "fumehood try"
 SHARED = ("wheelhouse", "environments")
 GATE_FOR = timedelta(minutes=15)
+GATE_COMMAND = re.compile(r"`fumehood gate open [^`]*--reason ([^`]*)`")
+"""What a mend says where an appliance's gate is closed."""
 
 type Tell = Callable[[dict[str, Any]], None]
 """Takes what the job says and does, event by event."""
@@ -126,9 +129,14 @@ async def _refuse_unless_active(parts: Parts, *, activation_id: str) -> None:
     if activation.state != "succeeded":
         raise TryFailed(
             f"{activation.package} {activation.version} does not become active",
-            problems=[Problem(**problem) for problem in activation.problems],
+            problems=[_of_a_try(Problem(**problem)) for problem in activation.problems],
             traceback=activation.traceback,
         )
+
+
+def _of_a_try(problem: Problem) -> Problem:
+    """Return `problem` with a mend that helps here: the gate of a try is its own."""
+    return replace(problem, mend=GATE_COMMAND.sub(r"`fumehood try … --open-gate \1`", problem.mend))
 
 
 async def _submit(

@@ -127,6 +127,16 @@ def test_a_hook_that_fails_is_said_where_the_job_succeeds(try_: Try, tmp_path: P
     assert "on_after_extract failed (ValueError: late)" in told.stdout
 
 
+def test_a_closed_gate_is_told_with_the_option_that_opens_it_here(try_: Try, tmp_path: Path):
+    requirements = tmp_path / "bundle/requirements.txt"
+    requirements.parent.mkdir()
+    requirements.write_text("no-such-thing==1\n")
+    told = try_("return 1")
+    assert told.returncode == 3, told.stderr
+    assert "`fumehood try … --open-gate 'install no-such-thing'`" in told.stderr
+    assert "fumehood gate open" not in told.stderr
+
+
 def test_a_link_to_an_input_is_followed(try_: Try, tmp_path: Path):
     (tmp_path / "words.txt").write_text("one two")
     (tmp_path / "link to it").symlink_to("words.txt")
