@@ -120,3 +120,40 @@ def test_a_script_makes_another_call_instead_where_it_has_one(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last", "made"]
     with pytest.raises(OSError, match="mkdirat: No such file"):
         script.play()  # now the other call is refused as well
+
+
+LAZY_SETTINGS = """
+class Settings:
+    @property
+    def __class__(self): raise RuntimeError("not configured yet")
+settings = Settings()
+def extract(*, job, **_): return 1
+"""
+CLASS_WITHOUT_A_HASH = """
+class Meta(type):
+    def __eq__(self, other): return self is other
+class Thing(metaclass=Meta): pass
+thing = Thing()
+thing.itself = thing
+def extract(*, job, **_): return 1
+"""
+
+
+@pytest.mark.parametrize("code", [LAZY_SETTINGS, CLASS_WITHOUT_A_HASH])
+async def test_objects_that_refuse_questions_do_not_end_their_warm_cell(lab, warm, code):
+    assert (await lab.run(warm(lab.command(code)))).isolation.start == "warm"
+
+
+async def test_code_lasts_where_an_old_extension_has_counted_none(lab, warm):
+    """Extensions for the stable ABI of 3.11 or older add to the whole of its count."""
+    code = """
+    import ctypes, sys
+    ctypes.c_ssize_t.from_address(id(None)).value += 100_000
+    def helper(): return None
+    def extract(*, job, **_):
+        before = sys.getrefcount(helper)
+        more = [helper] * 1000
+        return sys.getrefcount(helper) - before
+    """
+    outcome = await lab.run(warm(lab.command(code)))
+    assert (outcome.isolation.start, outcome.value) == ("warm", 0), outcome.failure
