@@ -14,6 +14,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -138,15 +139,18 @@ def last_errno() -> int:
     return _ctypes.get_errno()
 
 
-def fork_into(flags: int) -> int:
+def fork_into(flags: int, begin: Callable[[], None]) -> int:
     """Fork into new namespaces with one clone(2); return 0 in the child, the pid in the parent.
 
     os.fork and unshare would need two forks for a pid namespace, and each fork of a process
     with pandas in memory costs as much as all the rest. Only for single-threaded processes.
+    The child calls `begin`, which must not raise, before the functions that packages have
+    registered with os.register_at_fork.
     """
     _before_fork()
     pid = call(NUMBERS["clone"], flags | _SIGCHLD, 0, 0, 0, 0)
     if pid == 0:
+        begin()
         _after_fork_in_child()
         return 0
     code = _ctypes.get_errno()

@@ -157,3 +157,41 @@ async def test_code_lasts_where_an_old_extension_has_counted_none(lab, warm):
     """
     outcome = await lab.run(warm(lab.command(code)))
     assert (outcome.isolation.start, outcome.value) == ("warm", 0), outcome.failure
+
+
+async def test_what_a_package_does_in_each_fork_is_done_behind_the_walls(lab, warm):
+    """Functions of os.register_at_fork run in every fork, and may start threads, which keep
+    the privileges that they begin with."""
+    code = """
+    import os, threading
+    begun, seen = threading.Event(), []
+    def look():
+        begun.wait()
+        with open("/proc/thread-self/status") as status:
+            said = dict(line.rstrip("\\n").split(":\\t", 1) for line in status)
+        seen.extend([said["CapEff"], said["CapBnd"], said["Seccomp_filters"]])
+    def start():
+        global thread
+        thread = threading.Thread(target=look)
+        thread.start()
+    os.register_at_fork(after_in_child=start)
+    def extract(*, job, **_):
+        begun.set()
+        thread.join()
+        return seen
+    """
+    outcome = await lab.run(warm(lab.command(code)))
+    assert outcome.isolation.start == "warm"
+    assert outcome.value == ["0000000000000000", "0000000000000000", "2"], outcome.failure
+
+
+async def test_an_import_that_closes_a_standard_stream_is_not_forked(lab, warm):
+    """The numbers of a fork's descriptors are foreseen from what is open before it."""
+    code = """
+    import os
+    os.close(0)
+    def extract(*, job, **_): return 1
+    """
+    outcome = await lab.run(warm(lab.command(code)))
+    assert (outcome.value, outcome.isolation.start) == (1, "cold")
+    assert outcome.isolation.start_reason == "preload closed a standard stream"
