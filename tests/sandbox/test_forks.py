@@ -2,9 +2,11 @@
 
 import errno
 import os
+import subprocess
 
 import pytest
 
+from sandbox import proc
 from sandbox.inside.script import Script
 
 CONDITION = """
@@ -195,3 +197,12 @@ async def test_an_import_that_closes_a_standard_stream_is_not_forked(lab, warm):
     outcome = await lab.run(warm(lab.command(code)))
     assert (outcome.value, outcome.isolation.start) == (1, "cold")
     assert outcome.isolation.start_reason == "preload closed a standard stream"
+
+
+def test_the_namespaces_of_a_process_that_ends_are_not_taken_for_ours():
+    """What a first fork has is told of all forks of its warm cell: it has to be the whole."""
+    with subprocess.Popen(("true",)) as ending:
+        os.waitid(os.P_PID, ending.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(ProcessLookupError, match="has no mnt namespace"):
+            proc.own_namespaces(ending.pid)
+    assert proc.own_namespaces(os.getpid()) == ()
