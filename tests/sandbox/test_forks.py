@@ -199,6 +199,20 @@ async def test_an_import_that_closes_a_standard_stream_is_not_forked(lab, warm):
     assert outcome.isolation.start_reason == "preload closed a standard stream"
 
 
+async def test_programs_of_a_run_are_bound_as_anywhere_else(lab, warm):
+    """One that lacks a function which it never calls starts, unless LD_BIND_NOW is set."""
+    code = """
+    import os, subprocess, sys
+    def extract(*, job, **_):
+        told = "import os; print('LD_BIND_NOW' in os.environ)"
+        said = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True)
+        return ["LD_BIND_NOW" in os.environ, said.stdout]
+    """
+    command = lab.command(code)
+    for outcome in (await lab.run(command), await lab.run(warm(command))):
+        assert outcome.value == [False, "False\n"]
+
+
 def test_the_namespaces_of_a_process_that_ends_are_not_taken_for_ours():
     """What a first fork has is told of all forks of its warm cell: it has to be the whole."""
     with subprocess.Popen(("true",)) as ending:
