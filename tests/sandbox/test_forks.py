@@ -199,6 +199,18 @@ async def test_an_import_that_closes_a_standard_stream_is_not_forked(lab, warm):
     assert outcome.isolation.start_reason == "preload closed a standard stream"
 
 
+async def test_the_c_library_knows_the_first_thread_of_a_fork(lab, warm):
+    """It notes the ids of threads, and names this one to the kernel for pthread_kill(3) too."""
+    code = """
+    import threading, time
+    def extract(*, job, **_):
+        clock = time.pthread_getcpuclockid(threading.get_ident())
+        return time.clock_gettime(clock) > 0
+    """
+    outcome = await lab.run(warm(lab.command(code)))
+    assert (outcome.isolation.start, outcome.value) == ("warm", True), outcome.failure
+
+
 async def test_programs_of_a_run_are_bound_as_anywhere_else(lab, warm):
     """One that lacks a function which it never calls starts, unless LD_BIND_NOW is set."""
     code = """
