@@ -211,6 +211,22 @@ async def test_the_c_library_knows_the_first_thread_of_a_fork(lab, warm):
     assert (outcome.isolation.start, outcome.value) == ("warm", True), outcome.failure
 
 
+async def test_a_process_that_a_run_has_forked_ends_at_sigterm(lab, warm):
+    """multiprocessing.Pool ends its workers so: they raised, and some held a lock for ever."""
+    code = """
+    import os, signal, time
+    def extract(*, job, **_):
+        pid = os.fork()
+        if pid == 0:
+            while True: time.sleep(1)
+        os.kill(pid, signal.SIGTERM)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    """
+    command = lab.command(code)
+    for outcome in (await lab.run(command), await lab.run(warm(command))):
+        assert outcome.value == -15, outcome.failure
+
+
 async def test_programs_of_a_run_are_bound_as_anywhere_else(lab, warm):
     """One that lacks a function which it never calls starts, unless LD_BIND_NOW is set."""
     code = """
