@@ -216,9 +216,12 @@ async def test_a_process_that_a_run_has_forked_ends_at_sigterm(lab, warm):
     code = """
     import os, signal, time
     def extract(*, job, **_):
+        ready, begun = os.pipe()
         pid = os.fork()
         if pid == 0:
+            os.write(begun, b"x")
             while True: time.sleep(1)
+        os.read(ready, 1)
         os.kill(pid, signal.SIGTERM)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     """
