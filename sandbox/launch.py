@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -252,8 +253,7 @@ class Launcher:
     def _etc(self) -> Path:
         folder = self._home / "etc"
         if not folder.exists():
-            fresh = self._home / f"etc.{os.getpid()}"
-            fresh.mkdir(parents=True, exist_ok=True)
+            fresh = _fresh(folder)
             for name, text in _ETC.items():
                 (fresh / name).write_text(text, encoding="utf-8")
             _publish(fresh, folder)
@@ -286,7 +286,7 @@ def _prepare_inside(home: Path, interpreter: Interpreter) -> Path:
     folder = home / name
     if folder.exists():
         return folder
-    fresh = home / f"{name}.{os.getpid()}"
+    fresh = _fresh(folder)
     shutil.copytree(
         _INSIDE, fresh / _PACKAGE, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
     )
@@ -305,8 +305,17 @@ def _prepare_inside(home: Path, interpreter: Interpreter) -> Path:
     return folder
 
 
+def _fresh(folder: Path) -> Path:
+    """Make a folder to prepare `folder` in: ours alone, as others may be about the same.
+
+    It is named after this process, so that it is swept when we are gone (leftovers.py).
+    """
+    prefix = f"{folder.name}.by-{os.getpid()}-"
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+
+
 def _publish(fresh: Path, folder: Path) -> None:
-    """Let everybody read it, then move it to its place; another process may have been first."""
+    """Let everybody read it, then move it to its place; somebody else may have been first."""
     for path in [fresh, *fresh.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     try:

@@ -72,7 +72,9 @@ def seen_at(folder: Folder, *, has_namespaces: bool) -> str:
 def variables(layout: Layout, *, interpreter: Interpreter, limits: Limits) -> dict[str, str]:
     """Return the environment that a cell starts with: nothing of the host's is in it.
 
-    The library path lets an interpreter with a shared libpython run where it was moved to.
+    The library path lets an interpreter with a shared libpython run where it was moved to. What
+    the loader binds at once is not bound anew, page by page, in each fork of a warm cell; the
+    cell takes that variable from the environment of what a run starts (ld.so(8)).
     """
     threads = str(max(1, math.ceil(limits.cpus)))
     return {

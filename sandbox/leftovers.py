@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sandbox import cgroups
 
-_RUN_FOLDER = re.compile(r"(?:cold|warm)-(\d+)-\d+|(?:inside|etc)[\w.-]*\.(\d+)")
+_RUN_FOLDER = re.compile(r"(?:cold|warm)-(\d+)-\d+|(?:inside|etc)[\w.-]*\.by-(\d+)-\w+")
 
 
 def sweep(home: Path) -> None:

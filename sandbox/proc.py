@@ -26,13 +26,21 @@ def status(pid: int) -> str:
 
 
 def own_namespaces(pid: int) -> tuple[str, ...]:
-    """Return the namespaces that the process does not share with us (namespaces(7))."""
+    """Return the namespaces that the process does not share with us (namespaces(7)).
+
+    Raises ProcessLookupError where it is about to end: it leaves them before it is dead.
+    """
     own: list[str] = []
     for name in _NAMESPACES:
         try:
-            if os.readlink(f"/proc/{pid}/ns/{name}") != _our_namespace(name):  # noqa: PTH115 – one call
+            if _namespace(str(pid), name) != _our_namespace(name):
                 own.append(name)
-        except OSError:
+        except FileNotFoundError:
+            if _our_namespace(name):
+                raise ProcessLookupError(
+                    f"process {pid} has no {name} namespace any more"
+                ) from None
+        except PermissionError:
             continue
     return tuple(own)
 
@@ -45,4 +53,12 @@ def field(status: str, name: str) -> str:
 
 @cache
 def _our_namespace(name: str) -> str:
-    return os.readlink(f"/proc/self/ns/{name}")  # noqa: PTH115
+    """Return ours, or nothing where this kernel has no such namespaces."""
+    try:
+        return _namespace("self", name)
+    except FileNotFoundError:
+        return ""
+
+
+def _namespace(process: str, name: str) -> str:
+    return os.readlink(f"/proc/{process}/ns/{name}")  # noqa: PTH115 – one call

@@ -27,6 +27,8 @@ _LAST = -1
 """The highest descriptor that can be (an unsigned int, close_range(2))."""
 _CHANNEL = 3
 _KILL = 9
+_UNSHUT = 70
+"""EX_SOFTWARE of sysexits.h: the walls of a fork could not be shut."""
 
 
 class Birth:
@@ -65,8 +67,17 @@ class Birth:
         self._script.change(self._inputs, 0, b"/input/%s/input" % (folder.encode(),))
 
     def happen(self) -> None:
-        """Make the calls, in the fork. Raises OSError."""
-        self._script.play()
+        """Make the calls, in the fork, which ends where one is refused.
+
+        Nothing is called here that a package could know of: its functions for forks run later.
+        """
+        try:
+            self._script.play()
+        except BaseException as fault:
+            try:
+                os.write(2, b"%s\n" % (str(fault).encode(),))
+            finally:
+                os._exit(_UNSHUT)
 
     def _become_a_process(self, setup: dict[str, Any]) -> None:
         """Die with the warm cell; have a session, its ids, and no signals held back."""

@@ -26,7 +26,7 @@ class Terminated(BaseException):
 
 def perform(channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
     """Run the requested call and return the `done` message."""
-    _signal.signal(_signal.SIGTERM, _terminate)
+    _signal.signal(_signal.SIGTERM, _terminator(os.getpid()))
     try:
         function = load(request["target"])
     except BaseException as fault:
@@ -71,8 +71,19 @@ def load(target: str) -> Callable[..., Any]:
     return function
 
 
-def _terminate(_number: int, _frame: object) -> None:
-    raise Terminated
+def _terminator(run: int) -> Callable[[int, object], None]:
+    """Return what lets the process `run` clean up at SIGTERM, and ends those that it has forked.
+
+    They have its handler and its frames, through which one would come to speak for the run.
+    """
+
+    def terminate(number: int, _frame: object) -> None:
+        if os.getpid() == run:
+            raise Terminated
+        _signal.signal(number, _signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    return terminate
 
 
 def _returned(value: Any, result_bytes: int) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def prepare(setup: dict[str, Any]) -> None:
             sys.executable = executable
     sys.dont_write_bytecode = True
     sys.argv = [setup["argv0"]]
+    os.environ.pop("LD_BIND_NOW", None)  # was for this process; programs of a run bind as they do
     os.environ.update(setup["variables"])
     make_home(setup["scratch_dir"])
 

@@ -23,19 +23,23 @@ class _Count(_ctypes._SimpleCData):  # pyright: ignore
     _type_ = "I"
 
 
+_count_at: Callable[[int], Any] = _Count.from_address
+_FOR_EVER: int = _count_at(id(None)).value
+"""The count of what lasts for ever. Read before a package is imported: an extension for the
+stable ABI of 3.11 or older counts None too, and its lower half may say anything after that."""
+
+
 def keep() -> None:
     """Do so with all that is imported now, where this interpreter can."""
     if not _can_last():
         return
-    count_at: Callable[[int], Any] = _Count.from_address
-    for_ever = count_at(id(None)).value
-    todo: list[Any] = [thing for thing in gc.get_objects() if _is_code(thing)]
+    todo: list[Any] = [thing for thing in gc.get_objects() if _is_one_of(thing, _CODE)]
     while todo:
         thing = todo.pop()
-        count = count_at(id(thing))
-        if count.value != for_ever:
-            count.value = for_ever
-            todo.extend(part for part in _parts(thing) if type(part) in _PARTS or _is_code(part))
+        count = _count_at(id(thing))
+        if count.value != _FOR_EVER:
+            count.value = _FOR_EVER
+            todo.extend(part for part in _parts(thing) if _is_one_of(part, _CODE_AND_PARTS))
 
 
 def _can_last() -> bool:
@@ -45,8 +49,14 @@ def _can_last() -> bool:
     return is_known and is_plain and sys.byteorder == "little"
 
 
-def _is_code(thing: object) -> bool:
-    return type(thing) in _CODE or isinstance(thing, type)
+def _is_one_of(thing: object, kinds: frozenset[int]) -> bool:
+    """Say whether it is a class or of one of these kinds, and let no code of a package's know.
+
+    isinstance asks an object for its __class__, which settings read at first use answer with an
+    error; a set hashes a class, which those of a metaclass with __eq__ refuse.
+    """
+    kind = type(thing)
+    return id(kind) in kinds or issubclass(kind, type)
 
 
 def _parts(thing: Any) -> Iterable[Any]:
@@ -68,6 +78,6 @@ _SAMPLES: list[Any] = [
     *(keep, len, sys, str.join, object.__init__, dict.__dict__["fromkeys"]),
     *(_Sample.__dict__["slot"], type.__dict__["__dict__"]),
 ]
-_CODE = {*map(type, _SAMPLES), property, classmethod, staticmethod}
-"""Functions, methods and modules, written in Python and in C."""
-_PARTS = {_CODE_OBJECT, str, bytes, int, float, tuple, frozenset}
+_CODE = frozenset(map(id, (*map(type, _SAMPLES), property, classmethod, staticmethod)))
+"""Functions, methods and modules, written in Python and in C: by their addresses."""
+_CODE_AND_PARTS = _CODE | set(map(id, (_CODE_OBJECT, str, bytes, int, float, tuple, frozenset)))

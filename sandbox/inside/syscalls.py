@@ -14,6 +14,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
@@ -25,6 +26,10 @@ class Word(_ctypes._SimpleCData):  # pyright: ignore
 
 class _Byte(_ctypes._SimpleCData):  # pyright: ignore
     _type_ = "B"
+
+
+class _Id(_ctypes._SimpleCData):  # pyright: ignore
+    _type_ = "i"
 
 
 class _Function(_ctypes.CFuncPtr):
@@ -50,7 +55,7 @@ def _room(size: int) -> Any:
     return type("Room", (_c.Array,), {"_type_": _Byte, "_length_": size})
 
 
-_RLIMIT, _STATUS, _USAGE = _room(16), _room(4), _room(144)
+_RLIMIT, _STATUS, _USAGE, _ADDRESS = _room(16), _room(4), _room(144), _room(8)
 
 
 def address(name: str) -> int:
@@ -112,9 +117,11 @@ NUMBERS: dict[str, int] = {
 """The number of each call that is made here or in a script (asm/unistd.h)."""
 
 _SIGCHLD = 17
+_CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID = 0x00200000, 0x01000000
 _SOL_SOCKET, _SCM_RIGHTS = (1).to_bytes(4, sys.byteorder), (1).to_bytes(4, sys.byteorder)
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_CAPBSET_READ = 23
+_PR_GET_TID_ADDRESS = 40
 _CAP_VERSION_3 = 0x20080522
 _RLIMITS = {
     "RLIMIT_CPU": 0,
@@ -138,15 +145,21 @@ def last_errno() -> int:
     return _ctypes.get_errno()
 
 
-def fork_into(flags: int) -> int:
+def fork_into(flags: int, begin: Callable[[], None]) -> int:
     """Fork into new namespaces with one clone(2); return 0 in the child, the pid in the parent.
 
     os.fork and unshare would need two forks for a pid namespace, and each fork of a process
     with pandas in memory costs as much as all the rest. Only for single-threaded processes.
+    The child calls `begin`, which must not raise, before the functions that packages have
+    registered with os.register_at_fork.
     """
+    noted = _where_id_is_noted()
+    if noted:
+        flags |= _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID
     _before_fork()
-    pid = call(NUMBERS["clone"], flags | _SIGCHLD, 0, 0, 0, 0)
+    pid = call(NUMBERS["clone"], flags | _SIGCHLD, 0, 0, Word(noted), Word(noted))
     if pid == 0:
+        begin()
         _after_fork_in_child()
         return 0
     code = _ctypes.get_errno()
@@ -154,6 +167,21 @@ def fork_into(flags: int) -> int:
     if pid < 0:
         raise OSError(code, "clone: " + os.strerror(code))
     return pid
+
+
+def _where_id_is_noted() -> int:
+    """Return where the C library notes this thread's id, or 0 where that is not to be found.
+
+    Its fork(2) lets the kernel write the child's there (clone(2); the argument that is not for
+    it is for a flag that we leave out), else pthread_kill(3) would mean some other thread. The
+    kernel was told the place at the start (PR_GET_TID_ADDRESS, prctl(2)); musl tells another.
+    """
+    answer = _ADDRESS()
+    if call(NUMBERS["prctl"], _PR_GET_TID_ADDRESS, answer) < 0:
+        return 0
+    place = int.from_bytes(bytes(answer), sys.byteorder)
+    id_at: Callable[[int], Any] = _Id.from_address
+    return place if place and id_at(place).value == os.getpid() else 0
 
 
 def wait_for(pid: int) -> tuple[int, float, int]:

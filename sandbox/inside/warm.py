@@ -77,6 +77,8 @@ def _unfitness(fd: int) -> str:
     shared = _shared_memory()
     if shared:
         return "preload left memory that forks would share: " + shared
+    if not all(map(_is_open, (0, 1, 2))):
+        return "preload closed a standard stream"
     listing = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)
     extra = {int(name) for name in os.listdir(listing)} - {0, 1, 2, fd, listing}
     os.close(listing)
@@ -155,7 +157,7 @@ class _Nursery:
             pid = os.fork()
         else:
             self._birth.prepare(folder, fds)
-            pid = syscalls.fork_into(birth.FLAGS)
+            pid = syscalls.fork_into(birth.FLAGS, self._birth.happen)
         if pid == 0:
             try:
                 self._live(folder, fds)
@@ -167,9 +169,8 @@ class _Nursery:
         return pid
 
     def _live(self, folder: str, fds: tuple[int, ...]) -> None:
-        """Be a fork: shut the walls, and serve one run."""
+        """Be a fork, and serve one run; whoever shares our root shuts its walls here."""
         if self._birth is not None:
-            self._birth.happen()
             _serve(self._channel)
         _be_born(fds)
         own = _of_run(self._setup, folder)

@@ -2,9 +2,11 @@
 
 import errno
 import os
+import subprocess
 
 import pytest
 
+from sandbox import proc
 from sandbox.inside.script import Script
 
 CONDITION = """
@@ -120,3 +122,132 @@ def test_a_script_makes_another_call_instead_where_it_has_one(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last", "made"]
     with pytest.raises(OSError, match="mkdirat: No such file"):
         script.play()  # now the other call is refused as well
+
+
+LAZY_SETTINGS = """
+class Settings:
+    @property
+    def __class__(self): raise RuntimeError("not configured yet")
+settings = Settings()
+def extract(*, job, **_): return 1
+"""
+CLASS_WITHOUT_A_HASH = """
+class Meta(type):
+    def __eq__(self, other): return self is other
+class Thing(metaclass=Meta): pass
+thing = Thing()
+thing.itself = thing
+def extract(*, job, **_): return 1
+"""
+
+
+@pytest.mark.parametrize("code", [LAZY_SETTINGS, CLASS_WITHOUT_A_HASH])
+async def test_objects_that_refuse_questions_do_not_end_their_warm_cell(lab, warm, code):
+    assert (await lab.run(warm(lab.command(code)))).isolation.start == "warm"
+
+
+async def test_code_lasts_where_an_old_extension_has_counted_none(lab, warm):
+    """Extensions for the stable ABI of 3.11 or older add to the whole of its count."""
+    code = """
+    import ctypes, sys
+    ctypes.c_ssize_t.from_address(id(None)).value += 100_000
+    def helper(): return None
+    def extract(*, job, **_):
+        before = sys.getrefcount(helper)
+        more = [helper] * 1000
+        return sys.getrefcount(helper) - before
+    """
+    outcome = await lab.run(warm(lab.command(code)))
+    assert (outcome.isolation.start, outcome.value) == ("warm", 0), outcome.failure
+
+
+async def test_what_a_package_does_in_each_fork_is_done_behind_the_walls(lab, warm):
+    """Functions of os.register_at_fork run in every fork, and may start threads, which keep
+    the privileges that they begin with."""
+    code = """
+    import os, threading
+    begun, seen = threading.Event(), []
+    def look():
+        begun.wait()
+        with open("/proc/thread-self/status") as status:
+            said = dict(line.rstrip("\\n").split(":\\t", 1) for line in status)
+        seen.extend([said["CapEff"], said["CapBnd"], said["Seccomp_filters"]])
+    def start():
+        global thread
+        thread = threading.Thread(target=look)
+        thread.start()
+    os.register_at_fork(after_in_child=start)
+    def extract(*, job, **_):
+        begun.set()
+        thread.join()
+        return seen
+    """
+    outcome = await lab.run(warm(lab.command(code)))
+    assert outcome.isolation.start == "warm"
+    assert outcome.value == ["0000000000000000", "0000000000000000", "2"], outcome.failure
+
+
+async def test_an_import_that_closes_a_standard_stream_is_not_forked(lab, warm):
+    """The numbers of a fork's descriptors are foreseen from what is open before it."""
+    code = """
+    import os
+    os.close(0)
+    def extract(*, job, **_): return 1
+    """
+    outcome = await lab.run(warm(lab.command(code)))
+    assert (outcome.value, outcome.isolation.start) == (1, "cold")
+    assert outcome.isolation.start_reason == "preload closed a standard stream"
+
+
+async def test_the_c_library_knows_the_first_thread_of_a_fork(lab, warm):
+    """It notes the ids of threads, and names this one to the kernel for pthread_kill(3) too."""
+    code = """
+    import threading, time
+    def extract(*, job, **_):
+        clock = time.pthread_getcpuclockid(threading.get_ident())
+        return time.clock_gettime(clock) > 0
+    """
+    outcome = await lab.run(warm(lab.command(code)))
+    assert (outcome.isolation.start, outcome.value) == ("warm", True), outcome.failure
+
+
+async def test_a_process_that_a_run_has_forked_ends_at_sigterm(lab, warm):
+    """multiprocessing.Pool ends its workers so: they raised, and some held a lock for ever."""
+    code = """
+    import os, signal, time
+    def extract(*, job, **_):
+        ready, begun = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.write(begun, b"x")
+            while True: time.sleep(1)
+        os.read(ready, 1)
+        os.kill(pid, signal.SIGTERM)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    """
+    command = lab.command(code)
+    for outcome in (await lab.run(command), await lab.run(warm(command))):
+        assert outcome.value == -15, outcome.failure
+
+
+async def test_programs_of_a_run_are_bound_as_anywhere_else(lab, warm):
+    """One that lacks a function which it never calls starts, unless LD_BIND_NOW is set."""
+    code = """
+    import os, subprocess, sys
+    def extract(*, job, **_):
+        told = "import os; print('LD_BIND_NOW' in os.environ)"
+        said = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True)
+        return ["LD_BIND_NOW" in os.environ, said.stdout]
+    """
+    command = lab.command(code)
+    for outcome in (await lab.run(command), await lab.run(warm(command))):
+        assert outcome.value == [False, "False\n"]
+
+
+def test_the_namespaces_of_a_process_that_ends_are_not_taken_for_ours():
+    """What a first fork has is told of all forks of its warm cell: it has to be the whole."""
+    with subprocess.Popen(("true",)) as ending:
+        os.waitid(os.P_PID, ending.pid, os.WEXITED | os.WNOWAIT)
+        with pytest.raises(ProcessLookupError, match="has no mnt namespace"):
+            proc.own_namespaces(ending.pid)
+    assert proc.own_namespaces(os.getpid()) == ()
