@@ -7,6 +7,7 @@ sees host paths and Landlock decides which.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from sandbox import landlock, seccomp
@@ -17,6 +18,7 @@ from sandbox.protocol import Inward
 CELL_UID = 1000
 INSIDE = "/fumehood"
 _INODES_PER_MIB = 64
+_AROUND_BYTES = 262_144
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -54,7 +56,8 @@ class Barriers:
     has_seccomp: bool
 
 
-def namespaced(folders: Sequence[Folder]) -> Layout:
+@lru_cache(maxsize=64)
+def namespaced(folders: tuple[Folder, ...]) -> Layout:
     """Return the layout of a cell that has a root of its own."""
     return _layout(folders, has_namespaces=True, inside=INSIDE, run_dir="")
 
@@ -72,14 +75,11 @@ def seen_at(folder: Folder, *, has_namespaces: bool) -> str:
 def variables(layout: Layout, *, interpreter: Interpreter, limits: Limits) -> dict[str, str]:
     """Return the environment that a cell starts with: nothing of the host's is in it.
 
-    The library path lets an interpreter with a shared libpython run where it was moved to. What
-    the loader binds at once is not bound anew, page by page, in each fork of a warm cell; the
-    cell takes that variable from the environment of what a run starts (ld.so(8)).
+    The library path lets an interpreter with a shared libpython run where it was moved to.
     """
     threads = str(max(1, math.ceil(limits.cpus)))
     return {
         "LD_LIBRARY_PATH": str(interpreter.prefix / "lib"),
-        "LD_BIND_NOW": "1",
         "HOME": layout.scratch_dir,
         "TMPDIR": f"{layout.scratch_dir}/tmp",
         "PATH": f"{layout.prefix}/bin:/usr/bin:/bin" if layout.prefix else "/usr/bin:/bin",
@@ -130,7 +130,13 @@ def request(command: Command, layout: Layout) -> dict[str, Inward]:
         "output_dir": layout.output_dir,
         "scratch_dir": layout.scratch_dir,
         "result_bytes": command.limits.result_kb * 1024,
+        "report_bytes": most_frame_bytes(command.limits),
     }
+
+
+def most_frame_bytes(limits: Limits) -> int:
+    """Return how large one message from a run may be: as its result, and what is around that."""
+    return limits.result_kb * 1024 + _AROUND_BYTES
 
 
 def rlimits(limits: Limits, *, has_namespaces: bool) -> dict[str, Json]:

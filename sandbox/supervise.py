@@ -15,6 +15,7 @@ from sandbox import held, protocol
 from sandbox.cell import Cell
 from sandbox.cgroup import Counted
 from sandbox.command import Command, Observe, Report
+from sandbox.layout import most_frame_bytes
 from sandbox.limits import MIB, Limits
 from sandbox.process import Exit
 from sandbox.watchdog import WALL_TASKS, Tree
@@ -28,7 +29,6 @@ _PIPE_BYTES = 1 << 20
 """The most that a pipe of an ordinary user holds (pipe-max-size, pipe(7))."""
 _LINE_BYTES = 16_384
 _DRAIN_S = 2.0
-_FRAME_SLACK_BYTES = 262_144
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +54,7 @@ class Supervision:
         self._tree = None if cell.leaf else Tree(cell.tree_pid)
         self._loop = asyncio.get_running_loop()
         self._verdict: asyncio.Future[Verdict] = self._loop.create_future()
-        self._frames = protocol.Frames(
-            largest_bytes=command.limits.result_kb * 1024 + _FRAME_SLACK_BYTES
-        )
+        self._frames = protocol.Frames(largest_bytes=most_frame_bytes(command.limits))
         self._said = _Said(limits=command.limits, decide=self._decide, observe=observe)
         self._streams = _Streams(cell, self._said)
         self._look: asyncio.Future[Verdict | None] | None = None

@@ -6,35 +6,27 @@ import os
 import sys
 
 from . import handle
-from .channel import Channel, encoded_size
+from .channel import Channel, encoded_size, framed
+from .terminating import Terminated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import signal as _signal
     from collections.abc import Callable
     from types import ModuleType, TracebackType
     from typing import Any
-else:
-    import _signal  # built in; signal brings enum along
 
 _TRACEBACK_CHARS = 16_000
 
 
-class Terminated(BaseException):
-    """SIGTERM from outside: the run may clean up, then it is killed."""
-
-
 def perform(channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
     """Run the requested call and return the `done` message."""
-    _signal.signal(_signal.SIGTERM, _terminator(os.getpid()))
     try:
         function = load(request["target"])
     except BaseException as fault:
         return _fault(fault, "unloadable")
     try:
-        value = function(
-            **{request["handle"]: handle.Handle(request, channel.send)}, **request["arguments"]
-        )
+        offered = handle.Handle(request, _reporter(channel, request["report_bytes"]))
+        value = function(**{request["handle"]: offered}, **request["arguments"])
     except BaseException as fault:
         return _fault(fault, "raised")
     return _returned(value, request["result_bytes"])
@@ -71,19 +63,19 @@ def load(target: str) -> Callable[..., Any]:
     return function
 
 
-def _terminator(run: int) -> Callable[[int, object], None]:
-    """Return what lets the process `run` clean up at SIGTERM, and ends those that it has forked.
+def _reporter(channel: Channel, most_bytes: int) -> Callable[[dict[str, Any]], None]:
+    """Return what sends a report: ValueError, where it was made, if it is too large to be read."""
 
-    They have its handler and its frames, through which one would come to speak for the run.
-    """
+    def report(message: dict[str, Any]) -> None:
+        frame = framed(message)
+        if len(frame) > most_bytes:
+            raise ValueError(
+                "one %s of %d bytes: write that much to a file in output_dir (at most %d bytes)"
+                % (message["kind"], len(frame), most_bytes)
+            )
+        channel.send_frame(frame)
 
-    def terminate(number: int, _frame: object) -> None:
-        if os.getpid() == run:
-            raise Terminated
-        _signal.signal(number, _signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
-    return terminate
+    return report
 
 
 def _returned(value: Any, result_bytes: int) -> dict[str, Any]:
@@ -127,15 +119,20 @@ def _fault(fault: BaseException, ending: str) -> dict[str, Any]:
 
 
 def _exit_code(fault: SystemExit) -> int:
+    """Return the exit code that the interpreter would, and say what it would (SystemExit docs)."""
     code = fault.code
     if code is None:
         return 0
-    return code & 0xFF if isinstance(code, int) else 1
+    if isinstance(code, int):
+        return code & 0xFF
+    sys.stderr.write("%s\n" % (code,))
+    return 1
 
 
 def _one_line(fault: BaseException) -> str:
     try:
-        text = "%s: %s" % (type(fault).__name__, fault)
+        said = str(fault)
+        text = "%s: %s" % (type(fault).__name__, said) if said else type(fault).__name__
     except BaseException:
         text = type(fault).__name__
     return text[:2000]

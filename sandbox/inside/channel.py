@@ -51,6 +51,10 @@ class Channel:
             rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)]
             sent = self._sock.sendmsg([frame], rights)
             frame = frame[sent:]
+        self.send_frame(frame)
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send what `framed` returned."""
         self._sock.sendall(frame)
 
     def receive(self) -> dict[str, Any] | None:

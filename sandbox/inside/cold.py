@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import call, walls
+from . import call, terminating, walls
 from .channel import Channel
 
 TYPE_CHECKING = False
@@ -41,7 +41,8 @@ def prepare(setup: dict[str, Any]) -> None:
             sys.executable = executable
     sys.dont_write_bytecode = True
     sys.argv = [setup["argv0"]]
-    os.environ.pop("LD_BIND_NOW", None)  # was for this process; programs of a run bind as they do
+    # multiprocessing would run it in each process that it spawns; it is the runner's start.
+    vars(sys.modules["__main__"]).pop("__file__", None)
     os.environ.update(setup["variables"])
     make_home(setup["scratch_dir"])
 
@@ -70,6 +71,7 @@ def settle(channel: Channel, setup: dict[str, Any], own: walls.Walls) -> None:
 
 def finish(channel: Channel, request: dict[str, Any]) -> None:
     """Run the one request, say how it ended, and end."""
+    terminating.listen()
     done = call.perform(channel, request)
     call.flush_streams()
     channel.send(done)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     Report = Callable[[dict[str, Any]], None]
 
 
+_LEVELS = ("debug", "info", "warning", "error")
+
+
 class Asked(BaseException):
     """Ends the run with a question; the answer starts it anew."""
 
@@ -27,6 +30,8 @@ class Log:
 
     def __call__(self, message: object, level: str = "info") -> None:
         """Report `message`; levels are debug, info, warning and error."""
+        if level not in _LEVELS:
+            raise ValueError("a level is one of %s, not %r" % (", ".join(_LEVELS), level))
         self._report({"kind": "log", "level": level, "message": str(message)})
 
     def debug(self, message: object) -> None:
@@ -94,12 +99,17 @@ class Handle:
         """Return the answer to `key`; without one, end the run here and wait for it."""
         if key in self._answers:
             return self._answers[key]
+        if schema is not None and not isinstance(schema, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError("a schema is an object (JSON Schema), not %r" % (schema,))
         raise Asked({"key": str(key), "prompt": str(prompt), "schema": schema or {}})
 
     def secret(self, name: str) -> str:
         """Return the secret `name`; LookupError if the manifest does not ask for it."""
         if name not in self._secrets:
-            raise LookupError("secret %r was not granted: name it in the manifest" % (name,))
+            raise LookupError(
+                "secret %r was not granted: the manifest has to name it, and an admin to set it"
+                % (name,)
+            )
         return self._secrets[name]
 
 

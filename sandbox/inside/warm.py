@@ -36,11 +36,12 @@ def main(fd: int) -> None:
     walls.shut_around_import(setup)
     unfit = _preload(setup) or _unfitness(fd)
     call.flush_streams()
-    channel.send({"kind": "warm", "unfit": unfit})
     if unfit:
+        channel.send({"kind": "warm", "unfit": unfit})
         os._exit(0)
     nursery = _Nursery(channel, setup)
     _share()
+    channel.send({"kind": "warm", "unfit": ""})
     nursery.serve()
 
 
@@ -50,7 +51,7 @@ def _share() -> None:
     gc.collect()
     hugetext.move()
     lasting.keep()
-    syscalls.function("malloc_trim")(0)  # what is free would be in each fork's page tables
+    syscalls.give_back_what_is_free()
     gc.freeze()
 
 
