@@ -272,12 +272,15 @@ def _check_folders(cell: Cell) -> None:
     if not cell.layout.has_namespaces:
         _open_folders_ourselves(cell)
         return
+    if cell.output_fd < 0:
+        raise protocol.ProtocolFault("the hello brought no folders")
+    output, scratch = os.fstat(cell.output_fd), os.fstat(cell.scratch_fd)
+    if not (stat.S_ISDIR(output.st_mode) and stat.S_ISDIR(scratch.st_mode)):
+        raise protocol.ProtocolFault("the hello brought something other than folders")
     for fd in (cell.output_fd, cell.scratch_fd):
-        if fd < 0 or not stat.S_ISDIR(os.fstat(fd).st_mode):
-            raise protocol.ProtocolFault("the hello brought no folders")
         if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_PATH:
             raise protocol.ProtocolFault("the hello brought folders that it could not read")
-    if os.fstat(cell.output_fd).st_dev == os.fstat(cell.scratch_fd).st_dev:
+    if output.st_dev == scratch.st_dev:
         raise protocol.ProtocolFault("the hello brought one folder for two")
 
 

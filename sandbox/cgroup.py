@@ -33,6 +33,10 @@ class Leaf(Protocol):
         """Move the process in. Raises OSError."""
         ...
 
+    def stay(self, pid: int) -> None:
+        """Move the process in once more, which changes nothing (mover.py). Raises OSError."""
+        ...
+
     def holds(self, pid: int) -> bool:
         """Whether the process is in it."""
         ...

@@ -123,6 +123,9 @@ class _Leaf:
         for procs in self._procs:
             os.pwrite(procs, text, 0)
 
+    def stay(self, pid: int) -> None:
+        os.pwrite(self._procs[0], b"%d" % pid, 0)
+
     def holds(self, pid: int) -> bool:
         memory = self._folders["memory"]
         place = f"/{memory.parent.name}/{memory.name}\n"

@@ -79,6 +79,9 @@ class _Leaf:
     def enter(self, pid: int) -> None:
         write(self._folder / "cgroup.procs", str(pid))
 
+    def stay(self, pid: int) -> None:
+        self.enter(pid)
+
     def holds(self, pid: int) -> bool:
         return f"/{self._folder.parent.name}/{self._folder.name}\n" in proc.read(
             f"/proc/{pid}/cgroup"

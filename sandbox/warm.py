@@ -171,6 +171,7 @@ class WarmCell:
     async def close(self) -> None:
         """End it and all its forks, and remove its folder."""
         self.is_retired = True
+        self.launcher.mover.settled.pop(self.child.pid, None)
         await self._end_child()
         loop = asyncio.get_running_loop()
         loop.remove_reader(self.control)
@@ -297,6 +298,7 @@ class WarmCell:
             self.on_end()
 
     def _lost(self) -> None:
+        self.launcher.mover.settled.pop(self.child.pid, None)
         if self._warm is not None and not self._warm.done():
             self._warm.set_exception(CellLostError("it ended", mend="see what it printed"))
         for run in list(self._runs):
@@ -327,6 +329,7 @@ async def start(
             child = await launcher.process(command, both, mode="warm", folder=folder, number=number)
         if leaf is not None:
             leaf.enter(child.pid)
+            launcher.mover.settled[child.pid] = leaf
     except OSError as fault:
         run_folder.remove(folder)
         raise CellUnstartableError(str(fault), mend="run `fumehood doctor`") from fault
