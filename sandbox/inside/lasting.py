@@ -2,9 +2,9 @@
 
 CPython counts the uses of every object in the object itself, and what a fork writes to is
 copied, page by page. Objects that last for ever are not counted: each run copies some fifty
-pages less. Only code and what it is made of: functions, classes, their names and constants.
-A run that deletes one of them gets no memory back, which it would not anyway, as the warm
-cell still has it.
+pages less. Only code and what it is made of: functions, classes, their names and constants;
+and what is the runner's own. A run that deletes one of them gets no memory back, which it would
+not anyway, as the warm cell still has it.
 """
 
 from __future__ import annotations
@@ -29,17 +29,26 @@ _FOR_EVER: int = _count_at(id(None)).value
 stable ABI of 3.11 or older counts None too, and its lower half may say anything after that."""
 
 
-def keep() -> None:
-    """Do so with all that is imported now, where this interpreter can."""
+def keep(own: object) -> None:
+    """Do so with all code that is imported now, and with `own` and all that it is made of.
+
+    That is an object of the runner's, which holds nothing of a package's. Does nothing where
+    this interpreter cannot.
+    """
     if not _can_last():
         return
-    todo: list[Any] = [thing for thing in gc.get_objects() if _is_one_of(thing, _CODE)]
+    code = [thing for thing in gc.get_objects() if _is_one_of(thing, _CODE)]
+    _mark(code, lambda part: _is_one_of(part, _CODE_AND_PARTS))
+    _mark([own], lambda _part: True)  # ends at code, which is marked already
+
+
+def _mark(todo: list[Any], is_wanted: Callable[[object], bool]) -> None:
     while todo:
         thing = todo.pop()
         count = _count_at(id(thing))
         if count.value != _FOR_EVER:
             count.value = _FOR_EVER
-            todo.extend(part for part in _parts(thing) if _is_one_of(part, _CODE_AND_PARTS))
+            todo.extend(filter(is_wanted, _parts(thing)))
 
 
 def _can_last() -> bool:

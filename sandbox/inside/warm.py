@@ -40,17 +40,17 @@ def main(fd: int) -> None:
         channel.send({"kind": "warm", "unfit": unfit})
         os._exit(0)
     nursery = _Nursery(channel, setup)
-    _share()
+    _share(nursery)
     channel.send({"kind": "warm", "unfit": ""})
     nursery.serve()
 
 
-def _share() -> None:
+def _share(nursery: _Nursery) -> None:
     """Let forks share as much as can be of what is in memory now, until they write to it."""
     rehearsal.rehearse()
     gc.collect()
     hugetext.move()
-    lasting.keep()
+    lasting.keep(nursery)
     syscalls.give_back_what_is_free()
     gc.freeze()
 
