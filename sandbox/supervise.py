@@ -163,7 +163,9 @@ class Supervision:
             memory_bytes = 0
         else:
             assert self._tree is not None  # noqa: S101 – one of the two is there
-            cpu_s, memory_bytes, processes = self._tree.measure(limits.memory_mb * MIB)
+            cpu_s, memory_bytes, processes = self._tree.measure(
+                most_bytes=limits.memory_mb * MIB, most_tasks=limits.processes + WALL_TASKS
+            )
             self.peak_bytes = max(self.peak_bytes, memory_bytes)
         if memory_bytes > limits.memory_mb * MIB:
             return _over("memory_mb", limits.memory_mb, memory_bytes / MIB)

@@ -13,6 +13,7 @@ import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -95,13 +96,15 @@ class WarmCell:
     async def _guard(self) -> str:
         """Kill it when the import takes more than a run may; return what and how much it took."""
         most_bytes = self.command.limits.memory_mb * MIB
+        most_tasks = self.command.limits.processes + WALL_TASKS
         tree = Tree(self.child.pid)
+        look = partial(tree.measure, most_bytes=most_bytes, most_tasks=most_tasks)
         while True:
-            _, memory_bytes, tasks = await asyncio.to_thread(tree.measure, most_bytes)
+            _, memory_bytes, tasks = await asyncio.to_thread(look)
             if memory_bytes > most_bytes:
                 self._stop()
                 return f"{memory_bytes // MIB} MiB of memory"
-            if tasks > self.command.limits.processes + WALL_TASKS:
+            if tasks > most_tasks:
                 self._stop()
                 return f"{tasks} processes"
             await asyncio.sleep(_GUARD_S)

@@ -15,24 +15,21 @@ class Tree:
         self._root = psutil.Process(pid) if psutil.pid_exists(pid) else None
         self._spent: dict[int, float] = {}
 
-    def measure(self, memory_limit_bytes: int) -> tuple[float, int, int]:
+    def measure(self, *, most_bytes: int, most_tasks: int) -> tuple[float, int, int]:
         """Return CPU seconds so far, memory in bytes now, and how many tasks there are.
 
-        Tasks are processes and threads, as the pids controller counts them.
-
-        Memory is resident size while that is below the limit, and proportional size (PSS,
-        which counts shared pages once) only when it matters: it costs ten times as much.
+        Tasks are processes and threads, as the pids controller counts them. Where there are too
+        many, memory is said to be 0: one reason is enough, and to look at that of so many takes
+        longer than they may live.
         """
         members = self._members()
-        resident = sum(_resident(member) for member in members)
-        memory = resident
-        if resident > memory_limit_bytes:
-            memory = sum(_proportional(member) for member in members)
+        tasks = sum(_tasks(member) for member in members)
+        memory = 0 if tasks > most_tasks else _memory(members, most_bytes)
         for member in members:
             with contextlib.suppress(psutil.Error):
                 times = member.cpu_times()
                 self._spent[member.pid] = times.user + times.system
-        return sum(self._spent.values()), memory, sum(_tasks(member) for member in members)
+        return sum(self._spent.values()), memory, tasks
 
     def _members(self) -> list[psutil.Process]:
         if self._root is None:
@@ -40,6 +37,17 @@ class Tree:
         with contextlib.suppress(psutil.Error):
             return [self._root, *self._root.children(recursive=True)]
         return []
+
+
+def _memory(members: list[psutil.Process], most_bytes: int) -> int:
+    """Return resident size while that is below `most_bytes`, else proportional size.
+
+    PSS counts shared pages once, and costs ten times as much.
+    """
+    resident = sum(_resident(member) for member in members)
+    if resident <= most_bytes:
+        return resident
+    return sum(_proportional(member) for member in members)
 
 
 def _tasks(process: psutil.Process) -> int:

@@ -90,11 +90,8 @@ def test_a_module_that_is_not_there_is_told_with_where_it_would_come_from(try_: 
     assert "mend: name what brings that module in requirements.txt" in told.stdout
 
 
-@pytest.mark.parametrize(
-    "body", ["x = []\nfor _ in range(99): x = [x]\nreturn x", "job.log('x', level='fatal')"]
-)
-def test_an_honest_package_is_not_told_to_leave_the_runner_alone_first(try_: Try, body: str):
-    told = try_(body)
+def test_an_honest_package_is_not_told_to_leave_the_runner_alone_first(try_: Try):
+    told = try_("x = []\nfor _ in range(99): x = [x]\nreturn x")
     assert told.returncode == 1
     assert "cannot be taken" in told.stdout
     assert "mend: return and report less, or less deeply nested" in told.stdout
