@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sandbox.beneath import opened
 from sandbox.cell import Cell
-from sandbox.limits import MIB, Limits
+from sandbox.limits import MIB, Limits, most_inodes
 
 _DEEPEST = 64
 """Summing up holds a descriptor for each level: what is deeper would use up the worker's."""
@@ -24,11 +24,17 @@ def crossed(cell: Cell, limits: Limits) -> tuple[str, float, float] | None:
     return None
 
 
-def fullest(cell: Cell, limits: Limits) -> str:
-    """Return which of output and scratch holds more: the one that a full disk was about."""
+def filled(cell: Cell, limits: Limits) -> str:
+    """Return the limit that a full disk was about: bytes or inodes, of output or of scratch.
+
+    That of the folder without a free inode, else of the one that holds more.
+    """
     output = _held(cell, cell.output_fd, limits.output_mb)
     scratch = _held(cell, cell.scratch_fd, limits.scratch_mb)
-    return "output" if output.size_bytes > scratch.size_bytes else "scratch"
+    for held, name in ((output, "output"), (scratch, "scratch")):
+        if held.has_no_inodes:
+            return f"{name}_inodes"
+    return "output_mb" if output.size_bytes > scratch.size_bytes else "scratch_mb"
 
 
 def _crossed_by_folder(
@@ -38,15 +44,11 @@ def _crossed_by_folder(
     held = _held(cell, fd, most_mb)
     if not cell.layout.has_namespaces and held.size_bytes > most_mb * MIB:
         return (f"{name}_mb", most_mb, held.size_bytes / MIB)
-    if held.inodes > _most_inodes(most_mb):
-        return (f"{name}_inodes", _most_inodes(most_mb), held.inodes)
+    if held.inodes > most_inodes(most_mb):
+        return (f"{name}_inodes", most_inodes(most_mb), held.inodes)
     if held.depth > _DEEPEST:
         return (f"{name}_depth", _DEEPEST, held.depth)
     return None
-
-
-def _most_inodes(most_mb: int) -> int:
-    return max(1024, most_mb * 64)
 
 
 @dataclass(slots=True)
@@ -54,6 +56,8 @@ class _Held:
     size_bytes: int = 0
     inodes: int = 0
     depth: int = 0
+    has_no_inodes: bool = False
+    """Whether its tmpfs could not hold one more file."""
 
 
 def _held(cell: Cell, fd: int, most_mb: int) -> _Held:
@@ -64,9 +68,10 @@ def _held(cell: Cell, fd: int, most_mb: int) -> _Held:
     if cell.layout.has_namespaces:
         figures = os.fstatvfs(fd)
         used = (figures.f_blocks - figures.f_bfree) * figures.f_frsize
-        return _Held(used, figures.f_files - figures.f_ffree)
+        inodes = figures.f_files - figures.f_ffree
+        return _Held(used, inodes, has_no_inodes=figures.f_ffree == 0)
     held = _Held()
-    _sum_up(held, fd, ".", depth=1, most_inodes=_most_inodes(most_mb))
+    _sum_up(held, fd, ".", depth=1, most_inodes=most_inodes(most_mb))
     return held
 
 

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from sandbox import landlock, seccomp
 from sandbox.command import Command, Folder, Interpreter, Json
-from sandbox.limits import MIB, Limits
+from sandbox.limits import MIB, Limits, most_inodes
 from sandbox.protocol import Inward
 
 CELL_UID = 1000
 INSIDE = "/fumehood"
-_INODES_PER_MIB = 64
 _AROUND_BYTES = 262_144
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -197,7 +196,7 @@ def _mounts(limits: Limits) -> dict[str, Json]:
     return {
         "scratch_bytes": limits.scratch_mb * MIB,
         "output_bytes": limits.output_mb * MIB,
-        "inodes": max(1024, max(limits.scratch_mb, limits.output_mb) * _INODES_PER_MIB),
+        "inodes": most_inodes(max(limits.scratch_mb, limits.output_mb)),
     }
 
 

@@ -43,3 +43,8 @@ class Limits:
 def limit_names() -> tuple[str, ...]:
     """Return the names of all limits, in the order of their declaration."""
     return tuple(field.name for field in fields(Limits))
+
+
+def most_inodes(most_mb: int) -> int:
+    """Return how many files and folders there may be where `most_mb` may be held."""
+    return max(1024, most_mb * 64)

@@ -136,7 +136,7 @@ class Sandbox:
                 verdict,
                 command.limits,
                 refusals=watch.counted.fork_refusals,
-                fullest=await _fullest(cell, command, outcome),
+                filled=await _filled(cell, command, outcome),
             )
             return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
         finally:
@@ -197,13 +197,13 @@ class Sandbox:
         return verdicts.with_outputs(outcome, gathered)
 
 
-async def _fullest(cell: Cell, command: Command, outcome: Outcome) -> str:
-    """Return the folder that a full disk was about; where it is summed up, off the event loop."""
+async def _filled(cell: Cell, command: Command, outcome: Outcome) -> str:
+    """Return the limit that a full disk was about; where it is summed up, off the event loop."""
     if outcome.ending is not Ending.RAISED:
         return ""
     if cell.layout.has_namespaces:
-        return held.fullest(cell, command.limits)
-    return await asyncio.to_thread(held.fullest, cell, command.limits)
+        return held.filled(cell, command.limits)
+    return await asyncio.to_thread(held.filled, cell, command.limits)
 
 
 def _left_nothing(cell: Cell) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sandbox.collect import Collected
 from sandbox.command import Ending, Failure, Isolation, Outcome
-from sandbox.limits import Limits
+from sandbox.limits import Limits, most_inodes
 from sandbox.process import Exit
 from sandbox.protocol import Done
 from sandbox.supervise import Verdict
@@ -70,24 +70,28 @@ def _mend_of_limit(limit: str) -> str:
 
 
 def name_limit(
-    result: Outcome, verdict: Verdict, limits: Limits, *, refusals: int, fullest: str
+    result: Outcome, verdict: Verdict, limits: Limits, *, refusals: int, filled: str
 ) -> Outcome:
     """Name the limit behind a fault that the package saw as an OSError.
 
-    `refusals` counts forks that the kernel refused; `fullest` is the folder, output or scratch,
-    that holds more.
+    `refusals` counts forks that the kernel refused; `filled` is the limit that a full disk
+    would be about.
     """
     done = verdict.done
     has_raised = result.ending in {Ending.RAISED, Ending.UNLOADABLE}
     if done is None or not has_raised or result.failure is None:
         return result
-    limit, value = _limit_of_errno(done, limits, refusals=refusals, fullest=fullest)
+    limit, value = _limit_of_errno(done, limits, refusals=refusals, filled=filled)
     if not limit:
         return result
     what = f"{result.failure.what} – {_LIMIT_NAMES[limit]} ({limit} = {value:g}) was reached"
-    mend = f"use less, or raise limits.{limit} in the manifest"
     failure = replace(
-        result.failure, what=what, mend=mend, limit=limit, limit_value=value, reached=value
+        result.failure,
+        what=what,
+        mend=_mend_of_limit(limit),
+        limit=limit,
+        limit_value=value,
+        reached=value,
     )
     return replace(result, failure=failure)
 
@@ -184,17 +188,26 @@ def _cancelled() -> Failure:
     return Failure(code="cancelled", what="the run was cancelled", mend="submit it again")
 
 
-def _limit_of_errno(
-    done: Done, limits: Limits, *, refusals: int, fullest: str
-) -> tuple[str, float]:
+def _limit_of_errno(done: Done, limits: Limits, *, refusals: int, filled: str) -> tuple[str, float]:
     if done.errno == errno.EMFILE:
         return "open_files", limits.open_files
     if done.errno == errno.EAGAIN and (refusals or "fork" in done.traceback):
         return "processes", limits.processes
     if done.errno in {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}:
-        if "/output" in done.errno_path or fullest == "output":
-            return "output_mb", limits.output_mb
-        return "scratch_mb", limits.scratch_mb
+        return _limit_of_disk(done, limits, filled)
     if done.what.startswith("RuntimeError: can't start new thread"):
         return "processes", limits.processes
     return "", 0.0
+
+
+def _limit_of_disk(done: Done, limits: Limits, filled: str) -> tuple[str, float]:
+    if "/output" in done.errno_path and not filled.startswith("output"):
+        filled = "output_mb"
+    values = {
+        "output_mb": limits.output_mb,
+        "scratch_mb": limits.scratch_mb,
+        "output_inodes": most_inodes(limits.output_mb),
+        "scratch_inodes": most_inodes(limits.scratch_mb),
+    }
+    limit = filled or "scratch_mb"
+    return limit, values[limit]

@@ -54,6 +54,23 @@ async def test_each_ending_says_what_happened(lab, warm, body, ending, code, wor
     assert outcome.failure.mend
 
 
+@pytest.mark.parametrize("start", ["cold", "warm"])
+@pytest.mark.parametrize("folder", ["output", "scratch"])
+async def test_too_many_files_are_told_from_too_many_bytes(lab, warm, folder, start):
+    """The kernel says the same of both: no space left on device (ENOSPC)."""
+    command = lab.command(
+        f"""
+        def extract(*, job, **_):
+            for number in range(4000):
+                (job.{folder}_dir / str(number)).touch()
+        """
+    )
+    outcome = await lab.run(warm(command) if start == "warm" else command)
+    assert outcome.failure.limit == f"{folder}_inodes", outcome.failure
+    assert outcome.failure.limit_value == 1024
+    assert f"raise limits.{folder}_mb" in outcome.failure.mend
+
+
 async def test_a_traceback_begins_in_the_authors_code(lab):
     code = """
     def extract(*, job, **_):
