@@ -38,17 +38,22 @@ def keep(own: object) -> None:
     if not _can_last():
         return
     code = [thing for thing in gc.get_objects() if _is_one_of(thing, _CODE)]
-    _mark(code, lambda part: _is_one_of(part, _CODE_AND_PARTS))
-    _mark([own], lambda _part: True)  # ends at code, which is marked already
+    while code:
+        code = [part for part in _marked(code) if _is_one_of(part, _CODE_AND_PARTS)]
+    mine = [own]
+    while mine:  # ends at code, which is marked already
+        mine = _marked(mine)
 
 
-def _mark(todo: list[Any], is_wanted: Callable[[object], bool]) -> None:
-    while todo:
-        thing = todo.pop()
-        count = _count_at(id(thing))
+def _marked(things: list[Any]) -> list[Any]:
+    """Mark those that are not yet; return what they are made of."""
+    parts: list[Any] = []
+    for address, thing in {id(thing): thing for thing in things}.items():
+        count = _count_at(address)
         if count.value != _FOR_EVER:
             count.value = _FOR_EVER
-            todo.extend(filter(is_wanted, _parts(thing)))
+            parts.extend(_parts(thing))
+    return parts
 
 
 def _can_last() -> bool:
@@ -64,24 +69,25 @@ def _is_one_of(thing: object, kinds: frozenset[int]) -> bool:
     isinstance asks an object for its __class__, which settings read at first use answer with an
     error; a set hashes a class, which those of a metaclass with __eq__ refuse.
     """
-    kind = type(thing)
+    kind: Any = type(thing)
     return id(kind) in kinds or issubclass(kind, type)
 
 
 def _parts(thing: Any) -> Iterable[Any]:
-    """Return what it is made of; the collector does not know about code objects."""
-    if type(thing) is _CODE_OBJECT:
-        return (
-            *(thing.co_consts, thing.co_names, thing.co_name, thing.co_qualname),
-            *(thing.co_filename, thing.co_linetable, thing.co_exceptiontable),
-        )
-    return gc.get_referents(thing)
+    """Return what is used with it; names and the like are not, and would take twice as long."""
+    kind: Any = type(thing)
+    if kind is _FUNCTION:
+        return (thing.__code__, thing.__defaults__, thing.__closure__)
+    if kind is _CODE_OBJECT:  # the collector does not know what it is made of
+        return thing.co_consts
+    return () if kind is str else gc.get_referents(thing)
 
 
 class _Sample:
     __slots__ = ("slot",)
 
 
+_FUNCTION: Any = type(keep)
 _CODE_OBJECT: Any = type(keep.__code__)
 _SAMPLES: list[Any] = [
     *(keep, len, sys, str.join, object.__init__, dict.__dict__["fromkeys"]),
