@@ -69,18 +69,17 @@ def _is_one_of(thing: object, kinds: frozenset[int]) -> bool:
     isinstance asks an object for its __class__, which settings read at first use answer with an
     error; a set hashes a class, which those of a metaclass with __eq__ refuse.
     """
-    kind: Any = type(thing)
+    kind = type(thing)
     return id(kind) in kinds or issubclass(kind, type)
 
 
 def _parts(thing: Any) -> Iterable[Any]:
     """Return what is used with it; names and the like are not, and would take twice as long."""
-    kind: Any = type(thing)
-    if kind is _FUNCTION:
+    if type(thing) is _FUNCTION:
         return (thing.__code__, thing.__defaults__, thing.__closure__)
-    if kind is _CODE_OBJECT:  # the collector does not know what it is made of
+    if type(thing) is _CODE_OBJECT:  # the collector does not know what it is made of
         return thing.co_consts
-    return () if kind is str else gc.get_referents(thing)
+    return () if type(thing) is str else gc.get_referents(thing)
 
 
 class _Sample:
