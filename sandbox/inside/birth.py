@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-FLAGS = (
+_NAMESPACES = (
     syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC
 )
 """The namespaces that every run has for itself; its net namespace comes from Networks."""
@@ -39,6 +39,7 @@ class Birth:
     """
 
     def __init__(self, setup: dict[str, Any]) -> None:
+        self._id_place = syscalls.place_of_id()
         self._script = Script()
         self._add = self._script.add
         landlock = setup["landlock"]
@@ -60,13 +61,14 @@ class Birth:
             self._add("prlimit64", 0, which, value)
         self._say_hello(setup)
 
-    def prepare(self, folder: str, fds: tuple[int, ...]) -> None:
-        """Set what differs between forks: where the inputs are, and the three streams."""
+    def fork(self, folder: str, fds: tuple[int, ...]) -> int:
+        """Fork, as syscalls.fork_into says; forks differ in the inputs and the three streams."""
         for number, fd in enumerate(fds):
             self._script.change(self._streams[number], 0, fd)
         self._script.change(self._inputs, 0, b"/input/%s/input" % (folder.encode(),))
+        return syscalls.fork_into(_NAMESPACES, self._happen, id_place=self._id_place)
 
-    def happen(self) -> None:
+    def _happen(self) -> None:
         """Make the calls, in the fork, which ends where one is refused.
 
         Nothing is called here that a package could know of: its functions for forks run later.

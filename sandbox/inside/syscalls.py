@@ -145,31 +145,30 @@ def last_errno() -> int:
     return _ctypes.get_errno()
 
 
-def fork_into(flags: int, begin: Callable[[], None]) -> int:
+def fork_into(flags: int, begin: Callable[[], None], *, id_place: int) -> int:
     """Fork into new namespaces with one clone(2); return 0 in the child, the pid in the parent.
 
     os.fork and unshare would need two forks for a pid namespace, and each fork of a process
     with pandas in memory costs as much as all the rest. Only for single-threaded processes.
     The child calls `begin`, which must not raise, before the functions that packages have
-    registered with os.register_at_fork.
+    registered with os.register_at_fork. Its thread id is noted at `id_place`, unless that is 0.
     """
-    noted = _where_id_is_noted()
-    if noted:
+    if id_place:
         flags |= _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID
     _before_fork()
-    pid = call(NUMBERS["clone"], flags | _SIGCHLD, 0, 0, Word(noted), Word(noted))
+    pid = call(NUMBERS["clone"], flags | _SIGCHLD, 0, 0, Word(id_place), Word(id_place))
     if pid == 0:
         begin()
         _after_fork_in_child()
         return 0
-    code = _ctypes.get_errno()
+    code = last_errno()
     _after_fork_in_parent()
     if pid < 0:
         raise OSError(code, "clone: " + os.strerror(code))
     return pid
 
 
-def _where_id_is_noted() -> int:
+def place_of_id() -> int:
     """Return where the C library notes this thread's id, or 0 where that is not to be found.
 
     Its fork(2) lets the kernel write the child's there (clone(2); the argument that is not for

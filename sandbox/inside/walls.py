@@ -40,10 +40,7 @@ def places_in(scratch_dir: str) -> list[str]:
 
 
 class Walls:
-    """Landlock and a seccomp filter, made ready as far as they can be before a fork is.
-
-    `run_rules` name the run's own folders, which its mounts bring about.
-    """
+    """Landlock, a seccomp filter and limits, for a process to shut behind itself."""
 
     def __init__(
         self,
@@ -53,7 +50,6 @@ class Walls:
     ) -> None:
         self._limits = syscalls.limits(rlimits)
         self._landlock = landlock
-        self._rules = syscalls.rules(landlock["rules"]) if landlock else []
         self._filter = None if program is None else syscalls.Filter(program)
 
     def shut(self) -> None:
@@ -66,8 +62,8 @@ class Walls:
     def confine(self) -> None:
         """Shut Landlock and seccomp alone."""
         if self._landlock is not None:
-            own = syscalls.rules(self._landlock["run_rules"])
-            syscalls.landlock(self._landlock["ruleset"], self._rules + own)
+            rules = [*self._landlock["rules"], *self._landlock["run_rules"]]
+            syscalls.landlock(self._landlock["ruleset"], syscalls.rules(rules))
         if self._filter is not None:
             self._filter.install()
 
@@ -82,8 +78,8 @@ def of_cold(setup: dict[str, Any]) -> Walls:
 
 
 def of_fork(setup: dict[str, Any]) -> Walls:
-    """Return what a fork shuts behind itself; the warm cell's own filter stands already."""
-    return Walls(setup["landlock"], setup["closing_seccomp"], limits_of_runs(setup))
+    """Return what a fork that shares our root shuts; the warm cell's filter stands already."""
+    return Walls(setup["landlock"], None, limits_of_runs(setup))
 
 
 def limits_of_runs(setup: dict[str, Any]) -> dict[str, int]:

@@ -154,11 +154,7 @@ class _Nursery:
         return True
 
     def _fork(self, folder: str, fds: tuple[int, ...]) -> int:
-        if self._birth is None:
-            pid = os.fork()
-        else:
-            self._birth.prepare(folder, fds)
-            pid = syscalls.fork_into(birth.FLAGS, self._birth.happen)
+        pid = os.fork() if self._birth is None else self._birth.fork(folder, fds)
         if pid == 0:
             try:
                 self._live(folder, fds)
