@@ -36,9 +36,35 @@ class Noted:
     def remove(self) -> None: ...
 
 
+@dataclass
+class Clock:
+    """A clock that stands still; what is slow moves it."""
+
+    now_s: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@dataclass
+class Slow(Noted):
+    """A leaf that the kernel lets wait before it moves anybody in."""
+
+    clock: Clock = field(default_factory=Clock)
+
+    def enter(self, pid: int) -> None:
+        super().enter(pid)
+        self.clock.now_s += 0.02
+
+
 @pytest.fixture
-def mover():
-    made = Mover()
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def mover(clock):
+    made = Mover(clock=clock)
     yield made
     made.close()
 
@@ -51,23 +77,56 @@ async def test_moves_are_made_in_turn_and_a_refusal_is_told(mover):
     assert [type(one) for one in done] == [type(None), ProcessLookupError, type(None)]
 
 
-async def test_between_moves_only_settled_processes_are_touched_and_only_for_a_moment(mover):
-    leaf, home = Noted(), Noted()
-    mover.settled[7] = home
-    while not home.stayed:
-        await mover.move(leaf, 1)
-        await asyncio.sleep(0.005)
-    mover.settled.clear()
-    await mover.move(leaf, 2)
-    stayed = len(home.stayed)
-    await asyncio.sleep(0.05)
-    assert set(home.stayed) == {7} and len(home.stayed) <= stayed + 1
-    assert leaf.stayed == []
+async def test_the_first_move_and_one_after_a_pause_do_not_keep_the_event_loop(mover, clock):
+    leaf = Noted()
+    for pid in (1, 2):
+        moved = mover.move(leaf, pid)
+        assert not moved.done()
+        await moved
+        clock.now_s += 1
 
 
-async def test_a_single_move_is_followed_by_nothing(mover):
+async def test_a_move_close_after_another_is_made_at_once_refused_or_not(mover):
+    leaf = Noted(refused=frozenset({3}))
+    await mover.move(leaf, 1)
+    moved, refused = mover.move(leaf, 2), mover.move(leaf, 3)
+    assert leaf.entered == [1, 2] and moved.done()
+    assert isinstance(refused.exception(), ProcessLookupError)
+
+
+async def test_where_a_move_at_once_waited_the_next_ones_are_left_to_the_thread(mover, clock):
+    slow, leaf = Slow(clock=clock), Noted()
+    await mover.move(leaf, 1)
+    assert mover.move(slow, 2).done()
+    moved = mover.move(leaf, 3)
+    assert not moved.done()
+    await moved
+    clock.now_s += 1.1
+    await mover.move(leaf, 4)
+    assert mover.move(leaf, 5).done()
+
+
+async def test_between_moves_only_settled_processes_are_touched_and_only_for_a_moment(mover, clock):
     leaf, home = Noted(), Noted()
     mover.settled[7] = home
     await mover.move(leaf, 1)
-    await asyncio.sleep(0.05)
+    while not home.stayed:
+        await mover.move(leaf, 2)
+        clock.now_s += 0.001
+        await asyncio.sleep(0.002)
+    clock.now_s += 1
+    await asyncio.sleep(0.005)
+    stayed = len(home.stayed)
+    clock.now_s += 0.001
+    await asyncio.sleep(0.02)
+    assert (set(home.stayed), len(home.stayed)) == ({7}, stayed)
+    assert leaf.stayed == []
+
+
+async def test_a_single_move_is_followed_by_nothing(mover, clock):
+    leaf, home = Noted(), Noted()
+    mover.settled[7] = home
+    await mover.move(leaf, 1)
+    clock.now_s += 0.001
+    await asyncio.sleep(0.02)
     assert (leaf.entered, home.stayed) == ([1], [])
