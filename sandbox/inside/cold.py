@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import call, terminating, walls
+from . import run, syscalls, terminating, walls
 from .channel import Channel
 
 TYPE_CHECKING = False
@@ -26,7 +26,7 @@ def main(fd: int) -> None:
     if request is None:
         os._exit(0)
     honour_pth_files(setup["environment_path"])
-    finish(channel, request)
+    syscalls.end(run.answer(channel, request, terminating.Listener()))
 
 
 def prepare(setup: dict[str, Any]) -> None:
@@ -67,15 +67,6 @@ def settle(channel: Channel, setup: dict[str, Any], own: walls.Walls) -> None:
     channel.send({"kind": "hello"}, fds)
     for number in fds:
         os.close(number)
-
-
-def finish(channel: Channel, request: dict[str, Any]) -> None:
-    """Run the one request, say how it ended, and end."""
-    terminating.listen()
-    done = call.perform(channel, request)
-    call.flush_streams()
-    channel.send(done)
-    os._exit(done.get("exit_code", 0))
 
 
 def _folder(path: str) -> int:

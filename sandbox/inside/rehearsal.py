@@ -10,13 +10,15 @@ from __future__ import annotations
 import _socket
 import marshal
 
-from . import call, entropy
+from . import run
 from .channel import Channel
 from .script import Script
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from .terminating import Listener
 
 _TIMES = 8
 _REQUEST: dict[str, Any] = {
@@ -34,7 +36,7 @@ _REQUEST: dict[str, Any] = {
 }
 
 
-def rehearse() -> None:
+def rehearse(listener: Listener) -> None:
     """Send, receive and perform what a run does, on a channel that nobody else has."""
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
     channel = Channel(theirs.detach())
@@ -43,13 +45,10 @@ def rehearse() -> None:
     script.add("chdir", b".")
     for _ in range(_TIMES):
         script.play()
-        entropy.reseed()
         ours.send(len(body).to_bytes(4, "big") + body)
-        request = channel.receive()
-        if request is not None:
-            channel.send(call.perform(channel, request))
-            call.flush_streams()
+        run.serve(channel, listener)
         ours.recv(4096)
+    listener.stop()
     ours.close()
     channel.close()
 

@@ -15,7 +15,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
 
 
 class Word(_ctypes._SimpleCData):  # pyright: ignore
@@ -95,6 +95,7 @@ NUMBERS: dict[str, int] = {
         "clone": (56, 220),
         "close": (3, 57),
         "close_range": (436, 436),
+        "exit_group": (231, 94),
         "dup3": (292, 24),
         "landlock_add_rule": (445, 445),
         "landlock_create_ruleset": (444, 444),
@@ -134,10 +135,18 @@ _RLIMITS = {
 """asm-generic/resource.h; the module `resource` takes longer to load than to do without."""
 CAP_HEADER = _CAP_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4)
 NO_CAPABILITIES = bytes(24)
+_LOCK_BYTES, _LOCKS, _SCATTERED_BLOCKS = 32, 24, 176
+"""What sem_init(3) wants, how many a child makes at most, and free blocks of that size."""
 _FILE_RIGHTS = 0b111 | 1 << 14 | 1 << 15  # execute, write, read, truncate, ioctl: landlock(7)
 
 call: Any = _LockedFunction(address("syscall"))
 """syscall(2) with the interpreter lock held: for calls that do not wait, and see last_errno."""
+
+
+def end(code: int) -> NoReturn:
+    """End this process at once, as os._exit does (exit_group(2)), whose function is not bound."""
+    while True:
+        call(NUMBERS["exit_group"], code)
 
 
 def last_errno() -> int:
@@ -166,6 +175,16 @@ def fork_into(flags: int, begin: Callable[[], None], *, id_place: int) -> int:
     if pid < 0:
         raise OSError(code, "clone: " + os.strerror(code))
     return pid
+
+
+def rehearse_fork() -> None:
+    """Do what CPython does before a fork and in a child, so that its functions are bound here.
+
+    The loader binds a function at its first call (ld.so(8)): each fork would have to, for those
+    that only a child calls. For a process that is single-threaded, before package code.
+    """
+    _before_fork()
+    _after_fork_in_child()
 
 
 def place_of_id() -> int:
@@ -208,6 +227,18 @@ def give_back_what_is_free() -> None:
     except OSError:
         return
     trim(0)
+
+
+def gather_free_blocks() -> None:
+    """Let the locks that CPython makes anew in a child lie on one page.
+
+    The C library gives out free blocks wherever they are, the latest first: all that there are
+    stay taken, but for some that lie beside each other.
+    """
+    take, free = function("malloc"), function("free")
+    blocks = [take(_LOCK_BYTES) for _ in range(_SCATTERED_BLOCKS + _LOCKS)]
+    for block in reversed(blocks[_SCATTERED_BLOCKS:]):
+        free(Word(block))
 
 
 def unshare(flags: int) -> None:

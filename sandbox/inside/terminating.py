@@ -23,33 +23,48 @@ class Terminated(BaseException):
     """SIGTERM from outside: the run may clean up, then it is killed."""
 
 
-def listen() -> None:
-    """Raise Terminated in this process at SIGTERM; once in a process."""
-    forks = _Forks()
-    _signal.signal(_signal.SIGTERM, _terminate)
-    os.register_at_fork(
-        before=forks.hold, after_in_parent=forks.release, after_in_child=forks.begin
-    )
+class Listener:
+    """Hears SIGTERM in this process and those forked from it; one in a process.
 
-
-def _terminate(_number: int, _frame: object) -> None:
-    raise Terminated
-
-
-class _Forks:
-    """Holds SIGTERM back in each thread that forks just now."""
+    Until it is told to listen, SIGTERM ends the process, and forks are left alone: a warm cell
+    makes it once for all its forks, as what it takes to make one would be copied in each.
+    """
 
     def __init__(self) -> None:
+        self._is_listening = False
         self._masks: dict[int, Iterable[int]] = {}
+        self._handler = self._hear
+        _signal.signal(_signal.SIGTERM, self._handler)
+        os.register_at_fork(
+            before=self._hold, after_in_parent=self._release, after_in_child=self._begin
+        )
 
-    def hold(self) -> None:
-        self._masks[get_ident()] = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))
+    def listen(self) -> None:
+        """Raise Terminated at SIGTERM from here on: there is a run that may clean up."""
+        self._is_listening = True
 
-    def release(self) -> None:
-        _signal.pthread_sigmask(_signal.SIG_SETMASK, self._masks.pop(get_ident()))
+    def stop(self) -> None:
+        """Be as before it was told to listen."""
+        self._is_listening = False
 
-    def begin(self) -> None:
+    def _hear(self, number: int, _frame: object) -> None:
+        if self._is_listening:
+            raise Terminated
+        os._exit(128 + number)
+
+    def _hold(self) -> None:
+        """Hold SIGTERM back in the thread that forks just now."""
+        if self._is_listening:
+            held = _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGTERM,))
+            self._masks[get_ident()] = held
+
+    def _release(self) -> None:
+        if self._is_listening:
+            _signal.pthread_sigmask(_signal.SIG_SETMASK, self._masks.pop(get_ident()))
+
+    def _begin(self) -> None:
         """Have the default, unless the package has set a handler of its own."""
-        if _signal.getsignal(_signal.SIGTERM) is _terminate:
-            _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
-        self.release()
+        if self._is_listening:
+            if _signal.getsignal(_signal.SIGTERM) is self._handler:
+                _signal.signal(_signal.SIGTERM, _signal.SIG_DFL)
+            self._release()

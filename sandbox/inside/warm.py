@@ -11,7 +11,19 @@ import os
 import select
 import sys
 
-from . import birth, call, cold, entropy, hugetext, kept, lasting, rehearsal, syscalls, walls
+from . import (
+    birth,
+    call,
+    cold,
+    hugetext,
+    kept,
+    lasting,
+    rehearsal,
+    run,
+    syscalls,
+    terminating,
+    walls,
+)
 from .channel import Channel
 
 TYPE_CHECKING = False
@@ -32,14 +44,17 @@ def main(fd: int) -> None:
     setup = channel.receive()
     if setup is None:
         return
+    syscalls.rehearse_fork()
     cold.prepare(setup)
+    listener = terminating.Listener()
     walls.shut_around_import(setup)
     unfit = _preload(setup) or _unfitness(fd)
     call.flush_streams()
     if unfit:
         channel.send({"kind": "warm", "unfit": unfit})
         os._exit(0)
-    nursery = _Nursery(channel, setup)
+    nursery = _Nursery(channel, setup, listener)
+    rehearsal.rehearse(listener)
     _share(nursery)
     channel.send({"kind": "warm", "unfit": ""})
     nursery.serve()
@@ -47,11 +62,11 @@ def main(fd: int) -> None:
 
 def _share(nursery: _Nursery) -> None:
     """Let forks share as much as can be of what is in memory now, until they write to it."""
-    rehearsal.rehearse()
     gc.collect()
     hugetext.move()
     lasting.keep(nursery)
     syscalls.give_back_what_is_free()
+    syscalls.gather_free_blocks()
     gc.freeze()
 
 
@@ -118,8 +133,11 @@ def _describe(number: int) -> str:
 class _Nursery:
     """Forks on order; reports each child's end with its status and usage."""
 
-    def __init__(self, channel: Channel, setup: dict[str, Any]) -> None:
+    def __init__(
+        self, channel: Channel, setup: dict[str, Any], listener: terminating.Listener
+    ) -> None:
         self._channel = channel
+        self._listener = listener
         self._setup = setup
         self._birth = birth.Birth(setup) if setup["mounts"] is not None else None
         self._networks = _networks(setup)
@@ -168,12 +186,19 @@ class _Nursery:
     def _live(self, folder: str, fds: tuple[int, ...]) -> None:
         """Be a fork, and serve one run; whoever shares our root shuts its walls here."""
         if self._birth is not None:
-            _serve(self._channel)
+            syscalls.end(run.serve(self._channel, self._listener))
         _be_born(fds)
         own = _of_run(self._setup, folder)
         cold.make_home(own["scratch_dir"])
         syscalls.be_subreaper()
-        kept.keep(lambda: _settle(own), 3)
+        kept.keep(lambda: self._settle(own), 3)
+
+    def _settle(self, setup: dict[str, Any]) -> None:
+        """Shut the walls of a fork that shares our root, and serve its run."""
+        walls.make_scratch(setup["scratch_dir"])
+        channel = Channel(3)
+        cold.settle(channel, setup, walls.of_fork(setup))
+        syscalls.end(run.serve(channel, self._listener))
 
     def _reap(self, pidfd: int) -> None:
         pid, run, network = self._children.pop(pidfd)
@@ -223,20 +248,3 @@ def _of_run(value: Any, folder: str) -> Any:
         pairs: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
         return {name: _of_run(item, folder) for name, item in pairs.items()}
     return value
-
-
-def _settle(setup: dict[str, Any]) -> None:
-    """Shut the walls of a fork that shares our root, and serve its run."""
-    walls.make_scratch(setup["scratch_dir"])
-    channel = Channel(3)
-    cold.settle(channel, setup, walls.of_fork(setup))
-    _serve(channel)
-
-
-def _serve(channel: Channel) -> None:
-    """Serve the one run: its channel has the number that the warm cell's had."""
-    entropy.reseed()
-    request = channel.receive()
-    if request is not None:
-        cold.finish(channel, request)
-    os._exit(0)

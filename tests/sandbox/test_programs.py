@@ -64,6 +64,19 @@ async def test_a_child_keeps_the_handler_that_the_package_has_set(lab, start):
     assert outcome.value == 7, outcome.failure
 
 
+async def test_a_handler_that_an_import_sets_is_the_runs(lab, start):
+    code = """
+    import os, signal
+    heard = []
+    signal.signal(signal.SIGTERM, lambda *_: heard.append(os.getpid()))
+    def extract(*, job, **_):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return heard == [os.getpid()]
+    """
+    outcome = await lab.run(start(lab.command(code)))
+    assert outcome.value is True, outcome.failure
+
+
 @pytest.mark.parametrize(
     ("argument", "code", "said"),
     [
