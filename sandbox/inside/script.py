@@ -7,6 +7,7 @@ is written to. Here one line makes all calls, and nothing is worked out between 
 
 from __future__ import annotations
 
+import itertools
 import os
 
 from . import syscalls
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _ARGUMENTS = 6
+"""What is not given has to be nothing: prctl(2), for one, refuses anything else."""
 
 
 class Script:
@@ -23,28 +25,27 @@ class Script:
 
     def __init__(self) -> None:
         self._names: list[str] = []
-        self._columns: list[list[Any]] = [[] for _ in range(1 + _ARGUMENTS)]
+        self._calls: list[tuple[Any, ...]] = []
         self._instead: dict[int, tuple[Any, ...]] = {}
 
     def add(self, name: str, *arguments: Any, instead: tuple[Any, ...] = ()) -> int:
         """Add a call and return its place; where it is refused, make it with `instead`."""
         place = len(self._names)
         self._names.append(name)
-        call = (syscalls.NUMBERS[name], *arguments, *[0] * (_ARGUMENTS - len(arguments)))
-        for column, value in enumerate(call):
-            self._columns[column].append(value)
+        zeros = [0] * (_ARGUMENTS - len(arguments))
+        self._calls.append((syscalls.NUMBERS[name], *arguments, *zeros))
         if instead:
-            self._instead[place] = (call[0], *instead)
+            self._instead[place] = (syscalls.NUMBERS[name], *instead)
         return place
 
     def change(self, place: int, argument: int, value: Any) -> None:
         """Give the call at `place` another argument."""
-        self._columns[1 + argument][place] = value
+        call = self._calls[place]
+        self._calls[place] = (*call[: argument + 1], value, *call[argument + 2 :])
 
     def play(self) -> None:
         """Make the calls in turn; none after one that is refused, which raises OSError."""
-        results: map[int] = map(syscalls.call, *self._columns)
-        for place, result in enumerate(results):
+        for place, result in enumerate(itertools.starmap(syscalls.call, self._calls)):
             if result < 0:
                 self._refused(place)
 

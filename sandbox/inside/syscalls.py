@@ -40,9 +40,12 @@ class _Function(_ctypes.CFuncPtr):
 
 
 class _LockedFunction(_ctypes.CFuncPtr):
-    """A function during which the interpreter lock stays held, as a raw clone needs."""
+    """A function during which the interpreter lock stays held, as a raw clone needs.
 
-    _flags_ = _Function._flags_ | _ctypes.FUNCFLAG_PYTHONAPI
+    To leave errno behind would take longer than most system calls do.
+    """
+
+    _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_PYTHONAPI
     _restype_ = Word
 
 
@@ -149,23 +152,26 @@ def end(code: int) -> NoReturn:
         call(NUMBERS["exit_group"], code)
 
 
+_errno: Any = _Id.from_address(function("__errno_location")())
+
+
 def last_errno() -> int:
-    """Return errno of the last call (errno(3))."""
-    return _ctypes.get_errno()
+    """Return errno of the last `call`, in the thread that imported this (errno(3))."""
+    return _errno.value
 
 
-def fork_into(flags: int, begin: Callable[[], None], *, id_place: int) -> int:
+def fork_into(flags: int, begin: Callable[[], None], *, id_place: Any) -> int:
     """Fork into new namespaces with one clone(2); return 0 in the child, the pid in the parent.
 
     os.fork and unshare would need two forks for a pid namespace, and each fork of a process
     with pandas in memory costs as much as all the rest. Only for single-threaded processes.
     The child calls `begin`, which must not raise, before the functions that packages have
-    registered with os.register_at_fork. Its thread id is noted at `id_place`, unless that is 0.
+    registered with os.register_at_fork. Its thread id is noted at `id_place`, unless that is None.
     """
-    if id_place:
+    if id_place is not None:
         flags |= _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID
     _before_fork()
-    pid = call(NUMBERS["clone"], flags | _SIGCHLD, 0, 0, Word(id_place), Word(id_place))
+    pid = call(NUMBERS["clone"], flags | _SIGCHLD, None, None, id_place, id_place)
     if pid == 0:
         begin()
         _after_fork_in_child()
@@ -187,8 +193,8 @@ def rehearse_fork() -> None:
     _after_fork_in_child()
 
 
-def place_of_id() -> int:
-    """Return where the C library notes this thread's id, or 0 where that is not to be found.
+def place_of_id() -> Any:
+    """Return a pointer to where the C library notes this thread's id; None where that is unknown.
 
     Its fork(2) lets the kernel write the child's there (clone(2); the argument that is not for
     it is for a flag that we leave out), else pthread_kill(3) would mean some other thread. The
@@ -196,10 +202,10 @@ def place_of_id() -> int:
     """
     answer = _ADDRESS()
     if call(NUMBERS["prctl"], _PR_GET_TID_ADDRESS, answer) < 0:
-        return 0
+        return None
     place = int.from_bytes(bytes(answer), sys.byteorder)
-    id_at: Callable[[int], Any] = _Id.from_address
-    return place if place and id_at(place).value == os.getpid() else 0
+    noted: Any = _Id.from_address(place) if place else None
+    return _c.byref(noted) if place and noted.value == os.getpid() else None
 
 
 def wait_for(pid: int) -> tuple[int, float, int]:
@@ -385,6 +391,6 @@ def _lasting(body: bytes) -> Any:
 def _do(name: str, *arguments: Any) -> int:
     result = _syscall(NUMBERS[name], *arguments)
     if result < 0:
-        code = last_errno()
+        code = _ctypes.get_errno()
         raise OSError(code, name + ": " + os.strerror(code))
     return result
