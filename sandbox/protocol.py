@@ -206,7 +206,7 @@ def _ended(fields: _Fields) -> Ended:
     return Ended(
         run=fields.text("run"),
         code=fields.integer("code") or 0,
-        cpu_s=min(max(0.0, fields.number("cpu_s") or 0.0), _MOST_CPU_S),
+        cpu_s=min(max(0, fields.integer("cpu_us") or 0) / 1e6, _MOST_CPU_S),
         peak_rss_bytes=min(max(0, fields.integer("peak_rss_kb") or 0) * 1024, _MOST_BYTES),
     )
 

@@ -58,7 +58,8 @@ def _room(size: int) -> Any:
     return type("Room", (_c.Array,), {"_type_": _Byte, "_length_": size})
 
 
-_RLIMIT, _STATUS, _USAGE, _ADDRESS = _room(16), _room(4), _room(144), _room(8)
+_RLIMIT, _ADDRESS = _room(16), _room(8)
+_USAGE_BYTES = 144
 
 
 def address(name: str) -> int:
@@ -208,19 +209,23 @@ def place_of_id() -> Any:
     return _c.byref(noted) if place and noted.value == os.getpid() else None
 
 
-def wait_for(pid: int) -> tuple[int, float, int]:
-    """Wait for a child; return its wait status, CPU seconds and peak resident KiB (wait4(2)).
+class Wait:
+    """Waits for children, with room for what the kernel says that is made once (wait4(2)).
 
     os.wait4 would load the module `resource` for the type of its answer.
     """
-    status, usage = _STATUS(), _USAGE()
-    _do("wait4", pid, status, 0, usage)
-    raw = bytes(usage)
-    user_s, user_us, system_s, system_us, peak_rss_kb = (
-        int.from_bytes(raw[at : at + 8], sys.byteorder) for at in range(0, 40, 8)
-    )
-    cpu_s = user_s + system_s + (user_us + system_us) / 1e6
-    return int.from_bytes(bytes(status), sys.byteorder), cpu_s, peak_rss_kb
+
+    def __init__(self) -> None:
+        status, usage = bytearray(4), bytearray(_USAGE_BYTES)
+        self._rooms = [_room(len(place)).from_buffer(place) for place in (status, usage)]
+        self._to_status, self._to_usage = (_c.byref(room) for room in self._rooms)
+        self._status, self._usage = memoryview(status).cast("i"), memoryview(usage).cast("q")
+
+    def wait_for(self, pid: int) -> tuple[int, int, int]:
+        """Wait for a child; return its wait status, CPU microseconds and peak resident KiB."""
+        _do("wait4", pid, self._to_status, 0, self._to_usage)
+        user_s, user_us, system_s, system_us, peak_rss_kb = self._usage[:5]
+        return self._status[0], (user_s + system_s) * 1_000_000 + user_us + system_us, peak_rss_kb
 
 
 def give_back_what_is_free() -> None:

@@ -20,7 +20,7 @@ def keep_writing(self, count):
 
 def flood(self):
     if os.fork() == 0:
-        frame = b'{"kind":"ended","run":"77777","code":0,"cpu_s":0}'
+        frame = b'{"kind":"ended","run":"77777","code":0,"cpu_us":0}'
         frames = (len(frame).to_bytes(4, "big") + frame) * 1000
         while True:
             socket.socket(fileno=os.dup(3)).sendall(frames)
