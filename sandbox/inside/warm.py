@@ -148,13 +148,17 @@ class _Nursery:
         self._poll.register(channel.fileno(), select.POLLIN)
 
     def serve(self) -> None:
-        """Fork and reap until the worker closes the channel."""
+        """Reap and fork until the worker closes the channel.
+
+        Whoever waits for the end of a run comes first: to fork takes longer.
+        """
         while True:
-            for number, _events in self._poll.poll():
+            ready = [number for number, _events in self._poll.poll()]
+            for number in ready:
                 if number in self._children:
                     self._reap(number)
-                elif not self._obey():
-                    os._exit(0)
+            if self._channel.fileno() in ready and not self._obey():
+                os._exit(0)
 
     def _obey(self) -> bool:
         order, fds = self._channel.receive_with_fds(3)
