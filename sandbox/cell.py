@@ -214,7 +214,7 @@ async def _receive_hello(cell: Cell, patience_s: float) -> None:
         if not body:
             raise ConnectionError("the cell closed its channel")
         for frame in frames.feed(body):
-            if not isinstance(protocol.read(frame), protocol.Hello):
+            if not protocol.is_hello(frame):
                 raise protocol.ProtocolFault("something other than a hello")
             _check_introduction(cell)
             return

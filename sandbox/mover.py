@@ -25,7 +25,7 @@ _CLOSE_S = 0.02
 """Moves no further apart than this come close after each other."""
 _OPEN_S = 0.0015
 """How long the way stays open after a move, at least as a rule."""
-_STAY_S = 0.00025
+_STAY_S = 0.0004
 """After what pause it is kept open; an idle event loop looks up to a millisecond later."""
 _LONG_S = 0.005
 """A move at once that took longer has waited: the way does not stay open here."""

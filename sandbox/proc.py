@@ -47,8 +47,12 @@ def own_namespaces(pid: int) -> tuple[str, ...]:
 
 def field(status: str, name: str) -> str:
     """Return one field of a status, or nothing if it is not there."""
-    _, found, rest = status.partition(f"\n{name}:\t")
-    return rest.partition("\n")[0].strip() if found else ""
+    label = f"\n{name}:\t"
+    start = status.find(label)
+    if start < 0:
+        return ""
+    start += len(label)
+    return status[start : status.find("\n", start)].strip()
 
 
 @cache

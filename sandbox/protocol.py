@@ -20,6 +20,7 @@ _TEXT_CHARS = 65_536
 _DEEPEST = 64
 _MOST_CPU_S, _MOST_BYTES = 1e7, 2**44
 _LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
+_PLAIN_HELLO = b'{"kind":"hello"}'
 _DONE_ENDINGS = frozenset({"returned", "asked", "raised", "unloadable", "exited", "cancelled"})
 
 
@@ -115,6 +116,11 @@ def read(body: bytes) -> Message:
     return reader(fields)
 
 
+def is_hello(body: bytes) -> bool:
+    """Say whether the message is a hello. Raises ProtocolFault as `read` does."""
+    return body == _PLAIN_HELLO or isinstance(read(body), Hello)
+
+
 def _parse(body: bytes) -> dict[str, Json]:
     try:
         parsed: Json = _DECODER.decode(body.decode("utf-8"))
@@ -124,7 +130,7 @@ def _parse(body: bytes) -> dict[str, Json]:
         raise ProtocolFault(f"not JSON: {str(fault)[:200]}") from None
     if not isinstance(parsed, dict):
         raise ProtocolFault("not a JSON object")
-    if _depth(parsed) > _DEEPEST:
+    if body.count(b"{") + body.count(b"[") > _DEEPEST and _depth(parsed) > _DEEPEST:
         raise ProtocolFault(f"nested deeper than {_DEEPEST}")
     return parsed
 

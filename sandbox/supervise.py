@@ -70,7 +70,7 @@ class Supervision:
     ) -> Verdict:
         """Give the cell its run and return the verdict, when everything in it is dead."""
         timer = self._loop.call_later(self._limits.wall_s, self._over_wall)
-        self._ticker = self._loop.call_later(_TICK_S, self._tick)
+        self._ticker = self._loop.call_later(_FIRST_LOOK_S, self._first_look)
         tasks: list[asyncio.Task[None]] = []
         if cancelled is not None:
             tasks.append(self._loop.create_task(self._await_cancel(cancelled, grace_s)))
@@ -127,6 +127,10 @@ class Supervision:
         self._cell.terminate()
         await asyncio.sleep(grace_s)
         self._decide(Verdict(kind="cancelled"))
+
+    def _first_look(self) -> None:
+        self._streams.watch()
+        self._ticker = self._loop.call_later(_TICK_S, self._tick)
 
     def _tick(self) -> None:
         """Look at the counters; what has to be summed up file by file is, in a thread."""
@@ -288,7 +292,6 @@ class _Streams:
     def open(self) -> None:
         self._open = {self._cell.stdout_fd: "stdout", self._cell.stderr_fd: "stderr"}
         self._rest = dict.fromkeys(self._open, b"")
-        self._first_look = self._loop.call_later(_FIRST_LOOK_S, self._watch)
 
     def catch_up(self) -> None:
         """Read what is there now."""
@@ -305,14 +308,14 @@ class _Streams:
                 if not self._read(fd):
                     break
         if self._open:
-            self._watch()
+            self.watch()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closed.wait(), _DRAIN_S)
         for fd in tuple(self._open):
             self._close(fd)
-        self._first_look.cancel()
 
-    def _watch(self) -> None:
+    def watch(self) -> None:
+        """Read whatever comes, when it comes."""
         for fd in self._open:
             self._loop.add_reader(fd, self._read, fd)
 
