@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from . import syscalls, walls
+from . import mail, syscalls, walls
 from .channel import framed
 from .script import Script
 
@@ -138,7 +138,7 @@ class Birth:
             self._open(setup[name], os.O_RDONLY | os.O_DIRECTORY)
             for name in ("output_dir", "scratch_dir")
         ]
-        self._hello = syscalls.Message(framed({"kind": "hello"}), folders)
+        self._hello = mail.Message(framed({"kind": "hello"}), folders)
         self._add("sendmsg", _CHANNEL, self._hello.packed, 0)
         self._close_all()
 

@@ -4,16 +4,18 @@ A frame is a four-byte big-endian length and that many bytes: UTF-8 JSON on the 
 marshal (version 2) on the way in. The worker on the other end bounds and distrusts every
 field; nothing here is a wall.
 
-Built-in modules only: importing json, socket and struct would take as long as the rest of a
-cold start (11 of 29 ms, measured), since they bring re, enum and selectors along.
+Built-in modules only, and what json is made of: importing json, socket and struct would take as
+long as the rest of a cold start (11 of 29 ms, measured), since they bring re, enum and selectors
+along.
 """
 
 from __future__ import annotations
 
 import _json
-import _socket
 import marshal
-import sys
+import os
+
+from . import mail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,58 +35,53 @@ class Channel:
     """Frames in and out over the connected stream socket with descriptor `fd`."""
 
     def __init__(self, fd: int) -> None:
-        self._sock = _socket.socket(fileno=fd)
+        self._fd = fd
 
     def close(self) -> None:
         """Close the socket."""
-        self._sock.close()
+        os.close(self._fd)
 
     def fileno(self) -> int:
         """Return the descriptor of the socket."""
-        return self._sock.fileno()
+        return self._fd
 
     def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
         """Send one message, with descriptors beside its first byte if there are any."""
         frame = framed(message)
         if fds:
-            packed = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
-            rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, packed)]
-            sent = self._sock.sendmsg([frame], rights)
-            frame = frame[sent:]
+            frame = frame[mail.send(self._fd, frame, fds) :]
         self.send_frame(frame)
 
     def send_frame(self, frame: bytes) -> None:
         """Send what `framed` returned."""
-        self._sock.sendall(frame)
+        while frame:
+            frame = frame[os.write(self._fd, frame) :]
 
     def receive(self) -> dict[str, Any] | None:
         """Return the next message, or None at the end of the stream."""
-        head = self._exactly(_LENGTH_BYTES)
-        body = self._exactly(int.from_bytes(head, "big")) if head else None
-        return None if body is None else _loads(body)
+        return self._message(b"")
 
-    def receive_with_fds(self, count: int) -> tuple[dict[str, Any] | None, tuple[int, ...]]:
-        """Return the next message and the `count` descriptors that came with it."""
-        space = _socket.CMSG_SPACE(count * 4)
-        head, ancillary, _flags, _address = self._sock.recvmsg(_LENGTH_BYTES, space)
-        fds = [
-            int.from_bytes(body[at : at + 4], sys.byteorder)
-            for _level, _kind, body in ancillary
-            for at in range(0, len(body) - 3, 4)
-        ]
-        if head:
-            head += self._exactly(_LENGTH_BYTES - len(head)) or b""
-        body = self._exactly(int.from_bytes(head, "big")) if head else None
-        return (None if body is None else _loads(body)), tuple(fds)
+    def receive_with_fds(self, inbox: mail.Inbox) -> tuple[dict[str, Any] | None, tuple[int, ...]]:
+        """Return the next message, if no more than that was sent, and the descriptors beside it."""
+        begun, fds = inbox.receive(self._fd)
+        return (self._message(begun) if begun else None), fds
 
-    def _exactly(self, count: int) -> bytes | None:
-        chunks: list[bytes] = []
-        while count:
-            chunk = self._sock.recv(count)
+    def _message(self, begun: bytes) -> dict[str, Any] | None:
+        """Return the message of which this much is here; None if the rest does not come."""
+        frame = self._up_to(_LENGTH_BYTES, begun)
+        if frame is not None:
+            length = int.from_bytes(frame[:_LENGTH_BYTES], "big")
+            frame = self._up_to(_LENGTH_BYTES + length, frame)
+        return None if frame is None else _loads(frame[_LENGTH_BYTES:])
+
+    def _up_to(self, count: int, begun: bytes) -> bytes | None:
+        chunks, missing = [begun], count - len(begun)
+        while missing > 0:
+            chunk = os.read(self._fd, missing)
             if not chunk:
                 return None
             chunks.append(chunk)
-            count -= len(chunk)
+            missing -= len(chunk)
         return b"".join(chunks)
 
 

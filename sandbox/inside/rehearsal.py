@@ -7,10 +7,10 @@ hundred pages.
 
 from __future__ import annotations
 
-import _socket
 import marshal
+import os
 
-from . import run
+from . import mail, run
 from .channel import Channel
 from .script import Script
 
@@ -38,18 +38,18 @@ _REQUEST: dict[str, Any] = {
 
 def rehearse(listener: Listener) -> None:
     """Send, receive and perform what a run does, on a channel that nobody else has."""
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    channel = Channel(theirs.detach())
+    ours, theirs = mail.pair()
+    channel = Channel(theirs)
     body = marshal.dumps(_REQUEST, 2)
     script = Script()
     script.add("chdir", b".")
     for _ in range(_TIMES):
         script.play()
-        ours.send(len(body).to_bytes(4, "big") + body)
+        os.write(ours, len(body).to_bytes(4, "big") + body)
         run.serve(channel, listener)
-        ours.recv(4096)
+        os.read(ours, 4096)
     listener.stop()
-    ours.close()
+    os.close(ours)
     channel.close()
 
 

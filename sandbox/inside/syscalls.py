@@ -59,7 +59,6 @@ def _room(size: int) -> Any:
 
 
 _RLIMIT, _ADDRESS = _room(16), _room(8)
-_USAGE_BYTES = 144
 
 
 def address(name: str) -> int:
@@ -109,11 +108,13 @@ NUMBERS: dict[str, int] = {
         "openat": (257, 56),
         "prctl": (157, 167),
         "prlimit64": (302, 261),
+        "recvmsg": (47, 212),
         "rt_sigprocmask": (14, 135),
         "seccomp": (317, 277),
         "sendmsg": (46, 211),
         "setns": (308, 268),
         "setsid": (112, 157),
+        "socketpair": (53, 199),
         "unshare": (272, 97),
         "wait4": (61, 260),
         "write": (1, 64),
@@ -123,7 +124,6 @@ NUMBERS: dict[str, int] = {
 
 _SIGCHLD = 17
 _CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID = 0x00200000, 0x01000000
-_SOL_SOCKET, _SCM_RIGHTS = (1).to_bytes(4, sys.byteorder), (1).to_bytes(4, sys.byteorder)
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_CAPBSET_READ = 23
 _PR_GET_TID_ADDRESS = 40
@@ -139,8 +139,6 @@ _RLIMITS = {
 """asm-generic/resource.h; the module `resource` takes longer to load than to do without."""
 CAP_HEADER = _CAP_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4)
 NO_CAPABILITIES = bytes(24)
-_LOCK_BYTES, _LOCKS, _SCATTERED_BLOCKS = 32, 24, 176
-"""What sem_init(3) wants, how many a child makes at most, and free blocks of that size."""
 _FILE_RIGHTS = 0b111 | 1 << 14 | 1 << 15  # execute, write, read, truncate, ioctl: landlock(7)
 
 call: Any = _LockedFunction(address("syscall"))
@@ -209,82 +207,67 @@ def place_of_id() -> Any:
     return _c.byref(noted) if place and noted.value == os.getpid() else None
 
 
+class Room:
+    """Memory that the kernel reads and writes, made once; `pointer` is for calls."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self.here = bytearray(size_bytes)
+        self.place: Any = _room(size_bytes).from_buffer(self.here)
+        self.pointer: Any = _c.byref(self.place)
+        self.numbers = memoryview(self.here).cast("i")
+
+
 class Wait:
-    """Waits for children, with room for what the kernel says that is made once (wait4(2)).
+    """Waits for children, with room for what the kernel says of them (wait4(2)).
 
     os.wait4 would load the module `resource` for the type of its answer.
     """
 
     def __init__(self) -> None:
-        status, usage = bytearray(4), bytearray(_USAGE_BYTES)
-        self._rooms = [_room(len(place)).from_buffer(place) for place in (status, usage)]
-        self._to_status, self._to_usage = (_c.byref(room) for room in self._rooms)
-        self._status, self._usage = memoryview(status).cast("i"), memoryview(usage).cast("q")
+        self._status, self._usage = Room(4), Room(144)
+        self._times = memoryview(self._usage.here).cast("q")
 
-    def wait_for(self, pid: int) -> tuple[int, int, int]:
-        """Wait for a child; return its wait status, CPU microseconds and peak resident KiB."""
-        _do("wait4", pid, self._to_status, 0, self._to_usage)
-        user_s, user_us, system_s, system_us, peak_rss_kb = self._usage[:5]
-        return self._status[0], (user_s + system_s) * 1_000_000 + user_us + system_us, peak_rss_kb
-
-
-def give_back_what_is_free() -> None:
-    """Let the C library return free memory, which would be in each fork's page tables.
-
-    malloc_trim(3) is of the GNU library; others have no such function.
-    """
-    try:
-        trim = function("malloc_trim")
-    except OSError:
-        return
-    trim(0)
-
-
-def gather_free_blocks() -> None:
-    """Let the locks that CPython makes anew in a child lie on one page.
-
-    The C library gives out free blocks wherever they are, the latest first: all that there are
-    stay taken, but for some that lie beside each other.
-    """
-    take, free = function("malloc"), function("free")
-    blocks = [take(_LOCK_BYTES) for _ in range(_SCATTERED_BLOCKS + _LOCKS)]
-    for block in reversed(blocks[_SCATTERED_BLOCKS:]):
-        free(Word(block))
+    def reap(self, pid: int) -> tuple[int, int, int]:
+        """Reap a child that is dead: return its status, CPU microseconds and peak resident KiB."""
+        do_at_once("wait4", pid, self._status.pointer, 0, self._usage.pointer)
+        times = self._times
+        cpu_us = (times[0] + times[2]) * 1_000_000 + times[1] + times[3]
+        return self._status.numbers[0], cpu_us, times[4]
 
 
 def unshare(flags: int) -> None:
     """Move this process to new namespaces (unshare(2))."""
-    _do("unshare", flags)
+    do("unshare", flags)
 
 
 def join_namespace(fd: int, kind: int) -> None:
     """Move this process to the namespace that `fd` stands for (setns(2))."""
-    _do("setns", fd, kind)
+    do("setns", fd, kind)
 
 
 def die_with_parent() -> None:
     """Ask for SIGKILL when the parent thread ends (PR_SET_PDEATHSIG, prctl(2))."""
-    _do("prctl", PR_SET_PDEATHSIG, 9)
+    do("prctl", PR_SET_PDEATHSIG, 9)
 
 
 def hear_of_parents_end() -> None:
     """Ask for SIGTERM when the parent thread ends (PR_SET_PDEATHSIG, prctl(2))."""
-    _do("prctl", PR_SET_PDEATHSIG, 15)
+    do("prctl", PR_SET_PDEATHSIG, 15)
 
 
 def be_subreaper() -> None:
     """Adopt orphaned descendants (PR_SET_CHILD_SUBREAPER, prctl(2))."""
-    _do("prctl", _PR_SET_CHILD_SUBREAPER, 1)
+    do("prctl", _PR_SET_CHILD_SUBREAPER, 1)
 
 
 def be_measurable() -> None:
     """Let the worker, which has the same uid outside, read our memory figures (prctl(2))."""
-    _do("prctl", PR_SET_DUMPABLE, 1)
+    do("prctl", PR_SET_DUMPABLE, 1)
 
 
 def no_new_privileges() -> None:
     """Make execve unable to grant privileges (PR_SET_NO_NEW_PRIVS, prctl(2))."""
-    _do("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    do("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def limits(wanted: dict[str, int]) -> list[tuple[int, bytes]]:
@@ -293,7 +276,7 @@ def limits(wanted: dict[str, int]) -> list[tuple[int, bytes]]:
     for name, value in wanted.items():
         which = _RLIMITS[name]
         now = _RLIMIT()
-        _do("prlimit64", 0, which, None, now)
+        do("prlimit64", 0, which, None, now)
         allowed = min(value, int.from_bytes(bytes(now)[8:], sys.byteorder))
         packed.append((which, allowed.to_bytes(8, sys.byteorder) * 2))
     return packed
@@ -302,7 +285,7 @@ def limits(wanted: dict[str, int]) -> list[tuple[int, bytes]]:
 def limit(packed: list[tuple[int, bytes]]) -> None:
     """Set resource limits, hard and soft, as `limits` returned them."""
     for which, value in packed:
-        _do("prlimit64", 0, which, value, None)
+        do("prlimit64", 0, which, value, None)
 
 
 def capabilities() -> int:
@@ -318,32 +301,19 @@ def drop_capabilities() -> None:
     for capability in range(capabilities()):
         if call(NUMBERS["prctl"], PR_CAPBSET_DROP, capability) < 0:
             break
-    _do("capset", CAP_HEADER, NO_CAPABILITIES)
+    do("capset", CAP_HEADER, NO_CAPABILITIES)
 
 
 class Filter:
     """A classic BPF program, laid out as the kernel takes it (struct sock_fprog, seccomp(2))."""
 
     def __init__(self, program: bytes) -> None:
-        self._program = _lasting(program)
-        self.packed = _words(len(program) // 8, _c.addressof(self._program))
+        self._program = lasting(program)
+        self.packed = words(len(program) // 8, _c.addressof(self._program))
 
     def install(self) -> None:
         """Shut it behind this process."""
-        _do("seccomp", SECCOMP_SET_MODE_FILTER, 0, self.packed)
-
-
-class Message:
-    """Bytes and descriptors to send, laid out as the kernel takes them (sendmsg(2), cmsg(3))."""
-
-    def __init__(self, body: bytes, fds: list[int]) -> None:
-        rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
-        head = _words(16 + len(rights)) + _SOL_SOCKET + _SCM_RIGHTS
-        self._body = _lasting(body)
-        self._vector = _lasting(_words(_c.addressof(self._body), len(body)))
-        self._control = _lasting(head + rights + bytes(-len(rights) % 8))
-        vector, control = _c.addressof(self._vector), _c.addressof(self._control)
-        self.packed = _words(0, 0, vector, 1, control, _c.sizeof(self._control), 0)
+        do("seccomp", SECCOMP_SET_MODE_FILTER, 0, self.packed)
 
 
 def rules(wanted: list[tuple[str, int]]) -> list[bytes]:
@@ -377,25 +347,41 @@ def rule(beneath: int, allowed: int) -> bytes:
 
 def landlock(ruleset: bytes, packed_rules: list[bytes]) -> None:
     """Confine this process: `ruleset` is the packed attribute, the rules come from `rules`."""
-    fd = _do("landlock_create_ruleset", ruleset, len(ruleset), 0)
+    fd = do("landlock_create_ruleset", ruleset, len(ruleset), 0)
     for packed in packed_rules:
-        _do("landlock_add_rule", fd, LANDLOCK_RULE_PATH_BENEATH, packed, 0)
-    _do("landlock_restrict_self", fd, 0)
+        do("landlock_add_rule", fd, LANDLOCK_RULE_PATH_BENEATH, packed, 0)
+    do("landlock_restrict_self", fd, 0)
     os.close(fd)
 
 
-def _words(*numbers: int) -> bytes:
+def words(*numbers: int) -> bytes:
+    """Return the numbers one after the other, each as wide as an address."""
     return b"".join(number.to_bytes(8, sys.byteorder) for number in numbers)
 
 
-def _lasting(body: bytes) -> Any:
-    """Return a copy of `body` that has an address of its own."""
+def lasting(body: bytes) -> Any:
+    """Return a copy of `body` that has an address of its own (see address_of)."""
     return _room(len(body)).from_buffer_copy(body)
 
 
-def _do(name: str, *arguments: Any) -> int:
+def address_of(place: Any) -> int:
+    """Return where the memory of a ctypes object is."""
+    return _c.addressof(place)
+
+
+def do(name: str, *arguments: Any) -> int:
+    """Make a call, which may wait, by its name in syscalls(2). Raises OSError."""
     result = _syscall(NUMBERS[name], *arguments)
     if result < 0:
         code = _ctypes.get_errno()
+        raise OSError(code, name + ": " + os.strerror(code))
+    return result
+
+
+def do_at_once(name: str, *arguments: Any) -> int:
+    """Make a call that does not wait, with the interpreter lock held. Raises OSError."""
+    result = call(NUMBERS[name], *arguments)
+    if result < 0:
+        code = last_errno()
         raise OSError(code, name + ": " + os.strerror(code))
     return result

@@ -15,9 +15,11 @@ from . import (
     birth,
     call,
     cold,
+    heap,
     hugetext,
     kept,
     lasting,
+    mail,
     rehearsal,
     run,
     syscalls,
@@ -36,6 +38,8 @@ else:
 
 _UNBORN = 71
 """EX_OSERR of sysexits.h: the kernel would not fork."""
+_ORDER_BYTES = 4096
+"""More than one takes; the kernel gives no more at a time than was sent with its descriptors."""
 _ENDED = b'{"kind":"ended","run":"%s","code":%d,"cpu_us":%d,"peak_rss_kb":%d}'
 
 
@@ -66,8 +70,8 @@ def _share(nursery: _Nursery) -> None:
     gc.collect()
     hugetext.move()
     lasting.keep(nursery)
-    syscalls.give_back_what_is_free()
-    syscalls.gather_free_blocks()
+    heap.give_back_what_is_free()
+    heap.gather_free_blocks()
     gc.freeze()
 
 
@@ -143,6 +147,7 @@ class _Nursery:
         self._birth = birth.Birth(setup) if setup["mounts"] is not None else None
         self._networks = _networks(setup)
         self._wait = syscalls.Wait()
+        self._inbox = mail.Inbox(most_bytes=_ORDER_BYTES, most_fds=3)
         self._children: dict[int, tuple[int, str, int]] = {}
         self._poll = select.poll()
         self._poll.register(channel.fileno(), select.POLLIN)
@@ -161,7 +166,7 @@ class _Nursery:
                 os._exit(0)
 
     def _obey(self) -> bool:
-        order, fds = self._channel.receive_with_fds(3)
+        order, fds = self._channel.receive_with_fds(self._inbox)
         if order is None:
             return False
         network = -1 if self._networks is None else self._networks.enter()
@@ -210,7 +215,7 @@ class _Nursery:
         pid, run, network = self._children.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
-        status, cpu_us, peak_rss_kb = self._wait.wait_for(pid)
+        status, cpu_us, peak_rss_kb = self._wait.reap(pid)
         code = os.waitstatus_to_exitcode(status)
         self._tell_end(run, network, code=code, cpu_us=cpu_us, peak_rss_kb=peak_rss_kb)
 
