@@ -208,8 +208,11 @@ async def _receive_hello(cell: Cell, patience_s: float) -> None:
     channel = cell.channel
     deadline = asyncio.get_running_loop().time() + patience_s
     while True:
-        await readable(channel.fileno(), deadline=deadline)
-        body, ancillary, _, _ = channel.recvmsg(4096, _HELLO_SPACE)
+        try:
+            body, ancillary, _, _ = channel.recvmsg(4096, _HELLO_SPACE)
+        except BlockingIOError:
+            await readable(channel.fileno(), deadline=deadline)
+            continue
         _take(cell, ancillary)
         if not body:
             raise ConnectionError("the cell closed its channel")

@@ -20,7 +20,7 @@ _MOST_LOST = 3
 _UNMOVED = 128
 """Forks that may wait in a warm cell's leaf, all at once, to be moved to their own."""
 _LONG_RUN_S = 0.02
-"""A run that takes longer does not hold back the next spare."""
+"""A run that takes longer does not hold back the next spare, nor a spare its welcome."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,32 @@ class PoolBounds:
     """Forks kept ready beside the running ones where runs overlap; one where they do not."""
 
 
+@dataclass(slots=True)
+class _Spare:
+    """A fork that was ordered: welcomed when it is taken, or before where there is time.
+
+    To wait for a hello takes longer than to read it, and where runs follow each other closely
+    it is there when it is wanted.
+    """
+
+    warm_cell: WarmCell
+    cell: Cell
+    welcome: "asyncio.Task[None] | None" = None
+
+    def begin(self) -> None:
+        """Begin to welcome it."""
+        if self.welcome is None:
+            self.welcome = asyncio.create_task(self.warm_cell.welcome(self.cell))
+
+    async def ready(self) -> Cell:
+        """Return it with its walls shut, to the one who took it from among the spares.
+
+        Raises CellUnstartableError, CellLostError.
+        """
+        await (self.welcome or self.warm_cell.welcome(self.cell))
+        return self.cell
+
+
 @dataclass(slots=True, kw_only=True)
 class _Seat:
     """A place in the pool: the warm cell, its spares, or why there is none."""
@@ -44,7 +70,9 @@ class _Seat:
     since: float
     unfit: str = ""
     taken: int = 0
-    spares: "list[asyncio.Task[Cell]]" = field(default_factory=list["asyncio.Task[Cell]"])
+    spares: list[_Spare] = field(default_factory=list[_Spare])
+    is_looked_at: bool = False
+    """Whether its spares will be welcomed if nobody takes them soon."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -147,16 +175,30 @@ class Pool:
             raise CellLostError("the warm cell ended", mend="the run is started again")
         taken = seat.spares.pop(0)
         if warm_cell.running > len(seat.spares) + 1:
-            self._replenish(seat, warm_cell, wanted=self.bounds.spares)
+            self._have_spares(seat, warm_cell, wanted=self.bounds.spares)
         elif self.bounds.spares:
-            one_more = partial(self._replenish, seat, warm_cell, wanted=1)
+            one_more = partial(self._have_spares, seat, warm_cell, wanted=1)
             asyncio.get_running_loop().call_later(_LONG_RUN_S, one_more)
             warm_cell.on_end = one_more
-        return await taken
+        return await taken.ready()
+
+    def _have_spares(self, seat: _Seat, warm_cell: WarmCell, *, wanted: int) -> None:
+        """Replenish for later: what keeps us from it is told to whoever finds no spare."""
+        with contextlib.suppress(SandboxError):
+            self._replenish(seat, warm_cell, wanted=wanted)
 
     def _replenish(self, seat: _Seat, warm_cell: WarmCell, *, wanted: int) -> None:
         while warm_cell.is_alive and len(seat.spares) < wanted:
-            seat.spares.append(asyncio.create_task(warm_cell.fork()))
+            seat.spares.append(_Spare(warm_cell, warm_cell.order()))
+        if seat.spares and not seat.is_looked_at:
+            seat.is_looked_at = True
+            asyncio.get_running_loop().call_later(_LONG_RUN_S, self._welcome, seat)
+
+    def _welcome(self, seat: _Seat) -> None:
+        """Welcome the spares that nobody has taken: the next run may come long after."""
+        seat.is_looked_at = False
+        for spare in seat.spares:
+            spare.begin()
 
     def _make_room(self) -> None:
         """Let the least recently used leave until number and memory are within bounds."""
@@ -186,9 +228,9 @@ class Pool:
         warm_cell = await seat.started
         if warm_cell is not None:
             warm_cell.is_retired = True
-        for spare in seat.spares:
+        while seat.spares:
             with contextlib.suppress(SandboxError):
-                await (await spare).close()
+                await (await seat.spares.pop().ready()).close()
         if warm_cell is None:
             return
         await warm_cell.wait_idle()

@@ -124,8 +124,8 @@ class WarmCell:
         while self._runs:
             await asyncio.wait(self._runs.values())
 
-    async def fork(self) -> Cell:
-        """Return a fresh fork, its walls shut. Raises CellUnstartableError, CellLostError."""
+    def order(self) -> Cell:
+        """Order a fork; it has to be welcomed. Raises CellUnstartableError, CellLostError."""
         self.forks += 1
         run = str(self.forks)
         leaf = self.launcher.leaf(self.command.limits)
@@ -135,13 +135,20 @@ class WarmCell:
         try:
             with cell.ends() as both:
                 self._order(run, folder.name, both.theirs)
-        except BaseException:
+        except BaseException as fault:
             run_folder.remove(folder)
             if leaf is not None:
                 leaf.remove()
             self._runs.pop(run, None)
+            if isinstance(fault, OSError):
+                raise CellUnstartableError(
+                    f"no channel for the run: {fault}", mend="allow the worker more open files"
+                ) from fault
             raise
-        forked = self._cell(run, both, ended, folder, leaf)
+        return self._cell(run, both, ended, folder, leaf)
+
+    async def welcome(self, forked: Cell) -> None:
+        """Wait until a fork has shut its walls. Raises CellUnstartableError, CellLostError."""
         try:
             await cell.greet(forked)
             self._namespaces = forked.namespaces
@@ -149,7 +156,6 @@ class WarmCell:
         except BaseException:
             await forked.close()
             raise
-        return forked
 
     def _check_descent(self, forked: Cell) -> None:
         """Check that the hello came from a fork: a kept one has a keeper between it and us."""
