@@ -108,7 +108,7 @@ class Cell:
         """Kill what is left and give everything back."""
         with contextlib.suppress(CellLostError):
             await self.end()
-        self.channel.close()
+        os.close(self.channel.detach())
         for fd in self._fds():
             if fd >= 0:
                 os.close(fd)
@@ -234,6 +234,19 @@ async def until_dead(pidfd: int, *, timeout_s: float) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def until_done(future: "asyncio.Future[Exit]", *, timeout_s: float) -> bool:
+    """Wait until it is done; say whether it is. asyncio.wait takes twice as long for one."""
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+    timer = loop.call_later(timeout_s, settle, over, None)
+    future.add_done_callback(lambda _: settle(over, None))
+    try:
+        await over
+    finally:
+        timer.cancel()
+    return future.done()
 
 
 async def readable(fd: int, *, deadline: float) -> None:

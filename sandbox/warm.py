@@ -247,9 +247,8 @@ class WarmCell:
         """Kill a fork by its pidfd, whatever is said of its end; failing that, everything."""
         if forked.pidfd >= 0:
             self._kill_one(forked)
-            if not ended.done():
-                await asyncio.wait((ended,), timeout=_KILL_S)
-            if ended.done() and await cell.until_dead(forked.pidfd, timeout_s=_KILL_S):
+            has_ended = await cell.until_done(ended, timeout_s=_KILL_S)
+            if has_ended and await cell.until_dead(forked.pidfd, timeout_s=_KILL_S):
                 return ended.result()
         await self._end_child()
         self._end(run, _KILLED)
