@@ -45,9 +45,10 @@ class Cell:
     channel: socket.socket
     stdout_fd: int
     stderr_fd: int
-    ended: "asyncio.Future[Exit]"
-    kill: Callable[[], Awaitable[Exit]]
-    """Kills the whole tree and returns how the run's process ended."""
+    kill: Callable[[], Awaitable[object]]
+    """Kills the whole tree."""
+    tell: Callable[[], Awaitable[Exit]]
+    """Returns how the run's process ended, once it has."""
     folder: Path
     give_back: "Callable[[Cell], None]"
     """Removes the host folder, or empties it for the next run."""
@@ -65,11 +66,14 @@ class Cell:
     start_reason: str = ""
     parent: "asyncio.Future[Exit] | None" = None
     """The end of the warm cell that this one was forked from."""
+    shows_its_end: bool = False
+    """Whether the kernel shows us all: a pid namespace dies with its first process, a cgroup
+    counts what it took. Else somebody has to tell."""
     status: str = ""
     """What the kernel said of the run's process when it said hello (/proc/PID/status)."""
     namespaces: tuple[str, ...] | None = None
     """Those that it does not share with us; what is not known yet is read at the hello."""
-    _ended_as: Exit | None = None
+    _is_over: bool = False
 
     @property
     def is_orphaned(self) -> bool:
@@ -94,15 +98,15 @@ class Cell:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
 
-    async def end(self) -> Exit:
-        """Kill everything in the cell, once; return how the run's process ended."""
-        if self._ended_as is None:
-            self._ended_as = await self.kill()
-            if self.pidfd >= 0:
-                await until_dead(self.pidfd, timeout_s=_DEATH_S)
-            if self.leaf is not None:
-                self.leaf.kill()
-        return self._ended_as
+    async def end(self) -> None:
+        """Kill everything in the cell, once."""
+        if self._is_over:
+            return
+        await self.kill()
+        self._is_over = True
+        is_dead = self.pidfd >= 0 and await until_dead(self.pidfd, timeout_s=_DEATH_S)
+        if self.leaf is not None and not (is_dead and self.shows_its_end):
+            self.leaf.kill()
 
     async def close(self) -> None:
         """Kill what is left and give everything back."""
@@ -185,7 +189,8 @@ async def greet(cell: Cell, *, entering: "asyncio.Future[None] | None" = None) -
         if entering is not None:
             await asyncio.wait((entering,))
             entering.exception()  # whoever is dead is in no cgroup: told already
-        ended = await cell.end()
+        await cell.end()
+        ended = await cell.tell()
         said = _printed(cell.stderr_fd)
         is_gone = isinstance(fault, (ConnectionError, ProcessLookupError)) or cell.is_orphaned
         if cell.start == "warm" and is_gone:

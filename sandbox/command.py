@@ -152,7 +152,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What the run used."""
+    """What the run used.
+
+    `peak_rss_bytes` is the most that was in memory at a time; of a warm run what it had from its
+    warm cell as it began, and what it took itself at most (the two share what it wrote to).
+    """
 
     wall_ms: float = 0.0
     cpu_ms: float = 0.0

@@ -199,7 +199,7 @@ class Launcher:
             channel=both.channel,
             stdout_fd=both.stdout_fd,
             stderr_fd=both.stderr_fd,
-            ended=child.ended,
+            tell=child.tell,
             kill=child.end if self.has_namespaces else child.terminate_then_end,
             folder=folder,
             give_back=self._give_back,

@@ -174,12 +174,12 @@ class Pool:
         if not seat.spares:
             raise CellLostError("the warm cell ended", mend="the run is started again")
         taken = seat.spares.pop(0)
-        if warm_cell.running > len(seat.spares) + 1:
+        if len(warm_cell.forks) > len(seat.spares) + 1:
             self._have_spares(seat, warm_cell, wanted=self.bounds.spares)
         elif self.bounds.spares:
             one_more = partial(self._have_spares, seat, warm_cell, wanted=1)
             asyncio.get_running_loop().call_later(_LONG_RUN_S, one_more)
-            warm_cell.on_end = one_more
+            warm_cell.forks.on_end = one_more
         return await taken.ready()
 
     def _have_spares(self, seat: _Seat, warm_cell: WarmCell, *, wanted: int) -> None:
@@ -233,7 +233,7 @@ class Pool:
                 await (await seat.spares.pop().ready()).close()
         if warm_cell is None:
             return
-        await warm_cell.wait_idle()
+        await warm_cell.forks.wait_until_none()
         await warm_cell.close()
 
 

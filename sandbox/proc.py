@@ -55,6 +55,12 @@ def field(status: str, name: str) -> str:
     return status[start : status.find("\n", start)].strip()
 
 
+def resident_bytes(status: str) -> int:
+    """Return how much of a process is in memory, by its status; 0 of one that has none."""
+    figure = field(status, "VmRSS").partition(" ")[0]
+    return int(figure or 0) * 1024
+
+
 @cache
 def _our_namespace(name: str) -> str:
     """Return ours, or nothing where this kernel has no such namespaces."""

@@ -54,6 +54,10 @@ class Child:
         self.send(signal.SIGKILL)
         return await asyncio.shield(self.ended)
 
+    async def tell(self) -> Exit:
+        """Return how it ended, once it has."""
+        return await asyncio.shield(self.ended)
+
     async def terminate_then_end(self) -> Exit:
         """Tell a keeper to kill all that it keeps, and return how it ended."""
         self.send(signal.SIGTERM)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from sandbox import cgroups, collect, held, host, layout, protocol, run_folder, verdicts
+from sandbox import cgroups, collect, held, host, layout, proc, protocol, run_folder, verdicts
 from sandbox.cell import Cell
 from sandbox.cgroup import Hierarchy
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
@@ -170,13 +170,19 @@ class Sandbox:
         return cell
 
     def _usage(self, cell: Cell, watch: Supervision, wall_ms: float) -> Usage:
-        """Prefer the kernel's count of the whole tree to what its first process used."""
+        """Prefer the kernel's count of the whole tree to what its first process used.
+
+        What a fork has from its warm cell is charged to that one's cgroup.
+        """
         ended = watch.ended
         if cell.leaf is None:
             peak = max(ended.peak_rss_bytes, watch.peak_bytes)
             return Usage(wall_ms=wall_ms, cpu_ms=ended.cpu_s * 1000, peak_rss_bytes=peak)
         counted = watch.counted
-        peak = max(counted.peak_memory_bytes, ended.peak_rss_bytes)
+        if cell.start == "warm":
+            peak = proc.resident_bytes(cell.status) + counted.peak_memory_bytes
+        else:
+            peak = max(counted.peak_memory_bytes, ended.peak_rss_bytes)
         return Usage(wall_ms=wall_ms, cpu_ms=counted.cpu_s * 1000, peak_rss_bytes=peak)
 
     async def _outcome(

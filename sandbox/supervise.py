@@ -61,7 +61,7 @@ class Supervision:
         """A look that may be under way; it uses the cell's descriptors."""
         self.peak_bytes = 0
         self.ended = Exit(code=0)
-        """How the run's process ended, once everything is dead."""
+        """How the run's process ended, once everything is dead, where that has to be told."""
         self.counted = Counted()
         """The leaf's last counters, once everything is dead."""
 
@@ -89,7 +89,9 @@ class Supervision:
             if self._look is not None:
                 await asyncio.wait((self._look,))
             self._loop.remove_reader(self._cell.channel.fileno())
-        self.ended = await self._cell.end()
+        await self._cell.end()
+        if verdict.kind == "ended" or not self._cell.shows_its_end:
+            self.ended = await self._cell.tell()
         await self._streams.drain()
         if self._leaf is not None:
             self.counted = self._leaf.count()
@@ -222,7 +224,7 @@ class Supervision:
     async def _await_end(self) -> None:
         """The channel closed without a word: usually the process is just ending."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._cell.ended), _DRAIN_S)
+            await asyncio.wait_for(self._cell.tell(), _DRAIN_S)
         kind = "cancelled" if self._said.is_cancelled else "ended"
         self._decide(Verdict(kind=kind))
 

@@ -11,7 +11,6 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from sandbox.cell import Cell
 from sandbox.cgroup import Leaf
 from sandbox.command import Command
 from sandbox.errors import CellLostError, CellUnstartableError
+from sandbox.forks import Forks
 from sandbox.launch import Launcher
 from sandbox.limits import MIB
 from sandbox.process import Child, Exit
@@ -49,15 +49,11 @@ class WarmCell:
     leaf: Leaf | None
     log_fds: tuple[int, int]
     pss_bytes: int = 0
-    forks: int = 0
+    ordered: int = 0
     tail: bytes = b""
     _printed_bytes: int = 0
     is_retired: bool = False
-    on_end: "Callable[[], None] | None" = None
-    """Called when a run has ended."""
-    _runs: "dict[str, asyncio.Future[Exit]]" = field(
-        default_factory=dict[str, "asyncio.Future[Exit]"]
-    )
+    forks: Forks = field(default_factory=Forks)
     _namespaces: tuple[str, ...] | None = None
     """Those of its forks that are not ours. None can come back to one of ours, for which setns(2)
     wants capabilities in our user namespace: they are read once."""
@@ -74,7 +70,8 @@ class WarmCell:
         for fd in self.log_fds:
             loop.add_reader(fd, self._read_log, fd)
         run_dir = self.launcher.layout(self.command, self.folder / "{run}")
-        message = layout.setup(self.command, run_dir, self.launcher.host.barriers)
+        message = dict(layout.setup(self.command, run_dir, self.launcher.host.barriers))
+        message["tells_ends"] = not self._sees_ends
         guard = loop.create_task(self._guard()) if self.leaf is None else None
         try:
             await loop.sock_sendall(self.control, protocol.frame(message))
@@ -114,24 +111,13 @@ class WarmCell:
         """Whether it can be forked."""
         return not self.child.ended.done() and not self.is_retired
 
-    @property
-    def running(self) -> int:
-        """How many of its forks are alive, spares included."""
-        return len(self._runs)
-
-    async def wait_idle(self) -> None:
-        """Wait until none of its forks is alive."""
-        while self._runs:
-            await asyncio.wait(self._runs.values())
-
     def order(self) -> Cell:
         """Order a fork; it has to be welcomed. Raises CellUnstartableError, CellLostError."""
-        self.forks += 1
-        run = str(self.forks)
+        self.ordered += 1
+        run = str(self.ordered)
         leaf = self.launcher.leaf(self.command.limits)
         folder = self._run_folder(run)
-        ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-        self._runs[run] = ended
+        ended = self.forks.begin(run)
         try:
             with cell.ends() as both:
                 self._order(run, folder.name, both.theirs)
@@ -139,7 +125,7 @@ class WarmCell:
             run_folder.remove(folder)
             if leaf is not None:
                 leaf.remove()
-            self._runs.pop(run, None)
+            self.forks.forget(run)
             if isinstance(fault, OSError):
                 raise CellUnstartableError(
                     f"no channel for the run: {fault}", mend="allow the worker more open files"
@@ -193,10 +179,18 @@ class WarmCell:
             self.leaf.remove()
         run_folder.remove(self.folder)
 
+    @property
+    def _sees_ends(self) -> bool:
+        """Whether forks show us their ends, so that nothing need be told of most of them."""
+        return self.launcher.has_namespaces and self.leaf is not None
+
     def _order(self, run: str, folder: str, fds: tuple[int, int, int]) -> None:
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))]
+        self._send({"run": run, "folder": folder}, fds)
+
+    def _send(self, message: dict[str, protocol.Inward], fds: tuple[int, ...] = ()) -> None:
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
-            self.control.sendmsg([protocol.frame({"run": run, "folder": folder})], rights)
+            self.control.sendmsg([protocol.frame(message)], rights)
         except OSError as fault:
             raise CellLostError(
                 f"the warm cell is gone: {fault}", mend="the run is started again"
@@ -215,8 +209,9 @@ class WarmCell:
             channel=both.channel,
             stdout_fd=both.stdout_fd,
             stderr_fd=both.stderr_fd,
-            ended=ended,
             kill=lambda: self._kill(run, forked, ended),
+            tell=lambda: self._tell(run, ended),
+            shows_its_end=self._sees_ends,
             folder=folder,
             give_back=self._give_back,
             mover=self.launcher.mover,
@@ -243,15 +238,30 @@ class WarmCell:
         else:
             run_folder.remove(forked.folder)
 
-    async def _kill(self, run: str, forked: Cell, ended: "asyncio.Future[Exit]") -> Exit:
+    async def _kill(self, run: str, forked: Cell, ended: "asyncio.Future[Exit]") -> None:
         """Kill a fork by its pidfd, whatever is said of its end; failing that, everything."""
-        if forked.pidfd >= 0:
-            self._kill_one(forked)
-            has_ended = await cell.until_done(ended, timeout_s=_KILL_S)
-            if has_ended and await cell.until_dead(forked.pidfd, timeout_s=_KILL_S):
-                return ended.result()
-        await self._end_child()
-        self._end(run, _KILLED)
+        if await self._has_died(run, forked, ended):
+            self.forks.be_over(run)
+        else:
+            await self._end_child()
+            self.forks.end(run, _KILLED)
+
+    async def _has_died(self, run: str, forked: Cell, ended: "asyncio.Future[Exit]") -> bool:
+        """Kill it, and say whether it is dead: one that came to no hello has to be told of."""
+        if forked.pidfd < 0:
+            await self._tell(run, ended)
+            return ended.done()
+        self._kill_one(forked)
+        is_told = self._sees_ends or await cell.until_done(ended, timeout_s=_KILL_S)
+        return is_told and await cell.until_dead(forked.pidfd, timeout_s=_KILL_S)
+
+    async def _tell(self, run: str, ended: "asyncio.Future[Exit]") -> Exit:
+        """Return how a run ended, once it has; the warm cell is asked, which reaps it."""
+        if not ended.done() and not self.child.ended.done():
+            self.forks.ask(run, ended)
+            with contextlib.suppress(CellLostError):
+                self._send({"how": run})
+                await cell.until_done(ended, timeout_s=_KILL_S)
         return ended.result() if ended.done() else _KILLED
 
     def _kill_one(self, forked: Cell) -> None:
@@ -290,27 +300,18 @@ class WarmCell:
     def _hear(self, message: protocol.Message) -> None:
         if isinstance(message, protocol.Warm) and self._warm and not self._warm.done():
             self._warm.set_result(message)
-        elif isinstance(message, protocol.Ended) and message.run in self._runs:
-            self._end(
-                message.run,
-                Exit(code=message.code, cpu_s=message.cpu_s, peak_rss_bytes=message.peak_rss_bytes),
-            )
+        elif isinstance(message, protocol.Ended) and self.forks.is_awaited(message.run):
+            cpu_s, peak_rss_bytes = message.cpu_s, message.peak_rss_bytes
+            how = Exit(code=message.code, cpu_s=cpu_s, peak_rss_bytes=peak_rss_bytes)
+            self.forks.end(message.run, how)
         else:
             raise protocol.ProtocolFault("a message out of turn")
-
-    def _end(self, run: str, how: Exit) -> None:
-        ended = self._runs.pop(run, None)
-        if ended is not None and not ended.done():
-            ended.set_result(how)
-        if self.on_end is not None:
-            self.on_end()
 
     def _lost(self) -> None:
         self.launcher.mover.settled.pop(self.child.pid, None)
         if self._warm is not None and not self._warm.done():
             self._warm.set_exception(CellLostError("it ended", mend="see what it printed"))
-        for run in list(self._runs):
-            self._end(run, _KILLED)
+        self.forks.end_all(_KILLED)
 
     def _read_log(self, fd: int) -> None:
         """Keep the end of what the import printed; a full pipe would stall it."""

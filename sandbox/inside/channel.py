@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-_LENGTH_BYTES = 4
+LENGTH_BYTES = 4
 # Bound at import: package code that patches modules later does not change the runner.
 _loads = marshal.loads
 
@@ -62,17 +62,20 @@ class Channel:
         return self._message(b"")
 
     def receive_with_fds(self, inbox: mail.Inbox) -> tuple[dict[str, Any] | None, tuple[int, ...]]:
-        """Return the next message, if no more than that was sent, and the descriptors beside it."""
+        """Return the next message, and the descriptors beside its first byte.
+
+        `inbox` has room for its length: what came beside the one after it would come too.
+        """
         begun, fds = inbox.receive(self._fd)
         return (self._message(begun) if begun else None), fds
 
     def _message(self, begun: bytes) -> dict[str, Any] | None:
         """Return the message of which this much is here; None if the rest does not come."""
-        frame = self._up_to(_LENGTH_BYTES, begun)
+        frame = self._up_to(LENGTH_BYTES, begun)
         if frame is not None:
-            length = int.from_bytes(frame[:_LENGTH_BYTES], "big")
-            frame = self._up_to(_LENGTH_BYTES + length, frame)
-        return None if frame is None else _loads(frame[_LENGTH_BYTES:])
+            length = int.from_bytes(frame[:LENGTH_BYTES], "big")
+            frame = self._up_to(LENGTH_BYTES + length, frame)
+        return None if frame is None else _loads(frame[LENGTH_BYTES:])
 
     def _up_to(self, count: int, begun: bytes) -> bytes | None:
         chunks, missing = [begun], count - len(begun)
@@ -88,7 +91,7 @@ class Channel:
 def framed(message: dict[str, Any]) -> bytes:
     """Return one message as it goes out."""
     body = _as_json(message).encode("utf-8", "replace")
-    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body
 
 
 def encoded_size(value: object) -> int:

@@ -26,7 +26,7 @@ from . import (
     terminating,
     walls,
 )
-from .channel import Channel
+from .channel import LENGTH_BYTES, Channel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ else:
 
 _UNBORN = 71
 """EX_OSERR of sysexits.h: the kernel would not fork."""
-_ORDER_BYTES = 4096
-"""More than one takes; the kernel gives no more at a time than was sent with its descriptors."""
+_KNOWN_ENDS = 64
+"""How many ends are remembered, for the worker may ask how the latest were."""
 _ENDED = b'{"kind":"ended","run":"%s","code":%d,"cpu_us":%d,"peak_rss_kb":%d}'
 
 
@@ -136,7 +136,7 @@ def _describe(number: int) -> str:
 
 
 class _Nursery:
-    """Forks on order; reports each child's end with its status and usage."""
+    """Forks on order, reaps, and tells how children ended: each, or those it is asked about."""
 
     def __init__(
         self, channel: Channel, setup: dict[str, Any], listener: terminating.Listener
@@ -147,7 +147,10 @@ class _Nursery:
         self._birth = birth.Birth(setup) if setup["mounts"] is not None else None
         self._networks = _networks(setup)
         self._wait = syscalls.Wait()
-        self._inbox = mail.Inbox(most_bytes=_ORDER_BYTES, most_fds=3)
+        self._inbox = mail.Inbox(most_bytes=LENGTH_BYTES, most_fds=3)
+        self._tells = setup["tells_ends"]
+        self._ends: dict[str, tuple[int, int, int]] = {}
+        self._asked: set[str] = set()
         self._children: dict[int, tuple[int, str, int]] = {}
         self._poll = select.poll()
         self._poll.register(channel.fileno(), select.POLLIN)
@@ -169,11 +172,15 @@ class _Nursery:
         order, fds = self._channel.receive_with_fds(self._inbox)
         if order is None:
             return False
+        if "how" in order:
+            self._answer(order["how"])
+            return True
         network = -1 if self._networks is None else self._networks.enter()
         try:
             pid = self._fork(order["folder"], fds)
         except OSError:  # too many processes just now: this run is lost, not the warm cell
-            self._tell_end(order["run"], network, code=_UNBORN)
+            self._give_back(network)
+            self._tell(order["run"], _UNBORN, 0, 0)
         else:
             pidfd = os.pidfd_open(pid)
             self._children[pidfd] = (pid, order["run"], network)
@@ -216,17 +223,32 @@ class _Nursery:
         self._poll.unregister(pidfd)
         os.close(pidfd)
         status, cpu_us, peak_rss_kb = self._wait.reap(pid)
-        code = os.waitstatus_to_exitcode(status)
-        self._tell_end(run, network, code=code, cpu_us=cpu_us, peak_rss_kb=peak_rss_kb)
+        self._give_back(network)
+        end = (os.waitstatus_to_exitcode(status), cpu_us, peak_rss_kb)
+        if self._tells or run in self._asked:
+            self._asked.discard(run)
+            self._tell(run, *end)
+        else:
+            self._ends[run] = end
+            if len(self._ends) > _KNOWN_ENDS:
+                del self._ends[next(iter(self._ends))]
 
-    def _tell_end(
-        self, run: str, network: int, *, code: int, cpu_us: int = 0, peak_rss_kb: int = 0
-    ) -> None:
+    def _answer(self, run: str) -> None:
+        """Tell how a run ended, now or as soon as it has."""
+        end = self._ends.pop(run, None)
+        if end is None:
+            self._asked.add(run)
+        else:
+            self._tell(run, *end)
+
+    def _tell(self, run: str, code: int, cpu_us: int, peak_rss_kb: int) -> None:
         """Tell it in JSON that is written here: the encoder would touch more than all the rest."""
-        if self._networks is not None:
-            self._networks.give_back(network)
         body = _ENDED % (run.encode(), code, cpu_us, peak_rss_kb)
         self._channel.send_frame(len(body).to_bytes(4, "big") + body)
+
+    def _give_back(self, network: int) -> None:
+        if self._networks is not None:
+            self._networks.give_back(network)
 
 
 def _networks(setup: dict[str, Any]) -> walls.Networks | None:

@@ -60,3 +60,25 @@ async def test_a_poisoned_warm_cell_that_talks_without_end_is_ended(lab, warm, h
     async with asyncio.timeout(30):
         await asyncio.wait((warm_cell.child.ended,))
     await pool.close()
+
+
+async def test_a_fork_that_is_refused_is_one_lost_and_not_its_warm_cell(lab, warm):
+    code = """
+TOKEN = os.urandom(8).hex()
+fork, orders = nursery._Nursery._fork, []
+
+def refuse_every_third(self, folder, fds):
+    orders.append(folder)
+    if len(orders) % 3 == 0:
+        raise OSError(11, "no more processes")
+    return fork(self, folder, fds)
+
+nursery._Nursery._fork = refuse_every_third
+
+def extract(*, job, **_):
+    return TOKEN
+"""
+    command = warm(lab.command(POISON + code))
+    outcomes = [await lab.run(command) for _ in range(9)]
+    assert {outcome.isolation.start_reason for outcome in outcomes} == {""}
+    assert len({outcome.value for outcome in outcomes}) == 1

@@ -29,6 +29,21 @@ async def test_runs_of_one_version_are_forks_of_one_import(lab, warm):
     assert first.value == [second.value[0], 1]  # each is the first process of its own namespace
 
 
+async def test_what_a_run_has_from_its_warm_cell_counts_as_its_memory_too(lab, warm):
+    """A cold start of the same would take as much, and its limits are to be chosen by that."""
+    code = """
+    HELD = b"x" * (48 << 20)
+    def extract(*, job, more_mb, **_):
+        return len(b"y" * (more_mb << 20))
+    """
+    command = warm(lab.command(code, arguments={"more_mb": 0}))
+    few, more = [
+        (await lab.run(dataclasses.replace(command, arguments={"more_mb": mb}))) for mb in (0, 32)
+    ]
+    assert few.isolation.start == more.isolation.start == "warm"
+    assert 48 << 20 <= few.usage.peak_rss_bytes < 80 << 20 <= more.usage.peak_rss_bytes < 112 << 20
+
+
 async def test_each_run_draws_its_own_randomness(lab, warm):
     code = """
     import os, random, tempfile, uuid
