@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from sandbox import layout
+from sandbox import devices, layout
 from sandbox.command import Command, Interpreter
 
 type Reach = Callable[[Path], str]
 """Turns a host path into the path by which the cell's host user can reach it."""
-
-_DEVICES = ("null", "zero", "full", "random", "urandom")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +26,8 @@ class Furniture:
     """The cell's /etc."""
     input_dir: Path
     """The run's inputs (cold), or the folder that has a subfolder for each run (warm)."""
+    devices: str
+    """Where the cell's host user finds the cell's /dev ready; empty where it has to be made."""
 
 
 def arguments(command: Command, furniture: Furniture, *, reach: Reach, is_warm: bool) -> list[str]:
@@ -36,7 +36,7 @@ def arguments(command: Command, furniture: Furniture, *, reach: Reach, is_warm: 
         *_namespaces(command, is_warm=is_warm),
         *_variables(command),
         *_system(command.interpreter, reach),
-        *_devices(),
+        *_devices(furniture.devices),
         *_read_only(furniture.inside, layout.INSIDE, reach),
         *_read_only(furniture.etc, "/etc", reach),
         *_read_only(furniture.input_dir, "/input", reach),
@@ -85,19 +85,16 @@ def _libraries(folders: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _devices() -> list[str]:
-    words = ["--proc", "/proc", "--tmpfs", "/dev"]
-    for name in _DEVICES:
+def _devices(ready: str) -> list[str]:
+    """Show /dev in one piece where it is ready: each mount costs a start, and every fork too."""
+    words = ["--proc", "/proc", "--symlink", "/scratch/tmp", "/tmp"]
+    if ready:  # and read-only, where bubblewrap's own --remount-ro would let no device work
+        return [*words, "--dev-bind", ready, "/dev"]
+    words += ["--tmpfs", "/dev"]
+    for name in devices.NAMES:
         words += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
-    for target, link in (
-        ("/proc/self/fd", "/dev/fd"),
-        ("/proc/self/fd/0", "/dev/stdin"),
-        ("/proc/self/fd/1", "/dev/stdout"),
-        ("/proc/self/fd/2", "/dev/stderr"),
-        ("/scratch/shm", "/dev/shm"),
-        ("/scratch/tmp", "/tmp"),
-    ):
-        words += ["--symlink", target, link]
+    for name, target in devices.LINKS.items():
+        words += ["--symlink", target, f"/dev/{name}"]
     return [*words, "--remount-ro", "/dev"]
 
 

@@ -97,7 +97,10 @@ class Launcher:
         user = self.host.user(number)
         if self.has_namespaces:
             furniture = bubblewrap.Furniture(
-                inside=inside, etc=self._etc(), input_dir=self._inputs_of(folder, mode)
+                inside=inside,
+                etc=self._etc(),
+                input_dir=self._inputs_of(folder, mode),
+                devices="" if self._stage is None else self._stage.devices,
             )
             argv = self._walled(command, furniture, is_warm=mode == "warm")
             variables: dict[str, str] = {}

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sandbox import devices
 from sandbox.errors import CellUnstartableError
 
 _PLACES = ("/mnt", "/media", "/srv", "/opt", "/var/tmp")
@@ -25,6 +26,7 @@ class Stage:
 
     roots: tuple[Path, ...]
     _fd: int = -1
+    _devices: str = ""
     _bound: "dict[Path, _Bound]" = field(default_factory=dict[Path, "_Bound"])
 
     def reach(self, path: Path) -> str:
@@ -52,6 +54,13 @@ class Stage:
             self._set(list(self.roots))
         return self._fd
 
+    @property
+    def devices(self) -> str:
+        """Where a cell's /dev is ready on the stage; empty where none could be made."""
+        if self._fd < 0:
+            self._set(list(self.roots))
+        return self._devices
+
     def close(self) -> None:
         """Let the namespace go; the kernel unmounts it when the last cell has left."""
         if self._fd >= 0:
@@ -72,9 +81,10 @@ class Stage:
     def _set(self, wanted: list[Path]) -> None:
         roots = _outermost([Path(os.path.realpath(root)) for root in wanted])
         place = next(place for place in _PLACES if Path(place).is_dir())
-        namespace = _namespace(place, tuple(roots))
+        namespace, has_devices = _namespace(place, tuple(roots))
         self.close()
         self._fd = namespace
+        self._devices = f"{place}/dev" if has_devices else ""
         self._bound = {
             root: _Bound(place=f"{place}/{number}", identity=_identity(root))
             for number, root in enumerate(roots)
@@ -110,23 +120,30 @@ def _outermost(paths: list[Path]) -> list[Path]:
     return [path for path in distinct if not any(other in path.parents for other in distinct)]
 
 
-def _namespace(place: str, roots: tuple[Path, ...]) -> int:
-    """Let a short-lived process make the namespace and set the stage; keep its descriptor."""
+def _namespace(place: str, roots: tuple[Path, ...]) -> tuple[int, bool]:
+    """Let a short-lived process make the namespace and set the stage.
+
+    Return a descriptor of the namespace, and whether there are devices in it.
+    """
+    links = ",".join(f"{name}={target}" for name, target in devices.LINKS.items())
+    told = [place, ",".join(devices.NAMES), links, *map(str, roots)]
     setter = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-B", str(_SCRIPT), place, *map(str, roots)],
+        [sys.executable, "-I", "-S", "-B", str(_SCRIPT), *told],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     assert setter.stdout is not None and setter.stdin is not None  # noqa: S101 – asked for
     try:
-        if setter.stdout.readline() != b"set\n":
+        said = setter.stdout.readline()
+        if not said.startswith(b"set"):
             _, error = setter.communicate()
             raise CellUnstartableError(
                 f"no mount namespace for cells: {error.decode(errors='replace').strip()}",
                 mend="run the worker as an ordinary user, or give root CAP_SYS_ADMIN",
             )
-        return os.open(f"/proc/{setter.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        namespace = os.open(f"/proc/{setter.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        return namespace, said == b"set\n"
     finally:
         setter.stdin.close()
         setter.stdout.close()
