@@ -66,13 +66,15 @@ class _Spare:
 class _Seat:
     """A place in the pool: the warm cell, its spares, or why there is none."""
 
-    started: "asyncio.Task[WarmCell | None]"
+    started: "asyncio.Task[WarmCell | str]"
+    """Ends with the warm cell, or with why there is none."""
     since: float
-    unfit: str = ""
     taken: int = 0
     spares: list[_Spare] = field(default_factory=list[_Spare])
     is_looked_at: bool = False
     """Whether its spares will be welcomed if nobody takes them soon."""
+    successor: "_Seat | None" = None
+    """Takes its place as soon as it is warm."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,8 +96,8 @@ class Pool:
             if not seat.started.done():
                 await asyncio.wait((seat.started,))
             warm_cell = seat.started.result()
-            if warm_cell is None:
-                return None, seat.unfit
+            if isinstance(warm_cell, str):
+                return None, warm_cell
             seat.taken += 1
             try:
                 cell = await self._fork(seat, warm_cell)
@@ -122,25 +124,37 @@ class Pool:
 
     def _seat(self, family: "_Family") -> _Seat:
         seat = self._seats.get(family)
-        if seat is not None and self._is_spent(seat):
+        if seat is not None and _is_dead(seat):
             self._retire(family, seat)
             seat = None
         if seat is None:
-            seat = self._seats[family] = _Seat(
-                started=asyncio.create_task(self._start(family)), since=time.monotonic()
-            )
+            seat = self._seats[family] = self._new_seat(family)
+        elif self._is_spent(seat):
+            seat = self._renewed(family, seat)
         self._seats.move_to_end(family)
         self._make_room()
         return seat
 
+    def _new_seat(self, family: "_Family") -> _Seat:
+        started = asyncio.create_task(self._start(family))
+        return _Seat(started=started, since=time.monotonic())
+
     def _is_spent(self, seat: _Seat) -> bool:
         age_s = time.monotonic() - seat.since
-        if age_s > self.bounds.minutes_per_cell * 60 or seat.taken >= self.bounds.runs_per_cell:
-            return True
-        warm_cell = _result(seat)
-        return warm_cell is not None and not warm_cell.is_alive
+        return age_s > self.bounds.minutes_per_cell * 60 or seat.taken >= self.bounds.runs_per_cell
 
-    async def _start(self, family: "_Family") -> WarmCell | None:
+    def _renewed(self, family: "_Family", seat: _Seat) -> _Seat:
+        """Let a successor start, while runs go on as before, and have the place when it is warm."""
+        if seat.successor is None:
+            seat.successor = self._new_seat(family)
+        if not seat.successor.started.done():
+            return seat
+        successor, seat.successor = seat.successor, None
+        self._retire(family, seat)
+        self._seats[family] = successor
+        return successor
+
+    async def _start(self, family: "_Family") -> WarmCell | str:
         number = self.launcher.next_number()
         leaf = None
         try:
@@ -152,15 +166,11 @@ class Pool:
             if leaf is not None:
                 leaf.kill()
                 leaf.remove()
-            if family in self._seats:
-                self._seats[family].unfit = f"no warm cell: {fault.what}"
-            return None
+            return f"no warm cell: {fault.what}"
         unfit = await warm_cell.warm_up(preload_s=self.bounds.preload_s)
         if unfit:
             await warm_cell.close()
-            if family in self._seats:
-                self._seats[family].unfit = unfit
-            return None
+            return unfit
         return warm_cell
 
     async def _fork(self, seat: _Seat, warm_cell: WarmCell) -> Cell:
@@ -217,24 +227,24 @@ class Pool:
             return
         del self._seats[family]
         if unfit:
-            nothing: asyncio.Task[WarmCell | None] = asyncio.create_task(_none())
-            self._seats[family] = _Seat(started=nothing, since=time.monotonic(), unfit=unfit)
+            nothing: asyncio.Task[WarmCell | str] = asyncio.create_task(_none(unfit))
+            self._seats[family] = _Seat(started=nothing, since=time.monotonic())
         task = asyncio.create_task(self._let_go(seat))
         self._tidying.add(task)
         task.add_done_callback(self._tidying.discard)
 
     async def _let_go(self, seat: _Seat) -> None:
-        """Close the spares, wait for the runs, then end the warm cell."""
+        """Close the spares, wait for the runs, then end the warm cell; and its successor's."""
         warm_cell = await seat.started
-        if warm_cell is not None:
+        if not isinstance(warm_cell, str):
             warm_cell.is_retired = True
-        while seat.spares:
-            with contextlib.suppress(SandboxError):
-                await (await seat.spares.pop().ready()).close()
-        if warm_cell is None:
-            return
-        await warm_cell.forks.wait_until_none()
-        await warm_cell.close()
+            while seat.spares:
+                with contextlib.suppress(SandboxError):
+                    await (await seat.spares.pop().ready()).close()
+            await warm_cell.forks.wait_until_none()
+            await warm_cell.close()
+        if seat.successor is not None:
+            await self._let_go(seat.successor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -277,11 +287,17 @@ class _Frozen(dict[str, Any]):
 _NOTHING = _Frozen()
 
 
-async def _none() -> None:
-    return None
+async def _none(why: str) -> WarmCell | str:
+    return why
 
 
 def _result(seat: _Seat) -> WarmCell | None:
     if seat.started.done() and not seat.started.cancelled() and not seat.started.exception():
-        return seat.started.result()
+        result = seat.started.result()
+        return None if isinstance(result, str) else result
     return None
+
+
+def _is_dead(seat: _Seat) -> bool:
+    warm_cell = _result(seat)
+    return warm_cell is not None and not warm_cell.is_alive

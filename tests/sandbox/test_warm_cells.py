@@ -174,15 +174,34 @@ async def test_the_pool_keeps_to_its_memory(lab, warm):
     await pool.close()
 
 
-async def test_a_warm_cell_is_renewed_after_so_many_runs(lab, warm):
+async def test_a_warm_cell_is_renewed_after_so_many_runs_and_nobody_waits_for_it(lab, warm):
     pool = small_pool(lab, runs_per_cell=2)
     command = warm(lab.command("def extract(*, job, **_): return 1"))
-    seats = []
-    for _ in range(4):
+    await give_back(await pool.take(command))
+    first = seat = seat_of(pool, command)
+    runs_beside = 0
+    while seat is first:
+        has_successor = first.successor is not None
         await give_back(await pool.take(command))
-        seats.append(seat_of(pool, command))
-    assert seats[0] is seats[1] and seats[1] is not seats[2] and seats[2] is seats[3]
+        runs_beside += has_successor and seat_of(pool, command) is first
+        seat = seat_of(pool, command)
+    assert runs_beside > 0 and first.taken > 2
+    while pool._tidying:
+        await asyncio.gather(*pool._tidying)
+    assert (
+        first.started.result().child.ended.done() and not seat.started.result().child.ended.done()
+    )
     await pool.close()
+
+
+async def test_a_successor_that_is_not_needed_any_more_is_ended_with_its_pool(lab, warm):
+    pool = small_pool(lab, runs_per_cell=1)
+    command = warm(lab.command("def extract(*, job, **_): return 1"))
+    for _ in range(2):
+        await give_back(await pool.take(command))
+    successor = seat_of(pool, command).successor
+    await pool.close()
+    assert successor.started.result().child.ended.done()
 
 
 async def test_neighbours_of_one_version_do_not_see_each_other(lab, warm):
