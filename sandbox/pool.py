@@ -29,7 +29,7 @@ class PoolBounds:
 
     cells: int = 16
     memory_mb: int = 2048
-    runs_per_cell: int = 2000
+    runs_per_cell: int = 10_000
     minutes_per_cell: float = 30.0
     preload_s: float = 60.0
     spares: int = 4
