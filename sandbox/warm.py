@@ -70,8 +70,7 @@ class WarmCell:
         for fd in self.log_fds:
             loop.add_reader(fd, self._read_log, fd)
         run_dir = self.launcher.layout(self.command, self.folder / "{run}")
-        message = dict(layout.setup(self.command, run_dir, self.launcher.host.barriers))
-        message["tells_ends"] = not self._sees_ends
+        message = layout.setup(self.command, run_dir, self.launcher.host.barriers)
         guard = loop.create_task(self._guard()) if self.leaf is None else None
         try:
             await loop.sock_sendall(self.control, protocol.frame(message))
@@ -248,12 +247,13 @@ class WarmCell:
 
     async def _has_died(self, run: str, forked: Cell, ended: "asyncio.Future[Exit]") -> bool:
         """Kill it, and say whether it is dead: one that came to no hello has to be told of."""
-        if forked.pidfd < 0:
+        if forked.pidfd >= 0:
+            self._kill_one(forked)
+        if forked.pidfd < 0 or not self._sees_ends:
             await self._tell(run, ended)
-            return ended.done()
-        self._kill_one(forked)
-        is_told = self._sees_ends or await cell.until_done(ended, timeout_s=_KILL_S)
-        return is_told and await cell.until_dead(forked.pidfd, timeout_s=_KILL_S)
+            if forked.pidfd < 0 or not ended.done():
+                return ended.done()
+        return await cell.until_dead(forked.pidfd, timeout_s=_KILL_S)
 
     async def _tell(self, run: str, ended: "asyncio.Future[Exit]") -> Exit:
         """Return how a run ended, once it has; the warm cell is asked, which reaps it."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SOL_SOCKET = _SCM_RIGHTS = (1).to_bytes(4, sys.byteorder)
+_SOL, _SO_RCVTIMEO = 1, 20
 _AF_UNIX, _SOCK_STREAM, _SOCK_CLOEXEC, _MSG_CMSG_CLOEXEC = 1, 1, 0o2000000, 0x40000000
 _HEAD_BYTES, _FD_BYTES = 16, 4
 _HEADER_BYTES, _CONTROL_AT = 56, 40
@@ -58,6 +59,12 @@ class Inbox:
         end = self._control.numbers[0] // _FD_BYTES if has_fds else 0
         fds = [self._control.numbers[at] for at in range(_HEAD_BYTES // _FD_BYTES, end)]
         return bytes(self._body.here[:count]), tuple(fds)
+
+
+def be_patient(fd: int, timeout_us: int) -> None:
+    """Let whoever receives there wait so long at most: BlockingIOError (SO_RCVTIMEO, socket(7))."""
+    timeout = syscalls.words(*divmod(timeout_us, 1_000_000))
+    syscalls.do("setsockopt", fd, _SOL, _SO_RCVTIMEO, timeout, len(timeout))
 
 
 def pair() -> tuple[int, int]:

@@ -114,6 +114,7 @@ NUMBERS: dict[str, int] = {
         "sendmsg": (46, 211),
         "setns": (308, 268),
         "setsid": (112, 157),
+        "setsockopt": (54, 208),
         "socketpair": (53, 199),
         "unshare": (272, 97),
         "wait4": (61, 260),
@@ -122,7 +123,7 @@ NUMBERS: dict[str, int] = {
 }
 """The number of each call that is made here or in a script (asm/unistd.h)."""
 
-_SIGCHLD = 17
+_SIGCHLD, _WNOHANG = 17, 1
 _CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID = 0x00200000, 0x01000000
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_CAPBSET_READ = 23
@@ -218,7 +219,7 @@ class Room:
 
 
 class Wait:
-    """Waits for children, with room for what the kernel says of them (wait4(2)).
+    """Reaps children, with room for what the kernel says of them (wait4(2)).
 
     os.wait4 would load the module `resource` for the type of its answer.
     """
@@ -227,12 +228,15 @@ class Wait:
         self._status, self._usage = Room(4), Room(144)
         self._times = memoryview(self._usage.here).cast("q")
 
-    def reap(self, pid: int) -> tuple[int, int, int]:
-        """Reap a child that is dead: return its status, CPU microseconds and peak resident KiB."""
-        do_at_once("wait4", pid, self._status.pointer, 0, self._usage.pointer)
+    def reap(self) -> tuple[int, int, int, int]:
+        """Reap a child that is dead: its pid, status, CPU microseconds, and peak resident KiB.
+
+        The pid is 0 where none is dead.
+        """
+        pid = do_at_once("wait4", -1, self._status.pointer, _WNOHANG, self._usage.pointer)
         times = self._times
         cpu_us = (times[0] + times[2]) * 1_000_000 + times[1] + times[3]
-        return self._status.numbers[0], cpu_us, times[4]
+        return pid, self._status.numbers[0], cpu_us, times[4]
 
 
 def unshare(flags: int) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import os
-import select
 import sys
 
 from . import (
@@ -38,6 +37,8 @@ else:
 
 _UNBORN = 71
 """EX_OSERR of sysexits.h: the kernel would not fork."""
+_PATIENCE_US, _IMPATIENCE_US = 500_000, 1_000
+"""How long the dead may wait to be reaped, and how long where somebody waits for it."""
 _KNOWN_ENDS = 64
 """How many ends are remembered, for the worker may ask how the latest were."""
 _ENDED = b'{"kind":"ended","run":"%s","code":%d,"cpu_us":%d,"peak_rss_kb":%d}'
@@ -136,7 +137,11 @@ def _describe(number: int) -> str:
 
 
 class _Nursery:
-    """Forks on order, reaps, and tells how children ended: each, or those it is asked about."""
+    """Forks on order, reaps, and tells how a child ended if it is asked.
+
+    The worker sees the ends of most by itself. So nobody waits here for the end of a child:
+    the dead are reaped when the next order comes, or soon.
+    """
 
     def __init__(
         self, channel: Channel, setup: dict[str, Any], listener: terminating.Listener
@@ -148,31 +153,27 @@ class _Nursery:
         self._networks = _networks(setup)
         self._wait = syscalls.Wait()
         self._inbox = mail.Inbox(most_bytes=LENGTH_BYTES, most_fds=3)
-        self._tells = setup["tells_ends"]
         self._ends: dict[str, tuple[int, int, int]] = {}
         self._asked: set[str] = set()
-        self._children: dict[int, tuple[int, str, int]] = {}
-        self._poll = select.poll()
-        self._poll.register(channel.fileno(), select.POLLIN)
+        self._children: dict[int, tuple[str, int]] = {}
 
     def serve(self) -> None:
-        """Reap and fork until the worker closes the channel.
-
-        Whoever waits for the end of a run comes first: to fork takes longer.
-        """
+        """Fork and reap until the worker closes the channel."""
+        mail.be_patient(self._channel.fileno(), _PATIENCE_US)
         while True:
-            ready = [number for number, _events in self._poll.poll()]
-            for number in ready:
-                if number in self._children:
-                    self._reap(number)
-            if self._channel.fileno() in ready and not self._obey():
-                os._exit(0)
+            try:
+                if not self._obey():
+                    os._exit(0)
+            except (BlockingIOError, InterruptedError):
+                pass
+            self._reap()
 
     def _obey(self) -> bool:
         order, fds = self._channel.receive_with_fds(self._inbox)
         if order is None:
             return False
         if "how" in order:
+            self._reap()
             self._answer(order["how"])
             return True
         network = -1 if self._networks is None else self._networks.enter()
@@ -182,9 +183,7 @@ class _Nursery:
             self._give_back(network)
             self._tell(order["run"], _UNBORN, 0, 0)
         else:
-            pidfd = os.pidfd_open(pid)
-            self._children[pidfd] = (pid, order["run"], network)
-            self._poll.register(pidfd, select.POLLIN)
+            self._children[pid] = (order["run"], network)
         for number in fds:
             os.close(number)
         return True
@@ -218,28 +217,28 @@ class _Nursery:
         cold.settle(channel, setup, walls.of_fork(setup))
         syscalls.end(run.serve(channel, self._listener))
 
-    def _reap(self, pidfd: int) -> None:
-        pid, run, network = self._children.pop(pidfd)
-        self._poll.unregister(pidfd)
-        os.close(pidfd)
-        status, cpu_us, peak_rss_kb = self._wait.reap(pid)
-        self._give_back(network)
-        end = (os.waitstatus_to_exitcode(status), cpu_us, peak_rss_kb)
-        if self._tells or run in self._asked:
-            self._asked.discard(run)
-            self._tell(run, *end)
-        else:
-            self._ends[run] = end
-            if len(self._ends) > _KNOWN_ENDS:
+    def _reap(self) -> None:
+        while self._children:
+            pid, status, cpu_us, peak_rss_kb = self._wait.reap()
+            if pid == 0:
+                return
+            run, network = self._children.pop(pid)
+            self._give_back(network)
+            self._ends[run] = (os.waitstatus_to_exitcode(status), cpu_us, peak_rss_kb)
+            if run in self._asked:
+                self._answer(run)
+            elif len(self._ends) > _KNOWN_ENDS:
                 del self._ends[next(iter(self._ends))]
 
     def _answer(self, run: str) -> None:
-        """Tell how a run ended, now or as soon as it has."""
-        end = self._ends.pop(run, None)
-        if end is None:
-            self._asked.add(run)
+        """Tell how a run ended, now or as soon as it has; until then, look often."""
+        if run in self._ends:
+            self._tell(run, *self._ends.pop(run))
+            self._asked.discard(run)
         else:
-            self._tell(run, *end)
+            self._asked.add(run)
+        patience_us = _IMPATIENCE_US if self._asked else _PATIENCE_US
+        mail.be_patient(self._channel.fileno(), patience_us)
 
     def _tell(self, run: str, code: int, cpu_us: int, peak_rss_kb: int) -> None:
         """Tell it in JSON that is written here: the encoder would touch more than all the rest."""

@@ -15,6 +15,7 @@ from sandbox.command import Ending
 from sandbox.errors import CellLostError, SandboxError
 from sandbox.pool import Pool, PoolBounds, _family
 from sandbox.sandbox import Sandbox
+from sandbox.warm import WarmCell
 
 
 async def test_runs_of_one_version_are_forks_of_one_import(lab, warm):
@@ -204,6 +205,20 @@ async def test_a_successor_that_is_not_needed_any_more_is_ended_with_its_pool(la
     assert successor.started.result().child.ended.done()
 
 
+async def test_a_dead_run_is_reaped_though_no_other_comes(lab, warm):
+    pool = small_pool(lab)
+    command = warm(lab.command("def extract(*, job, **_): return 1"))
+    await give_back(await pool.take(command))
+    warm_cell = psutil.Process(seat_of(pool, command).started.result().child.pid)
+    async with asyncio.timeout(10):
+        while any(
+            process.status() == psutil.STATUS_ZOMBIE
+            for process in warm_cell.children(recursive=True)
+        ):
+            await asyncio.sleep(0.05)
+    await pool.close()
+
+
 async def test_neighbours_of_one_version_do_not_see_each_other(lab, warm):
     code = """
     import os, socket, time
@@ -386,5 +401,5 @@ def seat_of(pool: Pool, command):
 def kill_warm_cells(lab) -> None:
     for seat in lab.sandbox.pool._seats.values():
         warm_cell = seat.started.result() if seat.started.done() else None
-        if warm_cell is not None and warm_cell.is_alive:
+        if isinstance(warm_cell, WarmCell) and warm_cell.is_alive:
             os.kill(warm_cell.child.pid, signal.SIGKILL)
