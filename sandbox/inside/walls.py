@@ -117,38 +117,48 @@ class Networks:
     """
 
     def __init__(self) -> None:
-        self._free: list[int] = []
+        self._free: list[Network] = []
 
-    def enter(self) -> int:
-        """Move to a namespace that nobody is in; return its descriptor."""
+    def enter(self) -> Network:
+        """Move to a namespace that nobody is in, and return it."""
         while self._free:
-            fd = self._free.pop()
-            syscalls.join_namespace(fd, syscalls.CLONE_NEWNET)
-            if _has_empty_network():
-                return fd
-            os.close(fd)
+            network = self._free.pop()
+            if network.is_empty():
+                syscalls.join_namespace(network.fd, syscalls.CLONE_NEWNET)
+                return network
+            network.close()
         syscalls.unshare(syscalls.CLONE_NEWNET)
-        return os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        return Network()
 
-    def give_back(self, fd: int) -> None:
+    def give_back(self, network: Network) -> None:
         """Let the next run have it."""
-        self._free.append(fd)
+        self._free.append(network)
 
 
-def _has_empty_network() -> bool:
-    """Say whether the net namespace that we are in has no socket and no flow label (proc(5))."""
-    is_empty = _text("/proc/self/net/sockstat").startswith(b"sockets: used 0\n")
-    return is_empty and _text("/proc/self/net/ip6_flowlabel").count(b"\n") <= 1
+class Network:
+    """The net namespace that this process is in when it is made, to return to and to look into."""
 
+    def __init__(self) -> None:
+        self.fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self._sockets_fd = os.open("/proc/self/net/sockstat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            labels = "/proc/self/net/ip6_flowlabel"
+            self._labels_fd = os.open(labels, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # a kernel without IPv6
+            self._labels_fd = -1
 
-def _text(path: str) -> bytes:
-    try:
-        fd = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return b""
-    text = os.read(fd, 512)
-    os.close(fd)
-    return text
+    def is_empty(self) -> bool:
+        """Say whether it has no socket and no flow label (proc(5)); these files stay its own."""
+        has_sockets = not os.pread(self._sockets_fd, 32, 0).startswith(b"sockets: used 0\n")
+        if has_sockets or self._labels_fd < 0:
+            return not has_sockets
+        return os.pread(self._labels_fd, 512, 0).count(b"\n") <= 1
+
+    def close(self) -> None:
+        """Let it go."""
+        for fd in (self.fd, self._sockets_fd, self._labels_fd):
+            if fd >= 0:
+                os.close(fd)
 
 
 def identity(uid: int, gid: int) -> list[tuple[str, bytes]]:

@@ -155,7 +155,7 @@ class _Nursery:
         self._inbox = mail.Inbox(most_bytes=LENGTH_BYTES, most_fds=3)
         self._ends: dict[str, tuple[int, int, int]] = {}
         self._asked: set[str] = set()
-        self._children: dict[int, tuple[str, int]] = {}
+        self._children: dict[int, tuple[str, walls.Network | None]] = {}
 
     def serve(self) -> None:
         """Fork and reap until the worker closes the channel."""
@@ -176,7 +176,7 @@ class _Nursery:
             self._reap()
             self._answer(order["how"])
             return True
-        network = -1 if self._networks is None else self._networks.enter()
+        network = None if self._networks is None else self._networks.enter()
         try:
             pid = self._fork(order["folder"], fds)
         except OSError:  # too many processes just now: this run is lost, not the warm cell
@@ -245,8 +245,8 @@ class _Nursery:
         body = _ENDED % (run.encode(), code, cpu_us, peak_rss_kb)
         self._channel.send_frame(len(body).to_bytes(4, "big") + body)
 
-    def _give_back(self, network: int) -> None:
-        if self._networks is not None:
+    def _give_back(self, network: walls.Network | None) -> None:
+        if self._networks is not None and network is not None:
             self._networks.give_back(network)
 
 
