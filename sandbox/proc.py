@@ -55,6 +55,11 @@ def field(status: str, name: str) -> str:
     return status[start : status.find("\n", start)].strip()
 
 
+def is_first(status: str) -> bool:
+    """Say whether it is the first process of its pid namespace, with which all others end."""
+    return field(status, "NSpid").rpartition("\t")[2] == "1"
+
+
 def resident_bytes(status: str) -> int:
     """Return how much of a process is in memory, by its status; 0 of one that has none."""
     figure = field(status, "VmRSS").partition(" ")[0]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from sandbox import cell, layout, protocol, run_folder
+from sandbox import cell, layout, proc, protocol, run_folder
 from sandbox.cell import Cell
 from sandbox.cgroup import Leaf
 from sandbox.command import Command
@@ -143,12 +143,15 @@ class WarmCell:
             raise
 
     def _check_descent(self, forked: Cell) -> None:
-        """Check that the hello came from a fork: a kept one has a keeper between it and us."""
+        """Check that the hello came from a fork, whose end is that of all that it may have started.
+
+        Such a one is the first of a pid namespace, or has a keeper between it and us.
+        """
         forked.tree_pid = forked.pid
-        if self.launcher.has_namespaces:
+        if self.launcher.has_namespaces and proc.is_first(forked.status):
             return
         with contextlib.suppress(psutil.Error):
-            keeper = self._keeper_of(forked)
+            keeper = None if self.launcher.has_namespaces else self._keeper_of(forked)
             if keeper is not None:
                 forked.tree_pid = keeper.pid
                 return

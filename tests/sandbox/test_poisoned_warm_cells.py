@@ -82,3 +82,24 @@ def extract(*, job, **_):
     outcomes = [await lab.run(command) for _ in range(9)]
     assert {outcome.isolation.start_reason for outcome in outcomes} == {""}
     assert len({outcome.value for outcome in outcomes}) == 1
+
+
+async def test_a_hello_from_another_process_of_the_warm_cell_is_refused(lab, warm):
+    """Its end would be taken for that of all that it has started, as it is with a fork's."""
+    code = """
+import time
+
+def pretend(self, folder, fds):
+    pid = os.fork()
+    if pid == 0:
+        folders = [os.open(path, os.O_RDONLY) for path in ("/output", "/scratch")]
+        frame = b'{"kind":"hello"}'
+        nursery.mail.send(fds[0], len(frame).to_bytes(4, "big") + frame, folders)
+        time.sleep(60)
+    return pid
+
+nursery._Nursery._fork = pretend
+"""
+    outcome = await lab.run(warm(lab.command(POISON + code)))
+    assert outcome.isolation.start == "cold"  # where there is nothing to poison: it fails
+    assert "from somebody who is no fork" in outcome.isolation.start_reason
