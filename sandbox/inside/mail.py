@@ -13,8 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_SOL_SOCKET = _SCM_RIGHTS = (1).to_bytes(4, sys.byteorder)
-_SOL, _SO_RCVTIMEO = 1, 20
+_SOL_SOCKET, _SCM_RIGHTS, _SO_RCVTIMEO = 1, 1, 20
 _AF_UNIX, _SOCK_STREAM, _SOCK_CLOEXEC, _MSG_CMSG_CLOEXEC = 1, 1, 0o2000000, 0x40000000
 _HEAD_BYTES, _FD_BYTES = 16, 4
 _HEADER_BYTES, _CONTROL_AT = 56, 40
@@ -25,9 +24,9 @@ class Message:
     """Bytes and descriptors to send: `packed` is for sendmsg(2)."""
 
     def __init__(self, body: bytes, fds: Sequence[int]) -> None:
-        rights = b"".join(fd.to_bytes(_FD_BYTES, sys.byteorder) for fd in fds)
-        head = syscalls.words(_HEAD_BYTES + len(rights)) + _SOL_SOCKET + _SCM_RIGHTS
-        control = head + rights + bytes(-len(rights) % 8)
+        rights = (_SOL_SOCKET, _SCM_RIGHTS, *fds)
+        told = b"".join(number.to_bytes(_FD_BYTES, sys.byteorder) for number in rights)
+        control = syscalls.words(8 + len(told)) + told + bytes(-len(told) % 8)
         self._body, self._control = syscalls.lasting(body), syscalls.lasting(control)
         vector = syscalls.words(syscalls.address_of(self._body), len(body))
         self._vector = syscalls.lasting(vector)
@@ -64,7 +63,7 @@ class Inbox:
 def be_patient(fd: int, timeout_us: int) -> None:
     """Let whoever receives there wait so long at most: BlockingIOError (SO_RCVTIMEO, socket(7))."""
     timeout = syscalls.words(*divmod(timeout_us, 1_000_000))
-    syscalls.do("setsockopt", fd, _SOL, _SO_RCVTIMEO, timeout, len(timeout))
+    syscalls.do("setsockopt", fd, _SOL_SOCKET, _SO_RCVTIMEO, timeout, len(timeout))
 
 
 def pair() -> tuple[int, int]:
