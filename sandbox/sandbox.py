@@ -136,7 +136,7 @@ class Sandbox:
                 verdict,
                 command.limits,
                 refusals=watch.counted.fork_refusals,
-                filled=await _filled(cell, command, outcome),
+                filled=await _filled(cell, command, outcome, verdict),
             )
             return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
         finally:
@@ -203,9 +203,9 @@ class Sandbox:
         return verdicts.with_outputs(outcome, gathered)
 
 
-async def _filled(cell: Cell, command: Command, outcome: Outcome) -> str:
+async def _filled(cell: Cell, command: Command, outcome: Outcome, verdict: Verdict) -> str:
     """Return the limit that a full disk was about; where it is summed up, off the event loop."""
-    if outcome.ending is not Ending.RAISED:
+    if outcome.ending is not Ending.RAISED or not verdicts.is_about_disk(verdict.done):
         return ""
     if cell.layout.has_namespaces:
         return held.filled(cell, command.limits)

@@ -96,6 +96,11 @@ def name_limit(
     return replace(result, failure=failure)
 
 
+def is_about_disk(done: Done | None) -> bool:
+    """Say whether the run ended with an error that a full disk, or too large a file, makes."""
+    return done is not None and done.errno in {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
+
+
 def with_outputs(result: Outcome, gathered: Collected) -> Outcome:
     """Add what was collected; outputs beyond their limit turn the run into a failure."""
     kept = replace(result, outputs=gathered.outputs, refusals=gathered.refusals)
@@ -193,7 +198,7 @@ def _limit_of_errno(done: Done, limits: Limits, *, refusals: int, filled: str) -
         return "open_files", limits.open_files
     if done.errno == errno.EAGAIN and (refusals or "fork" in done.traceback):
         return "processes", limits.processes
-    if done.errno in {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}:
+    if is_about_disk(done):
         return _limit_of_disk(done, limits, filled)
     if done.what.startswith("RuntimeError: can't start new thread"):
         return "processes", limits.processes
