@@ -2,9 +2,9 @@
 
 The kernel lets the first move after a pause wait until every processor has passed a quiet
 state (RCU): 10 to 20 ms, while nobody is moved. So a thread of its own makes that one. While
-moves come close after each other it keeps the way open with moves that change nothing; with
-two runs beside each other a tenth of the time was such waits. A move on an open way takes less
-than to hand it to the thread, and is made at once. (With the mount option favordynmods of
+moves come close after each other the way is kept open with moves that change nothing; with two
+runs beside each other a tenth of the time was such waits. A move on an open way takes less than
+to hand it to the thread, and is made at once. (With the mount option favordynmods of
 cgroups(7) the kernel keeps the way open by itself, for all.)
 """
 

@@ -227,7 +227,7 @@ class Pool:
             return
         del self._seats[family]
         if unfit:
-            nothing: asyncio.Task[WarmCell | str] = asyncio.create_task(_none(unfit))
+            nothing: asyncio.Task[WarmCell | str] = asyncio.create_task(_said(unfit))
             self._seats[family] = _Seat(started=nothing, since=time.monotonic())
         task = asyncio.create_task(self._let_go(seat))
         self._tidying.add(task)
@@ -287,7 +287,7 @@ class _Frozen(dict[str, Any]):
 _NOTHING = _Frozen()
 
 
-async def _none(why: str) -> WarmCell | str:
+async def _said(why: str) -> WarmCell | str:
     return why
 
 

@@ -52,7 +52,7 @@ class Child:
     async def end(self) -> Exit:
         """Kill the process and return how it ended."""
         self.send(signal.SIGKILL)
-        return await asyncio.shield(self.ended)
+        return await self.tell()
 
     async def tell(self) -> Exit:
         """Return how it ended, once it has."""

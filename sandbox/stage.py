@@ -50,15 +50,13 @@ class Stage:
     @property
     def namespace_fd(self) -> int:
         """The descriptor of the mount namespace (setns(2))."""
-        if self._fd < 0:
-            self._set(list(self.roots))
+        self._be_set()
         return self._fd
 
     @property
     def devices(self) -> str:
         """Where a cell's /dev is ready on the stage; empty where none could be made."""
-        if self._fd < 0:
-            self._set(list(self.roots))
+        self._be_set()
         return self._devices
 
     def close(self) -> None:
@@ -66,6 +64,10 @@ class Stage:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def _be_set(self) -> None:
+        if self._fd < 0:
+            self._set(list(self.roots))
 
     def _find(self, real: str) -> "tuple[Path, _Bound] | None":
         """Return the root of `real` that is bound, and is still the same folder."""

@@ -119,7 +119,7 @@ class WarmCell:
         ended = self.forks.begin(run)
         try:
             with cell.ends() as both:
-                self._order(run, folder.name, both.theirs)
+                self._send({"run": run, "folder": folder.name}, both.theirs)
         except BaseException as fault:
             run_folder.remove(folder)
             if leaf is not None:
@@ -185,9 +185,6 @@ class WarmCell:
     def _sees_ends(self) -> bool:
         """Whether forks show us their ends, so that nothing need be told of most of them."""
         return self.launcher.has_namespaces and self.leaf is not None
-
-    def _order(self, run: str, folder: str, fds: tuple[int, int, int]) -> None:
-        self._send({"run": run, "folder": folder}, fds)
 
     def _send(self, message: dict[str, protocol.Inward], fds: tuple[int, ...] = ()) -> None:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []

@@ -8,7 +8,6 @@ is written to. Here one line makes all calls, and nothing is worked out between 
 from __future__ import annotations
 
 import itertools
-import os
 
 from . import syscalls
 
@@ -53,4 +52,4 @@ class Script:
         code = syscalls.last_errno()
         instead = self._instead.get(place)
         if instead is None or syscalls.call(*instead) < 0:
-            raise OSError(code, "%s: %s" % (self._names[place], os.strerror(code)))
+            raise syscalls.refusal(self._names[place], code)

@@ -98,8 +98,8 @@ NUMBERS: dict[str, int] = {
         "clone": (56, 220),
         "close": (3, 57),
         "close_range": (436, 436),
-        "exit_group": (231, 94),
         "dup3": (292, 24),
+        "exit_group": (231, 94),
         "landlock_add_rule": (445, 445),
         "landlock_create_ruleset": (444, 444),
         "landlock_restrict_self": (446, 446),
@@ -160,6 +160,11 @@ def last_errno() -> int:
     return _errno.value
 
 
+def refusal(name: str, code: int) -> OSError:
+    """Return the error of a call that the kernel refused."""
+    return OSError(code, "%s: %s" % (name, os.strerror(code)))
+
+
 def fork_into(flags: int, begin: Callable[[], None], *, id_place: Any) -> int:
     """Fork into new namespaces with one clone(2); return 0 in the child, the pid in the parent.
 
@@ -179,7 +184,7 @@ def fork_into(flags: int, begin: Callable[[], None], *, id_place: Any) -> int:
     code = last_errno()
     _after_fork_in_parent()
     if pid < 0:
-        raise OSError(code, "clone: " + os.strerror(code))
+        raise refusal("clone", code)
     return pid
 
 
@@ -377,8 +382,7 @@ def do(name: str, *arguments: Any) -> int:
     """Make a call, which may wait, by its name in syscalls(2). Raises OSError."""
     result = _syscall(NUMBERS[name], *arguments)
     if result < 0:
-        code = _ctypes.get_errno()
-        raise OSError(code, name + ": " + os.strerror(code))
+        raise refusal(name, _ctypes.get_errno())
     return result
 
 
@@ -386,6 +390,5 @@ def do_at_once(name: str, *arguments: Any) -> int:
     """Make a call that does not wait, with the interpreter lock held. Raises OSError."""
     result = call(NUMBERS[name], *arguments)
     if result < 0:
-        code = last_errno()
-        raise OSError(code, name + ": " + os.strerror(code))
+        raise refusal(name, last_errno())
     return result
