@@ -24,8 +24,8 @@ class Furniture:
     """The runner's code, byte-compiled for the interpreter."""
     etc: Path
     """The cell's /etc."""
-    input_dir: Path
-    """The run's inputs (cold), or the folder that has a subfolder for each run (warm)."""
+    input_dir: Path | None
+    """The run's inputs; a warm cell sees none, and its forks get theirs from the worker."""
     devices: str
     """Where the cell's host user finds the cell's /dev ready; empty where it has to be made."""
 
@@ -39,7 +39,7 @@ def arguments(command: Command, furniture: Furniture, *, reach: Reach, is_warm: 
         *_devices(furniture.devices),
         *_read_only(furniture.inside, layout.INSIDE, reach),
         *_read_only(furniture.etc, "/etc", reach),
-        *_read_only(furniture.input_dir, "/input", reach),
+        *_inputs(furniture.input_dir, reach),
         *_folders(command, reach),
         *_writable(command, is_warm=is_warm),
         *("--remount-ro", "/", "--chdir", "/"),
@@ -52,7 +52,9 @@ def _namespaces(command: Command, *, is_warm: bool) -> list[str]:
     flags += ["--unshare-cgroup-try", "--die-with-parent", "--new-session"]
     flags += [] if command.network else ["--unshare-net"]
     flags += [] if is_warm else ["--disable-userns"]
-    return [*flags, "--uid", uid, "--gid", uid, "--hostname", "cell", "--cap-drop", "ALL"]
+    flags += ["--uid", uid, "--gid", uid, "--hostname", "cell", "--cap-drop", "ALL"]
+    # The warden mounts /proc, and closes what an import could write to; no package code has it.
+    return [*flags, *(("--cap-add", "CAP_SYS_ADMIN") if is_warm else ())]
 
 
 def _variables(command: Command) -> list[str]:
@@ -104,6 +106,10 @@ def _folders(command: Command, reach: Reach) -> list[str]:
         for folder in command.folders
         for word in _read_only(folder.source, f"/{folder.name}", reach)
     ]
+
+
+def _inputs(folder: Path | None, reach: Reach) -> Sequence[str]:
+    return ("--dir", "/input") if folder is None else _read_only(folder, "/input", reach)
 
 
 def _writable(command: Command, *, is_warm: bool) -> list[str]:

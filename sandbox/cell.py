@@ -6,20 +6,18 @@ how a cell came to be.
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import select
 import signal
 import socket
-import stat
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from sandbox import proc, protocol, run_folder
+from sandbox import inspection, proc, protocol, run_folder
 from sandbox.cgroup import Leaf
-from sandbox.errors import CellLostError, CellUnstartableError
+from sandbox.errors import CellLostError, CellTamperedError, CellUnstartableError
 from sandbox.layout import Layout
 from sandbox.mover import Mover, settle
 from sandbox.process import Exit
@@ -28,7 +26,6 @@ _COLD_HELLO_S = 30.0
 FORK_HELLO_S = 5.0
 _DEATH_S = 2.0
 _START_LOG_BYTES = 8192
-_TMPFS_AND_FOLDERS = 2
 _OWN_AND_HOST = 2
 _HELLO_SPACE = socket.CMSG_SPACE(8 * 4) + socket.CMSG_SPACE(12)
 
@@ -73,6 +70,8 @@ class Cell:
     """What the kernel said of the run's process when it said hello (/proc/PID/status)."""
     namespaces: tuple[str, ...] | None = None
     """Those that it does not share with us; what is not known yet is read at the hello."""
+    expected: inspection.Expected | None = None
+    """What a fork has to be like; nobody's code has run in a cold cell at its hello."""
     _is_over: bool = False
 
     @property
@@ -136,6 +135,8 @@ class Ends:
     stderr_fd: int
     theirs: tuple[int, int, int]
     """Channel, stdout, stderr: the descriptors that the cell gets."""
+    inodes: tuple[int, int, int]
+    """Theirs, to know them again by."""
 
 
 @contextlib.contextmanager
@@ -160,6 +161,7 @@ def ends() -> Generator[Ends]:
             stdout_fd=out_read,
             stderr_fd=err_read,
             theirs=(theirs.fileno(), out_write, err_write),
+            inodes=(_inode(theirs.fileno()), _inode(out_write), _inode(err_write)),
         )
     except BaseException:
         ours.close()
@@ -172,19 +174,26 @@ def ends() -> Generator[Ends]:
         os.close(err_write)
 
 
+def _inode(fd: int) -> int:
+    return os.fstat(fd).st_ino
+
+
 async def greet(cell: Cell, *, entering: "asyncio.Future[None] | None" = None) -> None:
     """Wait for the cell's hello; take its pid and folders from it, verified by the kernel.
 
-    Then see that it is in its leaf, before it is given anything to do. `entering` is a move of
-    its first process that is under way (see launch.py).
+    Then see that it is in its leaf, before it is given anything to do, and what it is like, if
+    it is a fork. `entering` is a move of its first process that is under way (see launch.py).
 
-    Raises CellUnstartableError with what the cell printed, if it ends or stalls before.
+    Raises CellUnstartableError with what the cell printed, if it ends or stalls before;
+    CellTamperedError if it is not what was ordered.
     """
     try:
         await _receive_hello(cell, FORK_HELLO_S if cell.start == "warm" else _COLD_HELLO_S)
         if entering is not None:
             await entering
         await _enter(cell)
+        if cell.expected is not None:
+            _inspect(cell, cell.expected)
     except (TimeoutError, ConnectionError, ProcessLookupError, protocol.ProtocolFault) as fault:
         if entering is not None:
             await asyncio.wait((entering,))
@@ -206,6 +215,19 @@ async def _enter(cell: Cell) -> None:
     if cell.leaf is None or (cell.start == "cold" and cell.leaf.holds(cell.pid)):
         return
     await cell.mover.move(cell.leaf, cell.pid)
+
+
+def _inspect(cell: Cell, expected: inspection.Expected) -> None:
+    """See that a fork is what was ordered. Raises CellTamperedError."""
+    cell.status = proc.status(cell.pid)
+    if not cell.status:
+        raise ProcessLookupError("the cell ended right after its hello")
+    fault = inspection.fault(cell.pid, cell.status, expected)
+    if fault:
+        raise CellTamperedError(
+            f"a fork is not what was ordered: {fault}",
+            mend="see what the package's import does; its runs start cold",
+        )
 
 
 async def _receive_hello(cell: Cell, patience_s: float) -> None:
@@ -268,49 +290,33 @@ async def readable(fd: int, *, deadline: float) -> None:
 
 
 def _take(cell: Cell, ancillary: list[tuple[int, int, bytes]]) -> None:
-    """Take the sender's pid, as the kernel vouches for it, and the two folders; no more."""
+    """Take the sender's pid, as the kernel vouches for it; descriptors are not wanted."""
     for level, kind, body in ancillary:
         if level != socket.SOL_SOCKET:
             continue
         if kind == socket.SCM_CREDENTIALS:
             cell.pid = int.from_bytes(body[:4], "little")
         elif kind == socket.SCM_RIGHTS:
-            fds = [int.from_bytes(body[at : at + 4], "little") for at in range(0, len(body), 4)]
-            wanted, surplus = fds[:_TMPFS_AND_FOLDERS], fds[_TMPFS_AND_FOLDERS:]
-            if len(wanted) < _TMPFS_AND_FOLDERS or cell.output_fd >= 0:
-                wanted, surplus = [], fds
-            for fd in surplus:
-                os.close(fd)
-            if wanted:
-                cell.output_fd, cell.scratch_fd = wanted
+            for at in range(0, len(body) - 3, 4):
+                os.close(int.from_bytes(body[at : at + 4], "little"))
 
 
-def _check_folders(cell: Cell) -> None:
-    """Check the two folders; where a cell shares our root, open them ourselves instead.
-
-    A descriptor is an authority: a cell could send one of any folder that it can only name.
-    """
+def _open_folders(cell: Cell) -> None:
+    """Open the run's folders ourselves: a descriptor that a cell sent could be of any folder."""
     if not cell.layout.has_namespaces:
         _open_folders_ourselves(cell)
         return
-    if cell.output_fd < 0:
-        raise protocol.ProtocolFault("the hello brought no folders")
+    try:
+        cell.output_fd = inspection.open_below(cell.pid, cell.layout.output_dir)
+        cell.scratch_fd = inspection.open_below(cell.pid, cell.layout.scratch_dir)
+    except OSError as fault:
+        raise protocol.ProtocolFault(f"its folders are not where they were: {fault}") from None
     output, scratch = os.fstat(cell.output_fd), os.fstat(cell.scratch_fd)
-    if not (stat.S_ISDIR(output.st_mode) and stat.S_ISDIR(scratch.st_mode)):
-        raise protocol.ProtocolFault("the hello brought something other than folders")
-    for fd in (cell.output_fd, cell.scratch_fd):
-        if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_PATH:
-            raise protocol.ProtocolFault("the hello brought folders that it could not read")
     if output.st_dev == scratch.st_dev:
-        raise protocol.ProtocolFault("the hello brought one folder for two")
+        raise protocol.ProtocolFault("its two folders are one")
 
 
 def _open_folders_ourselves(cell: Cell) -> None:
-    sent = (cell.output_fd, cell.scratch_fd)
-    cell.output_fd = cell.scratch_fd = -1
-    for fd in sent:
-        if fd >= 0:
-            os.close(fd)
     try:
         cell.output_fd = run_folder.open_part(cell.folder, "output")
         cell.scratch_fd = run_folder.open_part(cell.folder, "scratch")
@@ -319,7 +325,7 @@ def _open_folders_ourselves(cell: Cell) -> None:
 
 
 def _check_introduction(cell: Cell) -> None:
-    """Check that the kernel named the sender and that two folders came along.
+    """Check that the kernel named the sender, and open its folders.
 
     A pid of 0 would mean ourselves to whoever signals it or moves it to a cgroup.
     """
@@ -333,7 +339,7 @@ def _check_introduction(cell: Cell) -> None:
         cell.namespaces = proc.own_namespaces(cell.pid)
     if cell.layout.has_namespaces and not _is_in_a_namespace(cell.status):
         raise protocol.ProtocolFault("the pid of the hello is not a cell's any more")
-    _check_folders(cell)
+    _open_folders(cell)
 
 
 def _is_in_a_namespace(status: str) -> bool:

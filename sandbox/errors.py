@@ -26,6 +26,12 @@ class CellUnstartableError(SandboxError):
     code = "cell-unstartable"
 
 
+class CellTamperedError(CellUnstartableError):
+    """A fork of a warm cell is not what was ordered: its import took hold of the runner."""
+
+    code = "cell-tampered"
+
+
 class CellLostError(SandboxError):
     """A cell ended before it was given its run; nothing of the run has happened."""
 

@@ -99,7 +99,7 @@ class Launcher:
             furniture = bubblewrap.Furniture(
                 inside=inside,
                 etc=self._etc(),
-                input_dir=self._inputs_of(folder, mode),
+                input_dir=folder / "input" if mode == "cold" else None,
                 devices="" if self._stage is None else self._stage.devices,
             )
             argv = self._walled(command, furniture, is_warm=mode == "warm")
@@ -241,7 +241,8 @@ class Launcher:
         self, interpreter: Interpreter, inside: Path, channel_fd: int, mode: _Mode
     ) -> list[str]:
         seen = layout.INSIDE if self.has_namespaces else str(inside)
-        kind = mode if self.has_namespaces else {"cold": "kept", "warm": "kept_warm"}[mode]
+        kinds = ("cold", "warden") if self.has_namespaces else ("kept", "kept_warm")
+        kind = kinds[mode == "warm"]
         start = f"{seen}/{_PACKAGE}/start.pyc"
         return [str(interpreter.executable), "-I", "-S", "-B", start, str(channel_fd), kind]
 
@@ -249,9 +250,6 @@ class Launcher:
         if self._stage is None or str(path).startswith("/usr/"):
             return str(path)
         return self._stage.reach(path)
-
-    def _inputs_of(self, folder: Path, mode: str) -> Path:
-        return folder / "input" if mode == "cold" else folder
 
     def _etc(self) -> Path:
         folder = self._home / "etc"

@@ -11,11 +11,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from sandbox import landlock, seccomp
-from sandbox.command import Command, Folder, Interpreter, Json
+from sandbox.command import Command, Folder, Interpreter
 from sandbox.limits import MIB, Limits, most_inodes
 from sandbox.protocol import Inward
 
 CELL_UID = 1000
+MOST_COPIED_BYTES = 32 * MIB
+"""Inputs that are larger together are mounted, which only a cold cell can have done: to copy so
+much takes as long as a cold start."""
 INSIDE = "/fumehood"
 _AROUND_BYTES = 262_144
 _THREAD_VARIABLES = (
@@ -94,6 +97,7 @@ def variables(layout: Layout, *, interpreter: Interpreter, limits: Limits) -> di
 def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Inward]:
     """Return the message that tells a cell which walls to shut and where things are."""
     profile = "job" if layout.has_namespaces else "job-without-namespaces"
+    warm_profile = "warm" if layout.has_namespaces else "warm-without-namespaces"
     return {
         "uid": CELL_UID,
         "gid": CELL_UID,
@@ -104,12 +108,12 @@ def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Inw
         "variables": dict(command.variables),
         "scratch_dir": layout.scratch_dir,
         "output_dir": layout.output_dir,
+        "input_dir": layout.input_dir,
         "mounts": _mounts(command.limits) if layout.has_namespaces else None,
         "landlock": _landlock(command, layout, barriers),
         "warm_landlock": _warm_landlock(command, layout, barriers),
         "seccomp": _program(profile, barriers),
-        "closing_seccomp": _program("closing", barriers) if layout.has_namespaces else None,
-        "warm_seccomp": _program("warm" if layout.has_namespaces else profile, barriers),
+        "warm_seccomp": _program(warm_profile, barriers),
         "rlimits": rlimits(command.limits, has_namespaces=layout.has_namespaces),
         "preload": list(command.warmth.preload) if command.warmth else [],
         "own_network": not command.network,
@@ -138,14 +142,14 @@ def most_frame_bytes(limits: Limits) -> int:
     return limits.result_kb * 1024 + _AROUND_BYTES
 
 
-def rlimits(limits: Limits, *, has_namespaces: bool) -> dict[str, Json]:
+def rlimits(limits: Limits, *, has_namespaces: bool) -> dict[str, int]:
     """Return the resource limits (setrlimit(2)) that hold whatever else the host lacks.
 
     RLIMIT_NPROC counts per user and user namespace, so it is only ours to set where the cell
     has a user namespace (or a host user) of its own. RLIMIT_AS is never set: it breaks JITs
     and NumPy, which reserve far more than they use.
     """
-    chosen: dict[str, Json] = {
+    chosen = {
         "RLIMIT_CORE": 0,
         "RLIMIT_CPU": math.ceil(limits.cpu_s) + 1,
         "RLIMIT_NOFILE": limits.open_files,
@@ -192,10 +196,16 @@ def _layout(
     )
 
 
-def _mounts(limits: Limits) -> dict[str, Json]:
+def mounted(limits: Limits) -> dict[str, int]:
+    """Return how large what a fork may write to is, by place."""
+    return {f"/{name}": _mounts(limits)[f"{name}_bytes"] for name in ("scratch", "output", "input")}
+
+
+def _mounts(limits: Limits) -> dict[str, int]:
     return {
         "scratch_bytes": limits.scratch_mb * MIB,
         "output_bytes": limits.output_mb * MIB,
+        "input_bytes": MOST_COPIED_BYTES + MIB,
         "inodes": most_inodes(max(limits.scratch_mb, limits.output_mb)),
     }
 

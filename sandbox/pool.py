@@ -32,6 +32,9 @@ class PoolBounds:
     runs_per_cell: int = 10_000
     minutes_per_cell: float = 30.0
     preload_s: float = 60.0
+    """How long an import may take; the run's own wall_s, where that is less."""
+    patience_s: float = 5.0
+    """How long a run waits for an import before it starts cold instead."""
     spares: int = 4
     """Forks kept ready beside the running ones where runs overlap; one where they do not."""
 
@@ -87,17 +90,21 @@ class Pool:
     _lost: "dict[_Family, int]" = field(default_factory=dict["_Family", int])
     _tidying: "set[asyncio.Task[None]]" = field(default_factory=set["asyncio.Task[None]"])
 
-    async def take(self, command: Command) -> tuple[Cell | None, str]:
+    async def take(
+        self, command: Command, *, cancelled: asyncio.Event | None = None
+    ) -> tuple[Cell | None, str]:
         """Return a ready fork for `command`, or None and why it has to start cold."""
         family = _family(command)
         reason = ""
         for _ in range(2):
             seat = self._seat(family)
-            if not seat.started.done():
-                await asyncio.wait((seat.started,))
+            if not await _has_started(seat, self.bounds.patience_s, cancelled):
+                return None, "its warm cell is still importing"
             warm_cell = seat.started.result()
             if isinstance(warm_cell, str):
                 return None, warm_cell
+            if not warm_cell.is_free:
+                return None, "its warm cell has another run, and there are no namespaces"
             seat.taken += 1
             try:
                 cell = await self._fork(seat, warm_cell)
@@ -167,7 +174,8 @@ class Pool:
                 leaf.kill()
                 leaf.remove()
             return f"no warm cell: {fault.what}"
-        unfit = await warm_cell.warm_up(preload_s=self.bounds.preload_s)
+        most_s = min(self.bounds.preload_s, family.command.limits.wall_s)
+        unfit = await warm_cell.warm_up(preload_s=most_s)
         if unfit:
             await warm_cell.close()
             return unfit
@@ -184,6 +192,8 @@ class Pool:
         if not seat.spares:
             raise CellLostError("the warm cell ended", mend="the run is started again")
         taken = seat.spares.pop(0)
+        if not warm_cell.is_free:
+            return await taken.ready()
         if len(warm_cell.forks) > len(seat.spares) + 1:
             self._have_spares(seat, warm_cell, wanted=self.bounds.spares)
         elif self.bounds.spares:
@@ -285,6 +295,19 @@ class _Frozen(dict[str, Any]):
 
 
 _NOTHING = _Frozen()
+
+
+async def _has_started(seat: _Seat, patience_s: float, cancelled: asyncio.Event | None) -> bool:
+    """Wait for the warm cell, but not for ever, nor for a run that is cancelled meanwhile."""
+    if seat.started.done():
+        return True
+    waits: set[asyncio.Task[Any]] = {seat.started}
+    if cancelled is not None:
+        waits.add(asyncio.create_task(cancelled.wait()))
+    await asyncio.wait(waits, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+    for task in waits - {seat.started}:
+        task.cancel()
+    return seat.started.done()
 
 
 async def _said(why: str) -> WarmCell | str:

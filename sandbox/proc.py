@@ -25,6 +25,19 @@ def status(pid: int) -> str:
     return read(f"/proc/{pid}/status")
 
 
+def children(pid: int) -> list[int]:
+    """Return the processes that this one has started and that are still there (proc(5))."""
+    return [int(child) for child in read(f"/proc/{pid}/task/{pid}/children").split()]
+
+
+def tree(pid: int) -> list[int]:
+    """Return a process and all below it, those above first."""
+    found = [pid]
+    for member in found:
+        found += children(member)
+    return found
+
+
 def own_namespaces(pid: int) -> tuple[str, ...]:
     """Return the namespaces that the process does not share with us (namespaces(7)).
 

@@ -5,18 +5,20 @@ import may put a link wherever a run's folder will be. So everything in there is
 descriptor (beneath.py), and nothing of ours is linked into it.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from sandbox import beneath
 from sandbox.command import Input
 from sandbox.errors import CellUnstartableError, InputUnplaceableError
-from sandbox.process import HostUser
+from sandbox.process import HostUser, creating_as
 
 _CHUNK_BYTES = 1 << 20
+_PAGE_BYTES = 4096
 _FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -52,20 +54,43 @@ def place_inputs(inputs: Iterable[Input], folder: Path, *, by_link: bool) -> Non
     InputUnplaceableError.
     """
     for item in inputs:
-        if Path(item.name).name != item.name or item.name in {"", ".", ".."}:
-            raise InputUnplaceableError(
-                f"{item.name!r} is not a plain file name", mend="rename the input"
-            )
-        try:
+        with _placing(item):
             fd = open_part(folder, "input")
             try:
                 _place(item, fd, by_link=by_link)
             finally:
                 os.close(fd)
-        except OSError as fault:
-            raise InputUnplaceableError(
-                f"{item.source} cannot be put in sight of the cell: {fault}", mend="check the file"
-            ) from fault
+
+
+def copy_inputs(inputs: Iterable[Input], folder_fd: int, *, user: HostUser) -> None:
+    """Copy each input to a folder of a fork's own, as its user. Raises InputUnplaceableError."""
+    for item in inputs:
+        with _placing(item):
+            _copy(item, folder_fd, user=user)
+
+
+def copied_bytes(inputs: Iterable[Input]) -> int:
+    """Return how much memory copies of the inputs take. Raises InputUnplaceableError."""
+    total = 0
+    for item in inputs:
+        with _placing(item):
+            total += -(-item.source.stat().st_size // _PAGE_BYTES) * _PAGE_BYTES
+    return total
+
+
+@contextlib.contextmanager
+def _placing(item: Input) -> Generator[None]:
+    """Turn what is wrong with an input into InputUnplaceableError."""
+    if Path(item.name).name != item.name or item.name in {"", ".", ".."}:
+        raise InputUnplaceableError(
+            f"{item.name!r} is not a plain file name", mend="rename the input"
+        )
+    try:
+        yield
+    except OSError as fault:
+        raise InputUnplaceableError(
+            f"{item.source} cannot be put in sight of the cell: {fault}", mend="check the file"
+        ) from fault
 
 
 def remove(folder: Path) -> None:
@@ -99,9 +124,11 @@ def _place(item: Input, fd: int, *, by_link: bool) -> None:
         _copy(item, fd)
 
 
-def _copy(item: Input, fd: int) -> None:
+def _copy(item: Input, fd: int, *, user: HostUser | None = None) -> None:
+    """Copy the file; with a user, as one of that user's."""
     with item.source.open("rb") as source:
-        target = os.open(item.name, _FRESH, 0o444, dir_fd=fd)
+        with creating_as(user) if user else contextlib.nullcontext():
+            target = os.open(item.name, _FRESH, 0o444, dir_fd=fd)
         with os.fdopen(target, "wb") as copy:
             os.fchmod(target, 0o444)
             shutil.copyfileobj(source, copy, _CHUNK_BYTES)

@@ -5,19 +5,32 @@ import os
 import secrets
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Self
 
-from sandbox import cgroups, collect, held, host, layout, proc, protocol, run_folder, verdicts
+from sandbox import (
+    cgroups,
+    collect,
+    held,
+    host,
+    inspection,
+    layout,
+    proc,
+    protocol,
+    run_folder,
+    verdicts,
+)
 from sandbox.cell import Cell
 from sandbox.cgroup import Hierarchy
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
-from sandbox.errors import WallsMissingError
+from sandbox.errors import CellLostError, WallsMissingError
 from sandbox.host import Host
 from sandbox.launch import Launcher
 from sandbox.leftovers import sweep
+from sandbox.limits import MIB
 from sandbox.pool import Pool, PoolBounds
-from sandbox.process import Exit
+from sandbox.process import Exit, HostUser
 from sandbox.supervise import Supervision, Verdict
 from sandbox.walls import in_force, probe, this_interpreter
 
@@ -92,7 +105,7 @@ class Sandbox:
         SandboxErrors when we failed.
         """
         self._demand(command.least)
-        cell = await self._ready_cell(command)
+        cell = await self._ready_cell(command, cancelled)
         outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
         if _has_to_run_again(cell, outcome):
             cell = await self.launcher.cold(command, reason="the warm cell died during the run")
@@ -150,24 +163,46 @@ class Sandbox:
                 mend="run `fumehood doctor`, which says how to get what is missing",
             )
 
-    async def _ready_cell(self, command: Command) -> Cell:
-        if command.warmth is None:
-            return await self.launcher.cold(command, reason="the command did not ask for warmth")
-        cell, reason = await self.pool.take(command)
+    async def _ready_cell(self, command: Command, cancelled: asyncio.Event | None) -> Cell:
+        """Return a cell with its inputs in sight; cold where a warm one cannot be had."""
+        reason = self._why_cold(command)
+        cell = None
+        if not reason:
+            cell, reason = await self.pool.take(command, cancelled=cancelled)
         if cell is None:
             return await self.launcher.cold(command, reason=reason)
-        cell.has_inputs = bool(command.inputs)
         try:
-            if self.launcher.has_namespaces:
-                run_folder.place_inputs(command.inputs, cell.folder, by_link=True)
-            else:
-                await asyncio.to_thread(
-                    run_folder.place_inputs, command.inputs, cell.folder, by_link=False
-                )
+            await self._place_inputs(command, cell)
+        except CellLostError as fault:
+            await cell.close()
+            return await self.launcher.cold(command, reason=fault.what)
         except BaseException:
             await cell.close()
             raise
         return cell
+
+    def _why_cold(self, command: Command) -> str:
+        """Return why the run starts cold whatever the pool has, or nothing."""
+        if command.warmth is None:
+            return "the command did not ask for warmth"
+        if not command.inputs or not self.launcher.has_namespaces:
+            return ""
+        size_bytes = run_folder.copied_bytes(command.inputs)
+        if size_bytes > layout.MOST_COPIED_BYTES:
+            return (
+                f"its inputs are mounted ({size_bytes // MIB} MiB), which only a cold cell allows"
+            )
+        return ""
+
+    async def _place_inputs(self, command: Command, cell: Cell) -> None:
+        """Put the inputs where only this fork sees them."""
+        if not command.inputs:
+            return
+        if self.launcher.has_namespaces:
+            place = partial(_copy_inputs, command, cell.pid, cell.status)
+        else:
+            place = partial(run_folder.place_inputs, command.inputs, cell.folder, by_link=False)
+        await asyncio.to_thread(place)
 
     def _usage(self, cell: Cell, watch: Supervision, wall_ms: float) -> Usage:
         """Prefer the kernel's count of the whole tree to what its first process used.
@@ -201,6 +236,18 @@ class Sandbox:
             collect.collect, cell.output_fd, outputs_to, command.limits
         )
         return verdicts.with_outputs(outcome, gathered)
+
+
+def _copy_inputs(command: Command, pid: int, status: str) -> None:
+    uid, gid = (int(proc.field(status, name).split()[0]) for name in ("Uid", "Gid"))
+    try:
+        folder_fd = inspection.open_inputs(pid)
+    except OSError as fault:
+        raise CellLostError(f"the fork ended: {fault}", mend="the run is started again") from None
+    try:
+        run_folder.copy_inputs(command.inputs, folder_fd, user=HostUser(uid=uid, gid=gid))
+    finally:
+        os.close(folder_fd)
 
 
 async def _filled(cell: Cell, command: Command, outcome: Outcome, verdict: Verdict) -> str:

@@ -15,21 +15,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-type Profile = Literal["job", "job-without-namespaces", "warm", "closing"]
+type Profile = Literal["job", "job-without-namespaces", "warm", "warm-without-namespaces"]
 
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 _NR, _ARCH, _ARGUMENT_0 = 0, 4, 16
 _LOAD, _RETURN, _AND, _GOTO = 0x20, 0x06, 0x54, 0x05
 _EQUAL, _GREATER, _AT_LEAST, _ANY_BIT = 0x15, 0x25, 0x35, 0x45
-_KILL_PROCESS, _ERRNO, _ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
+_KILL_PROCESS, _TRACE, _ERRNO, _ALLOW = 0x80000000, 0x7FF00000, 0x00050000, 0x7FFF0000
 _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
 _SOCK_RAW, _SOCK_PACKET = 3, 10
 _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET (clone(2) has no NEWTIME)."""
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _AT_EMPTY_PATH = 0x1000
-_FOR_WARM = {"mount", "unshare", "setns"}
+_STOPPING = ("unshare", "setns")
+"""Where a warm cell is held by its warden, and what that makes of it (inside/tracee.py)."""
+_FOR_FORKS = {"mount", *_STOPPING}
 
 
 class Instruction(NamedTuple):
@@ -66,22 +68,17 @@ def instructions(profile: Profile, *, machine: str) -> list[Instruction]:
     """Return the filter as instructions with their reasons.
 
     `job` is for runs in namespaces of their own. `job-without-namespaces` refuses sockets and
-    System V IPC besides, and protects the user's other processes and files. `warm` lets the
-    (single-threaded) warm cell fork into namespaces, and `closing` is what its forks shut
-    behind them: with `warm`, which they inherit, it refuses all that `job` does. It is short
-    because the kernel runs a new filter once for each call that there is (0.1 ms for `job`).
+    System V IPC besides, and protects the user's other processes and files. The warm ones are
+    for what imports a package and for its forks: the same, but that the warden of a warm cell
+    may make what makes namespaces; to everybody else the kernel does not have that (ENOSYS).
+    A fork may mount until it has given up its capabilities, which is looked at from outside.
     """
     policy = _policy(machine)
-    if profile == "closing":
-        return [
-            *_architecture(machine),
-            *_refused(sorted(_FOR_WARM), policy.numbers, EPERM),
-            *_when(policy.numbers["clone"], "clone", _if_any_bit(0, _NEW_NAMESPACES)),
-            Instruction(_RETURN, 0, 0, _ALLOW, "allow the rest, as far as the filter below does"),
-        ]
+    is_warm = profile.startswith("warm")
     return [
         *_architecture(machine),
         *_unreviewed(policy.newest_reviewed),
+        *(_stopping(policy.numbers) if is_warm else ()),
         *_refused(_denied(policy, profile), policy.numbers, EPERM),
         *_shared_user(policy, profile),
         *_conditional(profile, policy.numbers),
@@ -115,10 +112,17 @@ def _policy(machine: str) -> _Policy:
 
 def _denied(policy: _Policy, profile: Profile) -> list[str]:
     if profile == "warm":
-        return [name for name in policy.denied if name not in _FOR_WARM]
-    if profile == "job-without-namespaces":
-        return [*policy.denied, *policy.denied_without_namespaces]
-    return list(policy.denied)
+        return [name for name in policy.denied if name not in _FOR_FORKS]
+    if _has_namespaces(profile):
+        return list(policy.denied)
+    denied = [*policy.denied, *policy.denied_without_namespaces]
+    return [
+        name for name in denied if profile != "warm-without-namespaces" or name not in _STOPPING
+    ]
+
+
+def _has_namespaces(profile: Profile) -> bool:
+    return not profile.endswith("-without-namespaces")
 
 
 def _architecture(machine: str) -> Iterable[Instruction]:
@@ -142,7 +146,7 @@ def _shared_user(policy: _Policy, profile: Profile) -> Iterable[Instruction]:
     Landlock does not cover modes, owners and times: changing those is answered with success
     and not done, since copying a file (shutil.copy) must not fail for it.
     """
-    if profile != "job-without-namespaces":
+    if _has_namespaces(profile):
         return
     yield from _refused(policy.pretended, policy.numbers, 0)
     for name, oneself in policy.on_oneself_only.items():
@@ -161,11 +165,19 @@ def _refused(names: Iterable[str], numbers: dict[str, int], error: int) -> Itera
     )
 
 
+def _stopping(numbers: dict[str, int]) -> Iterable[Instruction]:
+    for name in _STOPPING:
+        yield Instruction(_EQUAL, 0, 1, numbers[name], name)
+        yield Instruction(_RETURN, 0, 0, _TRACE, "the warden's alone")
+
+
 def _conditional(profile: Profile, numbers: dict[str, int]) -> Iterable[Instruction]:
     yield from _when(numbers["clone3"], "clone3", [_errno(ENOSYS, "libc falls back to clone")])
-    if profile != "warm":
-        yield from _when(numbers["clone"], "clone", _if_any_bit(0, _NEW_NAMESPACES))
-    if profile != "job-without-namespaces":
+    answer = _ERRNO | EPERM
+    if profile.startswith("warm"):
+        answer = _TRACE
+    yield from _when(numbers["clone"], "clone", _if_any_bit(0, _NEW_NAMESPACES, answer=answer))
+    if _has_namespaces(profile):
         yield from _when(numbers["socket"], "socket", _socket_families())
     yield from _when(numbers["socketpair"], "socketpair", _only(0, [_AF_UNIX], EAFNOSUPPORT))
     yield from _when(numbers["ioctl"], "ioctl", _if_one_of(1, [_TIOCSTI, _TIOCLINUX]))
@@ -210,11 +222,12 @@ def _if_one_of(index: int, refused: Sequence[int]) -> list[Instruction]:
     return [_argument(index), *tests, last, _errno(EPERM, "refused")]
 
 
-def _if_any_bit(index: int, bits: int) -> list[Instruction]:
+def _if_any_bit(index: int, bits: int, *, answer: int = _ERRNO | EPERM) -> list[Instruction]:
+    why = "the warden's alone" if answer == _TRACE else "refused"
     return [
         _argument(index),
         Instruction(_ANY_BIT, 0, 1, bits, f"any of {bits:#x}"),
-        _errno(EPERM, "refused"),
+        Instruction(_RETURN, 0, 0, answer, why),
     ]
 
 

@@ -1,8 +1,8 @@
 """A warm cell, seen from outside: started once, forked for every run.
 
 The fork is ready before its run is known (a spare): namespaces, mounts and filters cost
-nothing while a run waits. What a warm cell says is as untrusted as what any cell says; the
-pid of a fork is taken from the kernel's credentials on its hello.
+nothing while a run waits. We talk to the cell's warden, which never runs package code
+(inside/warden.py); the pid of a fork is taken from the kernel's credentials on its hello.
 """
 
 import array
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from sandbox import cell, layout, proc, protocol, run_folder
+from sandbox import cell, inspection, layout, proc, protocol, run_folder
 from sandbox.cell import Cell
 from sandbox.cgroup import Leaf
 from sandbox.command import Command
@@ -25,6 +25,7 @@ from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.forks import Forks
 from sandbox.launch import Launcher
 from sandbox.limits import MIB
+from sandbox.mover import settle
 from sandbox.process import Child, Exit
 from sandbox.watchdog import WALL_TASKS, Tree
 
@@ -33,6 +34,7 @@ _GUARD_S = 0.05
 _TAIL_BYTES = 8192
 _MOST_PRINTED_BYTES = 64 * MIB
 """A warm cell that prints without end would keep the worker busy with it."""
+_CREDENTIALS_SPACE = socket.CMSG_SPACE(12)
 _KILLED = Exit(code=-signal.SIGKILL)
 
 
@@ -57,14 +59,16 @@ class WarmCell:
     _namespaces: tuple[str, ...] | None = None
     """Those of its forks that are not ours. None can come back to one of ours, for which setns(2)
     wants capabilities in our user namespace: they are read once."""
-    _free: list[Path] = field(default_factory=list[Path])
     _frames: protocol.Frames = field(default_factory=lambda: protocol.Frames(largest_bytes=65_536))
+    _here: "asyncio.Future[None] | None" = None
     _warm: "asyncio.Future[protocol.Warm] | None" = None
+    _warden_pid: int = 0
+    _is_taken: bool = False
 
     async def warm_up(self, *, preload_s: float) -> str:
         """Let it import; return why it is unfit to be forked, or nothing."""
         loop = asyncio.get_running_loop()
-        self._warm = loop.create_future()
+        self._here, self._warm = loop.create_future(), loop.create_future()
         self.child.ended.add_done_callback(lambda _: self._lost())
         loop.add_reader(self.control, self._read)
         for fd in self.log_fds:
@@ -73,8 +77,10 @@ class WarmCell:
         message = layout.setup(self.command, run_dir, self.launcher.host.barriers)
         guard = loop.create_task(self._guard()) if self.leaf is None else None
         try:
-            await loop.sock_sendall(self.control, protocol.frame(message))
             async with asyncio.timeout(preload_s):
+                await self._here
+                await self._enter()
+                await loop.sock_sendall(self.control, protocol.frame(message))
                 said = await self._warm
         except TimeoutError:
             return f"preload took longer than {preload_s:g} s"
@@ -88,6 +94,19 @@ class WarmCell:
         if not said.unfit:
             self.pss_bytes = await asyncio.to_thread(_proportional_bytes, self.child.pid)
         return said.unfit
+
+    async def _enter(self) -> None:
+        """Have every process of the cell in its leaf, by the kernel's account, before the import.
+
+        A move takes one process; what it starts later is born where it is.
+        """
+        if self.leaf is None:
+            return
+        while outside := [pid for pid in proc.tree(self.child.pid) if not self.leaf.holds(pid)]:
+            for pid in outside:
+                await self.launcher.mover.move(self.leaf, pid)
+        if not self.leaf.holds(self._warden_pid):
+            raise CellLostError("its warden is in no cgroup of ours", mend="see the worker's log")
 
     async def _guard(self) -> str:
         """Kill it when the import takes more than a run may; return what and how much it took."""
@@ -106,6 +125,15 @@ class WarmCell:
             await asyncio.sleep(_GUARD_S)
 
     @property
+    def is_free(self) -> bool:
+        """Whether it can be forked just now.
+
+        Without namespaces all its runs may reach below one folder, so there is one at a time,
+        and what it left is gone before the next.
+        """
+        return self.launcher.has_namespaces or not self._is_taken
+
+    @property
     def is_alive(self) -> bool:
         """Whether it can be forked."""
         return not self.child.ended.done() and not self.is_retired
@@ -113,6 +141,7 @@ class WarmCell:
     def order(self) -> Cell:
         """Order a fork; it has to be welcomed. Raises CellUnstartableError, CellLostError."""
         self.ordered += 1
+        self._is_taken = True
         run = str(self.ordered)
         leaf = self.launcher.leaf(self.command.limits)
         folder = self._run_folder(run)
@@ -120,8 +149,9 @@ class WarmCell:
         try:
             with cell.ends() as both:
                 self._send({"run": run, "folder": folder.name}, both.theirs)
+                expected = self._expected(both.inodes)
         except BaseException as fault:
-            run_folder.remove(folder)
+            self._remove_folders()
             if leaf is not None:
                 leaf.remove()
             self.forks.forget(run)
@@ -130,7 +160,18 @@ class WarmCell:
                     f"no channel for the run: {fault}", mend="allow the worker more open files"
                 ) from fault
             raise
-        return self._cell(run, both, ended, folder, leaf)
+        forked = self._cell(run, both, ended, folder, leaf)
+        forked.expected = expected
+        return forked
+
+    def _expected(self, inodes: tuple[int, int, int]) -> inspection.Expected:
+        limits = self.command.limits
+        has_namespaces = self.launcher.has_namespaces
+        return inspection.Expected(
+            parent_pid=self._warden_pid,
+            inodes=inodes,
+            mounted=layout.mounted(limits) if has_namespaces and self.leaf is None else None,
+        )
 
     async def welcome(self, forked: Cell) -> None:
         """Wait until a fork has shut its walls. Raises CellUnstartableError, CellLostError."""
@@ -138,32 +179,21 @@ class WarmCell:
             await cell.greet(forked)
             self._namespaces = forked.namespaces
             self._check_descent(forked)
+            forked.expected = None
         except BaseException:
             await forked.close()
             raise
 
     def _check_descent(self, forked: Cell) -> None:
-        """Check that the hello came from a fork, whose end is that of all that it may have started.
+        """Check that its end is that of all that it may have started.
 
-        Such a one is the first of a pid namespace, or has a keeper between it and us.
+        With namespaces it is the first of a pid namespace; without, its orphans are the warden's.
         """
-        forked.tree_pid = forked.pid
-        if self.launcher.has_namespaces and proc.is_first(forked.status):
-            return
-        with contextlib.suppress(psutil.Error):
-            keeper = None if self.launcher.has_namespaces else self._keeper_of(forked)
-            if keeper is not None:
-                forked.tree_pid = keeper.pid
-                return
-        raise CellUnstartableError(
-            "the hello came from somebody who is no fork", mend="the run is started cold"
-        )
-
-    def _keeper_of(self, forked: Cell) -> psutil.Process | None:
-        """Return the keeper between a fork and the warm cell, whose own keeper is our child."""
-        keeper = psutil.Process(forked.pid).parent()
-        warm = keeper.parent() if keeper is not None else None
-        return keeper if warm is not None and warm.ppid() == self.child.pid else None
+        forked.tree_pid = forked.pid if self.launcher.has_namespaces else self._warden_pid
+        if self.launcher.has_namespaces and not proc.is_first(forked.status):
+            raise CellUnstartableError(
+                "the hello came from somebody who is no fork", mend="the run is started cold"
+            )
 
     async def close(self) -> None:
         """End it and all its forks, and remove its folder."""
@@ -222,20 +252,23 @@ class WarmCell:
         return forked
 
     def _run_folder(self, run: str) -> Path:
-        """Return an empty folder for a run's inputs, one that was used before if there is one.
-
-        Removing a folder that is mounted in a namespace costs more than the fork.
-        """
-        if self._free:
-            return self._free.pop()
+        """Return the host folder of a run; one with namespaces has all that it needs inside."""
+        if self.launcher.has_namespaces:
+            return self.folder / run
         name = f"{self.folder.name}/{run}"
         return self.launcher.run_folder(name, user=self.launcher.host.user(self.number))
 
     def _give_back(self, forked: Cell) -> None:
-        if self.launcher.has_namespaces and not self.is_retired and forked.has_emptied_inputs():
-            self._free.append(forked.folder)
-        else:
-            run_folder.remove(forked.folder)
+        del forked
+        self._remove_folders()
+
+    def _remove_folders(self) -> None:
+        """Remove all that a run has left; without namespaces whatever there is, by any name."""
+        if self.launcher.has_namespaces:
+            return
+        for path in self.folder.iterdir():
+            run_folder.remove(path)
+        self._is_taken = False
 
     async def _kill(self, run: str, forked: Cell, ended: "asyncio.Future[Exit]") -> None:
         """Kill a fork by its pidfd, whatever is said of its end; failing that, everything."""
@@ -265,13 +298,8 @@ class WarmCell:
         return ended.result() if ended.done() else _KILLED
 
     def _kill_one(self, forked: Cell) -> None:
-        with contextlib.suppress(ProcessLookupError, psutil.Error):
-            if self.launcher.has_namespaces:
-                signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
-                return
-            keeper = self._keeper_of(forked)
-            if keeper is not None:
-                keeper.terminate()
+        """Kill its first process; what is left of it without namespaces, the warden ends."""
+        with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(forked.pidfd, signal.SIGKILL)
 
     def _stop(self) -> None:
@@ -286,7 +314,8 @@ class WarmCell:
 
     def _read(self) -> None:
         try:
-            chunk = self.control.recv(65_536)
+            chunk, ancillary, _, _ = self.control.recvmsg(65_536, _CREDENTIALS_SPACE)
+            self._warden_pid = self._warden_pid or _sender(ancillary)
             for body in self._frames.feed(chunk):
                 self._hear(protocol.read(body))
         except (BlockingIOError, InterruptedError):
@@ -298,7 +327,9 @@ class WarmCell:
             self._stop()
 
     def _hear(self, message: protocol.Message) -> None:
-        if isinstance(message, protocol.Warm) and self._warm and not self._warm.done():
+        if isinstance(message, protocol.Hello):
+            settle(self._here, None)
+        elif isinstance(message, protocol.Warm) and self._warm and not self._warm.done():
             self._warm.set_result(message)
         elif isinstance(message, protocol.Ended) and self.forks.is_awaited(message.run):
             cpu_s, peak_rss_bytes = message.cpu_s, message.peak_rss_bytes
@@ -309,8 +340,10 @@ class WarmCell:
 
     def _lost(self) -> None:
         self.launcher.mover.settled.pop(self.child.pid, None)
-        if self._warm is not None and not self._warm.done():
-            self._warm.set_exception(CellLostError("it ended", mend="see what it printed"))
+        for awaited in (self._here, self._warm):
+            if awaited is not None and not awaited.done():
+                awaited.set_exception(CellLostError("it ended", mend="see what it printed"))
+                awaited.exception()  # one of the two may have nobody who waits
         self.forks.end_all(_KILLED)
 
     def _read_log(self, fd: int) -> None:
@@ -337,7 +370,6 @@ async def start(
         with cell.ends() as both:
             child = await launcher.process(command, both, mode="warm", folder=folder, number=number)
         if leaf is not None:
-            leaf.enter(child.pid)
             launcher.mover.settled[child.pid] = leaf
     except OSError as fault:
         run_folder.remove(folder)
@@ -352,6 +384,14 @@ async def start(
         leaf=leaf,
         log_fds=(both.stdout_fd, both.stderr_fd),
     )
+
+
+def _sender(ancillary: list[tuple[int, int, bytes]]) -> int:
+    """Return the pid of who sent a message, as the kernel vouches for it (unix(7))."""
+    for level, kind, body in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+            return int.from_bytes(body[:4], "little")
+    return 0
 
 
 def _proportional_bytes(pid: int) -> int:

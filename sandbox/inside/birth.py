@@ -16,17 +16,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_NAMESPACES = (
-    syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC
-)
-"""The namespaces that every run has for itself; its net namespace comes from Networks."""
-
 _PRIVATE = syscalls.MS_NOSUID | syscalls.MS_NODEV
 _AT_FDCWD = -100
 _LAST = -1
 """The highest descriptor that can be (an unsigned int, close_range(2))."""
-_CHANNEL = 3
+CHANNEL = 3
+"""Where a fork has its channel, as every cell has."""
 _KILL = 9
+_MSG_PEEK = 2
+_FOLDER_BYTES = 64
+"""The longest name of a run's folder; here it stays unread."""
 _UNSHUT = 70
 """EX_SOFTWARE of sysexits.h: the walls of a fork could not be shut."""
 
@@ -38,37 +37,26 @@ class Birth:
     lowest that is free (open(2)).
     """
 
-    def __init__(self, setup: dict[str, Any]) -> None:
-        self._id_place = syscalls.place_of_id()
+    def __init__(self, setup: dict[str, Any], *, door: int) -> None:
+        self.id_place = syscalls.place_of_id()
         self._script = Script()
         self._add = self._script.add
         landlock = setup["landlock"]
-        rules = syscalls.rules(landlock["rules"]) if landlock else []
-        self._free = _CHANNEL + 1 + len(rules)
+        rules = []
+        if landlock:
+            rules = syscalls.rules(landlock["rules"], first_fd=syscalls.RULES_FROM)
+        self._free = door + 1
         _check_is_free(self._free)
-        self._streams = [self._add("dup3", 0, number, 0) for number in (_CHANNEL, 1, 2)]
-        self._add("close_range", self._free, _LAST, 0)
+        self._take_streams(door)
         self._become_a_process(setup)
-        self._inputs = self._mount(setup)
+        self._mount(setup)
         self._drop_privileges()
         if landlock:
             self._shut_landlock(landlock, rules)
-        if setup["closing_seccomp"] is not None:
-            self._filter = syscalls.Filter(setup["closing_seccomp"])
-            self._add("seccomp", syscalls.SECCOMP_SET_MODE_FILTER, 0, self._filter.packed)
         self._close_all()
-        for which, value in syscalls.limits(walls.limits_of_runs(setup)):
-            self._add("prlimit64", 0, which, value)
-        self._say_hello(setup)
+        self._say_hello()
 
-    def fork(self, folder: str, fds: tuple[int, ...]) -> int:
-        """Fork, as syscalls.fork_into says; forks differ in the inputs and the three streams."""
-        for number, fd in enumerate(fds):
-            self._script.change(self._streams[number], 0, fd)
-        self._script.change(self._inputs, 0, b"/input/%s/input" % (folder.encode(),))
-        return syscalls.fork_into(_NAMESPACES, self._happen, id_place=self._id_place)
-
-    def _happen(self) -> None:
+    def happen(self) -> None:
         """Make the calls, in the fork, which ends where one is refused.
 
         Nothing is called here that a package could know of: its functions for forks run later.
@@ -81,6 +69,14 @@ class Birth:
             finally:
                 os._exit(_UNSHUT)
 
+    def _take_streams(self, door: int) -> None:
+        """Get channel, stdout and stderr from the warden, by the door, which is closed with it."""
+        self._inbox = mail.Inbox(most_bytes=_FOLDER_BYTES, most_fds=3)
+        self._add("recvmsg", door, self._inbox.packed, mail.MSG_CMSG_CLOEXEC)
+        for position, number in enumerate((CHANNEL, 1, 2)):
+            self._add("dup3", self._free + position, number, 0)
+        self._add("close_range", self._free, self._free + 2, 0)
+
     def _become_a_process(self, setup: dict[str, Any]) -> None:
         """Die with the warm cell; have a session, its ids, and no signals held back."""
         self._add("prctl", syscalls.PR_SET_PDEATHSIG, _KILL)
@@ -91,28 +87,36 @@ class Birth:
             self._add("write", fd, text, len(text))
             self._close(fd)
 
-    def _mount(self, setup: dict[str, Any]) -> int:
-        """Have scratch, output, /proc and inputs of its own; return the place of the inputs.
+    def _mount(self, setup: dict[str, Any]) -> None:
+        """Have scratch, output, /proc and inputs of its own.
 
         The kernel refuses a /proc where parts of the outer one are covered, as in a container:
         there the run sees none at all.
         """
-        for name in ("scratch", "output"):
+        for name in ("scratch", "output", "input"):
             options = b"mode=0755,size=%d,nr_inodes=%d" % (
                 setup["mounts"][name + "_bytes"],
                 setup["mounts"]["inodes"],
             )
             target = setup[name + "_dir"].encode()
             self._add("mount", b"tmpfs", target, b"tmpfs", _PRIVATE, options)
+        self._show_inputs(setup["input_dir"].encode())
         nothing = (b"tmpfs", b"/proc", b"tmpfs", _PRIVATE | syscalls.MS_RDONLY, b"size=4096")
         self._add(
             "mount", b"proc", b"/proc", b"proc", _PRIVATE | syscalls.MS_NOEXEC, instead=nothing
         )
-        inputs = self._add("mount", b"", b"/input", b"", syscalls.MS_BIND)
         for folder in walls.places_in(setup["scratch_dir"]):
             self._add("mkdirat", _AT_FDCWD, folder.encode(), 0o1777)
-        self._add("chdir", setup["scratch_dir"].encode())
-        return inputs
+
+    def _show_inputs(self, place: bytes) -> None:
+        """Show the inputs read-only, where the worker will have put them.
+
+        It gets there through our working directory, which is below what is shown.
+        """
+        self._add("chdir", place)
+        self._add("mount", place, place, b"", syscalls.MS_BIND)
+        read_only = syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | _PRIVATE
+        self._add("mount", b"", place, b"", read_only)
 
     def _drop_privileges(self) -> None:
         """Empty the bounding set, then every other capability set (capabilities(7))."""
@@ -132,15 +136,15 @@ class Birth:
             self._add("landlock_add_rule", ruleset, syscalls.LANDLOCK_RULE_PATH_BENEATH, rule, 0)
         self._add("landlock_restrict_self", ruleset, 0)
 
-    def _say_hello(self, setup: dict[str, Any]) -> None:
-        """Send hello, with descriptors of the output and scratch folders."""
-        folders = [
-            self._open(setup[name], os.O_RDONLY | os.O_DIRECTORY)
-            for name in ("output_dir", "scratch_dir")
-        ]
-        self._hello = mail.Message(framed({"kind": "hello"}), folders)
-        self._add("sendmsg", _CHANNEL, self._hello.packed, 0)
-        self._close_all()
+    def _say_hello(self) -> None:
+        """Send hello, without descriptors: those on their way count for all of a user's cells.
+
+        The worker looks at everything else itself, and sets the limits.
+        """
+        self._hello = framed({"kind": "hello"})
+        self._add("write", CHANNEL, self._hello, len(self._hello))
+        # What packages have registered for forks runs when we have been looked at, not before.
+        self._add("recvfrom", CHANNEL, bytes(1), 1, _MSG_PEEK)
 
     def _open(self, path: str, flags: int) -> int:
         """Open it in the fork; return the number that its descriptor will have."""
@@ -155,8 +159,8 @@ class Birth:
 
     def _close_all(self) -> None:
         """Close all but the streams and the channel."""
-        self._add("close_range", _CHANNEL + 1, _LAST, 0)
-        self._free = _CHANNEL + 1
+        self._add("close_range", CHANNEL + 1, _LAST, 0)
+        self._free = CHANNEL + 1
 
 
 def _check_is_free(fd: int) -> None:

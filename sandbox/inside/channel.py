@@ -15,7 +15,7 @@ import _json
 import marshal
 import os
 
-from . import mail
+from . import mail, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LENGTH_BYTES = 4
+_MSG_PEEK = 2
 # Bound at import: package code that patches modules later does not change the runner.
 _loads = marshal.loads
 
@@ -56,6 +57,10 @@ class Channel:
         """Send what `framed` returned."""
         while frame:
             frame = frame[os.write(self._fd, frame) :]
+
+    def await_something(self) -> None:
+        """Wait until there is something to receive, and leave it there (MSG_PEEK, recv(2))."""
+        syscalls.do("recvfrom", self._fd, bytes(1), 1, _MSG_PEEK, None, None)
 
     def receive(self) -> dict[str, Any] | None:
         """Return the next message, or None at the end of the stream."""

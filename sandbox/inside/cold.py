@@ -54,23 +54,12 @@ def make_home(scratch_dir: str) -> None:
 
 
 def settle(channel: Channel, setup: dict[str, Any], own: walls.Walls) -> None:
-    """Shut the walls, close what only they needed, and say hello.
-
-    Descriptors of the output and scratch folders go out with the hello: the worker watches
-    what they hold, and collects the outputs when every process in here is dead.
-    """
+    """Shut the walls, close what only they needed, and say hello."""
     os.chdir(setup["scratch_dir"])
     own.shut()
     os.closerange(channel.fileno() + 1, 65536)
     own.limit()
-    fds = [_folder(setup["output_dir"]), _folder(setup["scratch_dir"])]
-    channel.send({"kind": "hello"}, fds)
-    for number in fds:
-        os.close(number)
-
-
-def _folder(path: str) -> int:
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    channel.send({"kind": "hello"})
 
 
 def honour_pth_files(folders: list[str]) -> None:

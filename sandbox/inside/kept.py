@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import cold, syscalls
+from . import cold, fitness, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,24 +51,26 @@ def _wait_for(pid: int) -> int:
             return os.waitpid(pid, 0)[1]
 
 
-def kill_descendants() -> None:
-    """Kill until nobody is left: each orphan becomes ours, so none can slip away."""
+def kill_descendants(*, apart_from: int = 0) -> None:
+    """Kill until nobody is left but that one: each orphan becomes ours, so none can slip away."""
     while True:
-        for pid in _children():
+        children = _children() - {apart_from}
+        for pid in children:
             try:
                 os.kill(pid, _signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
+        if not children:
             return
+        for pid in children:
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                continue
 
 
-def _children() -> list[int]:
-    me = os.getpid()
+def _children() -> set[int]:
     try:
-        with open("/proc/self/task/%d/children" % (me,)) as listing:
-            return [int(pid) for pid in listing.read().split()]
+        return fitness.children(os.getpid())
     except OSError:
-        return []
+        return set()

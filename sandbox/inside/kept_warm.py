@@ -1,19 +1,29 @@
-"""A warm cell without namespaces: a keeper ends whatever its import may leave running."""
+"""A warm cell without namespaces: its warden ends whatever an import or a run leaves running."""
 
 from __future__ import annotations
 
-import select
+import os
 
-from . import kept, syscalls, warm
+from . import kept, syscalls, warden
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal as _signal
+else:
+    import _signal  # built in; signal brings enum along
 
 
 def main(fd: int) -> None:
-    """Wait for the first message, fork the warm cell, and end what is left when it ends.
-
-    The worker sends that message when it has moved us to our cgroup: a fork is born there.
-    """
-    first = select.poll()
-    first.register(fd, select.POLLIN)
-    first.poll()
+    """Be the warden, adopt every orphan, and end all when told to, or when the worker ends."""
     syscalls.be_subreaper()
-    kept.keep(lambda: warm.main(fd), fd)
+    _signal.signal(_signal.SIGTERM, _end)
+    syscalls.hear_of_parents_end()
+    try:
+        warden.main(fd)
+    finally:
+        kept.kill_descendants()
+
+
+def _end(_number: int, _frame: object) -> None:
+    kept.kill_descendants()
+    os._exit(0)

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SOL_SOCKET, _SCM_RIGHTS, _SO_RCVTIMEO = 1, 1, 20
-_AF_UNIX, _SOCK_STREAM, _SOCK_CLOEXEC, _MSG_CMSG_CLOEXEC = 1, 1, 0o2000000, 0x40000000
+_SIOCOUTQ = 0x5411
+_AF_UNIX, _SOCK_STREAM, _SOCK_CLOEXEC, MSG_CMSG_CLOEXEC = 1, 1, 0o2000000, 0x40000000
 _HEAD_BYTES, _FD_BYTES = 16, 4
 _HEADER_BYTES, _CONTROL_AT = 56, 40
 """How long struct msghdr is, and where it says how much came beside a message."""
@@ -50,10 +51,16 @@ class Inbox:
         self._vector = syscalls.lasting(syscalls.words(syscalls.address_of(body), most_bytes))
         self._fresh = _header(self._vector, control, len(self._control.here))
 
+    @property
+    def packed(self) -> object:
+        """For a call of recvmsg(2) that is made otherwise."""
+        self._header.here[:] = self._fresh
+        return self._header.pointer
+
     def receive(self, fd: int) -> tuple[bytes, tuple[int, ...]]:
         """Return what there is, and the descriptors beside it; no bytes at the end."""
         self._header.here[:] = self._fresh
-        count = syscalls.do_at_once("recvmsg", fd, self._header.pointer, _MSG_CMSG_CLOEXEC)
+        count = syscalls.do_at_once("recvmsg", fd, self._header.pointer, MSG_CMSG_CLOEXEC)
         has_fds = self._header.numbers[_CONTROL_AT // 4] > 0
         end = self._control.numbers[0] // _FD_BYTES if has_fds else 0
         fds = [self._control.numbers[at] for at in range(_HEAD_BYTES // _FD_BYTES, end)]
@@ -64,6 +71,13 @@ def be_patient(fd: int, timeout_us: int) -> None:
     """Let whoever receives there wait so long at most: BlockingIOError (SO_RCVTIMEO, socket(7))."""
     timeout = syscalls.words(*divmod(timeout_us, 1_000_000))
     syscalls.do("setsockopt", fd, _SOL_SOCKET, _SO_RCVTIMEO, timeout, len(timeout))
+
+
+def unread(fd: int) -> int:
+    """Return how much was sent there that nobody has received (SIOCOUTQ, unix(7))."""
+    room = syscalls.Room(_FD_BYTES)
+    syscalls.do("ioctl", fd, _SIOCOUTQ, room.pointer)
+    return room.numbers[0]
 
 
 def pair() -> tuple[int, int]:

@@ -46,7 +46,7 @@ def rehearse(listener: Listener) -> None:
     for _ in range(_TIMES):
         script.play()
         os.write(ours, len(body).to_bytes(4, "big") + body)
-        run.serve(channel, listener)
+        run.serve(channel, listener, os.curdir)
         os.read(ours, 4096)
     listener.stop()
     os.close(ours)

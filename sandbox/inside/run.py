@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from . import call, entropy
 
 TYPE_CHECKING = False
@@ -12,11 +14,14 @@ if TYPE_CHECKING:
     from .terminating import Listener
 
 
-def serve(channel: Channel, listener: Listener) -> int:
+def serve(channel: Channel, listener: Listener, scratch_dir: str) -> int:
     """Be a fork's run: wait for its request, and answer it. Return the exit code."""
     entropy.reseed()
     request = channel.receive()
-    return 0 if request is None else answer(channel, request, listener)
+    if request is None:
+        return 0
+    os.chdir(scratch_dir)
+    return answer(channel, request, listener)
 
 
 def answer(channel: Channel, request: dict[str, Any], listener: Listener) -> int:

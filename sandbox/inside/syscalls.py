@@ -76,13 +76,14 @@ _before_fork: Any = _LockedFunction(address("PyOS_BeforeFork"))
 _after_fork_in_child: Any = _LockedFunction(address("PyOS_AfterFork_Child"))
 _after_fork_in_parent: Any = _LockedFunction(address("PyOS_AfterFork_Parent"))
 
+CLONE_PARENT = 0x00008000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
-MS_BIND, MS_REC = 4096, 16384
+MS_REMOUNT, MS_BIND, MS_REC = 32, 4096, 16384
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 PR_CAPBSET_DROP = 24
@@ -100,6 +101,7 @@ NUMBERS: dict[str, int] = {
         "close_range": (436, 436),
         "dup3": (292, 24),
         "exit_group": (231, 94),
+        "ioctl": (16, 29),
         "landlock_add_rule": (445, 445),
         "landlock_create_ruleset": (444, 444),
         "landlock_restrict_self": (446, 446),
@@ -108,6 +110,8 @@ NUMBERS: dict[str, int] = {
         "openat": (257, 56),
         "prctl": (157, 167),
         "prlimit64": (302, 261),
+        "ptrace": (101, 117),
+        "recvfrom": (45, 207),
         "recvmsg": (47, 212),
         "rt_sigprocmask": (14, 135),
         "seccomp": (317, 277),
@@ -123,12 +127,13 @@ NUMBERS: dict[str, int] = {
 }
 """The number of each call that is made here or in a script (asm/unistd.h)."""
 
-_SIGCHLD, _WNOHANG = 17, 1
-_CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID = 0x00200000, 0x01000000
+SIGCHLD, _WNOHANG, _ANY_CHILD = 17, 1, 0x40000000
+CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID = 0x00200000, 0x01000000
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_CAPBSET_READ = 23
 _PR_GET_TID_ADDRESS = 40
 _CAP_VERSION_3 = 0x20080522
+_EPERM = 1
 _RLIMITS = {
     "RLIMIT_CPU": 0,
     "RLIMIT_FSIZE": 1,
@@ -152,6 +157,9 @@ def end(code: int) -> NoReturn:
         call(NUMBERS["exit_group"], code)
 
 
+_NOBODY_HOLDS_US = 71
+"""EX_OSERR of sysexits.h: there is no warden."""
+
 _errno: Any = _Id.from_address(function("__errno_location")())
 
 
@@ -165,27 +173,21 @@ def refusal(name: str, code: int) -> OSError:
     return OSError(code, "%s: %s" % (name, os.strerror(code)))
 
 
-def fork_into(flags: int, begin: Callable[[], None], *, id_place: Any) -> int:
-    """Fork into new namespaces with one clone(2); return 0 in the child, the pid in the parent.
+def be_forked(begin: Callable[[], None], *, id_place: Any) -> None:
+    """Wait to be forked by the warden; return in each fork, and never in this process.
 
-    os.fork and unshare would need two forks for a pid namespace, and each fork of a process
-    with pandas in memory costs as much as all the rest. Only for single-threaded processes.
-    The child calls `begin`, which must not raise, before the functions that packages have
-    registered with os.register_at_fork. Its thread id is noted at `id_place`, unless that is None.
+    The call that is made here is refused to everybody, and stops a process that is traced
+    (SECCOMP_RET_TRACE, seccomp(2)): the warden makes a clone(2) of it, again and again, and this
+    process comes no further. Its arguments are those that clone takes last: where the C library
+    notes the thread id, which differs in place from one machine to the other.
+    The fork calls `begin`, which must not raise, before the functions that packages have
+    registered with os.register_at_fork.
     """
-    if id_place is not None:
-        flags |= _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID
     _before_fork()
-    pid = call(NUMBERS["clone"], flags | _SIGCHLD, None, None, id_place, id_place)
-    if pid == 0:
-        begin()
-        _after_fork_in_child()
-        return 0
-    code = last_errno()
-    _after_fork_in_parent()
-    if pid < 0:
-        raise refusal("clone", code)
-    return pid
+    if call(NUMBERS["setns"], -1, 0, None, id_place, id_place) != 0:
+        os._exit(_NOBODY_HOLDS_US)
+    begin()
+    _after_fork_in_child()
 
 
 def rehearse_fork() -> None:
@@ -244,6 +246,13 @@ class Wait:
         return pid, self._status.numbers[0], cpu_us, times[4]
 
 
+def wait_for(pid: int) -> int:
+    """Wait until a process that is traced stops or ends; return its status (wait4(2), __WALL)."""
+    status = _ADDRESS()
+    do("wait4", pid, status, _ANY_CHILD, None)
+    return int.from_bytes(bytes(status)[:4], sys.byteorder)
+
+
 def unshare(flags: int) -> None:
     """Move this process to new namespaces (unshare(2))."""
     do("unshare", flags)
@@ -274,6 +283,11 @@ def be_measurable() -> None:
     do("prctl", PR_SET_DUMPABLE, 1)
 
 
+def be_unreachable() -> None:
+    """Let no process of our uid look into this one or change it (PR_SET_DUMPABLE, prctl(2))."""
+    do("prctl", PR_SET_DUMPABLE, 0)
+
+
 def no_new_privileges() -> None:
     """Make execve unable to grant privileges (PR_SET_NO_NEW_PRIVS, prctl(2))."""
     do("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
@@ -295,6 +309,19 @@ def limit(packed: list[tuple[int, bytes]]) -> None:
     """Set resource limits, hard and soft, as `limits` returned them."""
     for which, value in packed:
         do("prlimit64", 0, which, value, None)
+
+
+def limit_other(pid: int, wanted: dict[str, int]) -> None:
+    """Set resource limits of another process of our uid, hard and soft (prlimit(2)).
+
+    One that is narrower already, and may not be widened, stands.
+    """
+    for name, value in wanted.items():
+        packed = value.to_bytes(8, sys.byteorder) * 2
+        if call(NUMBERS["prlimit64"], pid, _RLIMITS[name], packed, None) < 0:
+            code = last_errno()
+            if code != _EPERM:
+                raise refusal("prlimit64", code)
 
 
 def capabilities() -> int:
@@ -325,12 +352,13 @@ class Filter:
         do("seccomp", SECCOMP_SET_MODE_FILTER, 0, self.packed)
 
 
-def rules(wanted: list[tuple[str, int]]) -> list[bytes]:
+def rules(wanted: list[tuple[str, int]], *, first_fd: int = 0) -> list[bytes]:
     """Return the Landlock rules that allow rights beneath paths, for pairs (path, rights).
 
     Packed as struct landlock_path_beneath_attr (landlock(7)), with descriptors that stay open:
-    whoever makes rules closes everything once they are in force. A path that does not exist is
-    left out: nothing is granted there. Paths that lead to one folder make one rule.
+    whoever makes rules closes everything once they are in force. With `first_fd` they are numbered
+    from there, and leave the lower numbers free. A path that does not exist is left out: nothing
+    is granted there. Paths that lead to one folder make one rule.
     """
     found: dict[tuple[int, int], tuple[int, int]] = {}
     for path, rights in wanted:
@@ -345,6 +373,10 @@ def rules(wanted: list[tuple[str, int]]) -> list[bytes]:
             os.close(beneath)
             already, beneath = found[place]
             allowed |= already
+        elif first_fd:
+            low, beneath = beneath, first_fd + len(found)
+            os.dup2(low, beneath, inheritable=False)
+            os.close(low)
         found[place] = (allowed, beneath)
     return [rule(beneath, allowed) for allowed, beneath in found.values()]
 
@@ -352,6 +384,10 @@ def rules(wanted: list[tuple[str, int]]) -> list[bytes]:
 def rule(beneath: int, allowed: int) -> bytes:
     """Return one Landlock rule: the rights `allowed` beneath the folder with that descriptor."""
     return allowed.to_bytes(8, sys.byteorder) + beneath.to_bytes(4, sys.byteorder)
+
+
+RULES_FROM = 64
+"""Where descriptors are that forks find open: the lowest numbers are theirs, whatever their limit."""
 
 
 def landlock(ruleset: bytes, packed_rules: list[bytes]) -> None:

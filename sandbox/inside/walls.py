@@ -14,15 +14,24 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_OF_RUNS = ("RLIMIT_CPU", "RLIMIT_NOFILE", "RLIMIT_NPROC")
-"""Limits that a warm cell itself must not have: many runs together would wear them out.
+    from .tracee import Tracee
 
-The kernel counts processes in each user namespace above too, against the limit of whoever
-made the lower one (user_namespaces(7)): a limit of the warm cell's would be one for all runs.
-"""
+NAMESPACES = (
+    syscalls.CLONE_NEWUSER | syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC
+)
+"""The namespaces that every run has for itself; its net namespace comes from Networks."""
 
 _RUNS_BESIDE = 32
-"""For so many runs beside each other a warm cell may have processes, lest its import forks on."""
+"""For so many runs beside each other a warm cell may have processes, lest its import forks on.
+
+The kernel counts processes in each user namespace above too, against the limit of whoever
+made the lower one (user_namespaces(7)): a limit of the warm cell's is one for all runs.
+"""
+
+_IMPORT_FILES = 256
+"""Descriptors that an import may have at least: a low limit of a run's is not meant for it."""
+
+_AT_FDCWD = -100
 
 
 def make_scratch(scratch_dir: str) -> None:
@@ -77,24 +86,20 @@ def of_cold(setup: dict[str, Any]) -> Walls:
     return Walls(setup["landlock"], setup["seccomp"], setup["rlimits"])
 
 
-def of_fork(setup: dict[str, Any]) -> Walls:
-    """Return what a fork that shares our root shuts; the warm cell's filter stands already."""
-    return Walls(setup["landlock"], None, limits_of_runs(setup))
-
-
-def limits_of_runs(setup: dict[str, Any]) -> dict[str, int]:
-    """Return the limits that each fork sets for itself."""
-    return {name: value for name, value in setup["rlimits"].items() if name in _OF_RUNS}
-
-
 def shut_around_import(setup: dict[str, Any]) -> None:
-    """Confine a warm cell before it imports anything; its forks shut the rest."""
+    """Confine a warm cell before it imports anything; its forks shut the rest.
+
+    The filter is the whole one of a run. It stops a traced process at setns(2), unshare(2) and a
+    clone(2) into namespaces, and refuses them to one that is not: nobody but the warden makes them.
+    """
+    syscalls.drop_capabilities()
     syscalls.no_new_privileges()
+    syscalls.be_measurable()
     limits: dict[str, int] = setup["rlimits"]
-    shared = {name: value for name, value in limits.items() if name not in _OF_RUNS}
+    own = dict(limits, RLIMIT_NOFILE=max(limits["RLIMIT_NOFILE"], _IMPORT_FILES))
     if "RLIMIT_NPROC" in limits:
-        shared["RLIMIT_NPROC"] = limits["RLIMIT_NPROC"] * _RUNS_BESIDE
-    around = Walls(setup["warm_landlock"], setup["warm_seccomp"], shared)
+        own["RLIMIT_NPROC"] = limits["RLIMIT_NPROC"] * _RUNS_BESIDE
+    around = Walls(setup["warm_landlock"], setup["warm_seccomp"], own)
     around.confine()
     os.closerange(4, 65536)
     around.limit()
@@ -107,58 +112,32 @@ def own_user_namespace() -> None:
     _write_all(own)
 
 
-class Networks:
-    """Empty net namespaces, one for each run at a time.
+def own_user_namespace_of(tracee: Tracee) -> None:
+    """Let a held process have all capabilities in a user namespace of its own, as the same user."""
+    own = identity(os.getuid(), os.getgid())
+    tracee.make("unshare", syscalls.CLONE_NEWUSER)
+    for path, text in own:
+        name = path.encode() + b"\0"
+        place = tracee.place(name + text)
+        fd = tracee.make("openat", _AT_FDCWD, place, os.O_WRONLY)
+        tracee.make("write", fd, place + len(name), len(text))
+        tracee.make("close", fd)
 
-    Making and removing one costs more than the rest of a run (1.5 ms of kernel time). Every
-    process of a run is gone when its first one has been waited for, and nobody in a run may
-    configure its namespace. What can outlive it, a socket on its way to somebody or an IPv6
-    flow label, is looked for (20 µs); such a namespace is not used again.
+
+def hide_processes() -> None:
+    """Mount a /proc that shows everybody only what is theirs to look into (hidepid, proc(5)).
+
+    Else a fork could read in the names and arguments of others what they wrote there.
     """
-
-    def __init__(self) -> None:
-        self._free: list[Network] = []
-
-    def enter(self) -> Network:
-        """Move to a namespace that nobody is in, and return it."""
-        while self._free:
-            network = self._free.pop()
-            if network.is_empty():
-                syscalls.join_namespace(network.fd, syscalls.CLONE_NEWNET)
-                return network
-            network.close()
-        syscalls.unshare(syscalls.CLONE_NEWNET)
-        return Network()
-
-    def give_back(self, network: Network) -> None:
-        """Let the next run have it."""
-        self._free.append(network)
+    flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+    syscalls.do("mount", b"proc", b"/proc", b"proc", flags, b"hidepid=2")
 
 
-class Network:
-    """The net namespace that this process is in when it is made, to return to and to look into."""
-
-    def __init__(self) -> None:
-        self.fd = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self._sockets_fd = os.open("/proc/self/net/sockstat", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            labels = "/proc/self/net/ip6_flowlabel"
-            self._labels_fd = os.open(labels, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:  # a kernel without IPv6
-            self._labels_fd = -1
-
-    def is_empty(self) -> bool:
-        """Say whether it has no socket and no flow label (proc(5)); these files stay its own."""
-        has_sockets = not os.pread(self._sockets_fd, 32, 0).startswith(b"sockets: used 0\n")
-        if has_sockets or self._labels_fd < 0:
-            return not has_sockets
-        return os.pread(self._labels_fd, 512, 0).count(b"\n") <= 1
-
-    def close(self) -> None:
-        """Let it go."""
-        for fd in (self.fd, self._sockets_fd, self._labels_fd):
-            if fd >= 0:
-                os.close(fd)
+def close_shared_folders() -> None:
+    """Let nobody write any more to what an import could, and what its forks would share."""
+    for folder in (b"/scratch", b"/output"):
+        flags = syscalls.MS_REMOUNT | syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV
+        syscalls.do("mount", b"", folder, b"", flags, None)
 
 
 def identity(uid: int, gid: int) -> list[tuple[str, bytes]]:

@@ -1,0 +1,147 @@
+"""A child that imports a package, is held when it is done, and is forked by the kernel alone.
+
+From the moment that it is held it executes nothing: the promise of a warm cell, that two of its
+runs share what the import made before either began and nothing else, rests on that and on what
+fitness.py finds in it then.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+
+from . import fitness, mail, networks, syscalls, tracee, walls, warm
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_FIRST = 1
+"""The first process of the cell's pid namespace, which is bubblewrap's."""
+_WORD_BYTES = 4096
+_GO = b"."
+_UNHOLDABLE = "preload left a process that cannot be held: %s"
+_LOOK_S, _LOOKS = 0.0002, 5000
+"""How often it is looked whether a fork has taken its streams."""
+
+
+class Imported:
+    """The child, its door, and what its forks are born into."""
+
+    def __init__(self, setup: dict[str, Any]) -> None:
+        self._has_namespaces: bool = setup["mounts"] is not None
+        self._own_network: bool = self._has_namespaces and setup["own_network"]
+        self._processes_fd = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if self._has_namespaces:
+            walls.hide_processes()
+        syscalls.be_unreachable()
+        self._door, self._their_door = mail.pair()
+        self._door_inode = os.fstat(self._their_door).st_ino
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._be_it(setup)
+        self._tracee = tracee.Tracee(self.pid)
+        self._networks: networks.Networks | None = None
+        self._flags = syscalls.SIGCHLD | syscalls.CLONE_PARENT
+        self._limits: dict[str, int] = setup["rlimits"]
+
+    def _be_it(self, setup: dict[str, Any]) -> None:
+        """Be the child: with the streams and its door, and nothing else of ours."""
+        try:
+            os.dup2(self._their_door, warm.DOOR)
+            os.closerange(warm.DOOR + 1, 65_536)
+            syscalls.die_with_parent()
+            warm.main(setup)
+        finally:
+            os._exit(70)
+
+    def wait(self, hang_up_fd: int) -> str:
+        """Wait until the import is done; return why it failed or is unfit, or nothing.
+
+        Ends this process where `hang_up_fd` is hung up, since nobody waits for us any more, and
+        where the import has ended its own.
+        """
+        os.close(self._their_door)
+        watch = select.poll()
+        watch.register(self._door, select.POLLIN)
+        watch.register(hang_up_fd, 0)
+        if any(fd == hang_up_fd for fd, _ in watch.poll()):
+            raise SystemExit
+        word = os.read(self._door, _WORD_BYTES)
+        if word[:1] == warm.FAILED:
+            return word[1:].decode("utf-8", "replace")
+        if word != warm.IMPORTED:
+            raise SystemExit
+        try:
+            return self._unfitness()
+        except (OSError, ValueError) as fault:
+            return _UNHOLDABLE % (fault,)
+
+    def hold(self) -> str:
+        """Stop it for good; return why its forks would not be fresh, or nothing."""
+        try:
+            self._tracee.seize()
+            os.write(self._door, _GO)
+            self._tracee.hold()
+            unfit = fitness.unfitness(self.pid, door=self._door_inode, strangers=self._strangers())
+            if self._has_namespaces and not unfit:
+                self._prepare()
+        except (OSError, ValueError, tracee.Gone) as fault:
+            return _UNHOLDABLE % (fault,)
+        return unfit
+
+    def _unfitness(self) -> str:
+        """Return why its forks would not be fresh, or nothing; final only once it is held."""
+        strangers = self._strangers()
+        return fitness.unfitness(self.pid, door=self._door_inode, strangers=strangers)
+
+    def _strangers(self) -> int:
+        """Count the processes that the import left."""
+        if self._has_namespaces:
+            known = {_FIRST, os.getpid(), self.pid}
+            return len(fitness.processes(self._processes_fd) - known)
+        mine = fitness.children(os.getpid()) - {self.pid}
+        return len(mine | fitness.children(self.pid))
+
+    def _prepare(self) -> None:
+        """Give it the power to make namespaces, as it runs no code any more."""
+        walls.close_shared_folders()
+        walls.own_user_namespace_of(self._tracee)
+        self._flags |= walls.NAMESPACES
+        if self._own_network:
+            self._networks = networks.Networks(self._tracee)
+
+    def fork(self, folder: str, fds: tuple[int, ...]) -> tuple[int, networks.Network | None]:
+        """Let the kernel fork it; return the fork's pid, and the net namespace that it is in.
+
+        The fork waits for the three descriptors at the door, and is limited by then. Raises OSError where the kernel
+        refuses one more, tracee.Gone where there will be no other.
+        """
+        network = None if self._networks is None else self._networks.enter()
+        place = self._tracee.argument(3)
+        noted = syscalls.CLONE_CHILD_SETTID | syscalls.CLONE_CHILD_CLEARTID if place else 0
+        try:
+            pid = self._tracee.make("clone", self._flags | noted, 0, 0, place, place)
+        except OSError:
+            self.give_back(network)
+            raise
+        syscalls.limit_other(pid, self._limits)
+        self._see_door_empty()
+        mail.send(self._door, folder.encode(), fds)
+        return pid, network
+
+    def give_back(self, network: networks.Network | None) -> None:
+        """Let the next fork have the namespace, once the one that had it is dead."""
+        if self._networks is not None and network is not None:
+            self._networks.give_back(network)
+
+    def _see_door_empty(self) -> None:
+        """Wait until the fork before has taken its streams, lest this one gets them.
+
+        It does so first of all; one that was ended before left them there for good.
+        """
+        for _ in range(_LOOKS):
+            if mail.unread(self._door) == 0:
+                return
+            select.select((), (), (), _LOOK_S)
+        raise tracee.Gone("a fork did not take its streams")
