@@ -17,7 +17,12 @@ from typing import Literal
 
 from sandbox import inspection, proc, protocol, run_folder
 from sandbox.cgroup import Leaf
-from sandbox.errors import CellLostError, CellTamperedError, CellUnstartableError
+from sandbox.errors import (
+    CellLostError,
+    CellTamperedError,
+    CellUnstartableError,
+    ForkRefusedError,
+)
 from sandbox.layout import Layout
 from sandbox.mover import Mover, settle
 from sandbox.process import Exit
@@ -27,6 +32,8 @@ FORK_HELLO_S = 5.0
 _DEATH_S = 2.0
 _START_LOG_BYTES = 8192
 _OWN_AND_HOST = 2
+_UNBORN = 71
+"""How a fork ended, by its warden, that the kernel did not make (EX_OSERR, sysexits.h)."""
 _HELLO_SPACE = socket.CMSG_SPACE(8 * 4) + socket.CMSG_SPACE(12)
 
 
@@ -202,6 +209,8 @@ async def greet(cell: Cell, *, entering: "asyncio.Future[None] | None" = None) -
         ended = await cell.tell()
         said = _printed(cell.stderr_fd)
         is_gone = isinstance(fault, (ConnectionError, ProcessLookupError)) or cell.is_orphaned
+        if cell.start == "warm" and is_gone and ended.code == _UNBORN:
+            raise ForkRefusedError("the kernel refused a fork", mend="try again later") from None
         if cell.start == "warm" and is_gone:
             raise CellLostError(said or "the fork ended", mend="it is forked anew") from None
         raise CellUnstartableError(

@@ -38,6 +38,12 @@ class CellLostError(SandboxError):
     code = "cell-lost"
 
 
+class ForkRefusedError(CellLostError):
+    """The kernel would not make one more process just now."""
+
+    code = "fork-refused"
+
+
 class InputUnplaceableError(SandboxError):
     """An input file could not be put in sight of the cell."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sandbox import proc
 
-_CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+_CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NONE = "0000000000000000"
 _FILTERED = "2"

@@ -11,12 +11,14 @@ from typing import Any
 from sandbox import warm
 from sandbox.cell import Cell
 from sandbox.command import Command
-from sandbox.errors import CellLostError, SandboxError
+from sandbox.errors import CellLostError, ForkRefusedError, SandboxError
 from sandbox.launch import Launcher
 from sandbox.limits import MIB
 from sandbox.warm import WarmCell
 
 _MOST_LOST = 3
+_ATTEMPTS = 2
+"""How often a fork is asked for, beside the spares, that may have been refused long ago."""
 _UNMOVED = 128
 """Forks that may wait in a warm cell's leaf, all at once, to be moved to their own."""
 _LONG_RUN_S = 0.02
@@ -96,7 +98,7 @@ class Pool:
         """Return a ready fork for `command`, or None and why it has to start cold."""
         family = _family(command)
         reason = ""
-        for _ in range(2):
+        for _ in range(_ATTEMPTS + self.bounds.spares):
             seat = self._seat(family)
             if not await _has_started(seat, self.bounds.patience_s, cancelled):
                 return None, "its warm cell is still importing"
@@ -118,7 +120,12 @@ class Pool:
         return None, reason
 
     def _is_hopeless(self, family: "_Family", fault: SandboxError) -> bool:
-        """Say whether to stop trying: a fork that dies may be bad luck, three in a row are not."""
+        """Say whether to stop trying: a fork that dies may be bad luck, three in a row are not.
+
+        One that the kernel refused has no part in it: too much goes on at once.
+        """
+        if isinstance(fault, ForkRefusedError):
+            return False
         self._lost[family] = self._lost.get(family, 0) + 1
         return not isinstance(fault, CellLostError) or self._lost[family] > _MOST_LOST
 

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import psutil
-
 from sandbox import cell, inspection, layout, proc, protocol, run_folder
 from sandbox.cell import Cell
 from sandbox.cgroup import Leaf
@@ -27,7 +25,7 @@ from sandbox.launch import Launcher
 from sandbox.limits import MIB
 from sandbox.mover import settle
 from sandbox.process import Child, Exit
-from sandbox.watchdog import WALL_TASKS, Tree
+from sandbox.watchdog import WALL_TASKS, Tree, proportional_bytes
 
 _KILL_S = 2.0
 _GUARD_S = 0.05
@@ -92,7 +90,7 @@ class WarmCell:
             if guard is not None:
                 guard.cancel()
         if not said.unfit:
-            self.pss_bytes = await asyncio.to_thread(_proportional_bytes, self.child.pid)
+            self.pss_bytes = await asyncio.to_thread(proportional_bytes, self.child.pid)
         return said.unfit
 
     async def _enter(self) -> None:
@@ -392,14 +390,3 @@ def _sender(ancillary: list[tuple[int, int, bytes]]) -> int:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
             return int.from_bytes(body[:4], "little")
     return 0
-
-
-def _proportional_bytes(pid: int) -> int:
-    """Return the PSS of a process and its descendants (proc(5), smaps_rollup)."""
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        root = psutil.Process(pid)
-        for process in (root, *root.children(recursive=True)):
-            with contextlib.suppress(psutil.Error):
-                total += int(process.memory_full_info().pss)
-    return total

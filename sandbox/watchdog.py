@@ -39,6 +39,15 @@ class Tree:
         return []
 
 
+def proportional_bytes(pid: int) -> int:
+    """Return the PSS of a process and its descendants (smaps_rollup, proc(5))."""
+    try:
+        root = psutil.Process(pid)
+        return sum(_proportional(member) for member in (root, *root.children(recursive=True)))
+    except psutil.Error:
+        return 0
+
+
 def _memory(members: list[psutil.Process], most_bytes: int) -> int:
     """Return resident size while that is below `most_bytes`, else proportional size.
 

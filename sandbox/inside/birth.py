@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from . import mail, syscalls, walls
+from . import forking, mail, syscalls, walls
 from .channel import framed
 from .script import Script
 
@@ -38,7 +38,7 @@ class Birth:
     """
 
     def __init__(self, setup: dict[str, Any], *, door: int) -> None:
-        self.id_place = syscalls.place_of_id()
+        self.id_place = forking.place_of_id()
         self._script = Script()
         self._add = self._script.add
         landlock = setup["landlock"]

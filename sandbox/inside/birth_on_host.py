@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import cold, mail, syscalls, walls
+from . import cold, forking, mail, syscalls, walls
 from .channel import Channel
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ class Birth:
     """The way of one warm cell's forks from their clone to their hello."""
 
     def __init__(self, setup: dict[str, Any], *, door: int) -> None:
-        self.id_place = syscalls.place_of_id()
+        self.id_place = forking.place_of_id()
         self._setup = setup
         self._door = door
         self._inbox = mail.Inbox(most_bytes=_FOLDER_BYTES, most_fds=3)

@@ -114,8 +114,8 @@ class Imported:
     def fork(self, folder: str, fds: tuple[int, ...]) -> tuple[int, networks.Network | None]:
         """Let the kernel fork it; return the fork's pid, and the net namespace that it is in.
 
-        The fork waits for the three descriptors at the door, and is limited by then. Raises OSError where the kernel
-        refuses one more, tracee.Gone where there will be no other.
+        The fork waits for the three descriptors at the door, and is limited by then. Raises
+        OSError where the kernel refuses one more, tracee.Gone where there will be no other.
         """
         network = None if self._networks is None else self._networks.enter()
         place = self._tracee.argument(3)

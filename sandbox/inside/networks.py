@@ -62,7 +62,7 @@ class Networks:
 
 
 class Network:
-    """The net namespace that the process is in when this is made; `fd` is the process's own, if any."""
+    """The net namespace that the process is in when this is made; `fd` is the process's own."""
 
     def __init__(self, pid: int, fd: int) -> None:
         self.fd = fd

@@ -30,7 +30,7 @@ _REQUEST: dict[str, Any] = {
     "secrets": {},
     "inputs": [],
     "output_dir": "",
-    "scratch_dir": "",
+    "scratch_dir": ".",
     "result_bytes": 1024,
     "report_bytes": 1024,
 }
@@ -46,7 +46,7 @@ def rehearse(listener: Listener) -> None:
     for _ in range(_TIMES):
         script.play()
         os.write(ours, len(body).to_bytes(4, "big") + body)
-        run.serve(channel, listener, os.curdir)
+        run.serve(channel, listener)
         os.read(ours, 4096)
     listener.stop()
     os.close(ours)

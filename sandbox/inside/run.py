@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from .terminating import Listener
 
 
-def serve(channel: Channel, listener: Listener, scratch_dir: str) -> int:
+def serve(channel: Channel, listener: Listener) -> int:
     """Be a fork's run: wait for its request, and answer it. Return the exit code."""
     entropy.reseed()
     request = channel.receive()
     if request is None:
         return 0
-    os.chdir(scratch_dir)
+    os.chdir(request["scratch_dir"])
     return answer(channel, request, listener)
 
 

@@ -14,7 +14,6 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any, NoReturn
 
 
@@ -28,7 +27,9 @@ class _Byte(_ctypes._SimpleCData):  # pyright: ignore
     _type_ = "B"
 
 
-class _Id(_ctypes._SimpleCData):  # pyright: ignore
+class Int(_ctypes._SimpleCData):  # pyright: ignore
+    """A C int at some place in memory."""
+
     _type_ = "i"
 
 
@@ -39,7 +40,7 @@ class _Function(_ctypes.CFuncPtr):
     _restype_ = Word
 
 
-class _LockedFunction(_ctypes.CFuncPtr):
+class LockedFunction(_ctypes.CFuncPtr):
     """A function during which the interpreter lock stays held, as a raw clone needs.
 
     To leave errno behind would take longer than most system calls do.
@@ -58,7 +59,7 @@ def _room(size: int) -> Any:
     return type("Room", (_c.Array,), {"_type_": _Byte, "_length_": size})
 
 
-_RLIMIT, _ADDRESS = _room(16), _room(8)
+_RLIMIT = _room(16)
 
 
 def address(name: str) -> int:
@@ -72,9 +73,6 @@ def function(name: str) -> Any:
 
 
 _syscall: Any = function("syscall")
-_before_fork: Any = _LockedFunction(address("PyOS_BeforeFork"))
-_after_fork_in_child: Any = _LockedFunction(address("PyOS_AfterFork_Child"))
-_after_fork_in_parent: Any = _LockedFunction(address("PyOS_AfterFork_Parent"))
 
 CLONE_PARENT = 0x00008000
 CLONE_NEWNS = 0x00020000
@@ -127,11 +125,10 @@ NUMBERS: dict[str, int] = {
 }
 """The number of each call that is made here or in a script (asm/unistd.h)."""
 
-SIGCHLD, _WNOHANG, _ANY_CHILD = 17, 1, 0x40000000
+SIGCHLD = 17
 CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID = 0x00200000, 0x01000000
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_CAPBSET_READ = 23
-_PR_GET_TID_ADDRESS = 40
 _CAP_VERSION_3 = 0x20080522
 _EPERM = 1
 _RLIMITS = {
@@ -147,7 +144,7 @@ CAP_HEADER = _CAP_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4)
 NO_CAPABILITIES = bytes(24)
 _FILE_RIGHTS = 0b111 | 1 << 14 | 1 << 15  # execute, write, read, truncate, ioctl: landlock(7)
 
-call: Any = _LockedFunction(address("syscall"))
+call: Any = LockedFunction(address("syscall"))
 """syscall(2) with the interpreter lock held: for calls that do not wait, and see last_errno."""
 
 
@@ -157,10 +154,7 @@ def end(code: int) -> NoReturn:
         call(NUMBERS["exit_group"], code)
 
 
-_NOBODY_HOLDS_US = 71
-"""EX_OSERR of sysexits.h: there is no warden."""
-
-_errno: Any = _Id.from_address(function("__errno_location")())
+_errno: Any = Int.from_address(function("__errno_location")())
 
 
 def last_errno() -> int:
@@ -173,48 +167,6 @@ def refusal(name: str, code: int) -> OSError:
     return OSError(code, "%s: %s" % (name, os.strerror(code)))
 
 
-def be_forked(begin: Callable[[], None], *, id_place: Any) -> None:
-    """Wait to be forked by the warden; return in each fork, and never in this process.
-
-    The call that is made here is refused to everybody, and stops a process that is traced
-    (SECCOMP_RET_TRACE, seccomp(2)): the warden makes a clone(2) of it, again and again, and this
-    process comes no further. Its arguments are those that clone takes last: where the C library
-    notes the thread id, which differs in place from one machine to the other.
-    The fork calls `begin`, which must not raise, before the functions that packages have
-    registered with os.register_at_fork.
-    """
-    _before_fork()
-    if call(NUMBERS["setns"], -1, 0, None, id_place, id_place) != 0:
-        os._exit(_NOBODY_HOLDS_US)
-    begin()
-    _after_fork_in_child()
-
-
-def rehearse_fork() -> None:
-    """Do what CPython does before a fork and in a child, so that its functions are bound here.
-
-    The loader binds a function at its first call (ld.so(8)): each fork would have to, for those
-    that only a child calls. For a process that is single-threaded, before package code.
-    """
-    _before_fork()
-    _after_fork_in_child()
-
-
-def place_of_id() -> Any:
-    """Return a pointer to where the C library notes this thread's id; None where that is unknown.
-
-    Its fork(2) lets the kernel write the child's there (clone(2); the argument that is not for
-    it is for a flag that we leave out), else pthread_kill(3) would mean some other thread. The
-    kernel was told the place at the start (PR_GET_TID_ADDRESS, prctl(2)); musl tells another.
-    """
-    answer = _ADDRESS()
-    if call(NUMBERS["prctl"], _PR_GET_TID_ADDRESS, answer) < 0:
-        return None
-    place = int.from_bytes(bytes(answer), sys.byteorder)
-    noted: Any = _Id.from_address(place) if place else None
-    return _c.byref(noted) if place and noted.value == os.getpid() else None
-
-
 class Room:
     """Memory that the kernel reads and writes, made once; `pointer` is for calls."""
 
@@ -223,34 +175,6 @@ class Room:
         self.place: Any = _room(size_bytes).from_buffer(self.here)
         self.pointer: Any = _c.byref(self.place)
         self.numbers = memoryview(self.here).cast("i")
-
-
-class Wait:
-    """Reaps children, with room for what the kernel says of them (wait4(2)).
-
-    os.wait4 would load the module `resource` for the type of its answer.
-    """
-
-    def __init__(self) -> None:
-        self._status, self._usage = Room(4), Room(144)
-        self._times = memoryview(self._usage.here).cast("q")
-
-    def reap(self) -> tuple[int, int, int, int]:
-        """Reap a child that is dead: its pid, status, CPU microseconds, and peak resident KiB.
-
-        The pid is 0 where none is dead.
-        """
-        pid = do_at_once("wait4", -1, self._status.pointer, _WNOHANG, self._usage.pointer)
-        times = self._times
-        cpu_us = (times[0] + times[2]) * 1_000_000 + times[1] + times[3]
-        return pid, self._status.numbers[0], cpu_us, times[4]
-
-
-def wait_for(pid: int) -> int:
-    """Wait until a process that is traced stops or ends; return its status (wait4(2), __WALL)."""
-    status = _ADDRESS()
-    do("wait4", pid, status, _ANY_CHILD, None)
-    return int.from_bytes(bytes(status)[:4], sys.byteorder)
 
 
 def unshare(flags: int) -> None:
@@ -387,7 +311,7 @@ def rule(beneath: int, allowed: int) -> bytes:
 
 
 RULES_FROM = 64
-"""Where descriptors are that forks find open: the lowest numbers are theirs, whatever their limit."""
+"""Where descriptors are that forks find open: the lowest numbers are theirs to use."""
 
 
 def landlock(ruleset: bytes, packed_rules: list[bytes]) -> None:
@@ -407,6 +331,11 @@ def words(*numbers: int) -> bytes:
 def lasting(body: bytes) -> Any:
     """Return a copy of `body` that has an address of its own (see address_of)."""
     return _room(len(body)).from_buffer_copy(body)
+
+
+def reference(place: Any) -> Any:
+    """Return a pointer to a ctypes object, for a call."""
+    return _c.byref(place)
 
 
 def address_of(place: Any) -> int:

@@ -15,6 +15,8 @@ _GETREGSET, _SETREGSET = 0x4204, 0x4205
 _NT_PRSTATUS, _NT_ARM_SYSTEM_CALL = 1, 0x404
 _TRACE_SYSGOOD, _TRACE_SECCOMP, _EXIT_KILL = 0x1, 0x80, 0x100000
 _SIGTRAP = 5
+_ALL = 0x40000000
+"""__WALL: children of every kind (wait4(2))."""
 _AT_A_CALL = 7 << 16 | _SIGTRAP << 8 | 0x7F
 """PTRACE_EVENT_SECCOMP: a call is about to be made that the filter asks the tracer about."""
 _AFTER_A_CALL = (_SIGTRAP | 0x80) << 8 | 0x7F
@@ -61,7 +63,7 @@ class Tracee:
         self._room = syscalls.Room(self._at.count * 8)
         self._registers = memoryview(self._room.here).cast("q")
         self._vector = _vector(self._room)
-        self._number = syscalls.Room(4)
+        self._status, self._number = syscalls.Room(4), syscalls.Room(4)
         self._number_vector = _vector(self._number)
         self._held = b""
         self._again = b""
@@ -129,7 +131,8 @@ class Tracee:
     def _until(self, wanted: int) -> None:
         """Wait for that stop; signals on the way are not for a process that does not run."""
         for _ in range(_MOST_INTERRUPTIONS):
-            status = syscalls.wait_for(self.pid)
+            syscalls.do("wait4", self.pid, self._status.pointer, _ALL, None)
+            status = self._status.numbers[0]
             if status == wanted:
                 return
             if status & 0xFF != _STOPPED or status >> 8 == _SIGTRAP | 0x80:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from . import kept, mail, syscalls, tracee
+from . import forking, kept, mail, tracee
 from .channel import LENGTH_BYTES, Channel
 from .imported import Imported
 
@@ -35,7 +35,7 @@ def main(fd: int) -> None:
     setup = channel.receive()
     if setup is None:
         return
-    syscalls.rehearse_fork()
+    forking.rehearse_fork()
     imported = Imported(setup)
     unfit = imported.wait(channel.fileno()) or imported.hold()
     channel.send({"kind": "warm", "unfit": unfit})
@@ -54,7 +54,7 @@ class _Forks:
         self._channel = channel
         self._imported = imported
         self._ends_orphans = ends_orphans
-        self._wait = syscalls.Wait()
+        self._wait = forking.Wait()
         self._inbox = mail.Inbox(most_bytes=LENGTH_BYTES, most_fds=3)
         self._ends: dict[str, tuple[int, int, int]] = {}
         self._asked: set[str] = set()
@@ -80,16 +80,23 @@ class _Forks:
             self._answer(order["how"])
             return True
         try:
-            pid, network = self._imported.fork(order["folder"], fds)
+            self._fork(order["run"], order["folder"], fds)
         except OSError:  # too many processes just now: this run is lost, not the warm cell
             self._tell(order["run"], _UNBORN, 0, 0)
         except tracee.Gone:
             return False
-        else:
-            self._alive[pid] = (order["run"], network)
         for number in fds:
             os.close(number)
         return True
+
+    def _fork(self, run: str, folder: str, fds: tuple[int, ...]) -> None:
+        """Have a fork made, at the second attempt without the dead, which count until reaped."""
+        try:
+            pid, network = self._imported.fork(folder, fds)
+        except OSError:
+            self._reap()
+            pid, network = self._imported.fork(folder, fds)
+        self._alive[pid] = (run, network)
 
     def _reap(self) -> None:
         while self._alive:

@@ -15,6 +15,7 @@ from . import (
     birth_on_host,
     call,
     cold,
+    forking,
     heap,
     hugetext,
     lasting,
@@ -57,14 +58,14 @@ def main(setup: dict[str, Any]) -> None:
     rehearsal.rehearse(listener)
     channel = Channel(birth.CHANNEL)
     _share((born, channel, listener))
-    syscalls.be_forked(born.happen, id_place=born.id_place)
-    _serve(channel, listener, setup)
+    forking.be_forked(born.happen, id_place=born.id_place)
+    _serve(channel, listener)
 
 
-def _serve(channel: Channel, listener: terminating.Listener, setup: dict[str, Any]) -> None:
+def _serve(channel: Channel, listener: terminating.Listener) -> None:
     """Be a fork, and serve its run."""
     try:
-        code = run.serve(channel, listener, setup["scratch_dir"])
+        code = run.serve(channel, listener)
     except BaseException:
         sys.stderr.write(_traceback())
         call.flush_streams()

@@ -184,7 +184,7 @@ async def test_what_a_package_does_in_each_fork_is_done_behind_the_walls(lab, wa
     """
     outcome = await lab.run(warm(lab.command(code)))
     assert outcome.isolation.start == "warm"
-    assert outcome.value == ["0000000000000000", "0000000000000000", "2"], outcome.failure
+    assert outcome.value == ["0000000000000000", "0000000000000000", "1"], outcome.failure
 
 
 async def test_an_import_that_closes_a_standard_stream_is_not_forked(lab, warm):

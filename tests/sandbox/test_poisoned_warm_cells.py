@@ -1,36 +1,18 @@
-"""Warm cells whose import took over the runner: they may spoil their own runs, and nobody else."""
+"""Warm cells whose import took over the runner: it spoils its own runs, and is named for it."""
 
 import asyncio
+import dataclasses
+import textwrap
 
 import pytest
 
 from sandbox.pool import Pool, PoolBounds, _family
 
 POISON = """
-import os, socket, sys
-nursery = next(module for name, module in sys.modules.items() if name.endswith("_inside.warm"))
-receive, serve = nursery.Channel.receive_with_fds, nursery._Nursery.serve
-
-def keep_writing(self, count):
-    order, fds = receive(self, count)
-    if fds and os.fork() == 0:
-        while True:
-            os.write(fds[1], b"x\\n" * 30_000)
-    return order, fds
-
-def flood(self):
-    if os.fork() == 0:
-        frame = b'{"kind":"ended","run":"77777","code":0,"cpu_us":0}'
-        frames = (len(frame).to_bytes(4, "big") + frame) * 1000
-        while True:
-            socket.socket(fileno=os.dup(3)).sendall(frames)
-    serve(self)
-
-def chatter(self):
-    if os.fork() == 0:
-        while True:
-            os.write(1, b"x" * 60_000)
-    serve(self)
+import os, sys
+inside = {name.partition("_inside.")[2]: module for name, module in sys.modules.items()
+          if "_inside." in name}
+birth = inside.get("birth")  # a cold cell has none
 
 def extract(*, job, **_):
     return 1
@@ -38,68 +20,70 @@ def extract(*, job, **_):
 """
 
 
-async def test_a_poisoned_warm_cell_that_writes_to_its_runs_pipes_does_not_stall_the_worker(
-    lab, warm
-):
-    """What it keeps open is read for as long as a pipe takes to empty, then for two seconds."""
-    command = warm(lab.command(POISON + "nursery.Channel.receive_with_fds = keep_writing"))
-    running = asyncio.create_task(lab.run(command))
-    neighbours = 0
-    while not running.done():
-        assert (await lab.run(lab.command("def extract(*, job, **_): return 1"))).is_ok
-        neighbours += 1
-    await running
-    assert neighbours > 1
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("birth.Birth._drop_privileges = lambda self: None", "kept capabilities"),
+        (
+            "def early(self):\n    happen_alone(self)\n"
+            "birth.Birth._say_hello, say = early, birth.Birth._say_hello\n"
+            "def happen_alone(self):\n    self._add('clone', 17, None, None, None, None)\n"
+            "    say(self)",
+            "not what was ordered",
+        ),
+        (
+            "birth.Birth._close_all = lambda self: None\n"
+            "say = birth.Birth._say_hello\n"
+            "def keep(self):\n    self._add('openat', -100, b'/dev/null', 0)\n    say(self)\n"
+            "birth.Birth._say_hello = keep",
+            "descriptors open",
+        ),
+        (
+            "take = birth.Birth._take_streams\n"
+            "def swap(self, door):\n    take(self, door)\n    self._add('dup3', 1, 2, 0)\n"
+            "birth.Birth._take_streams = swap",
+            "its descriptor 2 is pipe",
+        ),
+    ],
+    ids=["capabilities", "children", "descriptors", "streams"],
+)
+async def test_a_fork_that_is_not_what_was_ordered_gets_no_run(lab, warm, code, reason):
+    poison = "if birth:\n" + textwrap.indent(code, "    ")
+    outcome = await lab.run(warm(lab.command(POISON + poison)))
+    assert (outcome.value, outcome.isolation.start) == (1, "cold"), outcome.failure
+    assert reason in outcome.isolation.start_reason
 
 
-@pytest.mark.parametrize("how", ["flood", "chatter"])
-async def test_a_poisoned_warm_cell_that_talks_without_end_is_ended(lab, warm, how):
+async def test_a_warm_cell_that_prints_without_end_is_ended(lab, warm):
+    code = """
+import threading
+def chatter():
+    while True:
+        os.write(1, b"x" * 60_000)
+threading.Thread(target=chatter, daemon=True).start()
+import time; time.sleep(60)
+"""
     pool = Pool(launcher=lab.sandbox.launcher, bounds=PoolBounds(spares=0))
-    seat = pool._seat(_family(warm(lab.command(POISON + f"nursery._Nursery.serve = {how}"))))
-    warm_cell = await seat.started
+    seat = pool._seat(_family(warm(lab.command(POISON + code))))
     async with asyncio.timeout(30):
-        await asyncio.wait((warm_cell.child.ended,))
+        reason = await seat.started
+    assert "ended while it imported" in reason
     await pool.close()
 
 
-async def test_a_fork_that_is_refused_is_one_lost_and_not_its_warm_cell(lab, warm):
+async def test_a_fork_that_the_kernel_refuses_is_one_lost_and_not_its_warm_cell(lab, warm):
+    """A warm cell may have thirty-two times as many processes as a run: here that is too few."""
     code = """
-TOKEN = os.urandom(8).hex()
-fork, orders = nursery._Nursery._fork, []
-
-def refuse_every_third(self, folder, fds):
-    orders.append(folder)
-    if len(orders) % 3 == 0:
-        raise OSError(11, "no more processes")
-    return fork(self, folder, fds)
-
-nursery._Nursery._fork = refuse_every_third
-
-def extract(*, job, **_):
-    return TOKEN
-"""
-    command = warm(lab.command(POISON + code))
-    outcomes = [await lab.run(command) for _ in range(9)]
-    assert {outcome.isolation.start_reason for outcome in outcomes} == {""}
-    assert len({outcome.value for outcome in outcomes}) == 1
-
-
-async def test_a_hello_from_another_process_of_the_warm_cell_is_refused(lab, warm):
-    """Its end would be taken for that of all that it has started, as it is with a fork's."""
-    code = """
-import time
-
-def pretend(self, folder, fds):
-    pid = os.fork()
-    if pid == 0:
-        folders = [os.open(path, os.O_RDONLY) for path in ("/output", "/scratch")]
-        frame = b'{"kind":"hello"}'
-        nursery.mail.send(fds[0], len(frame).to_bytes(4, "big") + frame, folders)
-        time.sleep(60)
-    return pid
-
-nursery._Nursery._fork = pretend
-"""
-    outcome = await lab.run(warm(lab.command(POISON + code)))
-    assert outcome.isolation.start == "cold"  # where there is nothing to poison: it fails
-    assert "from somebody who is no fork" in outcome.isolation.start_reason
+    import os, time
+    TOKEN = os.urandom(8).hex()
+    def extract(*, job, **_):
+        time.sleep(0.5)
+        return TOKEN
+    """
+    command = warm(lab.command(code))
+    command = dataclasses.replace(command, limits=dataclasses.replace(command.limits, processes=1))
+    first = await lab.run(command)
+    outcomes = await asyncio.gather(*(lab.run(command) for _ in range(40)))
+    assert all(outcome.is_ok for outcome in outcomes), outcomes
+    last = await lab.run(command)
+    assert (last.isolation.start, last.value) == ("warm", first.value)
