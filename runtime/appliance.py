@@ -27,7 +27,7 @@ from runtime.dispatch import Dispatch, make_docket
 from runtime.errors import HomeInUse
 from runtime.events import EventLog
 from runtime.gatekeeper import Gatekeeper
-from runtime.home import make_home
+from runtime.home import LEVEL_FILE, make_home
 from runtime.ids import new_id
 from runtime.parts import Parts
 from runtime.reconcile import Reconciler
@@ -38,6 +38,8 @@ from runtime.store.migrate import migrate
 from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
 from runtime.sweeping import sweep_home
 from runtime.worker import Hands
+from sandbox import shown_level
+from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from wheelhouse.store import Wheelhouse
 
@@ -55,10 +57,13 @@ class Appliance:
 
 
 @asynccontextmanager
-async def open_appliance(settings: Settings) -> AsyncGenerator[Appliance]:
+async def open_appliance(
+    settings: Settings, *, level_file: Path | None = None
+) -> AsyncGenerator[Appliance]:
     """Offer the appliance of these settings; everything is closed afterwards.
 
-    What an earlier process left running is put back into the queue first.
+    What an earlier process left running is put back into the queue first. `level_file` is where
+    the best level of this host is noted, if not in the home.
     """
     async with AsyncExitStack() as stack:
         await asyncio.to_thread(make_home, settings.home)
@@ -75,12 +80,31 @@ async def open_appliance(settings: Settings) -> AsyncGenerator[Appliance]:
             log.warning("cells run at level %s: %s", sandbox.level, reason)
         stack.push_async_callback(sandbox.close)
         _warn_of_no_advisories(settings)
-        parts = _parts(settings, store=store, docket=docket, sandbox=sandbox)
+        level_file = level_file or settings.home / LEVEL_FILE
+        least = await asyncio.to_thread(_least, settings, sandbox.level, level_file)
+        parts = _parts(settings, store=store, docket=docket, sandbox=sandbox, least=least)
         hands = Hands(parts=parts, reconciler=_reconciler(parts))
         hands.register()
         if is_alone:
             await _recover(hands)
         yield Appliance(parts=parts, hands=hands, stopping=asyncio.Event())
+
+
+def _least(settings: Settings, level: Level, file: Path) -> Level:
+    """Return the level below which nothing runs, with a word where this host had a better one."""
+    shown = shown_level.note(file, level)
+    is_on_purpose = "least_level" in settings.model_fields_set
+    least = shown_level.least(
+        settings.least_level, shown=shown, is_demanded_on_purpose=is_on_purpose
+    )
+    if not level.at_least(shown):
+        log.warning(
+            "this host allowed level %s before, and now %s: see `fumehood doctor` for what is "
+            "missing; to run at this level all the same, set least_level",
+            shown,
+            level,
+        )
+    return least
 
 
 def _warn_of_no_advisories(settings: Settings) -> None:
@@ -120,7 +144,9 @@ def _migrate(settings: Settings) -> None:
         engine.dispose()
 
 
-def _parts(settings: Settings, *, store: SqliteStore, docket: Docket, sandbox: Sandbox) -> Parts:
+def _parts(
+    settings: Settings, *, store: SqliteStore, docket: Docket, sandbox: Sandbox, least: Level
+) -> Parts:
     bell = Bell()
     wheelhouse = house.wheelhouse_of(settings.home)
     ceiling = Ceiling(
@@ -142,11 +168,16 @@ def _parts(settings: Settings, *, store: SqliteStore, docket: Docket, sandbox: S
         bundles=Bundles(settings.home / "bundles"),
         wheelhouse=wheelhouse,
         workshop=_workshop(
-            settings, wheelhouse=wheelhouse, ceiling=ceiling, sandbox=sandbox, store=store
+            settings,
+            wheelhouse=wheelhouse,
+            ceiling=ceiling,
+            sandbox=sandbox,
+            store=store,
+            least=least,
         ),
         run=sandbox.run,
         ceiling=ceiling,
-        least=settings.least_level,
+        least=least,
         worker=_worker(settings),
         jobs_folder=settings.home / "jobs",
     )
@@ -159,6 +190,7 @@ def _workshop(
     ceiling: Ceiling,
     sandbox: Sandbox,
     store: SqliteStore,
+    least: Level,
 ) -> Workshop:
     keeper = Gatekeeper(store=store, clock=utc_now)
     return Workshop(
@@ -168,7 +200,7 @@ def _workshop(
         run=sandbox.run,
         data_root=settings.home / "data",
         ceiling=ceiling,
-        least=settings.least_level,
+        least=least,
     )
 
 

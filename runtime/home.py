@@ -7,6 +7,9 @@ from pathlib import Path
 
 from runtime.errors import SettingsRefused
 
+LEVEL_FILE = "level.json"
+"""Where the best level that this host has shown is noted."""
+
 
 def make_home(home: Path) -> None:
     """Make the folders of a home. Raises SettingsRefused where that cannot be done."""

@@ -20,7 +20,7 @@ from runtime.activating import run_activation
 from runtime.appliance import open_appliance
 from runtime.errors import AttemptLost, InputRefused, TryFailed
 from runtime.events import to_plain
-from runtime.home import writable
+from runtime.home import LEVEL_FILE, writable
 from runtime.jobs import State
 from runtime.parts import Parts
 from runtime.records import JobInput, JsonObject, RequestContext
@@ -114,7 +114,8 @@ async def _throwaway(settings: Settings) -> AsyncGenerator[Parts]:
                 shared.touch()  # says at once where nothing could be kept, as on a read-only disk
             (home / name).symlink_to(shared.resolve())
         alone: dict[str, Any] = {"home": home, "docket_url": "memory://try"}
-        async with open_appliance(settings.model_copy(update=alone)) as appliance:
+        copied = settings.model_copy(update=alone)
+        async with open_appliance(copied, level_file=settings.home / LEVEL_FILE) as appliance:
             yield appliance.parts
 
 

@@ -195,11 +195,15 @@ class Server:
 
 
 def run_command(
-    *words: str | Path, environ: Mapping[str, str], stdin: str = ""
+    *words: str | Path,
+    environ: Mapping[str, str],
+    stdin: str = "",
+    within: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
+    """Run the command line; `within` is a command that it is started by, such as unshare(1)."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FUMEHOOD_")}
     return subprocess.run(
-        [FUMEHOOD, *words],
+        [*within, FUMEHOOD, *words],
         env=clean | dict(environ),
         input=stdin,
         capture_output=True,
