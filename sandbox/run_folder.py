@@ -11,10 +11,11 @@ import shutil
 import subprocess
 from collections.abc import Generator, Iterable
 from pathlib import Path
+from typing import IO
 
 from sandbox import beneath
 from sandbox.command import Input
-from sandbox.errors import CellUnstartableError, InputUnplaceableError
+from sandbox.errors import CellLostError, CellUnstartableError, InputUnplaceableError
 from sandbox.process import HostUser, creating_as
 
 _CHUNK_BYTES = 1 << 20
@@ -63,10 +64,22 @@ def place_inputs(inputs: Iterable[Input], folder: Path, *, by_link: bool) -> Non
 
 
 def copy_inputs(inputs: Iterable[Input], folder_fd: int, *, user: HostUser) -> None:
-    """Copy each input to a folder of a fork's own, as its user. Raises InputUnplaceableError."""
+    """Copy each input to a folder of a fork's own, as its user.
+
+    Raises InputUnplaceableError for a file of ours, CellLostError for what the fork has there.
+    """
     for item in inputs:
         with _placing(item):
-            _copy(item, folder_fd, user=user)
+            source = item.source.open("rb")
+        with source:
+            try:
+                with creating_as(user):
+                    target = os.open(item.name, _FRESH, 0o444, dir_fd=folder_fd)
+                _fill(target, source)
+            except OSError as fault:
+                raise CellLostError(
+                    f"the fork takes no inputs: {fault}", mend="the run is started again"
+                ) from fault
 
 
 def copied_bytes(inputs: Iterable[Input]) -> int:
@@ -124,11 +137,12 @@ def _place(item: Input, fd: int, *, by_link: bool) -> None:
         _copy(item, fd)
 
 
-def _copy(item: Input, fd: int, *, user: HostUser | None = None) -> None:
-    """Copy the file; with a user, as one of that user's."""
+def _copy(item: Input, fd: int) -> None:
     with item.source.open("rb") as source:
-        with creating_as(user) if user else contextlib.nullcontext():
-            target = os.open(item.name, _FRESH, 0o444, dir_fd=fd)
-        with os.fdopen(target, "wb") as copy:
-            os.fchmod(target, 0o444)
-            shutil.copyfileobj(source, copy, _CHUNK_BYTES)
+        _fill(os.open(item.name, _FRESH, 0o444, dir_fd=fd), source)
+
+
+def _fill(target: int, source: IO[bytes]) -> None:
+    with os.fdopen(target, "wb") as copy:
+        os.fchmod(target, 0o444)
+        shutil.copyfileobj(source, copy, _CHUNK_BYTES)

@@ -45,6 +45,8 @@ def main(setup: dict[str, Any]) -> None:
         walls.own_user_namespace()
     cold.prepare(setup)
     listener = terminating.Listener()
+    if setup["mounts"] is not None:
+        walls.make_scratch(setup["scratch_dir"])  # of its own: forks mount theirs over it
     walls.shut_around_import(setup)
     failure = _preload(setup)
     call.flush_streams()

@@ -1,0 +1,261 @@
+"""What a package does while it is imported: it meets no other job, and no wall is less for it.
+
+The promise: two jobs of one version share what the import made before either began, and nothing
+else. Every attack first works without the wall, in forks of a plain Python that imported it.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psutil
+import pytest
+from hostile import imports
+from hostile.arena import LIMITS, Arena
+
+from sandbox import layout
+from sandbox.command import Command, Ending, Folder, Input, Outcome, Report, Warmth
+from sandbox.limits import MIB
+from sandbox.sandbox import Sandbox
+
+LEVELS = pytest.mark.parametrize("level", ["namespaced", "unprivileged"])
+ENDINGS = {Ending.RETURNED, Ending.RAISED, Ending.UNLOADABLE}
+MEETING = imports.DAEMONS | imports.CHANNELS
+_BARE = """
+import importlib, json, os, pathlib, sys, types
+sys.path.insert(0, sys.argv[1])
+module = importlib.import_module("extract")
+said = []
+for at in range(2):
+    read, write = os.pipe()
+    if os.fork() == 0:
+        place = pathlib.Path(sys.argv[2 + at])
+        job = types.SimpleNamespace(inputs=[place / "input/in.txt"], output_dir=place / "output",
+                                    scratch_dir=place / "scratch")
+        os.write(write, json.dumps(module.extract(job=job)).encode())
+        os._exit(0)
+    os.wait()
+    os.close(write)
+    said.append(json.loads(os.read(read, 65536) or b"null"))
+print(json.dumps(said))
+"""
+
+
+@dataclass
+class Client:
+    """One client's job: its input, and what came of it."""
+
+    secret: str
+    outcome: Outcome | None = None
+    reports: list[Report] = field(default_factory=list)
+
+    @property
+    def seen(self) -> str:
+        """Everything that this client gets to see."""
+        return f"{self.outcome} {self.reports}"
+
+
+@pytest.fixture
+def bundle(world: Path, request: pytest.FixtureRequest):
+    def make(code: str) -> Path:
+        folder = world / f"import-{abs(hash(request.node.nodeid))}"
+        folder.mkdir()
+        (folder / "extract.py").write_text(code)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def jobs(sandbox: Sandbox, arena: Arena, world: Path, tmp_path: Path):
+    async def run(folder: Path, clients: list[Client], **changes) -> list[Outcome]:
+        return await asyncio.gather(*(one(folder, client, **changes) for client in clients))
+
+    async def one(folder: Path, client: Client, **changes) -> Outcome:
+        command = replace(command_of(folder, arena, world, client.secret), **changes)
+        client.outcome = await sandbox.run(
+            command, outputs_to=tmp_path / client.secret, observe=client.reports.append
+        )
+        return client.outcome
+
+    return run
+
+
+def command_of(folder: Path, arena: Arena, world: Path, secret: str) -> Command:
+    source = world / f"{secret}.txt"
+    source.write_text(secret)
+    return Command(
+        target="extract:extract",
+        handle="job",
+        interpreter=arena.interpreter,
+        limits=replace(LIMITS, wall_s=5),
+        folders=(Folder(name="bundle", source=folder, on_path=True),),
+        inputs=(Input(name="in.txt", source=source),),
+        warmth=Warmth(key=str(folder), preload=("extract",)),
+    )
+
+
+@LEVELS
+@pytest.mark.parametrize("attack", MEETING)
+async def test_two_jobs_share_nothing_that_was_made_after_the_import(
+    attack: str, level: str, jobs, bundle, tmp_path: Path
+):
+    folder = bundle(MEETING[attack])
+    clients = [Client(f"secret-{attack}-{number}") for number in range(5)]
+    await jobs(folder, clients[:1])
+    await jobs(folder, clients[1:3])
+    await jobs(folder, clients[3:])
+    for client in clients:
+        assert client.outcome is not None
+        assert client.outcome.ending in ENDINGS, client.outcome
+        written = read_all(tmp_path / client.secret)
+        for other in clients:
+            tail = other.secret[-15:]
+            if other is not client:
+                assert other.secret not in client.seen + written
+                assert tail not in client.seen + written
+
+
+def read_all(folder: Path) -> str:
+    return " ".join(path.read_text() for path in folder.rglob("*") if path.is_file())
+
+
+@LEVELS
+@pytest.mark.parametrize("attack", [*imports.DAEMONS, *imports.CHANNELS])
+async def test_an_import_that_leaves_a_way_from_job_to_job_runs_cold_and_is_named(
+    attack: str, level: str, jobs, bundle
+):
+    made_by_the_run = {
+        "abstract_socket",
+        "names_of_processes",
+        "files_left_by_the_import",
+        "system_v_memory",
+    }
+    client = Client("named")
+    await jobs(bundle(MEETING[attack]), [client])
+    assert client.outcome is not None
+    isolation = client.outcome.isolation
+    if attack in made_by_the_run:
+        assert isolation.start == "warm", isolation.start_reason
+    else:
+        assert isolation.start == "cold"
+        assert "preload" in isolation.start_reason, isolation.start_reason
+
+
+@pytest.mark.parametrize(
+    "attack", sorted({*imports.DAEMONS, *imports.CHANNELS} - {"abstract_socket"})
+)
+def test_the_attack_works_between_plain_forks(attack: str, bundle, tmp_path: Path):
+    """Where nothing is between them, the second job gets hold of the first one's input."""
+    if attack in {"shared_file", "files_left_by_the_import", "thread"} or attack in imports.DAEMONS:
+        pytest.skip("it aims at what a cell has, not at plain forks")
+    folder = bundle(MEETING[attack])
+    places = []
+    for number in range(2):
+        place = tmp_path / f"job-{number}"
+        for part in ("input", "output", "scratch"):
+            (place / part).mkdir(parents=True)
+        (place / "input/in.txt").write_text(f"secret-{number}")
+        places.append(str(place))
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", _BARE, str(folder), *places],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    first, second = json.loads(done.stdout.splitlines()[-1])
+    assert first["own"] == ["secret-0"]
+    if attack != "names_of_processes":  # both have to live at once for that
+        assert "secret-0" in str(second["got"]), second
+
+
+@LEVELS
+@pytest.mark.parametrize("patch", imports.PATCHES)
+async def test_an_import_that_rewrites_the_runner_has_the_same_walls_around_its_runs(
+    patch: str, level: str, jobs, bundle
+):
+    folder = bundle(imports.PATCHED + imports.PATCHES[patch] + "\n")
+    clients = [Client(f"patched-{patch}-{number}") for number in range(2)]
+    for client in clients:
+        await jobs(folder, [client])
+        outcome = client.outcome
+        assert outcome is not None
+        if outcome.ending is not Ending.RETURNED:
+            continue  # it has spoilt its own run
+        assert outcome.value["got"] == [], outcome
+        wanted = layout.rlimits(replace(LIMITS, wall_s=5), has_namespaces=level == "namespaced")
+        names = ("RLIMIT_CPU", "RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_CORE", "RLIMIT_MEMLOCK")
+        assert outcome.value["limits"] == [wanted[name] for name in names]
+        landlock = next(one for one in outcome.isolation.layers if one.name == "landlock")
+        assert not landlock.in_force or landlock.detail.startswith("as asked for")
+
+
+@LEVELS
+async def test_an_import_makes_no_namespaces(level: str, jobs, bundle):
+    client = Client("namespaces")
+    await jobs(bundle(imports.NAMESPACES), [client])
+    assert client.outcome is not None and client.outcome.value == {"got": 0}, client.outcome
+
+
+@LEVELS
+async def test_an_import_gets_at_no_other_process_of_its_cell(level: str, jobs, bundle):
+    client = Client("neighbours")
+    await jobs(bundle(imports.NEIGHBOURS), [client])
+    assert client.outcome is not None and client.outcome.value == {"got": []}, client.outcome
+
+
+@LEVELS
+async def test_an_import_takes_no_more_memory_than_its_limit(
+    level: str, jobs, bundle, sandbox: Sandbox
+):
+    client = Client("takes")
+    watching = asyncio.create_task(_most_memory())
+    await jobs(bundle(imports.TAKES), [client])
+    watching.cancel()
+    assert client.outcome is not None
+    assert client.outcome.isolation.start == "cold"
+    assert client.outcome.failure is not None
+    assert client.outcome.failure.limit == "memory_mb", client.outcome
+    assert _peak["bytes"] < 2 * LIMITS.memory_mb * MIB
+
+
+_peak: dict[str, int] = {"bytes": 0}
+
+
+async def _most_memory() -> None:
+    """Note the most that any process below us has in memory."""
+    _peak["bytes"] = 0
+    while True:
+        for process in psutil.Process().children(recursive=True):
+            try:
+                _peak["bytes"] = max(_peak["bytes"], process.memory_info().rss)
+            except psutil.Error:
+                continue
+        await asyncio.sleep(0.002)
+
+
+@LEVELS
+async def test_an_import_that_hangs_keeps_nobody_from_running(
+    level: str, jobs, bundle, sandbox: Sandbox, arena: Arena, tmp_path: Path
+):
+    """Its time is the run's own; what waits for it starts cold; cancelling ends it at once."""
+    folder = bundle("import time\ntime.sleep(600)\ndef extract(*, job, **_): return 1")
+    began = time.monotonic()
+    client = Client("hangs")
+    limits = replace(LIMITS, wall_s=1)
+    hanging = asyncio.create_task(jobs(folder, [client], limits=limits))
+    neighbour = await sandbox.run(
+        arena.command("traces:find", is_warm=False),
+        outputs_to=tmp_path / "neighbour",
+        observe=lambda _: None,
+    )
+    assert neighbour.is_ok
+    await hanging
+    assert client.outcome is not None and client.outcome.failure is not None
+    assert client.outcome.failure.limit == "wall_s"
+    assert client.outcome.isolation.start_reason == "preload took longer than 1 s"
+    assert time.monotonic() - began < 30, "sixty seconds is what an import had before"
