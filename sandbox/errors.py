@@ -20,6 +20,12 @@ class WallsMissingError(SandboxError):
     code = "walls-missing"
 
 
+class NetworkUnwallableError(WallsMissingError):
+    """A run was granted a network, and this host cannot give it one of its own."""
+
+    code = "network-unwallable"
+
+
 class CellUnstartableError(SandboxError):
     """The cell did not come up."""
 
@@ -30,6 +36,12 @@ class CellLostError(SandboxError):
     """A cell ended before it was given its run; nothing of the run has happened."""
 
     code = "cell-lost"
+
+
+class RelayLostError(SandboxError):
+    """The relay of a run with network ended before the run did."""
+
+    code = "relay-lost"
 
 
 class InputUnplaceableError(SandboxError):

@@ -208,7 +208,7 @@ def _landlock(command: Command, layout: Layout, barriers: Barriers) -> Inward:
         executable=_executable(command, layout),
         run_readable=() if layout.has_namespaces else (layout.input_dir,),
         writable=(layout.scratch_dir, layout.output_dir),
-        network=command.network,
+        network=command.network is not None,
     )
     return landlock.ruleset(confinement, abi=barriers.landlock_abi)
 
@@ -228,7 +228,7 @@ def _warm_landlock(command: Command, layout: Layout, barriers: Barriers) -> Inwa
         readable=(*_readable_on_the_host(layout), base, "/proc"),
         executable=_executable(command, layout),
         writable=(base,),
-        network=command.network,
+        network=command.network is not None,
     )
     return landlock.ruleset(confinement, abi=barriers.landlock_abi)
 

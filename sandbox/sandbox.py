@@ -1,9 +1,11 @@
 """The room's front door: `Sandbox.run(command)` runs a Command in a Cell, returns an Outcome."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import time
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -12,10 +14,11 @@ from sandbox import cgroups, collect, held, host, layout, proc, protocol, run_fo
 from sandbox.cell import Cell
 from sandbox.cgroup import Hierarchy
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
-from sandbox.errors import WallsMissingError
+from sandbox.errors import NetworkUnwallableError, WallsMissingError
 from sandbox.host import Host
 from sandbox.launch import Launcher
 from sandbox.leftovers import sweep
+from sandbox.network.outlet import RELAY, Outlet
 from sandbox.pool import Pool, PoolBounds
 from sandbox.process import Exit
 from sandbox.supervise import Supervision, Verdict
@@ -36,6 +39,8 @@ class Sandbox:
     missing: tuple[str, ...]
     """What stands between this host and the best level, for people."""
     grace_s: float = _GRACE_S
+    relay: Path = RELAY
+    """The program that is the way out of a run with network."""
 
     @classmethod
     async def open(
@@ -46,6 +51,7 @@ class Sandbox:
         without_namespaces: bool = False,
         interpreter: Interpreter | None = None,
         grace_s: float = _GRACE_S,
+        relay: Path = RELAY,
     ) -> Self:
         """Look at the host, try its walls, and return a sandbox that keeps its things in `home`.
 
@@ -76,6 +82,7 @@ class Sandbox:
             pool=Pool(launcher=probed.launcher, bounds=bounds or PoolBounds()),
             missing=probed.missing,
             grace_s=grace_s,
+            relay=relay,
         )
 
     async def run(
@@ -92,6 +99,7 @@ class Sandbox:
         SandboxErrors when we failed.
         """
         self._demand(command.least)
+        self._demand_network(command)
         cell = await self._ready_cell(command)
         outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
         if _has_to_run_again(cell, outcome):
@@ -123,10 +131,11 @@ class Sandbox:
                 cgroup=self.hierarchy.version if self.hierarchy else "",
             )
             watch = Supervision(cell, command, observe=observe)
-            started = time.monotonic()
             request = protocol.frame(layout.request(command, cell.layout))
-            verdict = await watch.watch(request, cancelled=cancelled, grace_s=self.grace_s)
-            wall_ms = (time.monotonic() - started) * 1000
+            async with self._way_out(cell, command, observe) as outlet:
+                started = time.monotonic()
+                verdict = await watch.watch(request, cancelled=cancelled, grace_s=self.grace_s)
+                wall_ms = (time.monotonic() - started) * 1000
             usage = self._usage(cell, watch, wall_ms)
             outcome = await self._outcome(
                 command, cell, watch.ended, verdict, isolation, outputs_to
@@ -138,9 +147,36 @@ class Sandbox:
                 refusals=watch.counted.fork_refusals,
                 filled=await _filled(cell, command, outcome, verdict),
             )
-            return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
+            return replace(
+                outcome,
+                usage=usage,
+                dropped_log_bytes=watch.dropped_log_bytes,
+                traffic=outlet.traffic if outlet else None,
+            )
         finally:
             await cell.close()
+
+    @contextlib.asynccontextmanager
+    async def _way_out(
+        self, cell: Cell, command: Command, observe: Observe
+    ) -> AsyncGenerator[Outlet | None]:
+        """Offer the relay of a run with network, from before the run until all of it is dead."""
+        if command.network is None:
+            yield None
+            return
+        outlet = await Outlet.open(
+            command.network,
+            cell_pid=cell.pid,
+            user=self.host.user(self.launcher.next_number()),
+            observe=observe,
+            program=self.relay,
+        )
+        try:
+            yield outlet
+        except BaseException:
+            await outlet.kill()
+            raise
+        await outlet.close()
 
     def _demand(self, least: Level) -> None:
         if not self.level.at_least(least):
@@ -150,7 +186,20 @@ class Sandbox:
                 mend="run `fumehood doctor`, which says how to get what is missing",
             )
 
+    def _demand_network(self, command: Command) -> None:
+        """Refuse a run with network where it would be the host's, loopback and all."""
+        if command.network is not None and not self.launcher.has_namespaces:
+            raise NetworkUnwallableError(
+                "the run was granted a network, and this host cannot give it one of its own: "
+                + ("; ".join(self.missing) or "namespaces are left out"),
+                mend="install bubblewrap and allow user namespaces (`fumehood doctor` says how), "
+                "or grant the package no network",
+            )
+
     async def _ready_cell(self, command: Command) -> Cell:
+        if command.network is not None:
+            reason = "a run with network has a namespace and a relay that are made for it alone"
+            return await self.launcher.cold(command, reason=reason)
         if command.warmth is None:
             return await self.launcher.cold(command, reason="the command did not ask for warmth")
         cell, reason = await self.pool.take(command)

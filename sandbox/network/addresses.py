@@ -69,7 +69,7 @@ def refusal(address: str, *, is_own: bool, allowed: Sequence[Network]) -> str:
 
 def embedded(address: Address) -> IPv4Address | None:
     """Return the IPv4 address that one of IPv6 leads to, if any (RFC 4291, 6052, 3056, 5214)."""
-    if isinstance(address, IPv4Address):
+    if isinstance(address, IPv4Address) or address.is_loopback or address.is_unspecified:
         return None
     if any(address in network for network in _IPV4_WITHIN):
         return IPv4Address(int(address) & _LOW_32)
