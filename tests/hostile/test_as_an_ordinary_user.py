@@ -24,6 +24,7 @@ def test_the_hostile_suite_holds_for_an_ordinary_user(world: Path):
         str(interpreter.executable),
         *("-m", "pytest", "-q", "-rf", "-o", f"cache_dir={home}/cache"),
         *("--basetemp", f"{home}/tmp", "tests/hostile/test_attacks.py"),
+        "tests/hostile/test_granted_network.py",
     ]
     environ = run_environment(interpreter, project=PROJECT) | {"HOME": str(home)}
     done = as_somebody([*run, "-n", "2"], environ)

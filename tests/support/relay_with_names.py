@@ -1,5 +1,6 @@
 """A relay whose look-ups are a table: what a name leads to at its first look, its second, …"""
 
+import socket
 import sys
 from pathlib import Path
 
@@ -20,10 +21,16 @@ async def resolve(host: str, port: int) -> list[str]:
         turns = TURNS[host]
         return turns.pop(0) if len(turns) > 1 else turns[0]
     if host == "own.test":
-        return Path(__file__).with_name("own-address").read_text().split()
+        return [own_address()]
     if host not in ANSWERS:
         raise OSError(f"{host} is not in the table")
     return ANSWERS[host]
+
+
+def own_address() -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("192.0.2.1", 9))
+        return sock.getsockname()[0]
 
 
 def main() -> None:
