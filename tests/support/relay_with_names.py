@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 ANSWERS = {
+    "localhost": ["127.0.0.1"],
     "service.test": ["127.0.0.1"],
     "other.test": ["127.0.0.1"],
     "six.test": ["::1"],
