@@ -6,25 +6,31 @@ import os
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 from sandbox import cgroups, collect, held, host, layout, proc, protocol, run_folder, verdicts
 from sandbox.cell import Cell
-from sandbox.cgroup import Hierarchy
+from sandbox.cgroup import Hierarchy, Leaf
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
 from sandbox.errors import NetworkUnwallableError, WallsMissingError
 from sandbox.host import Host
 from sandbox.launch import Launcher
 from sandbox.leftovers import sweep
-from sandbox.network.outlet import RELAY, Outlet
+from sandbox.limits import Limits
+from sandbox.network import relays as relay_processes
+from sandbox.network.outlet import Outlet
+from sandbox.network.relays import Relays
+from sandbox.network.rules import NetworkRules
 from sandbox.pool import Pool, PoolBounds
 from sandbox.process import Exit
 from sandbox.supervise import Supervision, Verdict
 from sandbox.walls import in_force, probe, this_interpreter
 
 _GRACE_S = 5.0
+_OF_RELAYS = Limits(memory_mb=128, processes=32, cpus=1.0)
+"""What a relay has to itself: its run's limits do not count it, and it is nobody else's."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,8 +45,8 @@ class Sandbox:
     missing: tuple[str, ...]
     """What stands between this host and the best level, for people."""
     grace_s: float = _GRACE_S
-    relay: Path = RELAY
-    """The program that is the way out of a run with network."""
+    relays: Relays = field(default_factory=Relays)
+    """The ways out of runs with network."""
 
     @classmethod
     async def open(
@@ -51,13 +57,13 @@ class Sandbox:
         without_namespaces: bool = False,
         interpreter: Interpreter | None = None,
         grace_s: float = _GRACE_S,
-        relay: Path = RELAY,
+        relay: Path = relay_processes.PROGRAM,
     ) -> Self:
         """Look at the host, try its walls, and return a sandbox that keeps its things in `home`.
 
         `without_namespaces` leaves them out even where the host allows them; `interpreter` is
-        what the walls are tried with (the running one). Cells that a
-        killed worker left behind are dead already; their folders are removed here.
+        what the walls are tried with (the running one); `relay` is the program of the ways out.
+        Cells that a killed worker left behind are dead already; their folders are removed here.
         """
         await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
         await asyncio.to_thread(sweep, home)
@@ -82,7 +88,7 @@ class Sandbox:
             pool=Pool(launcher=probed.launcher, bounds=bounds or PoolBounds()),
             missing=probed.missing,
             grace_s=grace_s,
-            relay=relay,
+            relays=Relays(relay),
         )
 
     async def run(
@@ -110,6 +116,7 @@ class Sandbox:
     async def close(self) -> None:
         """End every warm cell and give back what was made for all."""
         await self.pool.close()
+        await self.relays.close()
         self.launcher.close()
         if self.hierarchy is not None:
             self.hierarchy.remove()
@@ -147,12 +154,9 @@ class Sandbox:
                 refusals=watch.counted.fork_refusals,
                 filled=await _filled(cell, command, outcome, verdict),
             )
-            return replace(
-                outcome,
-                usage=usage,
-                dropped_log_bytes=watch.dropped_log_bytes,
-                traffic=outlet.traffic if outlet else None,
-            )
+            if outlet is not None:
+                outcome = verdicts.with_traffic(outcome, outlet.traffic)
+            return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
         finally:
             await cell.close()
 
@@ -164,19 +168,32 @@ class Sandbox:
         if command.network is None:
             yield None
             return
-        outlet = await Outlet.open(
-            command.network,
-            cell_pid=cell.pid,
-            user=self.host.user(self.launcher.next_number()),
-            observe=observe,
-            program=self.relay,
-        )
+        leaf = self.launcher.leaf(_OF_RELAYS)
         try:
-            yield outlet
-        except BaseException:
-            await outlet.kill()
-            raise
-        await outlet.close()
+            outlet = await self._outlet(cell, command.network, observe, leaf)
+            try:
+                yield outlet
+            except BaseException:
+                await outlet.kill()
+                raise
+            await outlet.close()
+        finally:
+            if leaf is not None:
+                leaf.remove()
+
+    async def _outlet(
+        self, cell: Cell, rules: NetworkRules, observe: Observe, leaf: Leaf | None
+    ) -> Outlet:
+        """Order a relay for the cell, in a leaf of its own: what it uses is nobody else's."""
+        started = self.relays.take()
+        if leaf is not None:
+            try:
+                await self.launcher.mover.move(leaf, started.child.pid)
+            except BaseException:
+                await started.end()
+                raise
+        user = self.host.user(self.launcher.next_number())
+        return await Outlet.open(started, rules, cell_pid=cell.pid, user=user, observe=observe)
 
     def _demand(self, least: Level) -> None:
         if not self.level.at_least(least):

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from sandbox.network.names import FIRST, PREFIX_BITS
 from sandbox.network.rules import RESOLVER_PORT
 
-_BACKLOG = 64
+_BACKLOG = 32
+_BUFFER_BYTES = 131_072
 _ANY = "0.0.0.0"  # noqa: S104 – any address in a namespace that has nothing but loopback
 _LOOPBACK_INDEX = 1
 _NLMSG, _RTMSG, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=8BI"), struct.Struct("=HH")
@@ -59,6 +60,15 @@ def enter(*, network_fd: int, user_fd: int, ports: Sequence[int]) -> Sockets:
     )
 
 
+def fix_buffers(sock: socket.socket) -> None:
+    """Keep the kernel from letting a connection grow to tcp_rmem's 6 MiB and more (tcp(7)).
+
+    What waits in them is kernel memory of the relay's. Whoever is accepted has a listener's.
+    """
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+
+
 def _be_child(
     theirs: socket.socket, *, network_fd: int, user_fd: int, ports: Sequence[int]
 ) -> None:
@@ -82,6 +92,7 @@ def _made(ports: Sequence[int]) -> list[socket.socket]:
     for host, port in (("127.0.0.1", RESOLVER_PORT), *((_ANY, port) for port in ports)):
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        fix_buffers(listener)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
         sockets.append(listener)

@@ -1,4 +1,4 @@
-"""An Outlet: the worker's end of one run's relay. It starts it, and hears what it carried."""
+"""An Outlet: the worker's end of one run's relay. It orders it, and hears what it carried."""
 
 import asyncio
 import contextlib
@@ -6,22 +6,19 @@ import fcntl
 import json
 import os
 import socket
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sandbox.command import Connection, Observe, Report, Traffic
 from sandbox.errors import CellUnstartableError, RelayLostError
+from sandbox.network.relays import Started
 from sandbox.network.rules import NetworkRules
-from sandbox.process import Child, HostUser, spawn
+from sandbox.process import Child, HostUser
 
-RELAY = Path(__file__).with_name("start_relay.py")
 _READY_S = 15.0
 _LAST_WORDS_S = 5.0
 _NS_GET_USERNS = 0xB701
-_ERRORS_OF_OURS = 2
-"""What a relay prints is a fault of ours: it goes where the worker's own errors go."""
 
 
 class Outlet:
@@ -45,34 +42,37 @@ class Outlet:
     @classmethod
     async def open(
         cls,
+        started: Started,
         rules: NetworkRules,
         *,
         cell_pid: int,
         user: HostUser | None,
         observe: Observe,
-        program: Path = RELAY,
     ) -> "Outlet":
-        """Start a relay for the cell with this process; return when the cell can reach it.
+        """Order a relay to be the way out of the cell with this process; return when it is.
 
         `user` is who the relay is on the host, once it has no more need to be us. Raises
-        CellUnstartableError.
+        CellUnstartableError; the relay is ended then.
         """
-        child, ours = _start(rules, cell_pid=cell_pid, user=user, program=program)
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
-        outlet = cls(child, reader, writer, observe)
+        try:
+            _order(started, rules, cell_pid=cell_pid, user=user)
+            reader, writer = await asyncio.open_unix_connection(sock=started.channel)
+        except BaseException:
+            await started.end()
+            raise
+        outlet = cls(started.child, reader, writer, observe)
         try:
             await outlet._be_ready()
         except BaseException:
-            writer.close()
-            await child.end()
+            await outlet.kill()
             raise
         outlet._listening = asyncio.create_task(outlet._listen())
         return outlet
 
     async def kill(self) -> None:
         """End the relay of a run that nobody wants to hear of any more."""
-        assert self._listening is not None  # noqa: S101 – open has made it
-        self._listening.cancel()
+        if self._listening is not None:
+            self._listening.cancel()
         self._writer.close()
         await self._child.end()
 
@@ -123,29 +123,16 @@ class Outlet:
         return json.loads(line) if line.endswith(b"\n") else {}
 
 
-def _start(
-    rules: NetworkRules, *, cell_pid: int, user: HostUser | None, program: Path
-) -> tuple[Child, socket.socket]:
+def _order(started: Started, rules: NetworkRules, *, cell_pid: int, user: HostUser | None) -> None:
+    """Tell the relay what it is to be for which cell. Raises CellUnstartableError."""
     network_fd, user_fd = _namespaces(cell_pid)
-    ours, theirs = socket.socketpair()
     try:
-        argv = [sys.executable, "-I", "-S", "-B", str(program), str(theirs.fileno())]
-        libraries = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-        with theirs, Path(os.devnull).open("wb") as nothing:
-            process = spawn(
-                argv,
-                keep_fds=[theirs.fileno()],
-                stdout_fd=nothing.fileno(),
-                stderr_fd=_ERRORS_OF_OURS,
-                variables=libraries,
-            )
         order = {"rules": asdict(rules), "user": user.uid if user else None}
-        socket.send_fds(ours, [json.dumps(order).encode() + b"\n"], [network_fd, user_fd])
-        return Child(process), ours
+        text = json.dumps(order).encode() + b"\n"
+        socket.send_fds(started.channel, [text], [network_fd, user_fd])
     except OSError as fault:
-        ours.close()
         raise CellUnstartableError(
-            f"the relay of a run with network cannot be started: {fault}",
+            f"the relay of a run with network takes no order: {fault}",
             mend="run `fumehood doctor`",
         ) from fault
     finally:

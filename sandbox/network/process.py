@@ -121,7 +121,9 @@ def _give_up(user: int | None) -> None:
         os.setresuid(user, user, user)
     os.nice(_NICER)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_OPEN_FILES, _MOST_OPEN_FILES))
+    _, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_OPEN_FILES if highest < 0 else min(highest, _MOST_OPEN_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[int]]:

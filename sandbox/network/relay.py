@@ -14,14 +14,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sandbox.network import addresses, dns
-from sandbox.network.entrance import Sockets
+from sandbox.network.entrance import Sockets, fix_buffers
 from sandbox.network.names import Names
 from sandbox.network.pump import Budget, Carried, OutOfBudgetError, carry
 from sandbox.network.rules import NetworkRules
 
 _MIB = 1 << 20
-_SOCKET_BUFFER_BYTES = 131_072
-"""Fixed, lest the kernel let each connection grow to tcp_wmem's 4 MiB and more (tcp(7))."""
 _QUESTIONS_AT_ONCE = 32
 _RESPITE_S = 0.02
 """After so many questions the resolver rests: a flood takes a tenth of one CPU (measured)."""
@@ -155,7 +153,6 @@ class Relay:
             raise _RefusedError(why)
         with await self._connect(told) as outer:
             for sock in (inner, outer):
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BUFFER_BYTES)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await carry(
                 inner,
@@ -199,7 +196,7 @@ class Relay:
         outer = socket.socket(_family(address), socket.SOCK_STREAM)
         try:
             outer.setblocking(False)
-            outer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * _SOCKET_BUFFER_BYTES)
+            fix_buffers(outer)
             async with asyncio.timeout(self._bounds.connect_s):
                 await asyncio.get_running_loop().sock_connect(outer, (address, port))
         except BaseException:
@@ -211,7 +208,10 @@ class Relay:
         loop = asyncio.get_running_loop()
         while True:
             for _ in range(_QUESTIONS_AT_ONCE):
-                question, sender = await loop.sock_recvfrom(datagrams, dns.MOST_BYTES + 1)
+                try:
+                    question, sender = await loop.sock_recvfrom(datagrams, dns.MOST_BYTES + 1)
+                except OSError:  # an answer that nobody took, told late (udp(7))
+                    break
                 answer = dns.answer(question, find=self._names.address_of)
                 if answer is not None:
                     _send(datagrams, answer, sender)

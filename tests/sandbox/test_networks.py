@@ -80,6 +80,20 @@ async def test_a_run_reaches_the_hosts_on_the_list_and_no_other(lab, port):
     assert (totals.connections, totals.refused, totals.failed, totals.in_bytes) == (3, 1, 1, 5)
 
 
+async def test_a_run_that_failed_is_told_what_it_was_refused(lab, port):
+    code = """
+    import socket
+    def extract(*, job, **_):
+        socket.create_connection(("other.test", job.port), timeout=5).recv(1)
+    """
+    command = lab.command(code, facts={"port": port}, network=to("service.test", port=port))
+    failure = (await lab.run(command)).failure
+    assert "ConnectionResetError" in failure.what
+    assert failure.mend.endswith(
+        f"the run wanted other.test:{port} and was refused: other.test is not on the list of hosts"
+    )
+
+
 async def test_each_connection_is_reported_when_it_is_over(lab, port):
     command = lab.command(
         SAY_WHAT_COMES,
@@ -282,7 +296,41 @@ async def test_no_relay_is_left_when_its_run_is_over_or_cancelled(lab, port):
         cancelled=cancelled,
     )
     assert outcome.ending is Ending.CANCELLED and outcome.traffic is not None
-    assert relays() == []
+    assert len(relays()) == 1  # the one that is kept ahead
+
+
+async def test_the_next_relay_is_kept_ahead_and_let_go_at_the_end(lab, world, port):
+    before = set(relays())
+    own = await Sandbox.open(world / "cells-of-its-own", relay=RELAY)
+    command = lab.command("def extract(*, job, **_): return 1", network=to("*", port=port))
+    for _ in range(2):
+        outcome = await own.run(command, outputs_to=lab.outputs, observe=lambda _: None)
+        assert outcome.is_ok
+        (ahead,) = set(relays()) - before
+    os.kill(ahead, signal.SIGKILL)  # a spare one that ended is nobody's fault, and not taken
+    outcome = await own.run(command, outputs_to=lab.outputs, observe=lambda _: None)
+    assert outcome.is_ok
+    await own.close()
+    assert set(relays()) == before
+
+
+async def test_a_relay_is_in_a_cgroup_of_its_own(lab, port):
+    if lab.sandbox.hierarchy is None:
+        lacking("a cgroup that is delegated")
+    groups: list[set[str]] = []
+
+    def observe(_):
+        groups.append({group_of(pid) for pid in relays()} - {group_of("self")})
+
+    code = "def extract(*, job, **_): print('on')"
+    command = lab.command(code, network=to("*", port=port))
+    await lab.sandbox.run(command, outputs_to=lab.outputs, observe=observe)
+    (group,) = groups[0]  # the one that is kept ahead is still in ours
+    assert "leaf-" in group
+
+
+def group_of(pid: int | str) -> str:
+    return Path(f"/proc/{pid}/cgroup").read_text()
 
 
 def relays() -> list[int]:
