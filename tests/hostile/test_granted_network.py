@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -94,6 +97,44 @@ async def test_no_name_leads_to_the_host(
     (connection,) = outcome.traffic.first
     assert (connection.host, connection.state) == (name, "refused")
     assert NAMES[name] in connection.why
+
+
+PUBLIC = "93.184.216.34"
+OF_THE_HOST = 'ip link set lo up && ip addr add $0/32 dev lo && exec "$@"'
+
+
+def is_of_this_host(address: str) -> bool:
+    with socket.socket(socket.AF_INET) as sock:
+        try:
+            sock.bind((address, 0))
+        except OSError:
+            return False
+        return True
+
+
+@pytest.mark.skipif(not is_of_this_host(PUBLIC), reason="the next test brings it about")
+async def test_a_public_address_of_the_hosts_own_is_refused(
+    sandbox: Sandbox, arena: Arena, port: int, tmp_path: Path
+):
+    target, reached = "granted:connect_as_told", {"host": "public.test", "port": port}
+    assert arena.bare(target, tmp_path, host=PUBLIC, port=port)["worked"]
+    allowed = every_host(port, private=(PUBLIC,))
+    assert (await attack(sandbox, arena, target, network=allowed, **reached)).value["worked"]
+    outcome = await attack(sandbox, arena, target, network=every_host(port), **reached)
+    assert_failed(outcome)
+    assert outcome.traffic.first[0].why == f"{PUBLIC} is of this host itself"
+
+
+def test_a_host_with_a_public_address_does_not_reach_itself_by_it():
+    """The test above, in a net namespace that has such an address."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may give a namespace such an address here")
+    if not shutil.which("ip"):
+        lacking("ip(8)")
+    inner = [sys.executable, "-m", "pytest", "-q", "-k", "test_a_public_address_of", __file__]
+    within = ["unshare", "--net", "sh", "-c", OF_THE_HOST, PUBLIC]
+    done = subprocess.run([*within, *inner], capture_output=True, text=True)
+    assert "1 passed" in done.stdout, done.stdout[-3000:] + done.stderr
 
 
 async def test_a_name_that_turns_to_the_host_at_the_second_look_does_not_lead_there(

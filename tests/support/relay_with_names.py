@@ -11,6 +11,7 @@ ANSWERS = {
     "six.test": ["::1"],
     "both.test": ["10.1.2.3", "127.0.0.1"],
     "mapped.test": ["::ffff:127.0.0.1"],
+    "public.test": ["93.184.216.34"],
     "metadata.test": ["169.254.169.254"],
 }
 TURNS = {"turning.test": [["192.0.2.1"], ["127.0.0.1"]]}
