@@ -82,7 +82,7 @@ class Grant:
         return {
             "install_network": self.install_network,
             "run_network": self.run_network is not None,
-            "network": asdict(self.run_network) if self.run_network else None,
+            "network": self.run_network.to_dict() if self.run_network else None,
             "source_builds": self.source_builds,
             "limits": asdict(self.limits),
             "secrets": list(self.secrets),

@@ -64,6 +64,11 @@ class NetworkRules:
         kept += [host for host in self.hosts if any(covers(wish, host) for wish in wished)]
         return replace(self, hosts=tuple(dict.fromkeys(kept)))
 
+    def to_dict(self) -> dict[str, object]:
+        """Return the rules as plain JSON, without what is a path of this host."""
+        plain = {name: list(getattr(self, name)) for name in ("hosts", "ports", "private")}
+        return {**plain, "most_mb": self.most_mb}
+
     def __str__(self) -> str:
         """Return the rules as people read them."""
         hosts = "any public host" if "*" in self.hosts else f"hosts {', '.join(self.hosts) or '–'}"

@@ -249,6 +249,7 @@ async def test_a_flood_of_connections_is_bounded_and_counted(
         port=port,
         count=1500,
         keep=keep,
+        pause_s=0.002,
     )
     assert outcome.is_ok, outcome
     assert len(outcome.traffic.first) <= 100 < outcome.traffic.connections

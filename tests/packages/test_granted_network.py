@@ -60,8 +60,12 @@ def test_without_a_wish_or_a_host_there_is_no_network(network: dict, allowed, sa
 def test_the_grant_that_is_recorded_names_hosts_ports_and_networks():
     recorded = granted({"run": True, "hosts": ["api.example.org"]}).to_dict()
     assert recorded["run_network"] is True
-    assert recorded["network"]["hosts"] == ("api.example.org",)
-    assert recorded["network"]["ports"] == (443, 80)
+    assert recorded["network"] == {
+        "hosts": ["api.example.org"],
+        "ports": [443, 80],
+        "private": [],
+        "most_mb": 4096,
+    }
 
 
 @pytest.mark.parametrize("host", ["http://a.test", "10.0.0.1", "A.test", "*", "a.*.test", "a..b"])
