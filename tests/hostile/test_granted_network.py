@@ -180,6 +180,13 @@ async def test_what_fails_without_a_network_fails_with_one(
     assert_failed(outcome)
 
 
+async def test_nothing_that_is_said_to_a_relay_ends_it(sandbox: Sandbox, arena: Arena, port: int):
+    rules = every_host(port, private=("127.0.0.1",))
+    target = "granted:spoil_the_relay"
+    outcome = await attack(sandbox, arena, target, network=rules, host="service.test", port=port)
+    assert outcome.value == {"heard": True}, outcome
+
+
 async def test_nobody_takes_the_resolvers_place(sandbox: Sandbox, arena: Arena):
     rules = every_host(443)
     target = "granted:take_over_the_resolver"

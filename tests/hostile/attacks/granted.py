@@ -76,6 +76,31 @@ def call_on_tcp(*, job, **_):
     return {"worked": False}
 
 
+def spoil_the_relay(*, job, **_):
+    """Say to the resolver what is no question, hang up in the middle, reset; then be good."""
+    address = ask(job.host)
+    for number in range(120):
+        port = 53 if number % 2 else job.port
+        with socket.socket() as sock:
+            sock.settimeout(2)
+            try:
+                sock.connect(("127.0.0.1" if port == 53 else address, port))
+                sock.send(
+                    [b"", b"\0", b"\xff\xff" + os.urandom(2000), b"\0\x0c" + os.urandom(12)][
+                        number % 4
+                    ]
+                )
+            except OSError:
+                continue
+            if number % 3:  # away with a reset, before or after it was accepted
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(b"\0" * 12, ("127.0.0.1", 53))  # and nobody there for the answer
+    time.sleep(0.3)
+    with socket.create_connection((address, job.port), timeout=5) as connection:
+        return {"heard": connection.recv(100).decode() == job.secret}
+
+
 def flood_with_names(*, job, **_):
     """Make the resolver remember names without end; then ask for what was asked before."""
     first = ask(job.host)
