@@ -8,6 +8,7 @@ from packaging.utils import canonicalize_name
 
 from packages.manifest import Manifest
 from sandbox.limits import Limits
+from sandbox.network.rules import NetworkRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,8 @@ class Ceiling:
 
     limits: Limits = field(default_factory=Limits)
     install_network: bool = True
-    run_network: bool = False
+    run_network: NetworkRules | None = None
+    """What a run may reach at most; None for no network at all."""
     source_builds: bool = False
     secrets: frozenset[str] | None = None
 
@@ -63,7 +65,7 @@ class Grant:
     """What one install and the runs after it may do, and why. Recorded in the artifact."""
 
     install_network: bool
-    run_network: bool
+    run_network: NetworkRules | None
     source_builds: bool
     limits: Limits
     secrets: tuple[str, ...]
@@ -79,7 +81,8 @@ class Grant:
         """Return the grant as plain JSON."""
         return {
             "install_network": self.install_network,
-            "run_network": self.run_network,
+            "run_network": self.run_network is not None,
+            "network": self.run_network.to_dict() if self.run_network else None,
             "source_builds": self.source_builds,
             "limits": asdict(self.limits),
             "secrets": list(self.secrets),
@@ -91,14 +94,14 @@ class Grant:
 def decide(manifest: Manifest, *, ceiling: Ceiling, gate: GateState) -> Grant:
     """Return what the manifest is granted under the admin's ceiling with the gate as it is."""
     install = _install_network(manifest, ceiling, gate)
-    run = _run_network(manifest, ceiling)
+    rules, run = _run_network(manifest, ceiling.run_network)
     builds = _source_builds(ceiling)
     wished = manifest.limits.to_limits()
     limits = wished.under(ceiling.limits)
     secrets = tuple(s for s in manifest.secrets if ceiling.secrets is None or s in ceiling.secrets)
     return Grant(
         install_network=install.is_granted,
-        run_network=run.is_granted,
+        run_network=rules,
         source_builds=builds.is_granted,
         limits=limits,
         secrets=secrets,
@@ -118,12 +121,28 @@ def _install_network(manifest: Manifest, ceiling: Ceiling, gate: GateState) -> D
     return _said("install-network", True, f"{gate.who or 'an admin'} opened the gate{until}")
 
 
-def _run_network(manifest: Manifest, ceiling: Ceiling) -> Decision:
+def _run_network(
+    manifest: Manifest, allowed: NetworkRules | None
+) -> tuple[NetworkRules | None, Decision]:
+    """Return what a run may reach: what the admin allows, and of it what the manifest names."""
+    wished = manifest.network.hosts
     if not manifest.network.run:
-        return _said("run-network", False, "the manifest asks for no network at run time")
-    if not ceiling.run_network:
-        return _said("run-network", False, "the admin lets no package use the network at run time")
-    return _said("run-network", True, "the manifest asks and the admin allows it")
+        return _no_network("the manifest asks for no network at run time")
+    if allowed is None:
+        return _no_network("the admin lets no package use the network at run time")
+    if not allowed.hosts:
+        return _no_network("the admin names no host that may be reached (run_network_hosts)")
+    granted = allowed.narrowed_to(wished) if wished else allowed
+    if not granted.hosts:
+        return _no_network(f"the admin allows none of the hosts asked for: {', '.join(wished)}")
+    missing = [host for host in wished if host not in granted.hosts]
+    short = f", but not {', '.join(missing)}" if missing else ""
+    why = f"the manifest asks and the admin allows {granted}{short}"
+    return granted, _said("run-network", True, why)
+
+
+def _no_network(why: str) -> tuple[None, Decision]:
+    return None, _said("run-network", False, why)
 
 
 def _source_builds(ceiling: Ceiling) -> Decision:

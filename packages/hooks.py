@@ -103,7 +103,7 @@ def warm_key(stage: Stage) -> str:
     """Return the key under which runs of this version may share a warm cell."""
     data = str(stage.data_folder) if stage.data_folder else ""
     parts: list[object] = [stage.bundle.digest, stage.environment.key, data]
-    parts += [stage.grant.run_network, asdict(stage.grant.limits)]
+    parts += [stage.grant.run_network is not None, asdict(stage.grant.limits)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -21,6 +21,7 @@ from pydantic_core import ErrorDetails
 
 from packages.errors import ManifestRefused
 from sandbox.limits import Limits
+from sandbox.network.rules import is_name
 from wheelhouse.problem import Problem
 
 FILE = "manifest.json"
@@ -63,6 +64,12 @@ def _variable(name: str) -> str:
     return name
 
 
+def _host(text: str) -> str:
+    if not is_name(text.removeprefix("*.")):
+        raise ValueError(f"it should be {MEANT[HOST]}")
+    return text
+
+
 def _no_boolean(value: object) -> object:
     """Keep Python from taking true for 1."""
     return str(value).lower() if isinstance(value, bool) else value
@@ -77,6 +84,7 @@ TARGET = rf"^{MODULE}:[A-Za-z_][A-Za-z0-9_]*$"
 WHOLE_MODULE = rf"^{MODULE}$"
 VARIABLE = r"^[A-Z_][A-Z0-9_]*$"
 MEDIA_TYPE = r"^[a-z0-9.+-]+/([a-z0-9.+_-]+|\*)$"
+HOST = r"^(\*\.)?[a-z0-9_.-]+$"
 PRINTABLE = r"^[^\x00-\x1f]*$"
 WITHOUT_NUL = r"^[^\x00]*$"
 MEANT = {
@@ -85,6 +93,7 @@ MEANT = {
     WHOLE_MODULE: "the name of a module, such as numpy.linalg",
     VARIABLE: "capital letters, digits and underscores, such as MODE",
     MEDIA_TYPE: "a media type, such as text/csv or image/*",
+    HOST: "a host's name in lower case, or all below one, such as *.example.org",
     PRINTABLE: "text without control characters",
     WITHOUT_NUL: "text without NUL",
 }
@@ -96,6 +105,7 @@ Variable = Annotated[
     str, StringConstraints(pattern=VARIABLE, max_length=100), AfterValidator(_variable)
 ]
 MediaType = Annotated[str, StringConstraints(pattern=MEDIA_TYPE, max_length=100)]
+Host = Annotated[str, StringConstraints(pattern=HOST, max_length=255), AfterValidator(_host)]
 NoNul = Annotated[str, StringConstraints(pattern=WITHOUT_NUL, max_length=4000)]
 
 
@@ -126,6 +136,8 @@ class Network(_Part):
 
     install: Literal["never", "if-open", "required"] = "if-open"
     run: bool = False
+    hosts: tuple[Host, ...] = Field(default=(), max_length=100, strict=False)
+    """What a run wants to reach; where none is named, whatever the admin allows."""
 
 
 class Wishes(_Part):

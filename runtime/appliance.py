@@ -151,7 +151,7 @@ def _parts(
     wheelhouse = house.wheelhouse_of(settings.home)
     ceiling = Ceiling(
         limits=settings.limits,
-        run_network=settings.run_network,
+        run_network=settings.network_of_runs(),
         source_builds=settings.source_builds,
         secrets=frozenset(settings.secrets),
     )

@@ -67,6 +67,29 @@ class InstallPart(Part):
     gate: dict[str, JsonValue] = Field(default_factory=dict)
 
 
+class ConnectionPart(Part):
+    """One connection that a run with network made, or wanted to make."""
+
+    host: str
+    port: int
+    state: Literal["carried", "refused", "failed"]
+    why: str = ""
+    address: str = ""
+    in_bytes: int = 0
+    out_bytes: int = 0
+
+
+class TrafficPart(Part):
+    """What a run with network carried: the first connections, and the totals of all."""
+
+    first: tuple[ConnectionPart, ...] = ()
+    connections: int = 0
+    refused: int = 0
+    failed: int = 0
+    in_bytes: int = 0
+    out_bytes: int = 0
+
+
 class HookPart(Part):
     """How a hook of the bundle ended."""
 
@@ -75,6 +98,7 @@ class HookPart(Part):
     exit: int | None = None
     duration_ms: float = 0.0
     error: "ErrorPart | None" = None
+    traffic: TrafficPart | None = None
 
 
 class InputPart(Part):
@@ -189,6 +213,7 @@ class Artifact(Part):
     isolation: IsolationPart | None = None
     limits: dict[str, float] = Field(default_factory=dict)
     usage: UsagePart | None = None
+    traffic: TrafficPart | None = None
     dropped_log_bytes: int = 0
     timeline: tuple[PhasePart, ...] = ()
     request: dict[str, JsonValue] = Field(default_factory=dict)

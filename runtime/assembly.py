@@ -69,6 +69,7 @@ def with_run(artifact: Artifact, *, outcome: Outcome, limits: Limits) -> Artifac
             "isolation": _isolation(outcome),
             "limits": asdict(limits),
             "usage": parts.UsagePart.model_validate(asdict(outcome.usage)),
+            "traffic": _traffic(outcome),
             "dropped_log_bytes": outcome.dropped_log_bytes,
             "refusals": tuple(
                 parts.RefusalPart(path=refusal.path, why=refusal.why)
@@ -97,6 +98,7 @@ def with_hook(artifact: Artifact, *, name: str, outcome: Outcome) -> Artifact:
         exit=outcome.exit_code,
         duration_ms=outcome.usage.wall_ms,
         error=parts.ErrorPart.model_validate(asdict(error)) if error else None,
+        traffic=_traffic(outcome),
     )
     notes = artifact.notes + _notes(outcome)
     return artifact.model_copy(update={"hooks": (*artifact.hooks, hook), "notes": notes})
@@ -179,6 +181,10 @@ def _isolation(outcome: Outcome) -> parts.IsolationPart:
         start=isolation.start,
         start_reason=isolation.start_reason,
     )
+
+
+def _traffic(outcome: Outcome) -> parts.TrafficPart | None:
+    return parts.TrafficPart.model_validate(asdict(outcome.traffic)) if outcome.traffic else None
 
 
 def _notes(outcome: Outcome) -> tuple[Any, ...]:

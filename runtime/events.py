@@ -54,6 +54,8 @@ def happening_of(report: Report) -> tuple[str, JsonObject]:
             return "job.progress", report.data
         case "event":
             return "job.event", report.data
+        case "network":
+            return "job.network", report.data
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

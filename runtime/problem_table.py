@@ -85,6 +85,8 @@ TABLE: Mapping[str, Answer] = {
     # sandbox
     "sandbox-error": UNAVAILABLE,
     "walls-missing": UNAVAILABLE,
+    "network-unwallable": UNAVAILABLE,
+    "relay-lost": UNAVAILABLE,
     "cell-unstartable": UNAVAILABLE,
     "cell-lost": UNAVAILABLE,
     "input-unplaceable": UNAVAILABLE,

@@ -1,12 +1,15 @@
-"""What an admin writes into the rules for locks, read strictly: requirements, and a cooldown."""
+"""What an admin writes into rules, read strictly: requirements, a cooldown, hosts, networks."""
 
+import ipaddress
 import json
 import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 from packaging.requirements import InvalidRequirement, Requirement
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from sandbox.network.rules import MOST_PORTS, check_host, check_port
 
 AGE = re.compile(r"(?P<number>\d{1,4})(?P<unit>[dh])")
 
@@ -26,6 +29,15 @@ def _rule(text: str) -> str:
         raise ValueError(f"{text!r} is not a requirement, such as urllib3<2 or six") from error
     if rule.url or rule.marker or rule.extras:
         raise ValueError(f"{text!r} may have a name and versions only, such as urllib3<2 or six")
+    return text
+
+
+def _network(text: str) -> str:
+    """Return `text` if it is an address or a network; raise ValueError."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no address or network, such as 10.1.0.0/16") from error
     return text
 
 
@@ -57,3 +69,20 @@ type Rules = Annotated[tuple[Annotated[str, AfterValidator(_rule)], ...], Before
 
 type Newest = Annotated[datetime | timedelta | None, BeforeValidator(_newest)]
 """A moment, UTC where it does not say, or an age such as 7d or 36h."""
+
+type Hosts = Annotated[
+    tuple[Annotated[str, AfterValidator(check_host)], ...], BeforeValidator(_items)
+]
+"""Names of hosts, or patterns of them; from an environment variable as rules are."""
+
+type Ports = Annotated[
+    tuple[Annotated[int, AfterValidator(check_port)], ...],
+    BeforeValidator(_items),
+    Field(max_length=MOST_PORTS),
+]
+"""Ports of TCP; from an environment variable as rules are."""
+
+type Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_items)
+]
+"""Addresses and networks; from an environment variable as rules are."""

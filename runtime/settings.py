@@ -24,9 +24,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.errors import SettingsRefused
-from runtime.rules import Newest, Rules
+from runtime.rules import Hosts, Networks, Newest, Ports, Rules
 from sandbox.command import Level
 from sandbox.limits import Limits
+from sandbox.network.rules import NetworkRules
 from wheelhouse.problem import Problem
 
 PREFIX = "FUMEHOOD_"
@@ -120,6 +121,17 @@ class Settings(BaseSettings):
         description="The admin's ceiling over every manifest's limits.",
     )
     run_network: bool = Field(False, description="Whether a manifest may ask for network in jobs.")
+    run_network_hosts: Hosts = Field(
+        (), description="Hosts that a job may reach then: names, *.example.org, or * for any."
+    )
+    run_network_ports: Ports = Field((443, 80), description="Ports that it may reach there.")
+    run_network_private: Networks = Field(
+        (), description="Addresses and networks that it may reach although they are not public."
+    )
+    run_network_mb: int = Field(4096, ge=1, description="What it may carry in all, in MiB.")
+    run_network_ca_bundle: Path | None = Field(
+        None, description="The certificates that it trusts, if not the host's own."
+    )
     source_builds: bool = Field(False, description="Whether requirements may be built from source.")
     index: IndexSettings = Field(IndexSettings(), description="Where the open gate leads.")
     lock: LockSettings = Field(LockSettings(), description="What may be locked at all.")
@@ -146,6 +158,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take only what `load` hands over: it lays the sources itself, to know the origins."""
         return (init_settings,)
+
+    def network_of_runs(self) -> NetworkRules | None:
+        """Return what a job may reach at most; None where jobs have no network."""
+        if not self.run_network:
+            return None
+        bundle = self.run_network_ca_bundle
+        return NetworkRules(
+            hosts=self.run_network_hosts,
+            ports=self.run_network_ports,
+            private=self.run_network_private,
+            most_mb=self.run_network_mb,
+            ca_bundle=str(bundle) if bundle else "",
+        )
 
     @property
     def database_path(self) -> Path:

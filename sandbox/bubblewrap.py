@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sandbox import devices, layout
 from sandbox.command import Command, Interpreter
+from sandbox.network import etc
 
 type Reach = Callable[[Path], str]
 """Turns a host path into the path by which the cell's host user can reach it."""
@@ -49,8 +50,7 @@ def arguments(command: Command, furniture: Furniture, *, reach: Reach, is_warm: 
 def _namespaces(command: Command, *, is_warm: bool) -> list[str]:
     uid = str(layout.CELL_UID)
     flags = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts"]
-    flags += ["--unshare-cgroup-try", "--die-with-parent", "--new-session"]
-    flags += [] if command.network else ["--unshare-net"]
+    flags += ["--unshare-net", "--unshare-cgroup-try", "--die-with-parent", "--new-session"]
     flags += [] if is_warm else ["--disable-userns"]
     flags += ["--uid", uid, "--gid", uid, "--hostname", "cell", "--cap-drop", "ALL"]
     # The warden mounts /proc, and closes what an import could write to; no package code has it.
@@ -61,6 +61,7 @@ def _variables(command: Command) -> list[str]:
     start = layout.variables(
         layout.namespaced(command.folders), interpreter=command.interpreter, limits=command.limits
     )
+    start |= etc.variables() if command.network else {}
     pairs = [("--setenv", name, value) for name, value in start.items()]
     return ["--clearenv", *(word for pair in pairs for word in pair)]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from sandbox.limits import Limits
+from sandbox.network.rules import NetworkRules
 
 type Json = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
@@ -92,7 +93,8 @@ class Command:
     answers: Mapping[str, Json] = field(default_factory=dict[str, Json])
     variables: Mapping[str, str] = field(default_factory=dict[str, str])
     secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-    network: bool = False
+    network: NetworkRules | None = None
+    """What the run may reach, through a relay; None for no network at all. Never the host's."""
     least: Level = Level.UNPRIVILEGED
     warmth: Warmth | None = None
 
@@ -183,6 +185,34 @@ class Isolation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """One connection that a run with network made, or wanted to make.
+
+    `state` is refused where the rules say no, failed where the network does; `why` says more.
+    """
+
+    host: str
+    port: int
+    state: Literal["carried", "refused", "failed"]
+    why: str
+    address: str
+    in_bytes: int
+    out_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What a run with network carried: the first connections, and the totals of all."""
+
+    first: tuple[Connection, ...] = ()
+    connections: int = 0
+    refused: int = 0
+    failed: int = 0
+    in_bytes: int = 0
+    out_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What came of a Command. `is_ok` says whether the function returned."""
 
@@ -197,6 +227,8 @@ class Outcome:
     refusals: tuple[Refusal, ...] = ()
     usage: Usage = field(default_factory=Usage)
     dropped_log_bytes: int = 0
+    traffic: Traffic | None = None
+    """What a run with network carried; None for a run without."""
 
     @property
     def is_ok(self) -> bool:
@@ -209,10 +241,11 @@ class Report:
     """One thing that a run said while it ran.
 
     `kind` is stdout or stderr (`data` has `line`), log (`level`, `message`), progress
-    (`done`, `total`, `message`), or event (`name`, `data`).
+    (`done`, `total`, `message`), or event (`name`, `data`). The kind network is not the run's
+    own word: its relay says it of a connection that is over (`data` has the fields of one).
     """
 
-    kind: Literal["stdout", "stderr", "log", "progress", "event"]
+    kind: Literal["stdout", "stderr", "log", "progress", "event", "network"]
     data: Mapping[str, Json]
 
 

@@ -8,13 +8,15 @@ import socket
 import tempfile
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 from sandbox.command import Command, Ending, Folder, Interpreter, Json, Level, Outcome, Warmth
-from sandbox.errors import SandboxError
+from sandbox.errors import NetworkUnwallableError, SandboxError
 from sandbox.hints import hints
 from sandbox.limits import Limits
+from sandbox.network.rules import NetworkRules
 from sandbox.sandbox import Sandbox
 
 _PROBES = Path(__file__).with_name("probes")
@@ -57,6 +59,8 @@ class _Probe:
     layer: str
     tried: str
     mend: str
+    is_granted: bool = False
+    """Whether its run is granted a network: any host that is public, at the port aimed at."""
 
 
 _ATTACKS = (
@@ -83,6 +87,13 @@ _ATTACKS = (
         "network",
         "connect to an abstract socket of this host",
         "allow network namespaces, or a kernel with Landlock ABI 6",
+    ),
+    _Probe(
+        "reach_host_by_grant",
+        "granted network",
+        "connect to this host from a run that may reach any public one",
+        "see the detail: the relay of a run with network let it through, or did not start",
+        is_granted=True,
     ),
     _Probe(
         "see_host_process",
@@ -201,8 +212,17 @@ async def _attack(
     sandbox: Sandbox, interpreter: Interpreter, probe: _Probe, facts: dict[str, Json], work: Path
 ) -> Finding:
     command = _command(interpreter, probe.name, facts, is_warm=False)
-    outcome = await sandbox.run(command, outputs_to=work / probe.name, observe=lambda _: None)
-    held, detail = _judge(outcome)
+    if probe.is_granted:
+        rules = NetworkRules(hosts=("*",), ports=(cast("int", facts["port"]),))
+        command = replace(command, network=rules)
+    try:
+        outcome = await sandbox.run(command, outputs_to=work / probe.name, observe=lambda _: None)
+        held, detail = _judge(outcome)
+        held = held and (outcome.is_ok or not probe.is_granted)  # a dead relay proves nothing
+    except NetworkUnwallableError as fault:
+        held, detail = True, f"refused here: {fault.what}"
+    except SandboxError as fault:
+        held, detail = False, fault.what
     if probe.name == "keep_daemon":
         held = not await _is_left(str(facts["mark"]))
         detail = "every process ended with the run" if held else "a process is still alive"

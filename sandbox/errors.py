@@ -20,6 +20,12 @@ class WallsMissingError(SandboxError):
     code = "walls-missing"
 
 
+class NetworkUnwallableError(WallsMissingError):
+    """A run was granted a network, and this host cannot give it one of its own."""
+
+    code = "network-unwallable"
+
+
 class CellUnstartableError(SandboxError):
     """The cell did not come up."""
 
@@ -42,6 +48,12 @@ class ForkRefusedError(CellLostError):
     """The kernel would not make one more process just now."""
 
     code = "fork-refused"
+
+
+class RelayLostError(SandboxError):
+    """The relay of a run with network ended before the run did."""
+
+    code = "relay-lost"
 
 
 class InputUnplaceableError(SandboxError):

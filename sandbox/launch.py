@@ -9,6 +9,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ from sandbox.host import Host
 from sandbox.layout import Layout
 from sandbox.limits import Limits
 from sandbox.mover import Mover
+from sandbox.network import etc
 from sandbox.process import Child, HostUser, spawn
 from sandbox.stage import Stage
 from sandbox.stagehand import Stagehand
@@ -32,11 +34,11 @@ _INSIDE = Path(__file__).with_name("inside")
 _COMPILE = Path(__file__).with_name("compile_inside.py")
 _PACKAGE = "fumehood_inside"
 _ETC = {
-    "passwd": "cell:x:1000:1000:cell:/scratch:/usr/sbin/nologin\n",
-    "group": "cell:x:1000:\n",
-    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
-    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
-    "hostname": "cell\n",
+    "passwd": b"cell:x:1000:1000:cell:/scratch:/usr/sbin/nologin\n",
+    "group": b"cell:x:1000:\n",
+    "hosts": b"127.0.0.1 localhost\n::1 localhost\n",
+    "nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files dns\n",
+    "hostname": b"cell\n",
 }
 
 
@@ -98,7 +100,7 @@ class Launcher:
         if self.has_namespaces:
             furniture = bubblewrap.Furniture(
                 inside=inside,
-                etc=self._etc(),
+                etc=self._etc(command),
                 input_dir=folder / "input" if mode == "cold" else None,
                 devices="" if self._stage is None else self._stage.devices,
             )
@@ -251,14 +253,19 @@ class Launcher:
             return str(path)
         return self._stage.reach(path)
 
-    def _etc(self) -> Path:
-        folder = self._home / "etc"
-        if not folder.exists():
-            fresh = _fresh(folder)
-            for name, text in _ETC.items():
-                (fresh / name).write_text(text, encoding="utf-8")
-            _publish(fresh, folder)
-        return folder
+    def _etc(self, command: Command) -> Path:
+        """Return the cell's /etc; of those for runs with network there is one for each content."""
+        if command.network is None:
+            return _kept(self._home / "etc", _ETC)
+        try:
+            files = _ETC | etc.files(command.network.ca_bundle)
+        except OSError as fault:
+            raise CellUnstartableError(
+                f"the certificates for a run with network cannot be read: {fault}",
+                mend="correct the setting run_network_ca_bundle",
+            ) from fault
+        digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
+        return _kept(self._home / f"etc-{digest[:16]}", files)
 
     async def _inside_for(self, interpreter: Interpreter) -> Path:
         """Return the runner's code, byte-compiled once for this interpreter."""
@@ -277,6 +284,17 @@ def _roots(host: Host, home: Path) -> tuple[Path, ...]:
     if host.bubblewrap is None or host.bubblewrap.is_relative_to("/usr"):
         return (home.parent,)
     return (home.parent, host.bubblewrap.resolve().parents[2])
+
+
+def _kept(folder: Path, files: Mapping[str, bytes]) -> Path:
+    """Return the folder with these files, by their places in it; write it if it is not there."""
+    if not folder.exists():
+        fresh = _fresh(folder)
+        for name, content in files.items():
+            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+            (fresh / name).write_bytes(content)
+        _publish(fresh, folder)
+    return folder
 
 
 def _prepare_inside(home: Path, interpreter: Interpreter) -> Path:

@@ -116,7 +116,6 @@ def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Inw
         "warm_seccomp": _program(warm_profile, barriers),
         "rlimits": rlimits(command.limits, has_namespaces=layout.has_namespaces),
         "preload": list(command.warmth.preload) if command.warmth else [],
-        "own_network": not command.network,
     }
 
 
@@ -218,7 +217,7 @@ def _landlock(command: Command, layout: Layout, barriers: Barriers) -> Inward:
         executable=_executable(command, layout),
         run_readable=() if layout.has_namespaces else (layout.input_dir,),
         writable=(layout.scratch_dir, layout.output_dir),
-        network=command.network,
+        network=command.network is not None,
     )
     return landlock.ruleset(confinement, abi=barriers.landlock_abi)
 
@@ -238,7 +237,7 @@ def _warm_landlock(command: Command, layout: Layout, barriers: Barriers) -> Inwa
         readable=(*_readable_on_the_host(layout), base, "/proc"),
         executable=_executable(command, layout),
         writable=(base,),
-        network=command.network,
+        network=command.network is not None,
     )
     return landlock.ruleset(confinement, abi=barriers.landlock_abi)
 

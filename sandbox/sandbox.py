@@ -1,10 +1,12 @@
 """The room's front door: `Sandbox.run(command)` runs a Command in a Cell, returns an Outcome."""
 
 import asyncio
+import contextlib
 import os
 import secrets
 import time
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -22,19 +24,25 @@ from sandbox import (
     verdicts,
 )
 from sandbox.cell import Cell
-from sandbox.cgroup import Hierarchy
+from sandbox.cgroup import Hierarchy, Leaf
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
-from sandbox.errors import CellLostError, WallsMissingError
+from sandbox.errors import CellLostError, NetworkUnwallableError, WallsMissingError
 from sandbox.host import Host
 from sandbox.launch import Launcher
 from sandbox.leftovers import sweep
-from sandbox.limits import MIB
+from sandbox.limits import MIB, Limits
+from sandbox.network import relays as relay_processes
+from sandbox.network.outlet import Outlet
+from sandbox.network.relays import Relays
+from sandbox.network.rules import NetworkRules
 from sandbox.pool import Pool, PoolBounds
 from sandbox.process import Exit, HostUser
 from sandbox.supervise import Supervision, Verdict
 from sandbox.walls import in_force, probe, this_interpreter
 
 _GRACE_S = 5.0
+_OF_RELAYS = Limits(memory_mb=128, processes=32, cpus=1.0)
+"""What a relay has to itself: its run's limits do not count it, and it is nobody else's."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +57,8 @@ class Sandbox:
     missing: tuple[str, ...]
     """What stands between this host and the best level, for people."""
     grace_s: float = _GRACE_S
+    relays: Relays = field(default_factory=Relays)
+    """The ways out of runs with network."""
 
     @classmethod
     async def open(
@@ -59,12 +69,13 @@ class Sandbox:
         without_namespaces: bool = False,
         interpreter: Interpreter | None = None,
         grace_s: float = _GRACE_S,
+        relay: Path = relay_processes.PROGRAM,
     ) -> Self:
         """Look at the host, try its walls, and return a sandbox that keeps its things in `home`.
 
         `without_namespaces` leaves them out even where the host allows them; `interpreter` is
-        what the walls are tried with (the running one). Cells that a
-        killed worker left behind are dead already; their folders are removed here.
+        what the walls are tried with (the running one); `relay` is the program of the ways out.
+        Cells that a killed worker left behind are dead already; their folders are removed here.
         """
         await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
         await asyncio.to_thread(sweep, home)
@@ -89,6 +100,7 @@ class Sandbox:
             pool=Pool(launcher=probed.launcher, bounds=bounds or PoolBounds()),
             missing=probed.missing,
             grace_s=grace_s,
+            relays=Relays(relay),
         )
 
     async def run(
@@ -105,6 +117,7 @@ class Sandbox:
         SandboxErrors when we failed.
         """
         self._demand(command.least)
+        self._demand_network(command)
         cell = await self._ready_cell(command, cancelled)
         outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
         if _has_to_run_again(cell, outcome):
@@ -115,6 +128,7 @@ class Sandbox:
     async def close(self) -> None:
         """End every warm cell and give back what was made for all."""
         await self.pool.close()
+        await self.relays.close()
         self.launcher.close()
         if self.hierarchy is not None:
             self.hierarchy.remove()
@@ -136,10 +150,11 @@ class Sandbox:
                 cgroup=self.hierarchy.version if self.hierarchy else "",
             )
             watch = Supervision(cell, command, observe=observe)
-            started = time.monotonic()
             request = protocol.frame(layout.request(command, cell.layout))
-            verdict = await watch.watch(request, cancelled=cancelled, grace_s=self.grace_s)
-            wall_ms = (time.monotonic() - started) * 1000
+            async with self._way_out(cell, command, observe) as outlet:
+                started = time.monotonic()
+                verdict = await watch.watch(request, cancelled=cancelled, grace_s=self.grace_s)
+                wall_ms = (time.monotonic() - started) * 1000
             usage = self._usage(cell, watch, wall_ms)
             outcome = await self._outcome(
                 command, cell, watch.ended, verdict, isolation, outputs_to
@@ -151,9 +166,46 @@ class Sandbox:
                 refusals=watch.counted.fork_refusals,
                 filled=await _filled(cell, command, outcome, verdict),
             )
+            if outlet is not None:
+                outcome = verdicts.with_traffic(outcome, outlet.traffic)
             return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
         finally:
             await cell.close()
+
+    @contextlib.asynccontextmanager
+    async def _way_out(
+        self, cell: Cell, command: Command, observe: Observe
+    ) -> AsyncGenerator[Outlet | None]:
+        """Offer the relay of a run with network, from before the run until all of it is dead."""
+        if command.network is None:
+            yield None
+            return
+        leaf = self.launcher.leaf(_OF_RELAYS)
+        try:
+            outlet = await self._outlet(cell, command.network, observe, leaf)
+            try:
+                yield outlet
+            except BaseException:
+                await outlet.kill()
+                raise
+            await outlet.close()
+        finally:
+            if leaf is not None:
+                leaf.remove()
+
+    async def _outlet(
+        self, cell: Cell, rules: NetworkRules, observe: Observe, leaf: Leaf | None
+    ) -> Outlet:
+        """Order a relay for the cell, in a leaf of its own: what it uses is nobody else's."""
+        started = self.relays.take()
+        if leaf is not None:
+            try:
+                await self.launcher.mover.move(leaf, started.child.pid)
+            except BaseException:
+                await started.end()
+                raise
+        user = self.host.user(self.launcher.next_number())
+        return await Outlet.open(started, rules, cell_pid=cell.pid, user=user, observe=observe)
 
     def _demand(self, least: Level) -> None:
         if not self.level.at_least(least):
@@ -161,6 +213,16 @@ class Sandbox:
                 f"this host allows level {self.level}, the run demands {least}: "
                 + ("; ".join(self.missing) or "no reason known"),
                 mend="run `fumehood doctor`, which says how to get what is missing",
+            )
+
+    def _demand_network(self, command: Command) -> None:
+        """Refuse a run with network where it would be the host's, loopback and all."""
+        if command.network is not None and not self.launcher.has_namespaces:
+            raise NetworkUnwallableError(
+                "the run was granted a network, and this host cannot give it one of its own: "
+                + ("; ".join(self.missing) or "namespaces are left out"),
+                mend="install bubblewrap and allow user namespaces (`fumehood doctor` says how), "
+                "or grant the package no network",
             )
 
     async def _ready_cell(self, command: Command, cancelled: asyncio.Event | None) -> Cell:
@@ -183,6 +245,8 @@ class Sandbox:
 
     def _why_cold(self, command: Command) -> str:
         """Return why the run starts cold whatever the pool has, or nothing."""
+        if command.network is not None:
+            return "a run with network has a namespace and a relay that are made for it alone"
         if command.warmth is None:
             return "the command did not ask for warmth"
         if not command.inputs or not self.launcher.has_namespaces:

@@ -5,7 +5,7 @@ import signal
 from dataclasses import replace
 
 from sandbox.collect import Collected
-from sandbox.command import Ending, Failure, Isolation, Outcome
+from sandbox.command import Ending, Failure, Isolation, Outcome, Traffic
 from sandbox.limits import Limits, most_inodes
 from sandbox.process import Exit
 from sandbox.protocol import Done
@@ -109,6 +109,16 @@ def with_outputs(result: Outcome, gathered: Collected) -> Outcome:
     limit, value, reached = gathered.crossed
     over = over_limit(result.isolation, limit, value, reached)
     return replace(over, outputs=gathered.outputs, refusals=gathered.refusals)
+
+
+def with_traffic(result: Outcome, traffic: Traffic) -> Outcome:
+    """Add what a run with network carried; where it failed, say what it was refused first."""
+    refused = next((one for one in traffic.first if one.state == "refused"), None)
+    if refused is None or result.failure is None:
+        return replace(result, traffic=traffic)
+    place = f"{refused.host}:{refused.port}"
+    mend = f"{result.failure.mend}; the run wanted {place} and was refused: {refused.why}"
+    return replace(result, traffic=traffic, failure=replace(result.failure, mend=mend))
 
 
 def _done(done: Done, isolation: Isolation, result_kb: int) -> Outcome:

@@ -17,6 +17,7 @@ from sandbox.errors import SandboxError
 from sandbox.host import Host, is_root_of_the_host
 from sandbox.launch import Launcher
 from sandbox.limits import Limits
+from sandbox.network.rules import NetworkRules
 
 _FIELDS = (
     *("Uid", "Gid", "Groups", "CapEff", "CapPrm", "CapInh", "CapAmb"),
@@ -70,7 +71,7 @@ async def probe(
 
 
 def in_force(
-    cell: Cell, *, level: Level, network: bool, landlock_abi: int, cgroup: str
+    cell: Cell, *, level: Level, network: NetworkRules | None, landlock_abi: int, cgroup: str
 ) -> Isolation:
     """Return the walls around a cell that is about to be given its run.
 
@@ -93,7 +94,7 @@ def _layers(
     own: tuple[str, ...],
     *,
     has_namespaces: bool,
-    network: bool,
+    network: NetworkRules | None,
     landlock_abi: int,
     cgroup: str,
 ) -> tuple[Layer, ...]:
@@ -148,10 +149,14 @@ def this_interpreter() -> Interpreter:
 
 
 def _no_network(
-    status: Mapping[str, str], own: tuple[str, ...], *, has_namespaces: bool, network: bool
+    status: Mapping[str, str],
+    own: tuple[str, ...],
+    *,
+    has_namespaces: bool,
+    network: NetworkRules | None,
 ) -> Layer:
-    if network:
-        return Layer(name="no network", in_force=False, detail="open by grant")
+    if network is not None:
+        return Layer(name="network", in_force="net" in own, detail=f"proxy: {network}")
     if "net" in own:
         detail = "a network namespace with nothing in it"
         return Layer(name="no network", in_force=True, detail=detail)

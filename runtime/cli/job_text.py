@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runtime.cli.printing import facts, table
+from runtime.traffic import connection_text
 
 COLUMNS = ("id", "state", "package", "version", "attempt", "submitted_at", "error")
 FACTS = (
@@ -52,6 +53,8 @@ def event_line(event: Mapping[str, Any]) -> str:
             return f"{time} {_step(data['data'])}"
         case "job.event":
             return f"{time} event  {data.get('name')} {data.get('data')}"
+        case "job.network":
+            return f"{time} network {connection_text(data)}"
         case "job.phase":
             took = data.get("duration_ms")
             after = f" ({took:.0f} ms)" if isinstance(took, int | float) else ""

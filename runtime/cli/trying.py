@@ -18,6 +18,7 @@ from runtime.cli.parameters import parameters_of
 from runtime.cli.printing import AsJson, emit, facts, say
 from runtime.errors import TryFailed
 from runtime.settings import load
+from runtime.traffic import traffic_text
 from runtime.trying import Trial, try_bundle
 
 MOST_LISTED = 20
@@ -120,9 +121,10 @@ def _text(artifact: dict[str, Any]) -> str:
         "hooks": [_hook(hook) for hook in artifact["hooks"]],
         "installed": [f"{one['name']} {one['version']}" for one in installed],
         "walls": f"{isolation['level']}: {', '.join(walls)}",
+        "network": traffic_text(artifact["traffic"]) if artifact["traffic"] else None,
         "usage": spent,
     }
-    seldom = {"not kept", "hooks"}
+    seldom = {"not kept", "hooks", "network"}
     names = [name for name, value in shown.items() if value or name not in seldom]
     return facts(shown, names=names) + error_text(artifact["error"])
 

@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from runtime.clock import rfc3339
 from runtime.jobs import State
+from runtime.traffic import traffic_text
 
 CODE = re.compile(r"`([^`]+)`")
 STATE_ICONS: Mapping[str, str] = {
@@ -97,6 +98,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "clock_time": clock_time,
     "short_id": short_id,
     "short_digest": short_digest,
+    "traffic": traffic_text,
     "rfc3339": rfc3339,
     "prose": prose,
     "state_icon": state_icon,

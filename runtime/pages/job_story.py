@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from runtime.records import Attempt, Event, Job, StoredOutput
+from runtime.traffic import connection_text
 
 NOTHING_YET: Mapping[str, Any] = {
     "callables": (),
@@ -20,6 +21,7 @@ NOTHING_YET: Mapping[str, Any] = {
     "refusals": (),
     "result": None,
     "timeline": (),
+    "traffic": None,
     "usage": None,
 }
 """What a page shows of an artifact before the attempt has one."""
@@ -155,6 +157,8 @@ def log_line(event: Event) -> LogLine | None:
         case "job.event":
             stream = "event"
             text = f"{data.get('name')} {json.dumps(data.get('data', {}), ensure_ascii=False)}"
+        case "job.network":
+            stream, text = "network", connection_text(data)
         case "job.phase" | "job.started" | "job.retried" | "job.cancelling" | "job.finished":
             stream, text = "fumehood", sentence(event)
         case _:

@@ -30,7 +30,6 @@ class Imported:
 
     def __init__(self, setup: dict[str, Any]) -> None:
         self._has_namespaces: bool = setup["mounts"] is not None
-        self._own_network: bool = self._has_namespaces and setup["own_network"]
         self._processes_fd = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         if self._has_namespaces:
             walls.hide_processes()
@@ -108,8 +107,7 @@ class Imported:
         walls.close_shared_folders()
         walls.own_user_namespace_of(self._tracee)
         self._flags |= walls.NAMESPACES
-        if self._own_network:
-            self._networks = networks.Networks(self._tracee)
+        self._networks = networks.Networks(self._tracee)
 
     def fork(self, folder: str, fds: tuple[int, ...]) -> tuple[int, networks.Network | None]:
         """Let the kernel fork it; return the fork's pid, and the net namespace that it is in.

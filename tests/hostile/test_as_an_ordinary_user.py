@@ -23,12 +23,8 @@ def test_the_hostile_suite_holds_for_an_ordinary_user(world: Path):
     run = [
         str(interpreter.executable),
         *("-m", "pytest", "-q", "-rf", "-o", f"cache_dir={home}/cache"),
-        *(
-            "--basetemp",
-            f"{home}/tmp",
-            "tests/hostile/test_attacks.py",
-            "tests/hostile/test_imports.py",
-        ),
+        *("--basetemp", f"{home}/tmp"),
+        *(f"tests/hostile/test_{name}.py" for name in ("attacks", "imports", "granted_network")),
     ]
     environ = run_environment(interpreter, project=PROJECT) | {"HOME": str(home)}
     done = as_somebody([*run, "-n", "2"], environ)

@@ -190,7 +190,7 @@ async def test_the_admins_ceiling_binds_the_hook_and_the_jobs(
     prepared = await prepare(bundle, workshop=replace(workshop, ceiling=ceiling), gate=CLOSED)
     assert (prepared.grant.limits.wall_s, prepared.grant.limits.memory_mb) == (5, 64)
     command = extract_command(stage_of(bundle, prepared), job_id="j")
-    assert command.network is False
+    assert command.network is None
     assert "the admin's ceiling lowers wall_s" in prepared.grant.reasons
 
 

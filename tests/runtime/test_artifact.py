@@ -26,6 +26,7 @@ from runtime.records import Activation, Claim, Job, JobInput, StoredOutput, Work
 from runtime.store import jobs as job_store
 from runtime.store.sqlite import SqliteStore
 from sandbox.command import (
+    Connection,
     Ending,
     Failure,
     Isolation,
@@ -33,6 +34,7 @@ from sandbox.command import (
     Level,
     Outcome,
     Refusal,
+    Traffic,
     Usage,
 )
 from sandbox.limits import Limits
@@ -87,15 +89,45 @@ BAD = Outcome(
     refusals=(Refusal(path="x", why="a link"),),
     usage=Usage(wall_ms=5, cpu_ms=3, peak_rss_bytes=7),
 )
+CONNECTED = Outcome(
+    ending=Ending.RETURNED,
+    isolation=WALLS,
+    traffic=Traffic(
+        first=(
+            Connection(
+                host="a.test",
+                port=443,
+                state="refused",
+                why="a.test is not on the list of hosts",
+                address="",
+                in_bytes=0,
+                out_bytes=0,
+            ),
+        ),
+        connections=101,
+        refused=101,
+    ),
+)
 STOPPED = Outcome(ending=Ending.CANCELLED, isolation=WALLS)
 
 
-@pytest.mark.parametrize("outcome", [GOOD, BAD, STOPPED], ids=["good", "bad", "stopped"])
+@pytest.mark.parametrize(
+    "outcome", [GOOD, BAD, STOPPED, CONNECTED], ids=["good", "bad", "stopped", "connected"]
+)
 def test_every_artifact_fits_the_published_schema(claim: Claim, outcome: Outcome) -> None:
     stages = [assembly.begin(claim, worker=WORKER), whole(claim, outcome)]
     for artifact in stages:
         jsonschema_rs.validate(artifact_schema(), json.loads(to_bytes(artifact)))
         assert Artifact.model_validate_json(to_bytes(artifact)) == artifact
+
+
+def test_it_says_where_a_run_and_its_hook_wanted_to_go(claim: Claim) -> None:
+    told = json.loads(to_bytes(whole(claim, CONNECTED)))
+    assert (told["traffic"]["connections"], told["traffic"]["refused"]) == (101, 101)
+    (first,) = told["traffic"]["first"]
+    assert (first["host"], first["port"], first["state"]) == ("a.test", 443, "refused")
+    assert told["hooks"][0]["traffic"] == told["traffic"]
+    assert json.loads(to_bytes(whole(claim, GOOD)))["traffic"] is None
 
 
 def test_it_says_what_ran_and_what_came_of_it(claim: Claim) -> None:

@@ -126,3 +126,31 @@ def test_a_rule_that_could_never_match_is_refused_at_start() -> None:
         "lock.deny.2 (from environment)",
         "lock.exclude_newer (from environment)",
     ]
+
+
+def test_jobs_have_no_network_until_an_admin_says_which() -> None:
+    assert load(environ={}).settings.network_of_runs() is None
+    environ = {
+        "FUMEHOOD_RUN_NETWORK": "true",
+        "FUMEHOOD_RUN_NETWORK_HOSTS": "api.example.org *.example.net",
+        "FUMEHOOD_RUN_NETWORK_PRIVATE": '["10.1.0.0/16"]',
+    }
+    rules = load(environ=environ).settings.network_of_runs()
+    assert rules is not None
+    assert rules.hosts == ("api.example.org", "*.example.net")
+    assert (rules.ports, rules.private) == ((443, 80), ("10.1.0.0/16",))
+
+
+def test_each_wrong_host_port_and_network_is_told() -> None:
+    environ = {
+        "FUMEHOOD_RUN_NETWORK_HOSTS": "https://example.org api.example.org 10.0.0.1",
+        "FUMEHOOD_RUN_NETWORK_PORTS": "443 53",
+        "FUMEHOOD_RUN_NETWORK_PRIVATE": "10.0.0.1/8",
+    }
+    with pytest.raises(SettingsRefused) as refused:
+        load(environ=environ)
+    wrong = [problem.where.partition(" ")[0] for problem in refused.value.problems]
+    assert wrong == [
+        *("run_network_hosts.0", "run_network_hosts.2"),
+        *("run_network_ports.1", "run_network_private.0"),
+    ]

@@ -21,13 +21,14 @@ class Authority:
     server: ssl.SSLContext
 
 
-def make_authority(folder: Path) -> Authority:
-    """Write a fresh authority and a certificate for localhost to `folder`."""
+def make_authority(folder: Path, *, names: tuple[str, ...] = ()) -> Authority:
+    """Write a fresh authority and a certificate for localhost, and `names`, to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     root, leaf = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Fumehood test authority")])
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    shown: list[x509.GeneralName] = [x509.DNSName(name) for name in ("localhost", *names)]
+    shown.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     ca = (
         _builder(issuer, issuer, root.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -36,7 +37,7 @@ def make_authority(folder: Path) -> Authority:
     )
     certificate = (
         _builder(subject, issuer, leaf.public_key())
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectAlternativeName(shown), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), critical=False
         )

@@ -37,6 +37,11 @@ function textOf(event) {
       return data.stream === "log" && data.level ? `${data.level}: ${data.message ?? ""}` : (data.line ?? data.message ?? "");
     case "job.event":
       return `${data.name} ${JSON.stringify(data.data ?? {})}`;
+    case "job.network": {
+      const place = `${data.state} ${data.host}:${data.port}`;
+      const carried = data.state === "carried" ? `, ${data.in_bytes} bytes in, ${data.out_bytes} out` : "";
+      return place + carried + (data.why ? `: ${data.why}` : "");
+    }
     case "job.phase":
       return `${data.phase} ${data.state}` + (data.duration_ms === undefined ? "" : ` after ${Math.round(data.duration_ms)} ms`);
     case "job.started":
@@ -52,6 +57,7 @@ function textOf(event) {
 
 function streamOf(event) {
   if (event.event === "job.log") return event.data.stream ?? "stdout";
+  if (event.event === "job.network") return "network";
   return event.event === "job.event" ? "event" : "fumehood";
 }
 
@@ -68,7 +74,7 @@ function lineOf(event) {
   return line;
 }
 
-const SHOWN = ["job.log", "job.event", "job.phase", "job.started", "job.retried", "job.cancelling", "job.finished"];
+const SHOWN = ["job.log", "job.event", "job.network", "job.phase", "job.started", "job.retried", "job.cancelling", "job.finished"];
 const REFRESHING = ["job.started", "job.phase", "job.progress", "job.cancelling", "job.retried", "job.finished"];
 
 function followLog(log) {
