@@ -228,9 +228,7 @@ async def _enter(cell: Cell) -> None:
 
 def _inspect(cell: Cell, expected: inspection.Expected) -> None:
     """See that a fork is what was ordered. Raises CellTamperedError."""
-    cell.status = proc.status(cell.pid)
-    if not cell.status:
-        raise ProcessLookupError("the cell ended right after its hello")
+    _read_status(cell)
     fault = inspection.fault(cell.pid, cell.status, expected)
     if fault:
         raise CellTamperedError(
@@ -341,14 +339,19 @@ def _check_introduction(cell: Cell) -> None:
     if cell.pid <= 0:
         raise protocol.ProtocolFault("the hello came from nobody")
     cell.pidfd = os.pidfd_open(cell.pid)
+    if cell.expected is None:
+        _read_status(cell)
+    if cell.namespaces is None:
+        cell.namespaces = proc.own_namespaces(cell.pid)
+    _open_folders(cell)
+
+
+def _read_status(cell: Cell) -> None:
     cell.status = proc.status(cell.pid)
     if not cell.status:
         raise ProcessLookupError("the cell ended right after its hello")
-    if cell.namespaces is None:
-        cell.namespaces = proc.own_namespaces(cell.pid)
     if cell.layout.has_namespaces and not _is_in_a_namespace(cell.status):
         raise protocol.ProtocolFault("the pid of the hello is not a cell's any more")
-    _open_folders(cell)
 
 
 def _is_in_a_namespace(status: str) -> bool:

@@ -15,12 +15,13 @@ import _json
 import marshal
 import os
 
-from . import mail, syscalls
+from . import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
+
+    from . import mail
 
 LENGTH_BYTES = 4
 _MSG_PEEK = 2
@@ -46,12 +47,9 @@ class Channel:
         """Return the descriptor of the socket."""
         return self._fd
 
-    def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
-        """Send one message, with descriptors beside its first byte if there are any."""
-        frame = framed(message)
-        if fds:
-            frame = frame[mail.send(self._fd, frame, fds) :]
-        self.send_frame(frame)
+    def send(self, message: dict[str, Any]) -> None:
+        """Send one message."""
+        self.send_frame(framed(message))
 
     def send_frame(self, frame: bytes) -> None:
         """Send what `framed` returned."""

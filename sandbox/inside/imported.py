@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _FIRST = 1
 """The first process of the cell's pid namespace, which is bubblewrap's."""
 _WORD_BYTES = 4096
+_FOLDER_BYTES = 64
+"""The longest name of a run's folder."""
 _GO = b"."
 _UNHOLDABLE = "preload left a process that cannot be held: %s"
 _LOOK_S, _LOOKS = 0.0002, 5000
@@ -42,7 +44,8 @@ class Imported:
         self._tracee = tracee.Tracee(self.pid)
         self._networks: networks.Networks | None = None
         self._flags = syscalls.SIGCHLD | syscalls.CLONE_PARENT
-        self._limits: dict[str, int] = setup["rlimits"]
+        self._limits = syscalls.packed_limits(setup["rlimits"])
+        self._outbox = mail.Outbox(most_bytes=_FOLDER_BYTES)
 
     def _be_it(self, setup: dict[str, Any]) -> None:
         """Be the child: with the streams and its door, and nothing else of ours."""
@@ -125,7 +128,7 @@ class Imported:
             raise
         syscalls.limit_other(pid, self._limits)
         self._see_door_empty()
-        mail.send(self._door, folder.encode(), fds)
+        self._outbox.send(self._door, folder.encode(), fds)
         return pid, network
 
     def give_back(self, network: networks.Network | None) -> None:
@@ -139,7 +142,7 @@ class Imported:
         It does so first of all; one that was ended before left them there for good.
         """
         for _ in range(_LOOKS):
-            if mail.unread(self._door) == 0:
+            if self._outbox.unread(self._door) == 0:
                 return
             select.select((), (), (), _LOOK_S)
         raise tracee.Gone("a fork did not take its streams")

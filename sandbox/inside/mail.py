@@ -9,35 +9,43 @@ import sys
 
 from . import syscalls
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 _SOL_SOCKET, _SCM_RIGHTS, _SO_RCVTIMEO = 1, 1, 20
 _SIOCOUTQ = 0x5411
 _AF_UNIX, _SOCK_STREAM, _SOCK_CLOEXEC, MSG_CMSG_CLOEXEC = 1, 1, 0o2000000, 0x40000000
 _HEAD_BYTES, _FD_BYTES = 16, 4
+_STREAMS = 3
 _HEADER_BYTES, _CONTROL_AT = 56, 40
 """How long struct msghdr is, and where it says how much came beside a message."""
 
 
-class Message:
-    """Bytes and descriptors to send: `packed` is for sendmsg(2)."""
+class Outbox:
+    """Room for messages that take three descriptors along, made once (sendmsg(2))."""
 
-    def __init__(self, body: bytes, fds: Sequence[int]) -> None:
-        rights = (_SOL_SOCKET, _SCM_RIGHTS, *fds)
-        told = b"".join(number.to_bytes(_FD_BYTES, sys.byteorder) for number in rights)
-        control = syscalls.words(8 + len(told)) + told + bytes(-len(told) % 8)
-        self._body, self._control = syscalls.lasting(body), syscalls.lasting(control)
-        vector = syscalls.words(syscalls.address_of(self._body), len(body))
-        self._vector = syscalls.lasting(vector)
-        self.packed = _header(self._vector, self._control, len(control))
+    def __init__(self, *, most_bytes: int) -> None:
+        self._body = syscalls.Room(most_bytes)
+        self._control = syscalls.Room(_HEAD_BYTES + 2 * 8)
+        self._vector, self._header = syscalls.Room(16), syscalls.Room(_HEADER_BYTES)
+        self._waiting = syscalls.Room(_FD_BYTES)
+        told = _HEAD_BYTES + _STREAMS * _FD_BYTES
+        self._control.numbers[:4] = _as_ints((told, 0, _SOL_SOCKET, _SCM_RIGHTS))
+        body, vector, control = map(
+            syscalls.address_of, (self._body.place, self._vector.place, self._control.place)
+        )
+        self._words = memoryview(self._vector.here).cast("q")
+        self._words[0] = body
+        self._header.here[:] = syscalls.words(0, 0, vector, 1, control, told, 0)
 
+    def send(self, fd: int, body: bytes, fds: tuple[int, ...]) -> None:
+        """Send both. Raises OSError."""
+        self._body.here[: len(body)] = body
+        self._words[1] = len(body)
+        self._control.numbers[4 : 4 + _STREAMS] = _as_ints(fds)
+        syscalls.do_at_once("sendmsg", fd, self._header.pointer, 0)
 
-def send(fd: int, body: bytes, fds: Sequence[int]) -> int:
-    """Send both; return how many bytes went out."""
-    message = Message(body, fds)  # the kernel reads what it holds
-    return syscalls.do("sendmsg", fd, message.packed, 0)
+    def unread(self, fd: int) -> int:
+        """Return how much was sent there that nobody has received (SIOCOUTQ, unix(7))."""
+        syscalls.do_at_once("ioctl", fd, _SIOCOUTQ, self._waiting.pointer)
+        return self._waiting.numbers[0]
 
 
 class Inbox:
@@ -73,18 +81,15 @@ def be_patient(fd: int, timeout_us: int) -> None:
     syscalls.do("setsockopt", fd, _SOL_SOCKET, _SO_RCVTIMEO, timeout, len(timeout))
 
 
-def unread(fd: int) -> int:
-    """Return how much was sent there that nobody has received (SIOCOUTQ, unix(7))."""
-    room = syscalls.Room(_FD_BYTES)
-    syscalls.do("ioctl", fd, _SIOCOUTQ, room.pointer)
-    return room.numbers[0]
-
-
 def pair() -> tuple[int, int]:
     """Return the two ends of a connected stream socket (socketpair(2))."""
     room = syscalls.Room(2 * _FD_BYTES)
     syscalls.do("socketpair", _AF_UNIX, _SOCK_STREAM | _SOCK_CLOEXEC, 0, room.pointer)
     return room.numbers[0], room.numbers[1]
+
+
+def _as_ints(numbers: tuple[int, ...]) -> memoryview:
+    return memoryview(b"".join(number.to_bytes(4, sys.byteorder) for number in numbers)).cast("i")
 
 
 def _header(vector: object, control: object, control_bytes: int) -> bytes:

@@ -30,6 +30,8 @@ class Networks:
         self._tracee = tracee
         self._path = tracee.place(b"/proc/self/ns/net\0")
         self._free: list[Network] = []
+        self._here: Network | None = None
+        """Where the warm cell is, in which it does nothing."""
         self._numbers = list(range(_FIRST_FD + _MOST - 1, _FIRST_FD - 1, -1))
 
     def enter(self) -> Network:
@@ -37,7 +39,9 @@ class Networks:
         while self._free:
             network = self._free.pop()
             if network.is_empty():
-                self._tracee.make("setns", network.fd, syscalls.CLONE_NEWNET)
+                if network is not self._here:
+                    self._tracee.make("setns", network.fd, syscalls.CLONE_NEWNET)
+                self._here = network
                 return network
             self._let_go(network)
         self._tracee.make("unshare", syscalls.CLONE_NEWNET)
@@ -46,7 +50,8 @@ class Networks:
         if fd >= 0:
             self._tracee.make("dup3", opened, fd, os.O_CLOEXEC)
         self._tracee.make("close", opened)
-        return Network(self._tracee.pid, fd)
+        self._here = Network(self._tracee.pid, fd)
+        return self._here
 
     def give_back(self, network: Network) -> None:
         """Let the next run have it, if the warm cell can return to it."""

@@ -235,14 +235,21 @@ def limit(packed: list[tuple[int, bytes]]) -> None:
         do("prlimit64", 0, which, value, None)
 
 
-def limit_other(pid: int, wanted: dict[str, int]) -> None:
+def packed_limits(wanted: dict[str, int]) -> list[tuple[int, bytes]]:
+    """Return resource limits to set for others (prlimit(2))."""
+    return [
+        (_RLIMITS[name], value.to_bytes(8, sys.byteorder) * 2) for name, value in wanted.items()
+    ]
+
+
+def limit_other(pid: int, packed: list[tuple[int, bytes]]) -> None:
     """Set resource limits of another process of our uid, hard and soft (prlimit(2)).
 
     One that is narrower already, and may not be widened, stands.
     """
-    for name, value in wanted.items():
-        packed = value.to_bytes(8, sys.byteorder) * 2
-        if call(NUMBERS["prlimit64"], pid, _RLIMITS[name], packed, None) < 0:
+    number = NUMBERS["prlimit64"]
+    for which, value in packed:
+        if call(number, pid, which, value, None) < 0:
             code = last_errno()
             if code != _EPERM:
                 raise refusal("prlimit64", code)

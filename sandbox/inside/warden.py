@@ -79,6 +79,7 @@ class _Forks:
             self._reap()
             self._answer(order["how"])
             return True
+        self._reap()  # whose net namespace the warm cell need not leave then
         try:
             self._fork(order["run"], order["folder"], fds)
         except OSError:  # too many processes just now: this run is lost, not the warm cell
