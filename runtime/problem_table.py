@@ -89,6 +89,8 @@ TABLE: Mapping[str, Answer] = {
     "relay-lost": UNAVAILABLE,
     "cell-unstartable": UNAVAILABLE,
     "cell-lost": UNAVAILABLE,
+    "cell-tampered": UNAVAILABLE,
+    "fork-refused": UNAVAILABLE,
     "input-unplaceable": UNAVAILABLE,
     # wheelhouse
     "wheelhouse-error": BUG,

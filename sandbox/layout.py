@@ -154,6 +154,10 @@ def rlimits(limits: Limits, *, has_namespaces: bool) -> dict[str, int]:
         "RLIMIT_NOFILE": limits.open_files,
         "RLIMIT_FSIZE": max(limits.output_mb, limits.scratch_mb) * MIB,
         "RLIMIT_MEMLOCK": 64 * 1024,
+        # Counted for all processes of a user, against the limit of whoever asks for one more:
+        # the less a cell may have, the more is left to cells of the same user (getrlimit(2)).
+        "RLIMIT_SIGPENDING": 1024,
+        "RLIMIT_MSGQUEUE": 64 * 1024,
     }
     if has_namespaces:
         chosen["RLIMIT_NPROC"] = limits.processes

@@ -105,6 +105,16 @@ def spawn(
     )
 
 
+def allow_descriptors() -> None:
+    """Let this process have as many descriptors as it may (getrlimit(2)).
+
+    Those on their way between processes count for all of a user's, against the limit of who
+    sends one more (unix(7), ETOOMANYREFS): ours has to be above that of any cell.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 @contextlib.contextmanager
 def creating_as(user: HostUser) -> Generator[None]:
     """Let what this thread creates be that user's (setfsuid(2)); for root.

@@ -36,7 +36,7 @@ from sandbox.network.outlet import Outlet
 from sandbox.network.relays import Relays
 from sandbox.network.rules import NetworkRules
 from sandbox.pool import Pool, PoolBounds
-from sandbox.process import Exit, HostUser
+from sandbox.process import Exit, HostUser, allow_descriptors
 from sandbox.supervise import Supervision, Verdict
 from sandbox.walls import in_force, probe, this_interpreter
 
@@ -77,6 +77,7 @@ class Sandbox:
         what the walls are tried with (the running one); `relay` is the program of the ways out.
         Cells that a killed worker left behind are dead already; their folders are removed here.
         """
+        allow_descriptors()
         await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
         await asyncio.to_thread(sweep, home)
         found = host.look()

@@ -138,6 +138,8 @@ _RLIMITS = {
     "RLIMIT_NPROC": 6,
     "RLIMIT_NOFILE": 7,
     "RLIMIT_MEMLOCK": 8,
+    "RLIMIT_SIGPENDING": 11,
+    "RLIMIT_MSGQUEUE": 12,
 }
 """asm-generic/resource.h; the module `resource` takes longer to load than to do without."""
 CAP_HEADER = _CAP_VERSION_3.to_bytes(4, sys.byteorder) + bytes(4)

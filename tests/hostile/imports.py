@@ -282,3 +282,30 @@ for at in range(0, len(HELD), 4096):
 def extract(*, job, **_):
     return {"got": len(HELD)}
 """
+
+IN_FLIGHT = """
+import array, os, socket, time
+
+def send_away(count):
+    sent = 0
+    pairs = []
+    while sent < count:
+        try:
+            pairs.append(socket.socketpair())
+            pairs[-1][0].setblocking(False)
+            for _ in range(50):
+                rights = array.array("i", [pairs[-1][1].fileno()] * 20)
+                pairs[-1][0].sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+                sent += 20
+        except OSError:
+            break
+    return sent, pairs
+
+EARLY = send_away(4000)[0]
+
+def extract(*, job, **_):
+    sent, pairs = send_away(4000)
+    job.event("sent", count=sent)
+    time.sleep(2)
+    return {"got": 0}
+"""

@@ -259,3 +259,64 @@ async def test_an_import_that_hangs_keeps_nobody_from_running(
     assert client.outcome.failure.limit == "wall_s"
     assert client.outcome.isolation.start_reason == "preload took longer than 1 s"
     assert time.monotonic() - began < 30, "sixty seconds is what an import had before"
+
+
+@LEVELS
+async def test_descriptors_on_their_way_keep_no_neighbour_from_starting(
+    level: str, jobs, bundle, sandbox: Sandbox, arena: Arena, tmp_path: Path
+):
+    """They count for all of a user's processes, and cells may be of one user (unix(7))."""
+    clients = [Client(f"in-flight-{number}") for number in range(3)]
+    hoarding = asyncio.create_task(jobs(bundle(imports.IN_FLIGHT), clients))
+    while not any(client.reports for client in clients) and not hoarding.done():
+        await asyncio.sleep(0.01)
+    for start in ("cold", "warm", "cold", "warm"):
+        outcome = await sandbox.run(
+            arena.command("traces:find", is_warm=start == "warm"),
+            outputs_to=tmp_path / "neighbour",
+            observe=lambda _: None,
+        )
+        assert outcome.is_ok and outcome.isolation.start == start, outcome
+    await hoarding
+
+
+@LEVELS
+async def test_a_run_that_is_cancelled_during_its_import_ends_at_once(
+    level: str, bundle, sandbox: Sandbox, arena: Arena, world: Path, tmp_path: Path
+):
+    folder = bundle("import time\ntime.sleep(600)\ndef extract(*, job, **_): return 1")
+    cancelled = asyncio.Event()
+    command = command_of(folder, arena, world, "cancelled")
+    command = replace(command, limits=replace(command.limits, wall_s=300))
+    began = time.monotonic()
+    running = asyncio.create_task(
+        sandbox.run(
+            command, outputs_to=tmp_path / "outputs", observe=lambda _: None, cancelled=cancelled
+        )
+    )
+    await asyncio.sleep(0.5)
+    cancelled.set()
+    outcome = await running
+    assert outcome.ending is Ending.CANCELLED, outcome
+    assert time.monotonic() - began < 5, "the patience with an import alone is five seconds"
+
+
+@LEVELS
+async def test_what_a_warm_run_used_is_not_told_by_its_package(level: str, jobs, bundle):
+    """Three seconds of processor time were told as thirteen by a warm cell that had a say."""
+    code = """
+import sys, time
+for name, module in list(sys.modules.items()):
+    if name.endswith("_inside.forking"):
+        module.Wait.reap = lambda self: (0, 0, 13_000_000, 99_999_999)
+def extract(*, job, **_):
+    end = time.process_time() + 0.4
+    while time.process_time() < end:
+        pass
+    return {"got": 0}
+"""
+    client = Client("used")
+    await jobs(bundle(code), [client])
+    assert client.outcome is not None and client.outcome.isolation.start == "warm"
+    assert 350 < client.outcome.usage.cpu_ms < 2000, client.outcome.usage
+    assert client.outcome.usage.peak_rss_bytes < LIMITS.memory_mb * MIB
