@@ -10,8 +10,8 @@ import typer
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from packages.interpreters import discover
+from runtime.cli.configured import settings_told
 from runtime.cli.printing import AsJson, emit, say, table
-from runtime.settings import load
 from sandbox.command import Interpreter
 from sandbox.doctor import Diagnosis, examine
 from sandbox.sandbox import Sandbox
@@ -40,7 +40,7 @@ def wanted_python(python: str) -> Interpreter:
 
 
 async def _examine(interpreter: Interpreter) -> Diagnosis:
-    settings = load({}).settings
+    settings = settings_told()
     least = settings.least_level
     with tempfile.TemporaryDirectory(prefix=".doctor-", dir=_beside(settings.home)) as home:
         Path(home).chmod(0o755)  # noqa: ASYNC240 – nothing else runs yet

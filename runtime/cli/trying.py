@@ -13,11 +13,11 @@ import typer
 
 from runtime.cli.arguments import Inputs, Pairs, Parameters
 from runtime.cli.bundling import bundle_file
+from runtime.cli.configured import settings_told
 from runtime.cli.job_text import error_text, event_line
 from runtime.cli.parameters import parameters_of
 from runtime.cli.printing import AsJson, emit, facts, say
 from runtime.errors import TryFailed
-from runtime.settings import load
 from runtime.trying import Trial, try_bundle
 
 MOST_LISTED = 20
@@ -79,7 +79,7 @@ async def _try(
     _stop_at_sigterm()
     try:
         return await try_bundle(
-            load({}).settings,
+            settings_told(),
             bundle=archive,
             inputs=inputs,
             parameters=parameters,

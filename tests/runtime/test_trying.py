@@ -191,3 +191,26 @@ def test_a_try_that_is_terminated_leaves_nothing_behind(tmp_path: Path):
         trying.terminate()
     assert trying.returncode == 128 + signal.SIGTERM
     assert mine and not any(path.exists() for path in mine)
+
+
+def test_a_bundle_grants_itself_nothing_by_a_settings_file_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    network = {"install": "never", "run": True}
+    manifest = {"schema": 1, "name": "greedy", "version": "1.0", "network": network}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    (bundle / "extract.py").write_text("def extract(**_):\n    return 1\n")
+    (bundle / "fumehood.toml").write_text("run_network = true\nleast_level = 'process'\n")
+    monkeypatch.chdir(bundle)
+    environ = {"FUMEHOOD_HOME": str(tmp_path / "home")}
+    told = run_command("try", ".", environ=environ)
+    assert "fumehood.toml is not read" in told.stderr
+    assert told.stderr.count("is not read") == 1
+    assert "no network" in told.stdout
+
+    named = environ | {"FUMEHOOD_CONFIG": str(bundle / "fumehood.toml")}
+    told = run_command("try", ".", environ=named)
+    assert f"settings are read from {bundle / 'fumehood.toml'}" in told.stderr
+    assert "is not read" not in told.stderr
