@@ -154,7 +154,7 @@ async def _try_hook(
     workshop.data_root.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".hook-", dir=workshop.data_root))
     try:
-        with workshop.environments.lease(stage.environment.key):
+        async with workshop.environments.lease(stage.environment.key):
             outcome = await workshop.run(command, outputs_to=aside / "data", observe=log.observe)
         if not outcome.is_ok:
             raise _failed(stage, outcome, log)

@@ -68,17 +68,15 @@ class _Attempt:
         """Run every phase; return what shall be published."""
         async with self._phase("environment"):
             stage, environment = await self._stage()
-        with (
-            self.parts.workshop.environments.lease(environment.key),
-            self.parts.cancellations.watch(self.claim.job.id) as cancelled,
-        ):
-            async with self._phase("extract"):
-                outcome = await self._extract(stage, cancelled=cancelled)
-            async with self._phase("collect"):
-                outputs = await self._keep(outcome)
-            error = assembly.error_of(outcome)
-            state = assembly.state_of(outcome)
-            hook_error = await self._after_extract(stage, outcome, state=state, error=error)
+        async with self.parts.workshop.environments.lease(environment.key):
+            with self.parts.cancellations.watch(self.claim.job.id) as cancelled:
+                async with self._phase("extract"):
+                    outcome = await self._extract(stage, cancelled=cancelled)
+                async with self._phase("collect"):
+                    outputs = await self._keep(outcome)
+                error = assembly.error_of(outcome)
+                state = assembly.state_of(outcome)
+                hook_error = await self._after_extract(stage, outcome, state=state, error=error)
         if state is State.SUCCEEDED and hook_error is not None:
             state, error = State.FAILED, hook_error
         self.artifact = assembly.with_ending(

@@ -97,6 +97,7 @@ TABLE: Mapping[str, Answer] = {
     "key-refused": REJECTED,
     "advisories-refused": REJECTED,
     "mirror-failed": UNAVAILABLE,
+    "lock-held": UNAVAILABLE,
 }
 
 

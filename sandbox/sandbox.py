@@ -46,16 +46,17 @@ class Sandbox:
         without_namespaces: bool = False,
         interpreter: Interpreter | None = None,
         grace_s: float = _GRACE_S,
+        crossed: tuple[Path, ...] = (),
     ) -> Self:
         """Look at the host, try its walls, and return a sandbox that keeps its things in `home`.
 
         `without_namespaces` leaves them out even where the host allows them; `interpreter` is
-        what the walls are tried with (the running one). Cells that a
-        killed worker left behind are dead already; their folders are removed here.
+        what the walls are tried with (the running one). `crossed` are folders of ours around
+        what cells see, 0700: their users may cross them where there is no other way. Cells that
+        a killed worker left behind are dead already; their folders are removed here.
         """
-        await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
-        await asyncio.to_thread(sweep, home)
-        found = host.look()
+        await asyncio.to_thread(_prepare, home)
+        found = host.look(crossed=crossed)
         hierarchy = cgroups.delegated(f"fumehood-{os.getpid()}-{secrets.token_hex(3)}")
         probed = await probe(
             found,
@@ -201,6 +202,13 @@ class Sandbox:
             collect.collect, cell.output_fd, outputs_to, command.limits
         )
         return verdicts.with_outputs(outcome, gathered)
+
+
+def _prepare(home: Path) -> None:
+    """Make `home`; what is in it is for the users of cells, what is around it need not be."""
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o755)
+    sweep(home)
 
 
 async def _filled(cell: Cell, command: Command, outcome: Outcome, verdict: Verdict) -> str:

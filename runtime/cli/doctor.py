@@ -42,9 +42,10 @@ def wanted_python(python: str) -> Interpreter:
 async def _examine(interpreter: Interpreter) -> Diagnosis:
     settings = settings_told()
     least = settings.least_level
-    with tempfile.TemporaryDirectory(prefix=".doctor-", dir=_beside(settings.home)) as home:
-        Path(home).chmod(0o755)  # noqa: ASYNC240 – nothing else runs yet
-        sandbox = await Sandbox.open(Path(home) / "cells", grace_s=0.5)
+    beside = _beside(settings.home)
+    with tempfile.TemporaryDirectory(prefix=".doctor-", dir=beside) as folder:
+        around = tuple(path for path in (beside, Path(folder)) if path)
+        sandbox = await Sandbox.open(Path(folder) / "cells", grace_s=0.5, crossed=around)
         try:
             return await examine(sandbox, interpreter, least=least)
         finally:
