@@ -75,8 +75,9 @@ def instructions(profile: Profile, *, machine: str) -> list[Instruction]:
     `job` is for runs in namespaces of their own. `job-without-namespaces` refuses sockets, but
     for streams in pairs, and System V IPC besides, and protects the user's other processes and
     files. `warm` lets the (single-threaded) warm cell fork into namespaces, and `closing` is what
-    its forks shut behind them: with `warm`, which they inherit, it refuses all that `job` does. It is short
-    because the kernel runs a new filter once for each call that there is (0.1 ms for `job`).
+    its forks shut behind them: with `warm`, which they inherit, it refuses all that `job` does. It
+    is short because the kernel runs a new filter once for each call that there is (0.1 ms for
+    `job`).
     """
     policy = _policy(machine)
     if profile == "closing":
