@@ -186,6 +186,8 @@ class Artifact(Part):
     outputs: tuple[OutputPart, ...] = ()
     is_partial: bool = False
     refusals: tuple[RefusalPart, ...] = ()
+    refused: int = 0
+    """How many outputs were refused; `refusals` are the first hundred."""
     isolation: IsolationPart | None = None
     limits: dict[str, float] = Field(default_factory=dict)
     usage: UsagePart | None = None
@@ -195,6 +197,8 @@ class Artifact(Part):
     worker: WorkerPart
     result: JsonValue = None
     notes: tuple[JsonValue, ...] = ()
+    notes_dropped: int = 0
+    """How many notes there were beside those that were kept."""
     error: ErrorPart | None = None
     submitted_at: Time
     started_at: Time

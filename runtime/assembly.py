@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from runtime import artifact as parts
 from runtime.artifact import Artifact
+from runtime.bounds import kept_notes, shortened
 from runtime.clock import milliseconds_between
 from runtime.jobs import State
 from runtime.records import Claim, JobError, RequestContext, StoredOutput, Worker
@@ -70,12 +71,13 @@ def with_run(artifact: Artifact, *, outcome: Outcome, limits: Limits) -> Artifac
             "limits": asdict(limits),
             "usage": parts.UsagePart.model_validate(asdict(outcome.usage)),
             "dropped_log_bytes": outcome.dropped_log_bytes,
+            "refused": outcome.refused,
             "refusals": tuple(
                 parts.RefusalPart(path=refusal.path, why=refusal.why)
                 for refusal in outcome.refusals
             ),
             "result": _json(outcome.value),
-            "notes": artifact.notes + _notes(outcome),
+            **_noted(artifact, outcome),
         }
     )
 
@@ -98,8 +100,8 @@ def with_hook(artifact: Artifact, *, name: str, outcome: Outcome) -> Artifact:
         duration_ms=outcome.usage.wall_ms,
         error=parts.ErrorPart.model_validate(asdict(error)) if error else None,
     )
-    notes = artifact.notes + _notes(outcome)
-    return artifact.model_copy(update={"hooks": (*artifact.hooks, hook), "notes": notes})
+    told = {"hooks": (*artifact.hooks, hook), **_noted(artifact, outcome)}
+    return artifact.model_copy(update=told)
 
 
 def with_phase(
@@ -154,7 +156,9 @@ def error_of(outcome: Outcome) -> JobError | None:
     if outcome.question is not None:
         return JobError(
             code="question-unanswered",
-            what=f"the job asked for {outcome.question.key!r}: {outcome.question.prompt}",
+            what=shortened(
+                f"the job asked for {outcome.question.key!r}: {outcome.question.prompt}"
+            ),
             mend="give the answer as a parameter: jobs cannot wait for answers yet",
             kind="package",
         )
@@ -179,6 +183,13 @@ def _isolation(outcome: Outcome) -> parts.IsolationPart:
         start=isolation.start,
         start_reason=isolation.start_reason,
     )
+
+
+def _noted(artifact: Artifact, outcome: Outcome) -> dict[str, Any]:
+    """Return the notes with those of `outcome`, as many as are kept, and how many are not."""
+    notes = artifact.notes + _notes(outcome)
+    kept = kept_notes(notes)
+    return {"notes": kept, "notes_dropped": artifact.notes_dropped + len(notes) - len(kept)}
 
 
 def _notes(outcome: Outcome) -> tuple[Any, ...]:

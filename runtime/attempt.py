@@ -166,6 +166,9 @@ class _Attempt:
         for refusal in outcome.refusals:
             said = f"the output {refusal.path!r} was not kept: {refusal.why}"
             self.writer.write("job.log", {"stream": "log", "level": "warning", "message": said})
+        if outcome.refused > len(outcome.refusals):
+            said = f"{outcome.refused - len(outcome.refusals)} more outputs were not kept"
+            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": said})
         self.artifact = assembly.with_outputs(
             self.artifact, outputs=outputs, is_partial=not outcome.is_ok and bool(outputs)
         )

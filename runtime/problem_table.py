@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from packages.errors import PackageError
+from runtime.bounds import kept_problems
 from runtime.errors import RuntimeFault
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
@@ -146,7 +147,7 @@ def fault_of(error: BaseException) -> Fault:
     return Fault(
         code=error.code,
         what=what,
-        problems=tuple(problems),
+        problems=kept_problems(problems),
         answer=answer_of(error.code),
         retry_after_s=retry_after_s,
     )

@@ -116,7 +116,10 @@ def _text(artifact: dict[str, Any]) -> str:
         "state": artifact["state"],
         "result": json.dumps(artifact["result"], ensure_ascii=False),
         "outputs": _listed(f"{o['path']} ({o['size_bytes']} bytes)" for o in artifact["outputs"]),
-        "not kept": _listed(f"{one['path']}: {one['why']}" for one in artifact["refusals"]),
+        "not kept": _listed(
+            (f"{one['path']}: {one['why']}" for one in artifact["refusals"]),
+            total=artifact["refused"],
+        ),
         "hooks": [_hook(hook) for hook in artifact["hooks"]],
         "installed": [f"{one['name']} {one['version']}" for one in installed],
         "walls": f"{isolation['level']}: {', '.join(walls)}",
@@ -127,10 +130,10 @@ def _text(artifact: dict[str, Any]) -> str:
     return facts(shown, names=names) + error_text(artifact["error"])
 
 
-def _listed(lines: Iterable[str]) -> list[str]:
-    """Return the first of `lines`, and how many more there are."""
+def _listed(lines: Iterable[str], *, total: int = 0) -> list[str]:
+    """Return the first of `lines`, and how many more there are; `total` if some are left out."""
     told = list(lines)
-    more = len(told) - MOST_LISTED
+    more = max(total, len(told)) - MOST_LISTED
     return [*told[:MOST_LISTED], f"… and {more} more"] if more > 0 else told
 
 

@@ -131,9 +131,12 @@ def refuse_extremes(value: object, body: bytes) -> None:
 
 
 def _children(item: Any) -> Iterable[Any]:
+    children: Iterable[Any] = ()
     if isinstance(item, dict):
-        return item.values()
-    return item if isinstance(item, (list, tuple)) else ()
+        children = item.values()
+    elif isinstance(item, (list, tuple)):
+        children = item
+    return children
 
 
 def _as_json(value: object) -> str:
