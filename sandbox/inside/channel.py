@@ -131,12 +131,9 @@ def refuse_extremes(value: object, body: bytes) -> None:
 
 
 def _children(item: Any) -> Iterable[Any]:
-    children: Iterable[Any] = ()
-    if isinstance(item, dict):
-        children = item.values()
-    elif isinstance(item, (list, tuple)):
-        children = item
-    return children
+    if issubclass(type(item), dict):
+        return item.values()
+    return item if issubclass(type(item), (list, tuple)) else ()
 
 
 def _as_json(value: object) -> str:
