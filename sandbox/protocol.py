@@ -16,7 +16,8 @@ from typing import Any, Literal, NoReturn, cast
 from sandbox.command import Ending, Json, Question, Report
 
 _LENGTH = struct.Struct(">I")
-_TEXT_CHARS = 65_536
+TEXT_CHARS = 65_536
+"""Of any text that a cell sends: the rest is cut off."""
 _NAME_CHARS, _WHAT_CHARS, _TRACEBACK_CHARS = 100, 4_096, 16_000
 """Of what becomes a part of the artifact; the runner keeps to less."""
 _DEEPEST = 64
@@ -179,7 +180,7 @@ class _Fields:
         value = self._fields.get(name, default)
         if not isinstance(value, str):
             raise ProtocolFault(f"{name} is not text")
-        return value[:_TEXT_CHARS].encode("utf-8", "replace").decode("utf-8")
+        return value[:TEXT_CHARS].encode("utf-8", "replace").decode("utf-8")
 
     def number(self, name: str) -> float | None:
         value = self._fields.get(name)

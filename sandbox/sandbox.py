@@ -139,7 +139,8 @@ class Sandbox:
                 refusals=watch.counted.fork_refusals,
                 filled=await _filled(cell, command, outcome, verdict),
             )
-            return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
+            outcome = replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
+            return outcome if watch.mask is None else watch.mask.outcome(outcome)
         finally:
             await cell.close()
 
