@@ -31,7 +31,7 @@ from packages.sharing import PLACE
 from sandbox.command import Folder, Interpreter, Observe
 from wheelhouse.locks import held, open_lock
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 """Raised when the same wheels shall be laid out differently."""
 LONGEST_BUILD_S = 3600.0
 

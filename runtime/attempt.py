@@ -19,7 +19,15 @@ from packages.hooks import Stage, extract_command, on_after_extract_command
 from packages.lock import read_lock
 from packages.runnable import runnable
 from runtime import assembly
-from runtime.artifact import Artifact, CallablePart, EnvironmentPart, InstalledPart, InstallPart
+from runtime.artifact import (
+    Artifact,
+    CallablePart,
+    EnvironmentPart,
+    InstalledPart,
+    InstallPart,
+    OverlapPart,
+)
+from runtime.bounds import MOST_LISTED
 from runtime.events import EventWriter
 from runtime.gate import close_if_over
 from runtime.gatekeeper import gate_state
@@ -135,7 +143,7 @@ class _Attempt:
         )
         self.artifact = assembly.with_environment(
             self.artifact,
-            environment=_environment_part(environment),
+            environment=environment_part(environment),
             install=_install_part(prepared, environment),
             callables=_callables(bundle),
         )
@@ -227,13 +235,20 @@ def _prepared(claim: Claim) -> PreparedRecord:
     return claim.activation.prepared
 
 
-def _environment_part(environment: Environment) -> EnvironmentPart:
+def environment_part(environment: Environment) -> EnvironmentPart:
+    """Return what the artifact tells of an environment."""
     inventory = environment.inventory
     return EnvironmentPart(
         key=environment.key,
         python=inventory.python,
         platform=inventory.platform,
         installed=tuple(InstalledPart.model_validate(asdict(item)) for item in inventory.installed),
+        overlaps=tuple(
+            OverlapPart.model_validate(asdict(one)) for one in inventory.overlaps[:MOST_LISTED]
+        ),
+        overlapping=len(inventory.overlaps),
+        sourceless=inventory.sourceless[:MOST_LISTED],
+        sourceless_modules=len(inventory.sourceless),
     )
 
 

@@ -16,6 +16,8 @@ MOST_NOTES = 100
 MOST_NOTE_BYTES = 65_536
 """Of all notes of a job together, as JSON: they are a part of results, which are kept too."""
 MOST_PROBLEMS = 100
+MOST_LISTED = 100
+"""Of the files of an environment that the artifact tells of."""
 MOST_TEXT_CHARS = 2_000
 
 
