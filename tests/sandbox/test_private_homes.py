@@ -58,6 +58,22 @@ async def test_a_run_below_a_home_of_0700(level: str, start: str):
         assert home.stat().st_gid not in ({0, NOBODY} if needs_group else {NOBODY})
 
 
+@pytest.mark.parametrize("start", ["cold", "warm"])
+async def test_an_interpreter_below_tmp_costs_no_wall(start: str, tmp_path: Path):
+    assert tmp_path.is_relative_to("/tmp")
+    with open_folder() as world:
+        command = _command(world, world / "home", is_warm=start == "warm")
+        command = replace(command, interpreter=reachable_copy(tmp_path))
+        sandbox = await Sandbox.open(world / "home/cells", interpreter=command.interpreter)
+        try:
+            if not sandbox.launcher.has_namespaces:
+                lacking(f"namespaces: {sandbox.missing}")
+            outcome = await sandbox.run(command, outputs_to=world / "o", observe=lambda _: None)
+        finally:
+            await sandbox.close()
+        assert (outcome.value, outcome.isolation.start) == ("read", start), outcome
+
+
 def _command(world: Path, home: Path, *, is_warm: bool) -> Command:
     bundle = home / "bundles/one/files"
     bundle.mkdir(parents=True)
