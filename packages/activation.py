@@ -33,6 +33,7 @@ from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
 
 MOST_LOG_LINES = 2_000
+MOST_LOG_CHARS = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +155,7 @@ async def _try_hook(
     workshop.data_root.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".hook-", dir=workshop.data_root))
     try:
-        with workshop.environments.lease(stage.environment.key):
+        async with workshop.environments.lease(stage.environment.key):
             outcome = await workshop.run(command, outputs_to=aside / "data", observe=log.observe)
         if not outcome.is_ok:
             raise _failed(stage, outcome, log)
@@ -188,12 +189,16 @@ class _Log:
     def __init__(self, observe: Observe):
         self.pass_on = observe
         self.lines: list[str] = []
+        self._chars_left = MOST_LOG_CHARS
 
     def observe(self, report: Report) -> None:
         """Take one report."""
         self.pass_on(report)
         text = report.data.get("line", report.data.get("message"))
-        if isinstance(text, str) and len(self.lines) < MOST_LOG_LINES:
+        if not isinstance(text, str):
+            return
+        self._chars_left -= len(text)
+        if len(self.lines) < MOST_LOG_LINES and self._chars_left >= 0:
             self.lines.append(text)
 
 

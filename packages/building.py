@@ -12,7 +12,16 @@ from packages.diagnosis import disk_full
 from packages.errors import EnvironmentFailed
 from packages.interpreters import cache_tag, platform_of
 from packages.inventory import FILE, INVENTORY_JSON, Installed, Inventory
-from packages.linking import Damage, Damaged, Part, Plan, lay_out, plan, site_packages_of
+from packages.linking import (
+    Damage,
+    Damaged,
+    Part,
+    Plan,
+    lay_out,
+    plan,
+    site_packages_of,
+    sourceless,
+)
 from packages.lock import FILE as LOCK_FILE
 from packages.lock import Lock
 from packages.progress import tell
@@ -126,6 +135,7 @@ class Builder:
             platform=platform_of(interpreter),
             installed=tuple(_installed(wheel) for wheel in wheels),
             overlaps=planned.overlaps,
+            sourceless=sourceless(planned),
             files=planned.files,
             size_bytes=planned.size_bytes,
             built_at=self.clock(),

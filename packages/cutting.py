@@ -21,13 +21,23 @@ async def while_open[T](
     gate: GateState,
     clock: Callable[[], datetime],
 ) -> T:
-    """Return what `work` comes to; it is cancelled once the gate is closed. Raises LockFailed."""
+    """Return what `work` comes to; it is cancelled once the gate is closed. Raises LockFailed.
+
+    Where the gate is closed already nothing is asked: it may have closed since the Grant.
+    """
+    now = await keeper.gate(gate)
+    if not now.is_open_at(clock()):
+        work.close()
+        raise LockFailed(resolve_cut(now.reason, when="before uv asked the index"))
     task = asyncio.ensure_future(work)
     try:
         while not (await asyncio.wait({task}, timeout=LOOK_EVERY_S))[0]:
             now = await keeper.gate(gate)
             if not now.is_open_at(clock()):
-                raise LockFailed(resolve_cut(now.reason))
+                cut = resolve_cut(
+                    now.reason, when="while uv was asking the index, so uv was stopped"
+                )
+                raise LockFailed(cut)
         return task.result()
     finally:
         task.cancel()

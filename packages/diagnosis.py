@@ -143,12 +143,12 @@ def gate_closed(why: str, *, name: str) -> Problem:
     )
 
 
-def resolve_cut(reason: str) -> Problem:
-    """Return the problem of a gate that closed while uv was asking the index."""
+def resolve_cut(reason: str, *, when: str) -> Problem:
+    """Return the problem of a gate that closed before uv had its answers from the index."""
     why = f" ({reason})" if reason else ""
     return Problem(
         code="gate-closed",
-        what=f"the network gate closed{why} while uv was asking the index, so uv was stopped",
+        what=f"the network gate closed{why} {when}",
         where="requirements.txt",
         mend="`fumehood gate open --for 15m --reason '…'`, and activate the version again",
     )

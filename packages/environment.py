@@ -12,14 +12,12 @@ moment leaves a whole one or none. One process builds; others wait for it, and t
 frees the lock of a builder that died.
 """
 
-import asyncio
-import fcntl
 import hashlib
 import json
 import os
 import time
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +29,11 @@ from packages.lock import Lock
 from packages.progress import quiet
 from packages.sharing import PLACE
 from sandbox.command import Folder, Interpreter, Observe
+from wheelhouse.locks import held, open_lock
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 """Raised when the same wheels shall be laid out differently."""
-LOOK_AGAIN_S = 0.02
+LONGEST_BUILD_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,40 +114,24 @@ class Environments:
         """Return what is installed in the environment `key`."""
         return INVENTORY_JSON.validate_json((self.folder(key) / FILE).read_bytes())
 
-    @contextmanager
-    def lease(self, key: str) -> Generator[Path]:
-        """Give the folder of `key` and keep it from being collected meanwhile."""
-        descriptor = self._open_lease(key)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
+    @asynccontextmanager
+    async def lease(self, key: str) -> AsyncGenerator[Path]:
+        """Give the folder of `key` and keep it from being collected meanwhile. Raises LockHeld."""
+        async with held(self.root / ".leases" / key, is_shared=True):
             yield self.folder(key)
-        finally:
-            os.close(descriptor)
 
     @asynccontextmanager
     async def alone(self, key: str) -> AsyncGenerator[None]:
-        """Hold the right to build `key`, waiting without a thread; the kernel frees it."""
-        folder = self.root / ".locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder / key, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            while not _try_lock(descriptor):  # noqa: ASYNC110  (another process frees it)
-                await asyncio.sleep(LOOK_AGAIN_S)
+        """Hold the right to build `key`, waiting without a thread. Raises LockHeld."""
+        async with held(self.root / ".locks" / key, patience_s=LONGEST_BUILD_S):
             yield
-        finally:
-            os.close(descriptor)
 
     def _count_use(self, key: str) -> None:
-        descriptor = self._open_lease(key)
+        descriptor = open_lock(self.root / ".leases" / key, flags=os.O_APPEND)
         try:
             os.write(descriptor, b".")
         finally:
             os.close(descriptor)
-
-    def _open_lease(self, key: str) -> int:
-        folder = self.root / ".leases"
-        folder.mkdir(parents=True, exist_ok=True)
-        return os.open(folder / key, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
 
 
 def environment_key(lock: Lock, interpreter: Interpreter) -> str:
@@ -162,11 +145,3 @@ def environment_key(lock: Lock, interpreter: Interpreter) -> str:
         "layout": LAYOUT_VERSION,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

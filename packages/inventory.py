@@ -50,6 +50,8 @@ class Inventory:
     files: int
     size_bytes: int
     built_at: datetime
+    sourceless: tuple[str, ...] = ()
+    """Modules that are bytecode only: nobody can read what they do."""
     shared: tuple[str, ...] = ()
     """The folders below environments/.shared that it links to."""
 

@@ -20,7 +20,7 @@ from packages.inventory import Overlap
 from sandbox.command import Interpreter
 from wheelhouse.schemes import Place
 from wheelhouse.target import minor_of
-from wheelhouse.unpacked import Unpacked, UnpackedFile
+from wheelhouse.unpacked import Unpacked, UnpackedFile, is_cached_bytecode
 
 THREADS = 2
 NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM)
@@ -113,6 +113,18 @@ def plan(parts: Iterable[Part], *, interpreter: Interpreter) -> Plan:
             if fresh:
                 bunches.append(Bunch(part.name, source, target, fresh))
     return Plan(folders=_with_parents(owners), bunches=tuple(bunches), overlaps=tuple(overlaps))
+
+
+def sourceless(planned: Plan) -> tuple[str, ...]:
+    """Return the modules that are bytecode without a source beside it, which Python imports."""
+    names = {f"{bunch.target}/{file.name}" for bunch in planned.bunches for file in bunch.files}
+    return tuple(
+        sorted(
+            name
+            for name in names
+            if name.endswith(".pyc") and name[:-1] not in names and not is_cached_bytecode(name)
+        )
+    )
 
 
 def lay_out(root: Path, planned: Plan, *, interpreter: Interpreter) -> list[Damage]:

@@ -1,5 +1,6 @@
 """Locker: from requirements to a lock. The wheelhouse first; the index only by the Grant."""
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -196,7 +197,7 @@ class Locker:
         offline: bool,
     ) -> tuple[Said, str]:
         """Run uv once. Raises LockFailed where it hangs or the disk fills."""
-        simple = str(self.house.simple())
+        simple = str(await asyncio.to_thread(self.house.simple))  # which may wait for a lock
         try:
             with scratch_folder() as folder:
                 scratch = Path(folder)

@@ -4,6 +4,7 @@ The cell has no network, the build requirements are locked from the wheelhouse l
 others, and the wheel is kept with a record of how it came about.
 """
 
+import asyncio
 import tarfile
 import tempfile
 import tomllib
@@ -92,7 +93,8 @@ class SourceBuilder:
             tell(observe, "build", done=0, total=1, unit="wheels", what=sdist.name)
             step = _command(tree, environment, interpreter, system, step="build")
             await self._step(step, room / "made", sdist, observe)
-            return self._keep(room / "made", sdist, environment, by=by)
+            made = room / "made"
+            return await asyncio.to_thread(self._keep, made, sdist, environment, by=by)
 
     async def _environment(
         self,

@@ -1,7 +1,6 @@
 """Keeping environments in order: listing, verifying, repairing, and collecting old ones."""
 
 import asyncio
-import fcntl
 import os
 import uuid
 from collections.abc import Callable, Collection
@@ -21,6 +20,7 @@ from packages.sharing import PLACE, forget_shared
 from sandbox.command import Interpreter, Observe
 from wheelhouse.durable import remove_tree, sweep_aside
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.locks import open_lock, try_lock
 from wheelhouse.problem import Problem
 from wheelhouse.unpacked import (
     forget_unpacked,
@@ -158,29 +158,25 @@ def _kept(environments: Environments, key: str) -> Kept:
 def _is_leased(lease: Path) -> bool:
     if not lease.is_file():
         return False
-    descriptor = os.open(lease, os.O_RDWR)
+    descriptor = open_lock(lease)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not try_lock(descriptor)
     finally:
         os.close(descriptor)
-    return False
 
 
 def _remove(environments: Environments, key: str) -> bool:
     """Remove `key` unless somebody has a lease on it; nobody can take one meanwhile."""
     lease = environments.root / ".leases" / key
-    lease.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(lease, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = open_lock(lease)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        remove_tree(_set_aside(environments, key))
+        if not try_lock(descriptor):
+            return False
+        gone = _set_aside(environments, key)
         lease.unlink(missing_ok=True)
-    except BlockingIOError:
-        return False
     finally:
         os.close(descriptor)
+    remove_tree(gone)  # not under the lock: it may take seconds, and a run may wait for the lease
     return True
 
 

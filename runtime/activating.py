@@ -3,6 +3,7 @@
 Whatever goes wrong, the version that was active before stays active.
 """
 
+import json
 import logging
 
 from packages.activation import ActivationFailed, Prepared, prepare
@@ -19,23 +20,40 @@ from runtime.store import activations, audit
 from sandbox.command import Report
 
 LOG_LINES_MOST = 2000
+LOG_BYTES_MOST = 256 * 1024
 
 log = logging.getLogger("fumehood.activation")
 
 
 class ActivationLog:
-    """Keeps what an activation says, with the time, up to a number of lines."""
+    """Keeps what an activation says, with the time, as far as there is room; counts the rest."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self.lines: list[JsonObject] = []
+        self._kept: list[JsonObject] = []
+        self._bytes_left = LOG_BYTES_MOST
+        self._dropped = 0
 
     def observe(self, report: Report) -> None:
         """Keep one report: an `Observe` for the rooms below."""
-        if len(self.lines) < LOG_LINES_MOST:
-            event, data = happening_of(report)
-            at = rfc3339(self._parts.clock())
-            self.lines.append({"at": at, "event": event, "data": dict(data)})
+        event, data = happening_of(report)
+        self._bytes_left -= len(json.dumps(dict(data)))
+        if len(self._kept) < LOG_LINES_MOST and self._bytes_left >= 0:
+            self._kept.append(self._line(event, data))
+        else:
+            self._dropped += 1
+
+    @property
+    def lines(self) -> list[JsonObject]:
+        """Return what was kept, and how much was not."""
+        if not self._dropped:
+            return self._kept
+        said = f"{self._dropped} more lines were not kept"
+        told = {"stream": "log", "level": "warning", "message": said}
+        return [*self._kept, self._line("job.log", told)]
+
+    def _line(self, event: str, data: JsonObject) -> JsonObject:
+        return {"at": rfc3339(self._parts.clock()), "event": event, "data": dict(data)}
 
 
 async def run_activation(activation_id: str, *, parts: Parts) -> None:

@@ -1,7 +1,6 @@
 """The one place where the parts of the appliance are put together."""
 
 import asyncio
-import fcntl
 import logging
 import os
 import socket
@@ -41,6 +40,7 @@ from runtime.worker import Hands
 from sandbox import shown_level
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
+from wheelhouse.locks import holders, open_lock, try_lock
 from wheelhouse.store import Wheelhouse
 
 IN_PROCESS = "memory://"
@@ -75,7 +75,7 @@ async def open_appliance(
         store = await _open_store(settings)
         stack.push_async_callback(store.close)
         docket = await stack.enter_async_context(make_docket(settings))
-        sandbox = await Sandbox.open(settings.home / "cells")
+        sandbox = await Sandbox.open(settings.home / "cells", crossed=_around(settings.home))
         for reason in sandbox.missing:
             log.warning("cells run at level %s: %s", sandbox.level, reason)
         stack.push_async_callback(sandbox.close)
@@ -107,6 +107,12 @@ def _least(settings: Settings, level: Level, file: Path) -> Level:
     return least
 
 
+def _around(home: Path) -> tuple[Path, ...]:
+    """Return the homes that hold what cells run: a `fumehood try` shares another's."""
+    shared = (home / name for name in ("environments", "wheelhouse"))
+    return tuple({home, *(folder.resolve().parent for folder in shared)})
+
+
 def _warn_of_no_advisories(settings: Settings) -> None:
     known = house.advisories_of(house.wheelhouse_of(settings.home))
     if settings.lock.advisories == "refuse" and known.snapshot() is None:
@@ -119,16 +125,18 @@ def _warn_of_no_advisories(settings: Settings) -> None:
 @contextmanager
 def _alone_in(home: Path) -> Generator[None]:
     """Hold the home: with the queue inside the process there can be one process only."""
-    with (home / "fumehood.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    path = home / "fumehood.lock"
+    descriptor = open_lock(path)
+    try:
+        if not try_lock(descriptor):
             raise HomeInUse(
-                f"Another appliance is using {home}",
+                f"Another appliance is using {home}: {holders(path)}",
                 where=str(home),
                 mend="stop it, choose another FUMEHOOD_HOME, or set FUMEHOOD_DOCKET_URL to a Redis",
-            ) from error
+            )
         yield
+    finally:
+        os.close(descriptor)
 
 
 async def _open_store(settings: Settings) -> SqliteStore:

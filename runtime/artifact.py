@@ -49,6 +49,14 @@ class InstalledPart(Part):
     version: str
 
 
+class OverlapPart(Part):
+    """A file that two wheels own with different content, and whose bytes are in the environment."""
+
+    path: str
+    kept: str
+    left_out: str
+
+
 class EnvironmentPart(Part):
     """The vendor environment that the code saw."""
 
@@ -56,6 +64,12 @@ class EnvironmentPart(Part):
     python: str
     platform: str
     installed: tuple[InstalledPart, ...] = ()
+    overlaps: tuple[OverlapPart, ...] = ()
+    overlapping: int = 0
+    """How many such files there are; `overlaps` are the first hundred."""
+    sourceless: tuple[str, ...] = ()
+    sourceless_modules: int = 0
+    """How many modules are bytecode only; `sourceless` are the first hundred."""
 
 
 class InstallPart(Part):
@@ -210,6 +224,8 @@ class Artifact(Part):
     outputs: tuple[OutputPart, ...] = ()
     is_partial: bool = False
     refusals: tuple[RefusalPart, ...] = ()
+    refused: int = 0
+    """How many outputs were refused; `refusals` are the first hundred."""
     isolation: IsolationPart | None = None
     limits: dict[str, float] = Field(default_factory=dict)
     usage: UsagePart | None = None
@@ -220,6 +236,8 @@ class Artifact(Part):
     worker: WorkerPart
     result: JsonValue = None
     notes: tuple[JsonValue, ...] = ()
+    notes_dropped: int = 0
+    """How many notes there were beside those that were kept."""
     error: ErrorPart | None = None
     submitted_at: Time
     started_at: Time

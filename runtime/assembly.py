@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from runtime import artifact as parts
 from runtime.artifact import Artifact
+from runtime.bounds import kept_notes, shortened
 from runtime.clock import milliseconds_between
 from runtime.jobs import State
 from runtime.records import Claim, JobError, RequestContext, StoredOutput, Worker
@@ -71,12 +72,13 @@ def with_run(artifact: Artifact, *, outcome: Outcome, limits: Limits) -> Artifac
             "usage": parts.UsagePart.model_validate(asdict(outcome.usage)),
             "traffic": _traffic(outcome),
             "dropped_log_bytes": outcome.dropped_log_bytes,
+            "refused": outcome.refused,
             "refusals": tuple(
                 parts.RefusalPart(path=refusal.path, why=refusal.why)
                 for refusal in outcome.refusals
             ),
             "result": _json(outcome.value),
-            "notes": artifact.notes + _notes(outcome),
+            **_noted(artifact, outcome),
         }
     )
 
@@ -100,8 +102,8 @@ def with_hook(artifact: Artifact, *, name: str, outcome: Outcome) -> Artifact:
         error=parts.ErrorPart.model_validate(asdict(error)) if error else None,
         traffic=_traffic(outcome),
     )
-    notes = artifact.notes + _notes(outcome)
-    return artifact.model_copy(update={"hooks": (*artifact.hooks, hook), "notes": notes})
+    told = {"hooks": (*artifact.hooks, hook), **_noted(artifact, outcome)}
+    return artifact.model_copy(update=told)
 
 
 def with_phase(
@@ -156,7 +158,9 @@ def error_of(outcome: Outcome) -> JobError | None:
     if outcome.question is not None:
         return JobError(
             code="question-unanswered",
-            what=f"the job asked for {outcome.question.key!r}: {outcome.question.prompt}",
+            what=shortened(
+                f"the job asked for {outcome.question.key!r}: {outcome.question.prompt}"
+            ),
             mend="give the answer as a parameter: jobs cannot wait for answers yet",
             kind="package",
         )
@@ -185,6 +189,13 @@ def _isolation(outcome: Outcome) -> parts.IsolationPart:
 
 def _traffic(outcome: Outcome) -> parts.TrafficPart | None:
     return parts.TrafficPart.model_validate(asdict(outcome.traffic)) if outcome.traffic else None
+
+
+def _noted(artifact: Artifact, outcome: Outcome) -> dict[str, Any]:
+    """Return the notes with those of `outcome`, as many as are kept, and how many are not."""
+    notes = artifact.notes + _notes(outcome)
+    kept = kept_notes(notes)
+    return {"notes": kept, "notes_dropped": artifact.notes_dropped + len(notes) - len(kept)}
 
 
 def _notes(outcome: Outcome) -> tuple[Any, ...]:

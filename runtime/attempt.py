@@ -19,7 +19,15 @@ from packages.hooks import Stage, extract_command, on_after_extract_command
 from packages.lock import read_lock
 from packages.runnable import runnable
 from runtime import assembly
-from runtime.artifact import Artifact, CallablePart, EnvironmentPart, InstalledPart, InstallPart
+from runtime.artifact import (
+    Artifact,
+    CallablePart,
+    EnvironmentPart,
+    InstalledPart,
+    InstallPart,
+    OverlapPart,
+)
+from runtime.bounds import MOST_LISTED
 from runtime.events import EventWriter
 from runtime.gate import close_if_over
 from runtime.gatekeeper import gate_state
@@ -68,17 +76,15 @@ class _Attempt:
         """Run every phase; return what shall be published."""
         async with self._phase("environment"):
             stage, environment = await self._stage()
-        with (
-            self.parts.workshop.environments.lease(environment.key),
-            self.parts.cancellations.watch(self.claim.job.id) as cancelled,
-        ):
-            async with self._phase("extract"):
-                outcome = await self._extract(stage, cancelled=cancelled)
-            async with self._phase("collect"):
-                outputs = await self._keep(outcome)
-            error = assembly.error_of(outcome)
-            state = assembly.state_of(outcome)
-            hook_error = await self._after_extract(stage, outcome, state=state, error=error)
+        async with self.parts.workshop.environments.lease(environment.key):
+            with self.parts.cancellations.watch(self.claim.job.id) as cancelled:
+                async with self._phase("extract"):
+                    outcome = await self._extract(stage, cancelled=cancelled)
+                async with self._phase("collect"):
+                    outputs = await self._keep(outcome)
+                error = assembly.error_of(outcome)
+                state = assembly.state_of(outcome)
+                hook_error = await self._after_extract(stage, outcome, state=state, error=error)
         if state is State.SUCCEEDED and hook_error is not None:
             state, error = State.FAILED, hook_error
         self.artifact = assembly.with_ending(
@@ -137,7 +143,7 @@ class _Attempt:
         )
         self.artifact = assembly.with_environment(
             self.artifact,
-            environment=_environment_part(environment),
+            environment=environment_part(environment),
             install=_install_part(prepared, environment),
             callables=_callables(bundle),
         )
@@ -167,6 +173,9 @@ class _Attempt:
         remove_tree(folder)
         for refusal in outcome.refusals:
             said = f"the output {refusal.path!r} was not kept: {refusal.why}"
+            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": said})
+        if outcome.refused > len(outcome.refusals):
+            said = f"{outcome.refused - len(outcome.refusals)} more outputs were not kept"
             self.writer.write("job.log", {"stream": "log", "level": "warning", "message": said})
         self.artifact = assembly.with_outputs(
             self.artifact, outputs=outputs, is_partial=not outcome.is_ok and bool(outputs)
@@ -226,13 +235,20 @@ def _prepared(claim: Claim) -> PreparedRecord:
     return claim.activation.prepared
 
 
-def _environment_part(environment: Environment) -> EnvironmentPart:
+def environment_part(environment: Environment) -> EnvironmentPart:
+    """Return what the artifact tells of an environment."""
     inventory = environment.inventory
     return EnvironmentPart(
         key=environment.key,
         python=inventory.python,
         platform=inventory.platform,
         installed=tuple(InstalledPart.model_validate(asdict(item)) for item in inventory.installed),
+        overlaps=tuple(
+            OverlapPart.model_validate(asdict(one)) for one in inventory.overlaps[:MOST_LISTED]
+        ),
+        overlapping=len(inventory.overlaps),
+        sourceless=inventory.sourceless[:MOST_LISTED],
+        sourceless_modules=len(inventory.sourceless),
     )
 
 

@@ -3,16 +3,21 @@
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from runtime.errors import SettingsRefused
+from runtime.home_guard import guard_home
+
+LOCKS = ("*.lock", "wheelhouse/.lock", "wheelhouse/.*.lock", "environments/.l*s/*")
+"""Where lock files are: whoever may open one may keep it locked."""
 
 LEVEL_FILE = "level.json"
 """Where the best level that this host has shown is noted."""
 
 
 def make_home(home: Path) -> None:
-    """Make the folders of a home. Raises SettingsRefused where that cannot be done."""
+    """Make the folders of a home, shut to others. Raises SettingsRefused where that fails."""
     with writable(home):
         _make_folders(home)
 
@@ -31,19 +36,23 @@ def writable(home: Path) -> Generator[None]:
 
 
 def _make_folders(home: Path) -> None:
-    """Make the home: cells' users may cross it and read what they run, and no more.
+    """Make the home; what cells run is readable below it, whatever our umask.
 
-    A worker that is root starts cells as users of their own, whatever its umask.
+    A worker that is root starts cells as users of their own. They get there by a bind mount, or
+    by a group of their own (sandbox/host.py); the home is shut to all others.
     """
     os.umask(0o022)
-    home.mkdir(parents=True, exist_ok=True)
-    home.chmod(home.stat().st_mode | 0o111)
+    guard_home(home)
     for name, mode in {"cache": 0o700, "jobs": 0o700, "blobs": 0o700}.items():
         (home / name).mkdir(exist_ok=True)
         (home / name).chmod(mode)
     for name in ("bundles", "environments", "wheelhouse", "data", "cells"):
         (home / name).mkdir(exist_ok=True)
         (home / name).chmod(0o755)
+    for lock in chain.from_iterable(home.glob(pattern) for pattern in LOCKS):
+        lock.chmod(0o600)  # earlier versions made them 0644
+    for folder in home.glob("environments/.l*s"):
+        folder.chmod(0o700)
     database = home / "fumehood.db"
     database.touch(mode=0o600)
     database.chmod(0o600)

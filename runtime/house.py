@@ -1,6 +1,5 @@
 """The wheelhouse, the environments and the index of a home, for the appliance and the CLI."""
 
-import os
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -52,8 +51,7 @@ def environments_of(home: Path, *, house: Wheelhouse, run: Run) -> Environments:
 async def workshop_of(home: Path) -> AsyncGenerator[Environments]:
     """Offer the environments of a home, built in cells of our own, with no appliance running."""
     with tempfile.TemporaryDirectory(prefix="fumehood-cells-", dir="/var/tmp") as folder:
-        os.chmod(folder, 0o755)  # noqa: PTH101, S103  (cells are users that have to cross it)
-        sandbox = await Sandbox.open(Path(folder))
+        sandbox = await Sandbox.open(Path(folder) / "cells", crossed=(Path(folder), home))
         try:
             yield environments_of(home, house=wheelhouse_of(home), run=sandbox.run)
         finally:

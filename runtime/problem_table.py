@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from packages.errors import PackageError
+from runtime.bounds import kept_problems
 from runtime.errors import RuntimeFault
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
@@ -101,6 +102,7 @@ TABLE: Mapping[str, Answer] = {
     "key-refused": REJECTED,
     "advisories-refused": REJECTED,
     "mirror-failed": UNAVAILABLE,
+    "lock-held": UNAVAILABLE,
 }
 
 
@@ -149,7 +151,7 @@ def fault_of(error: BaseException) -> Fault:
     return Fault(
         code=error.code,
         what=what,
-        problems=tuple(problems),
+        problems=kept_problems(problems),
         answer=answer_of(error.code),
         retry_after_s=retry_after_s,
     )

@@ -1,7 +1,8 @@
 """The settings, where each one came from, and how the sources are laid over each other.
 
-The later wins: default, /etc, XDG config, ./fumehood.toml (or --config), credentials
-folder, FUMEHOOD_* (`__` nests), flags of the command line. Unknown keys are errors.
+The later wins: default, /etc, XDG config, --config or FUMEHOOD_CONFIG, credentials folder,
+FUMEHOOD_* (`__` nests), flags of the command line. Unknown keys are errors. Nothing is ever read
+because it lies in the current folder: that may be a bundle, which would grant itself the network.
 """
 
 import os
@@ -180,10 +181,14 @@ class Settings(BaseSettings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """The settings in force and, for each dotted key that is not a default, its origin."""
+    """The settings in force and, for each dotted key that is not a default, its origin.
+
+    `files` are those that were read.
+    """
 
     settings: Settings
     origins: Mapping[str, str]
+    files: tuple[Path, ...] = ()
 
 
 def load(
@@ -194,32 +199,50 @@ def load(
 ) -> Loaded:
     """Return the settings of this process; raise SettingsRefused with every fault found."""
     environ = os.environ if environ is None else environ
+    files = _files(environ, chosen=config_file)
     merged: Tree = {}
     origins: dict[str, str] = {}
-    for origin, layer in _layers(environ, flags or {}, config_file):
+    for origin, layer in _layers(environ, flags or {}, files):
         _lay_over(merged, layer, origin=origin, origins=origins)
     _complete_limits(merged)
     try:
-        return Loaded(settings=Settings(**merged), origins=origins)  # pyright: ignore[reportArgumentType]
+        settings = Settings(**merged)  # pyright: ignore[reportArgumentType]
     except ValidationError as error:
         raise SettingsRefused(problems=tuple(_problems(error, origins))) from error
+    return Loaded(settings=settings, origins=origins, files=files)
+
+
+def _files(environ: Mapping[str, str], *, chosen: Path | None) -> tuple[Path, ...]:
+    """Return the settings files there are. Raises SettingsRefused where a named one is missing."""
+    if chosen is None and environ.get("FUMEHOOD_CONFIG"):
+        chosen = Path(environ["FUMEHOOD_CONFIG"])
+    if chosen and not chosen.is_file():
+        raise SettingsRefused(
+            f"There is no settings file {chosen}",
+            where=str(chosen),
+            mend="name one that is there, or leave --config and FUMEHOOD_CONFIG out",
+        )
+    known = [Path("/etc/fumehood/config.toml"), _user_folder(environ) / "fumehood/config.toml"]
+    found = [path for path in known if path.is_absolute() and path.is_file()]
+    return (*found, *((chosen.absolute(),) if chosen else ()))
+
+
+def _user_folder(environ: Mapping[str, str]) -> Path:
+    """Return where this user's settings are.
+
+    A relative XDG_CONFIG_HOME is as none (the XDG specification): it would be below the current
+    folder.
+    """
+    named = Path(environ.get("XDG_CONFIG_HOME", ""))
+    return named if named.is_absolute() else Path.home() / ".config"
 
 
 def _layers(
-    environ: Mapping[str, str], flags: Mapping[str, object], config_file: Path | None
+    environ: Mapping[str, str], flags: Mapping[str, object], files: tuple[Path, ...]
 ) -> Iterator[tuple[str, Tree]]:
     yield "environment", _index_defaults(environ)
-    chosen = config_file or Path(environ.get("FUMEHOOD_CONFIG", "fumehood.toml"))
-    if config_file and not config_file.is_file():
-        raise SettingsRefused(
-            f"There is no settings file {config_file}",
-            where=str(config_file),
-            mend="name one that is there, or leave --config out",
-        )
-    xdg = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    for path in (Path("/etc/fumehood/config.toml"), xdg / "fumehood/config.toml", chosen):
-        if path.is_file():
-            yield str(path), _read_toml(path)
+    for path in files:
+        yield str(path), _read_toml(path)
     if credentials := environ.get("CREDENTIALS_DIRECTORY"):
         yield credentials, _read_credentials(Path(credentials))
     yield "environment", _read_environment(environ)
@@ -237,6 +260,12 @@ def _index_defaults(environ: Mapping[str, str]) -> Tree:
 def _read_toml(path: Path) -> Tree:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsRefused(
+            f"{path} cannot be read: {error.strerror}",
+            where=str(path),
+            mend="let the user that runs this read it, or remove it",
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsRefused(
             f"{path} is not valid TOML: {error}", where=str(path), mend="correct the file"

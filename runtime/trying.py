@@ -21,6 +21,7 @@ from runtime.appliance import open_appliance
 from runtime.errors import AttemptLost, InputRefused, TryFailed
 from runtime.events import to_plain
 from runtime.home import LEVEL_FILE, writable
+from runtime.home_guard import guard_home
 from runtime.jobs import State
 from runtime.parts import Parts
 from runtime.records import JobInput, JsonObject, RequestContext
@@ -107,6 +108,8 @@ async def _throwaway(settings: Settings) -> AsyncGenerator[Parts]:
     """Offer the parts of an appliance whose home is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="fumehood-try-", dir="/var/tmp") as folder:
         home = Path(folder)
+        with writable(settings.home):
+            guard_home(settings.home, may_be_crossed=True)
         for name in SHARED:
             shared = settings.home / name
             with writable(settings.home):

@@ -37,6 +37,7 @@ def arguments(command: Command, furniture: Furniture, *, reach: Reach, is_warm: 
         *_namespaces(command, is_warm=is_warm),
         *_variables(command),
         *_system(command.interpreter, reach),
+        *_temporary(command.interpreter),
         *_devices(furniture.devices),
         *_read_only(furniture.inside, layout.INSIDE, reach),
         *_read_only(furniture.etc, "/etc", reach),
@@ -75,6 +76,16 @@ def _system(interpreter: Interpreter, reach: Reach) -> list[str]:
     return [*words, *_read_only(interpreter.prefix, str(interpreter.prefix), reach)]
 
 
+def _temporary(interpreter: Interpreter) -> list[str]:
+    """Let /tmp be scratch, unless the interpreter lies below it: then that is all there is.
+
+    TMPDIR names scratch in any case. Both cannot be had, and the level fell for it.
+    """
+    if Path("/tmp") in interpreter.prefix.parents:
+        return []
+    return ["--symlink", "/scratch/tmp", "/tmp"]
+
+
 @cache
 def _libraries(folders: tuple[str, ...]) -> tuple[str, ...]:
     """Show the host's library folders as they are: some are links to others (usrmerge)."""
@@ -90,7 +101,7 @@ def _libraries(folders: tuple[str, ...]) -> tuple[str, ...]:
 
 def _devices(ready: str) -> list[str]:
     """Show /dev in one piece where it is ready: each mount costs a start, and every fork too."""
-    words = ["--proc", "/proc", "--symlink", "/scratch/tmp", "/tmp"]
+    words = ["--proc", "/proc"]
     if ready:  # and read-only, where bubblewrap's own --remount-ro would let no device work
         return [*words, "--dev-bind", ready, "/dev"]
     words += ["--tmpfs", "/dev"]

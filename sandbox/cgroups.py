@@ -27,9 +27,14 @@ def delegated(name: str) -> Hierarchy | None:
 
 
 def named(name: str) -> Iterator[tuple[Path, int]]:
-    """Yield the folders `name`-PID-… beside our own groups, with the pid of who made them."""
+    """Yield the folders `name`-PID-… beside our own groups, with the pid of who made them.
+
+    Others may call theirs nearly so: those are left alone.
+    """
     for controller, path in lines_of_own_groups():
         own = ROOT / controller / path.lstrip("/")
         with contextlib.suppress(OSError):
             for folder in own.glob(f"{name}-*"):
-                yield folder, int(folder.name.split("-")[1])
+                pid = folder.name.split("-")[1]
+                if pid.isdecimal():
+                    yield folder, int(pid)

@@ -18,6 +18,8 @@ from sandbox.limits import MIB, Limits
 _CHUNK_BYTES = 1 << 20
 _DEEPEST = 32
 _LONGEST_PATH_BYTES = 1024
+_MOST_REFUSALS = 100
+"""How many are told of; the rest is counted. 100,000 links made an artifact of 132 MB."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class Collected:
 
     outputs: tuple[Output, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    refused: int = 0
+    """How many there were; `refusals` are the first of them."""
     crossed: tuple[str, float, float] | None = None
     """The limit that the outputs crossed, its value, and the figure reached."""
 
@@ -48,9 +52,12 @@ def collect(folder_fd: int, destination: Path, limits: Limits) -> Collected:
     try:
         walk.folder(folder_fd, prefix="", depth=0)
     except Unopenable as fault:
-        walk.refusals.append(Refusal(path=".", why=f"it cannot be opened: {fault}"))
+        walk.refuse(".", f"it cannot be opened: {fault}")
     return Collected(
-        outputs=tuple(walk.outputs), refusals=tuple(walk.refusals), crossed=walk.crossed
+        outputs=tuple(walk.outputs),
+        refusals=tuple(walk.refusals),
+        refused=walk.refused,
+        crossed=walk.crossed,
     )
 
 
@@ -60,6 +67,7 @@ class _Walk:
     limits: Limits
     outputs: list[Output] = field(default_factory=list[Output])
     refusals: list[Refusal] = field(default_factory=list[Refusal])
+    refused: int = 0
     size_bytes: int = 0
     crossed: tuple[str, float, float] | None = None
 
@@ -77,15 +85,15 @@ class _Walk:
         shown = prefix + name.decode("utf-8", "backslashreplace")
         why = _unfit_name(name, prefix)
         if why:
-            self._refuse(shown, why)
+            self.refuse(shown, why)
             return
         try:
             mode = os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode
         except OSError as fault:
-            self._refuse(shown, f"it cannot be looked at: {fault.strerror}")
+            self.refuse(shown, f"it cannot be looked at: {fault.strerror}")
             return
         if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
-            self._refuse(shown, f"{_kind(mode)}: only regular files and folders are collected")
+            self.refuse(shown, f"{_kind(mode)}: only regular files and folders are collected")
             return
         try:
             if stat.S_ISDIR(mode):
@@ -93,11 +101,11 @@ class _Walk:
             else:
                 self._file(fd, name, shown=shown)
         except Unopenable as fault:
-            self._refuse(shown, f"it cannot be opened: {fault}")
+            self.refuse(shown, f"it cannot be opened: {fault}")
 
     def _subfolder(self, fd: int, name: bytes, *, shown: str, depth: int) -> None:
         if depth >= _DEEPEST:
-            self._refuse(shown, f"deeper than {_DEEPEST} folders")
+            self.refuse(shown, f"deeper than {_DEEPEST} folders")
             return
         with opened(fd, os.fsdecode(name), os.O_DIRECTORY) as sub_fd:
             self.folder(sub_fd, prefix=shown + "/", depth=depth + 1)
@@ -106,7 +114,7 @@ class _Walk:
         with opened(fd, os.fsdecode(name), os.O_NONBLOCK) as file_fd:
             status = os.fstat(file_fd)
             if not stat.S_ISREG(status.st_mode):
-                self._refuse(shown, "it changed while it was collected")
+                self.refuse(shown, "it changed while it was collected")
             elif self._fits(status.st_size):
                 self._copy(file_fd, shown, status.st_size)
 
@@ -134,8 +142,10 @@ class _Walk:
         self.size_bytes += written
         self.outputs.append(Output(path=shown, size_bytes=written, sha256=digest.hexdigest()))
 
-    def _refuse(self, shown: str, why: str) -> None:
-        if len(self.refusals) < self.limits.output_files:
+    def refuse(self, shown: str, why: str) -> None:
+        """Tell of what is not collected, if not too much has been told of."""
+        self.refused += 1
+        if len(self.refusals) < _MOST_REFUSALS:
             self.refusals.append(Refusal(path=shown, why=why))
 
 

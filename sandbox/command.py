@@ -225,6 +225,8 @@ class Outcome:
     signal: str | None = None
     outputs: tuple[Output, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    refused: int = 0
+    """How many outputs were refused; `refusals` are the first hundred."""
     usage: Usage = field(default_factory=Usage)
     dropped_log_bytes: int = 0
     traffic: Traffic | None = None

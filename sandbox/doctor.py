@@ -96,6 +96,24 @@ _ATTACKS = (
         is_granted=True,
     ),
     _Probe(
+        "send_to_host_socket",
+        "network",
+        "send a datagram of a pair to a socket of this host",
+        "allow network namespaces, or seccomp filters",
+    ),
+    _Probe(
+        "lease_own_code",
+        "seccomp",
+        "take a lease on a file that others open",
+        "use a kernel with seccomp filters (CONFIG_SECCOMP_FILTER)",
+    ),
+    _Probe(
+        "watch_what_others_open",
+        "seccomp",
+        "watch files that others open (inotify)",
+        "use a kernel with seccomp filters (CONFIG_SECCOMP_FILTER)",
+    ),
+    _Probe(
         "see_host_process",
         "pid namespace / Landlock",
         "signal the worker",
@@ -282,6 +300,8 @@ def _targets() -> Generator[dict[str, Json]]:
     """Set up what the probes aim at: a file, a port, an abstract socket, a mark."""
     name = "fumehood-doctor-" + secrets.token_hex(8)
     listener, abstract = socket.socket(), socket.socket(socket.AF_UNIX)
+    datagrams = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    datagrams.bind(b"\0" + name.encode() + b"-datagrams")
     listener.bind(("127.0.0.1", 0))
     abstract.bind(b"\0" + name.encode())
     with tempfile.TemporaryDirectory(prefix="fumehood-", dir="/var/tmp") as folder:
@@ -296,6 +316,7 @@ def _targets() -> Generator[dict[str, Json]]:
                 "host_file": str(secret),
                 "port": listener.getsockname()[1],
                 "abstract_name": name,
+                "datagram_name": f"{name}-datagrams",
                 "host_pid": os.getpid(),
                 "mark": name,
                 "sleep": _SLEEP,
@@ -304,6 +325,7 @@ def _targets() -> Generator[dict[str, Json]]:
                 "scratch_mb": _LIMITS.scratch_mb,
             }
         finally:
+            datagrams.close()
             for sock in (listener, abstract):
                 with contextlib.suppress(OSError):
                     sock.shutdown(socket.SHUT_RDWR)

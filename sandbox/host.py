@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import stat
 import sysconfig
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,12 +11,15 @@ from pathlib import Path
 
 from sandbox import landlock, seccomp
 from sandbox.command import Level
+from sandbox.errors import CellUnstartableError
 from sandbox.layout import Barriers
 from sandbox.process import HostUser
 
-_FIRST_CELL_UID = 1_880_000_000
+_CELL_GROUP = 1_880_000_000
+_FIRST_CELL_UID = _CELL_GROUP + 1
 _CELL_UIDS = 60_000
 _NOBODY = 65_534
+_CROSSABLE = 0o710
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +33,40 @@ class Host:
     bubblewrap_source: str
     cell_uids: range
     """Host uids that cells may be given; empty where the worker cannot change users."""
+    crossed: tuple[Path, ...] = ()
+    """Folders of ours (0700) that a cell's user has to cross where it shares the host's root."""
 
     def user(self, number: int) -> HostUser | None:
         """Return the host user of the cell with this number, None for the worker's own."""
         if not self.cell_uids:
             return None
         uid = self.cell_uids[number % len(self.cell_uids)]
-        return HostUser(uid=uid, gid=uid)
+        return HostUser(uid=uid, gid=uid, groups=(self._group,))
+
+    @property
+    def _group(self) -> int:
+        """A group that nobody has but cells; nobody's own where no other is mapped."""
+        return _CELL_GROUP if self.cell_uids.start == _FIRST_CELL_UID else _NOBODY
+
+    def let_cells_cross(self) -> None:
+        """Let the users of cells, and no others, walk through `crossed`; not list it.
+
+        Only for cells that share the host's root and have users of their own: with namespaces
+        the folders are bound where those can reach them (stage.py), and 0700 stays 0700.
+        Raises CellUnstartableError.
+        """
+        for folder in self.crossed if self.cell_uids else ():
+            try:
+                os.chown(folder, -1, self._group)
+                folder.chmod(_CROSSABLE)
+            except OSError as fault:
+                raise CellUnstartableError(
+                    f"{folder} cannot be opened to the users of cells: {fault.strerror}",
+                    mend="put the data on a file system that keeps owners and modes",
+                ) from fault
 
 
-def look() -> Host:
+def look(*, crossed: tuple[Path, ...] = ()) -> Host:
     """Return what this host has, without starting a cell."""
     machine = platform.machine()
     found, source = _bubblewrap()
@@ -52,6 +80,7 @@ def look() -> Host:
         bubblewrap=found,
         bubblewrap_source=source,
         cell_uids=_cell_uids(),
+        crossed=crossed,
     )
 
 
@@ -98,6 +127,13 @@ def _cell_uids() -> range:
         if any(first <= wanted.start and wanted.stop <= end for first, end in _mapped_uids()):
             return wanted
     return range(0)
+
+
+def is_crossed_by_cells(folder: Path) -> bool:
+    """Return whether `folder` is as `Host.let_cells_cross` leaves it: shut, but to cells' users."""
+    status = folder.stat()
+    is_theirs = status.st_gid in {_CELL_GROUP, _NOBODY}
+    return is_theirs and stat.S_IMODE(status.st_mode) == _CROSSABLE
 
 
 def is_root_of_the_host() -> bool:

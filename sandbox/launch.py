@@ -62,7 +62,8 @@ class Launcher:
         self._inside: dict[str, Path] = {}
         self._free: list[Path] = []
         self._stagehand = Stagehand()
-        self._stage = Stage(roots=_roots(host, home)) if has_namespaces and host.is_root else None
+        roots, is_staged = _roots(host, home), has_namespaces and host.is_root
+        self._stage = Stage(roots=roots, within=home.parent) if is_staged else None
 
     async def cold(self, command: Command, *, reason: str) -> Cell:
         """Start a cold cell for `command`. Raises CellUnstartableError, InputUnplaceableError."""
@@ -277,13 +278,13 @@ class Launcher:
 
 
 def _roots(host: Host, home: Path) -> tuple[Path, ...]:
-    """Return what every cell needs on the stage: the home, and a bundled bwrap with its library.
+    """Return what every cell needs on the stage: our folder, and a bundled bwrap with its library.
 
     The wheel's bwrap finds libcap beside its package, so the whole of site-packages is bound.
     """
     if host.bubblewrap is None or host.bubblewrap.is_relative_to("/usr"):
-        return (home.parent,)
-    return (home.parent, host.bubblewrap.resolve().parents[2])
+        return (home,)
+    return (home, host.bubblewrap.resolve().parents[2])
 
 
 def _kept(folder: Path, files: Mapping[str, bytes]) -> Path:

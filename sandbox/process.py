@@ -31,6 +31,8 @@ class HostUser:
 
     uid: int
     gid: int
+    groups: tuple[int, ...] = ()
+    """Groups besides: what lets it cross a folder that is shut to everybody else."""
 
 
 class Child:
@@ -101,7 +103,7 @@ def spawn(
         start_new_session=True,
         user=user.uid if user else None,
         group=user.gid if user else None,
-        extra_groups=[] if user else None,
+        extra_groups=user.groups if user else None,
     )
 
 

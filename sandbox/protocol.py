@@ -16,7 +16,10 @@ from typing import Any, Literal, NoReturn, cast
 from sandbox.command import Ending, Json, Question, Report
 
 _LENGTH = struct.Struct(">I")
-_TEXT_CHARS = 65_536
+TEXT_CHARS = 65_536
+"""Of any text that a cell sends: the rest is cut off."""
+_NAME_CHARS, _WHAT_CHARS, _TRACEBACK_CHARS = 100, 4_096, 16_000
+"""Of what becomes a part of the artifact; the runner keeps to less."""
 _DEEPEST = 64
 _MOST_CPU_S, _MOST_BYTES = 1e7, 2**44
 _LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
@@ -177,7 +180,7 @@ class _Fields:
         value = self._fields.get(name, default)
         if not isinstance(value, str):
             raise ProtocolFault(f"{name} is not text")
-        return value[:_TEXT_CHARS].encode("utf-8", "replace").decode("utf-8")
+        return value[:TEXT_CHARS].encode("utf-8", "replace").decode("utf-8")
 
     def number(self, name: str) -> float | None:
         value = self._fields.get(name)
@@ -226,11 +229,11 @@ def _done(fields: _Fields) -> Done:
         value=fields.raw("value"),
         question=_question(fields) if ending == "asked" else None,
         exit_code=fields.integer("exit_code"),
-        code=fields.text("code", default=""),
-        what=fields.text("what", default=""),
-        traceback=fields.text("traceback", default=""),
+        code=fields.text("code", default="")[:_NAME_CHARS],
+        what=fields.text("what", default="")[:_WHAT_CHARS],
+        traceback=fields.text("traceback", default="")[-_TRACEBACK_CHARS:],
         errno=fields.integer("errno"),
-        errno_path=fields.text("errno_path", default=""),
+        errno_path=fields.text("errno_path", default="")[:_WHAT_CHARS],
         is_memory=fields.raw("is_memory") is True,
         reached=fields.number("reached"),
     )
@@ -239,7 +242,9 @@ def _done(fields: _Fields) -> Done:
 def _question(fields: _Fields) -> Question:
     question = _Fields(fields.table("question"))
     return Question(
-        key=question.text("key"), prompt=question.text("prompt"), schema=question.table("schema")
+        key=question.text("key")[:_WHAT_CHARS],
+        prompt=question.text("prompt"),
+        schema=question.table("schema"),
     )
 
 

@@ -122,8 +122,14 @@ def _furnish(fd: int, writable: Iterable[str], user: HostUser | None) -> None:
     os.mkdir("input", dir_fd=fd)
     for part in writable:
         os.mkdir(part, 0o700, dir_fd=fd)
-        if user is not None:
-            os.chown(part, user.uid, user.gid, dir_fd=fd, follow_symlinks=False)
+    if user is None or not tuple(writable):
+        return  # with namespaces the folder is used again, by a cell with another user
+    for part in writable:
+        os.chown(part, user.uid, user.gid, dir_fd=fd, follow_symlinks=False)
+    # the cell's user is in no group but its own: neighbours' users and all others stay outside
+    for part, mode in {"input": 0o750, ".": 0o710}.items():
+        os.chown(part, -1, user.gid, dir_fd=fd, follow_symlinks=False)
+        os.chmod(part, mode, dir_fd=fd)
 
 
 def _place(item: Input, fd: int, *, by_link: bool) -> None:

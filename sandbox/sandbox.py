@@ -70,17 +70,19 @@ class Sandbox:
         interpreter: Interpreter | None = None,
         grace_s: float = _GRACE_S,
         relay: Path = relay_processes.PROGRAM,
+        crossed: tuple[Path, ...] = (),
     ) -> Self:
         """Look at the host, try its walls, and return a sandbox that keeps its things in `home`.
 
         `without_namespaces` leaves them out even where the host allows them; `interpreter` is
         what the walls are tried with (the running one); `relay` is the program of the ways out.
-        Cells that a killed worker left behind are dead already; their folders are removed here.
+        `crossed` are folders of ours around what cells see, 0700: their users may cross them where
+        there is no other way. Cells that a killed worker left behind are dead already; their
+        folders are removed here.
         """
         allow_descriptors()
-        await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
-        await asyncio.to_thread(sweep, home)
-        found = host.look()
+        await asyncio.to_thread(_prepare, home)
+        found = host.look(crossed=crossed)
         hierarchy = cgroups.delegated(f"fumehood-{os.getpid()}-{secrets.token_hex(3)}")
         probed = await probe(
             found,
@@ -169,7 +171,8 @@ class Sandbox:
             )
             if outlet is not None:
                 outcome = verdicts.with_traffic(outcome, outlet.traffic)
-            return replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
+            outcome = replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
+            return outcome if watch.mask is None else watch.mask.outcome(outcome)
         finally:
             await cell.close()
 
@@ -313,6 +316,13 @@ def _copy_inputs(command: Command, pid: int, status: str) -> None:
         run_folder.copy_inputs(command.inputs, folder_fd, user=HostUser(uid=uid, gid=gid))
     finally:
         os.close(folder_fd)
+
+
+def _prepare(home: Path) -> None:
+    """Make `home`; what is in it is for the users of cells, what is around it need not be."""
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o755)
+    sweep(home)
 
 
 async def _filled(cell: Cell, command: Command, outcome: Outcome, verdict: Verdict) -> str:

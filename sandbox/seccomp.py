@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from errno import EAFNOSUPPORT, ENOSYS, EPERM
+from errno import EAFNOSUPPORT, EINVAL, ENOSYS, EPERM
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -24,10 +24,17 @@ _LOAD, _RETURN, _AND, _GOTO = 0x20, 0x06, 0x54, 0x05
 _EQUAL, _GREATER, _AT_LEAST, _ANY_BIT = 0x15, 0x25, 0x35, 0x45
 _KILL_PROCESS, _TRACE, _ERRNO, _ALLOW = 0x80000000, 0x7FF00000, 0x00050000, 0x7FFF0000
 _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
-_SOCK_RAW, _SOCK_PACKET = 3, 10
+_SOCK_STREAM, _SOCK_RAW, _SOCK_PACKET = 1, 3, 10
+_SOCK_TYPE_MASK = 0xF
 _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET (clone(2) has no NEWTIME)."""
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+_ATTRIBUTE_FLAGS = (0x40086602, 0x40046602, 0x401C5820, 0x40806685)
+"""FS_IOC_SETFLAGS (and of 32 bits), FSSETXATTR, ENABLE_VERITY: the owner of a file may, so a cell
+that shares the worker's user could make an environment or an input immutable."""
+_F_SETLEASE, _F_NOTIFY, _NEWEST_FCNTL = 1024, 1026, 1038
+"""A lease makes open(2) of everybody else wait for up to 45 s (fcntl(2), lease-break-time).
+Newer commands, such as F_SETDELEG (1040, Linux 6.19), are as if the kernel did not have them."""
 _AT_EMPTY_PATH = 0x1000
 _STOPPING = ("unshare", "setns")
 """Where a warm cell is held by its warden, and what that makes of it (inside/tracee.py)."""
@@ -67,11 +74,12 @@ def program(profile: Profile, *, machine: str) -> bytes:
 def instructions(profile: Profile, *, machine: str) -> list[Instruction]:
     """Return the filter as instructions with their reasons.
 
-    `job` is for runs in namespaces of their own. `job-without-namespaces` refuses sockets and
-    System V IPC besides, and protects the user's other processes and files. The warm ones are
-    for what imports a package and for its forks: the same, but that the warden of a warm cell
-    may make what makes namespaces; to everybody else the kernel does not have that (ENOSYS).
-    A fork may mount until it has given up its capabilities, which is looked at from outside.
+    `job` is for runs in namespaces of their own. `job-without-namespaces` refuses sockets, but
+    for streams in pairs, and System V IPC besides, and protects the user's other processes and
+    files. The warm ones are for what imports a package and for its forks: the same, but that the
+    warden of a warm cell may make what makes namespaces; to everybody else the kernel does not
+    have that (ENOSYS). A fork may mount until it has given up its capabilities, which is looked
+    at from outside.
     """
     policy = _policy(machine)
     is_warm = profile.startswith("warm")
@@ -179,8 +187,12 @@ def _conditional(profile: Profile, numbers: dict[str, int]) -> Iterable[Instruct
     yield from _when(numbers["clone"], "clone", _if_any_bit(0, _NEW_NAMESPACES, answer=answer))
     if _has_namespaces(profile):
         yield from _when(numbers["socket"], "socket", _socket_families())
-    yield from _when(numbers["socketpair"], "socketpair", _only(0, [_AF_UNIX], EAFNOSUPPORT))
-    yield from _when(numbers["ioctl"], "ioctl", _if_one_of(1, [_TIOCSTI, _TIOCLINUX]))
+    yield from _when(numbers["socketpair"], "socketpair", _pair(profile))
+    if not _has_namespaces(profile):
+        yield from _when(numbers["sendto"], "sendto", _if_not_null(4))
+    refused = [_TIOCSTI, _TIOCLINUX, *_ATTRIBUTE_FLAGS]
+    yield from _when(numbers["ioctl"], "ioctl", _if_one_of(1, refused))
+    yield from _when(numbers["fcntl"], "fcntl", _leases())
     yield from _when(numbers["personality"], "personality", _only(0, [0, 0xFFFFFFFF], EPERM))
     yield from _when(numbers["execveat"], "execveat", _if_any_bit(4, _AT_EMPTY_PATH))
 
@@ -192,12 +204,50 @@ def _when(number: int, name: str, body: Sequence[Instruction]) -> Iterable[Instr
     yield from whole
 
 
+def _pair(profile: Profile) -> list[Instruction]:
+    """Refuse pairs that are not UNIX; where the host's sockets are in reach, all but streams.
+
+    A datagram socket of a pair can be sent, or connected, to any other; a stream of a pair is
+    connected for good, and the kernel refuses an address with it (EISCONN, unix(7)).
+    """
+    families = _only(0, [_AF_UNIX], EAFNOSUPPORT)
+    if _has_namespaces(profile):
+        return families
+    return [
+        *families,
+        _argument(1),
+        Instruction(_AND, 0, 0, _SOCK_TYPE_MASK, "the type without its flags"),
+        Instruction(_EQUAL, 1, 0, _SOCK_STREAM, "streams are allowed"),
+        _errno(EPERM, "no datagrams, which can be sent to anybody"),
+    ]
+
+
+def _leases() -> list[Instruction]:
+    """Refuse to make others wait for a file, or to be told of them; the kernel takes 32 bits."""
+    return [
+        *_if_one_of(1, [_F_SETLEASE, _F_NOTIFY]),
+        Instruction(_GREATER, 0, 1, _NEWEST_FCNTL, "newer than any command that was reviewed"),
+        _errno(EINVAL, "as if the kernel did not have it"),
+    ]
+
+
+def _if_not_null(index: int) -> list[Instruction]:
+    """Refuse a pointer of which either half is not zero."""
+    return [
+        _argument(index),
+        Instruction(_EQUAL, 0, 2, 0, "the low half is zero"),
+        Instruction(_LOAD, 0, 0, _ARGUMENT_0 + 8 * index + 4, f"argument {index}, high half"),
+        Instruction(_EQUAL, 1, 0, 0, "none is given"),
+        _errno(EPERM, "no address"),
+    ]
+
+
 def _socket_families() -> list[Instruction]:
     families = [_AF_UNIX, _AF_INET, _AF_INET6]
     return [
         *_only(0, families, EAFNOSUPPORT),
         _argument(1),
-        Instruction(_AND, 0, 0, 0xF, "the type without its flags"),
+        Instruction(_AND, 0, 0, _SOCK_TYPE_MASK, "the type without its flags"),
         Instruction(_EQUAL, 1, 0, _SOCK_RAW, "raw"),
         Instruction(_EQUAL, 0, 1, _SOCK_PACKET, "packet"),
         _errno(EPERM, "no raw sockets"),

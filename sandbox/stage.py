@@ -25,6 +25,8 @@ class Stage:
     """Keeps a namespace with `roots` bound below `place`; grows when a new root is needed."""
 
     roots: tuple[Path, ...]
+    within: Path
+    """The folder that is ours. It may be 0700, so what is needed of it is bound one level down."""
     _fd: int = -1
     _devices: str = ""
     _bound: "dict[Path, _Bound]" = field(default_factory=dict[Path, "_Bound"])
@@ -77,7 +79,7 @@ class Stage:
         return None
 
     def _grow(self, real: Path) -> None:
-        wanted = [*self.roots, *self._bound, real if real.is_dir() else real.parent]
+        wanted = [*self.roots, *self._bound, _root_of(real, within=self.within.resolve())]
         self._set([root for root in wanted if root.is_dir()])
 
     def _set(self, wanted: list[Path]) -> None:
@@ -98,6 +100,19 @@ class _Bound:
     place: str
     identity: tuple[int, int]
     """Device and inode: a folder made anew at the same path has to be bound anew."""
+
+
+def _root_of(real: Path, *, within: Path) -> Path:
+    """Return the folder to bind for `real`: large, so that it serves the next one too.
+
+    That is the folder in `within` that holds it, if all may walk from there to `real`; else its
+    own folder.
+    """
+    own = real if real.is_dir() else real.parent
+    if within not in own.parents:
+        return own
+    chain = [own, *own.parents[: own.parents.index(within)]]
+    return chain[-1] if all(folder.stat().st_mode & 0o001 for folder in chain) else own
 
 
 def _real(path: Path) -> str:

@@ -17,6 +17,7 @@ from sandbox.cgroup import Counted
 from sandbox.command import Command, Observe, Report
 from sandbox.layout import most_frame_bytes
 from sandbox.limits import MIB, Limits
+from sandbox.masking import Mask, mask_of, too_short
 from sandbox.process import Exit
 from sandbox.watchdog import WALL_TASKS, Tree
 
@@ -55,8 +56,12 @@ class Supervision:
         self._loop = asyncio.get_running_loop()
         self._verdict: asyncio.Future[Verdict] = self._loop.create_future()
         self._frames = protocol.Frames(largest_bytes=most_frame_bytes(command.limits))
-        self._said = _Said(limits=command.limits, decide=self._decide, observe=observe)
-        self._streams = _Streams(cell, self._said)
+        self.mask = mask = mask_of(command.secrets)
+        self._said = _Said(
+            limits=command.limits, decide=self._decide, observe=_masked(observe, mask)
+        )
+        self._streams = _Streams(cell, self._said, mask=mask)
+        self._unmasked = too_short(command.secrets)
         self._look: asyncio.Future[Verdict | None] | None = None
         """A look that may be under way; it uses the cell's descriptors."""
         self.peak_bytes = 0
@@ -69,6 +74,9 @@ class Supervision:
         self, request: bytes, *, cancelled: asyncio.Event | None, grace_s: float
     ) -> Verdict:
         """Give the cell its run and return the verdict, when everything in it is dead."""
+        for name in self._unmasked:
+            said = f"the secret {name} is too short to be masked in what the run says"
+            self._observe(Report(kind="log", data={"level": "warning", "message": said}))
         timer = self._loop.call_later(self._limits.wall_s, self._over_wall)
         self._ticker = self._loop.call_later(_FIRST_LOOK_S, self._first_look)
         tasks: list[asyncio.Task[None]] = []
@@ -283,8 +291,10 @@ class _Streams:
     Read before each message on the channel, so that what was printed first is told first.
     """
 
-    def __init__(self, cell: Cell, said: _Said) -> None:
+    def __init__(self, cell: Cell, said: _Said, *, mask: Mask | None) -> None:
         self._cell = cell
+        self._mask = mask
+        self._held_back = mask.longest_bytes if mask else 0
         self._said = said
         self._loop = asyncio.get_running_loop()
         self._open: dict[int, Literal["stdout", "stderr"]] = {}
@@ -340,22 +350,38 @@ class _Streams:
                 self._said.drop(sum(map(len, lines[at:])) + len(lines) - at)
                 break
             self._line(fd, line, len(line) + 1)
-        while len(rest) > _LINE_BYTES:
+        self._rest[fd] = self._cut(fd, rest)
+
+    def _cut(self, fd: int, rest: bytes) -> bytes:
+        """Tell as much of an endless line as is long enough; return what is held back.
+
+        A secret may go on in what is still to come, so as much as the longest is held back.
+        """
+        most = _LINE_BYTES + self._held_back
+        if len(rest) > most and self._mask is not None:
+            rest = self._mask.octets(rest)
+        while len(rest) > most:
             self._line(fd, rest[:_LINE_BYTES], _LINE_BYTES)
             rest = rest[_LINE_BYTES:]
-        self._rest[fd] = rest
+        return rest
 
     def _line(self, fd: int, line: bytes, size_bytes: int) -> None:
-        report = protocol.stream_report(self._open[fd], line[:_LINE_BYTES])
+        shown = line if self._mask is None else self._mask.octets(line)
+        report = protocol.stream_report(self._open[fd], shown[:_LINE_BYTES])
         self._said.report(report, size_bytes)
 
     def _close(self, fd: int) -> None:
         self._loop.remove_reader(fd)
-        if self._rest[fd]:
-            self._line(fd, self._rest[fd], len(self._rest[fd]))
+        rest = self._rest[fd] if self._mask is None else self._mask.octets(self._rest[fd])
+        for at in range(0, len(rest), _LINE_BYTES):
+            self._line(fd, rest[at : at + _LINE_BYTES], len(rest[at : at + _LINE_BYTES]))
         del self._open[fd]
         if not self._open:
             self._closed.set()
+
+
+def _masked(observe: Observe, mask: Mask | None) -> Observe:
+    return observe if mask is None else lambda report: observe(mask.report(report))
 
 
 def _over(limit: str, value: float, reached: float) -> Verdict:

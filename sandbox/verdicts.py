@@ -103,12 +103,21 @@ def is_about_disk(done: Done | None) -> bool:
 
 def with_outputs(result: Outcome, gathered: Collected) -> Outcome:
     """Add what was collected; outputs beyond their limit turn the run into a failure."""
-    kept = replace(result, outputs=gathered.outputs, refusals=gathered.refusals)
+    kept = _with_files(result, gathered)
     if gathered.crossed is None or not result.is_ok:
         return kept
     limit, value, reached = gathered.crossed
     over = over_limit(result.isolation, limit, value, reached)
-    return replace(over, outputs=gathered.outputs, refusals=gathered.refusals)
+    return _with_files(over, gathered)
+
+
+def _with_files(result: Outcome, gathered: Collected) -> Outcome:
+    return replace(
+        result,
+        outputs=gathered.outputs,
+        refusals=gathered.refusals,
+        refused=gathered.refused,
+    )
 
 
 def with_traffic(result: Outcome, traffic: Traffic) -> Outcome:
@@ -148,7 +157,10 @@ def _mend(done: Done) -> str:
     if done.ending is Ending.UNLOADABLE:
         return "read the traceback: the entry point's module must be importable"
     if done.code == "result-not-json":
-        return "return only None, booleans, finite numbers, text, lists and objects of those"
+        return (
+            "return only None, booleans, finite numbers, text, lists and objects of those, nested "
+            "60 deep at most; or write a file into output_dir"
+        )
     return "read the traceback: the last line in your own code is where it was raised"
 
 

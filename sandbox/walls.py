@@ -62,6 +62,7 @@ async def probe(
         missing.append("the kernel has no seccomp filters")
     launcher = Launcher(host=found, home=home, has_namespaces=False, hierarchy=hierarchy)
     try:
+        found.let_cells_cross()
         cell = await launcher.cold(_nothing(interpreter), reason="probe")
         await cell.close()
     except SandboxError as fault:

@@ -19,8 +19,9 @@ from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import TypeAdapter
 
-from wheelhouse.durable import exclusive, flush_filesystem, folder_aside, remove_tree
+from wheelhouse.durable import flush_filesystem, folder_aside, remove_tree
 from wheelhouse.errors import AdvisoriesRefused
+from wheelhouse.locks import exclusive
 from wheelhouse.problem import Problem
 
 ECOSYSTEM = "PyPI"

@@ -80,18 +80,6 @@ def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
 
 
 @contextmanager
-def exclusive(path: Path) -> Generator[None]:
-    """Hold the lock file at `path` alone, by flock(2); the kernel frees it if we die."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
 def folder_aside(final: Path) -> Generator[Path]:
     """Give a fresh folder beside `final`; on success rename it there, else remove it.
 

@@ -55,6 +55,12 @@ class AdvisoriesRefused(WheelhouseError):
     code = "advisories-refused"
 
 
+class LockHeld(WheelhouseError):
+    """A lock of ours did not come free in time."""
+
+    code = "lock-held"
+
+
 class MirrorFailed(WheelhouseError):
     """The mirror could not fetch a closed set of wheels."""
 

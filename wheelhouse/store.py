@@ -22,9 +22,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pydantic import TypeAdapter
 
-from wheelhouse.durable import exclusive, folder_aside, remove_tree, write_file
+from wheelhouse.durable import folder_aside, remove_tree, write_file
 from wheelhouse.errors import WheelNotFound, WheelRefused
 from wheelhouse.index import IndexFile, project_html
+from wheelhouse.locks import exclusive
 from wheelhouse.problem import Problem
 from wheelhouse.wheel import WheelFacts, judge_wheel, metadata_of
 

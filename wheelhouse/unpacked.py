@@ -78,6 +78,8 @@ def bytecode_folder(house: Wheelhouse, wheel: Wheel, *, cache_tag: str) -> Path:
 def unpack(house: Wheelhouse, wheel: Wheel) -> Unpacked:
     """Unpack `wheel`, unless that was done before. Raises WheelCorrupt, leaving nothing."""
     folder = unpacked_folder(house, wheel)
+    if folder.is_dir() and _has_cached_bytecode(read_unpacked(folder)):
+        remove_tree(folder)  # by an earlier version
     if not folder.is_dir():
         with folder_aside(folder) as aside:
             write_listing(aside, _spread(house.path(wheel), wheel, aside))
@@ -117,6 +119,21 @@ def forget_unpacked(house: Wheelhouse, wheel: Wheel) -> None:
     remove_tree(house.root / "bytecode" / wheel.hex_digest)
 
 
+def is_cached_bytecode(path: str) -> bool:
+    """Return whether `path` is what Python would run instead of a source, unseen.
+
+    A wheel's own .pyc may say that nobody has to look at the source (PEP 552, unchecked hash), and
+    may even lie beside another wheel's source. We compile each source ourselves. A .pyc that is
+    not in __pycache__ is a module without source, and stays (see Inventory.sourceless).
+    """
+    folder, _, name = path.rpartition("/")
+    return folder.rpartition("/")[2] == "__pycache__" and name.endswith((".pyc", ".pyo"))
+
+
+def _has_cached_bytecode(unpacked: Unpacked) -> bool:
+    return any(is_cached_bytecode(path) for path, _ in _each(unpacked))
+
+
 def _each(unpacked: Unpacked) -> Iterator[tuple[str, UnpackedFile]]:
     for folder in unpacked.folders:
         for file in folder.files:
@@ -145,7 +162,9 @@ def _spread(source: Path, wheel: Wheel, aside: Path) -> list[tuple[Place, str, U
         written: list[tuple[Placed, UnpackedFile]] = []
         for name in names:
             placed = place(name, data_folder=info.removesuffix(".dist-info") + ".data")
-            if placed is not None and not name.startswith(f"{info}/RECORD"):
+            if placed is None or is_cached_bytecode(placed.path):
+                continue
+            if not name.startswith(f"{info}/RECORD"):
                 content = _checked(archive, told[name], wheel)
                 mode = archive.getinfo(name).external_attr >> 16
                 written.append((placed, _write_entry(aside, placed, content, mode=mode)))

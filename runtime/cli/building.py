@@ -53,7 +53,7 @@ async def _build(settings: Settings, sdist: Path, *, interpreter: Interpreter) -
     ceiling = Ceiling(source_builds=settings.source_builds)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=house.root) as folder:
         Path(folder).chmod(0o755)  # noqa: ASYNC240 – nothing else runs yet
-        sandbox = await Sandbox.open(Path(folder) / "cells")
+        sandbox = await Sandbox.open(Path(folder) / "cells", crossed=(settings.home,))
         try:
             builder = SourceBuilder(
                 house=house,

@@ -10,8 +10,8 @@ import typer
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from packages.interpreters import discover
+from runtime.cli.configured import settings_told
 from runtime.cli.printing import AsJson, emit, say, table
-from runtime.settings import load
 from sandbox.command import Interpreter
 from sandbox.doctor import Diagnosis, examine
 from sandbox.sandbox import Sandbox
@@ -40,11 +40,12 @@ def wanted_python(python: str) -> Interpreter:
 
 
 async def _examine(interpreter: Interpreter) -> Diagnosis:
-    settings = load({}).settings
+    settings = settings_told()
     least = settings.least_level
-    with tempfile.TemporaryDirectory(prefix=".doctor-", dir=_beside(settings.home)) as home:
-        Path(home).chmod(0o755)  # noqa: ASYNC240 – nothing else runs yet
-        sandbox = await Sandbox.open(Path(home) / "cells", grace_s=0.5)
+    beside = _beside(settings.home)
+    with tempfile.TemporaryDirectory(prefix=".doctor-", dir=beside) as folder:
+        around = tuple(path for path in (beside, Path(folder)) if path)
+        sandbox = await Sandbox.open(Path(folder) / "cells", grace_s=0.5, crossed=around)
         try:
             return await examine(sandbox, interpreter, least=least)
         finally:

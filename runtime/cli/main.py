@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from packages.errors import PackageError
+from runtime.cli.current_folder import tell_ignored
 from runtime.cli.faults import RemoteFault
 from runtime.cli.lazy import Table, lazy_group
 from runtime.cli.printing import say
@@ -70,6 +71,7 @@ def _root(
     Exit codes: 0 ok, 1 the job or package failed, 2 usage, 3 rejected input, 4 not found,
     5 not allowed, 6 conflict, 7 verification failed, 70 a bug of ours, 75 try again.
     """
+    tell_ignored()
 
 
 def main() -> None:

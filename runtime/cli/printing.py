@@ -35,6 +35,12 @@ def say(text: str) -> None:
     print(harmless(text), file=sys.stderr, flush=True)
 
 
+def say_to_people(text: str) -> None:
+    """Say `text`, unless JSON was asked for: stderr then holds a fault or nothing."""
+    if "--json" not in sys.argv:
+        say(text)
+
+
 def as_text(value: Any, *, indent: int | None = None) -> str:
     """Return `value` as JSON for people's eyes too: what would steer a terminal is escaped."""
     text = json.dumps(value, ensure_ascii=False, indent=indent)

@@ -10,14 +10,15 @@ from typing import Annotated
 import typer
 
 from runtime.appliance import IN_PROCESS
+from runtime.cli.configured import settings_told
 from runtime.cli.printing import AsJson, say
 from runtime.errors import SettingsRefused
 from runtime.serve import serve, work
-from runtime.settings import load
 
 Config = Annotated[Path | None, typer.Option("--config", help="A settings file (TOML).")]
 Home = Annotated[Path | None, typer.Option(help="The data folder (FUMEHOOD_HOME).")]
 Slots = Annotated[int | None, typer.Option(min=1, help="Attempts at a time.")]
+log = logging.getLogger("fumehood.settings")
 
 
 def up(
@@ -34,14 +35,14 @@ def up(
     With --json the first line on stdout is {"url": …}, printed when the appliance answers.
     """
     flags = {"host": host, "port": port, "home": home, "slots": slots}
-    settings = load(flags, config_file=config).settings
+    _log_to_stderr()
+    settings = settings_told(flags, config_file=config, tell=log.info)
 
     def announce(url: str) -> None:
         if as_json:
             print(json.dumps({"url": url, "home": str(settings.home)}), flush=True)
         say(f"fumehood is listening on {url}, its data is in {settings.home}")
 
-    _log_to_stderr()
     asyncio.run(serve(settings, announce=announce))
 
 
@@ -52,7 +53,8 @@ def worker(
 
     With --json the first line on stdout is {"home": …, "slots": …}.
     """
-    settings = load({"home": home, "slots": slots}, config_file=config).settings
+    _log_to_stderr()
+    settings = settings_told({"home": home, "slots": slots}, config_file=config, tell=log.info)
     if as_json:
         print(json.dumps({"home": str(settings.home), "slots": settings.slots}), flush=True)
     if settings.docket_url.startswith(IN_PROCESS):
@@ -61,7 +63,6 @@ def worker(
             where="docket_url",
             mend="`fumehood up` works too; for more workers set docket_url to a Redis or Valkey",
         )
-    _log_to_stderr()
     asyncio.run(work(settings))
 
 

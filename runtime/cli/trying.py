@@ -13,11 +13,11 @@ import typer
 
 from runtime.cli.arguments import Inputs, Pairs, Parameters
 from runtime.cli.bundling import bundle_file
+from runtime.cli.configured import settings_told
 from runtime.cli.job_text import error_text, event_line
 from runtime.cli.parameters import parameters_of
 from runtime.cli.printing import AsJson, emit, facts, say
 from runtime.errors import TryFailed
-from runtime.settings import load
 from runtime.traffic import traffic_text
 from runtime.trying import Trial, try_bundle
 
@@ -80,7 +80,7 @@ async def _try(
     _stop_at_sigterm()
     try:
         return await try_bundle(
-            load({}).settings,
+            settings_told(),
             bundle=archive,
             inputs=inputs,
             parameters=parameters,
@@ -117,7 +117,10 @@ def _text(artifact: dict[str, Any]) -> str:
         "state": artifact["state"],
         "result": json.dumps(artifact["result"], ensure_ascii=False),
         "outputs": _listed(f"{o['path']} ({o['size_bytes']} bytes)" for o in artifact["outputs"]),
-        "not kept": _listed(f"{one['path']}: {one['why']}" for one in artifact["refusals"]),
+        "not kept": _listed(
+            (f"{one['path']}: {one['why']}" for one in artifact["refusals"]),
+            total=artifact["refused"],
+        ),
         "hooks": [_hook(hook) for hook in artifact["hooks"]],
         "installed": [f"{one['name']} {one['version']}" for one in installed],
         "walls": f"{isolation['level']}: {', '.join(walls)}",
@@ -129,10 +132,10 @@ def _text(artifact: dict[str, Any]) -> str:
     return facts(shown, names=names) + error_text(artifact["error"])
 
 
-def _listed(lines: Iterable[str]) -> list[str]:
-    """Return the first of `lines`, and how many more there are."""
+def _listed(lines: Iterable[str], *, total: int = 0) -> list[str]:
+    """Return the first of `lines`, and how many more there are; `total` if some are left out."""
     told = list(lines)
-    more = len(told) - MOST_LISTED
+    more = max(total, len(told)) - MOST_LISTED
     return [*told[:MOST_LISTED], f"… and {more} more"] if more > 0 else told
 
 

@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine
 
-from wheelhouse.durable import exclusive
+from wheelhouse.locks import exclusive
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

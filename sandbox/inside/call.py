@@ -6,7 +6,7 @@ import os
 import sys
 
 from . import handle
-from .channel import Channel, encoded_size, framed
+from .channel import Channel, encoded_size, framed, refuse_extremes
 from .terminating import Terminated
 
 TYPE_CHECKING = False
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _TRACEBACK_CHARS = 16_000
+_TEXT_CHARS = 4_096
+_LARGEST_ERRNO = 4_095
 
 
 def perform(channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
@@ -25,7 +27,8 @@ def perform(channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
     except BaseException as fault:
         return _fault(fault, "unloadable")
     try:
-        offered = handle.Handle(request, _reporter(channel, request["report_bytes"]))
+        report = _reporter(channel, request["report_bytes"])
+        offered = handle.Handle(request, report, _judge(request["report_bytes"]))
         value = function(**{request["handle"]: offered}, **request["arguments"])
     except BaseException as fault:
         return _fault(fault, "raised")
@@ -68,6 +71,7 @@ def _reporter(channel: Channel, most_bytes: int) -> Callable[[dict[str, Any]], N
 
     def report(message: dict[str, Any]) -> None:
         frame = framed(message)
+        refuse_extremes(message.get("data"), frame)
         if len(frame) > most_bytes:
             raise ValueError(
                 "one %s of %d bytes: write that much to a file in output_dir (at most %d bytes)"
@@ -76,6 +80,17 @@ def _reporter(channel: Channel, most_bytes: int) -> Callable[[dict[str, Any]], N
         channel.send_frame(frame)
 
     return report
+
+
+def _judge(most_bytes: int) -> Callable[[dict[str, Any]], None]:
+    """Return what refuses a question that could not be told, where it was asked."""
+
+    def judge(question: dict[str, Any]) -> None:
+        size = encoded_size(question)
+        if size > most_bytes // 2:
+            raise ValueError("a question of %d bytes (at most %d)" % (size, most_bytes // 2))
+
+    return judge
 
 
 def _returned(value: Any, result_bytes: int) -> dict[str, Any]:
@@ -112,10 +127,23 @@ def _fault(fault: BaseException, ending: str) -> dict[str, Any]:
         "code": "exception",
         "what": _one_line(fault),
         "traceback": _traceback(fault),
-        "errno": fault.errno if isinstance(fault, OSError) else None,
-        "errno_path": str(getattr(fault, "filename", None) or ""),
+        "errno": _errno(fault),
+        "errno_path": _path_of(fault),
         "is_memory": isinstance(fault, MemoryError),
     }
+
+
+def _errno(fault: BaseException) -> int | None:
+    """Return the kernel's number of an OSError: whoever raises one may put anything there."""
+    number = fault.errno if isinstance(fault, OSError) else None
+    return number if type(number) is int and 0 <= number <= _LARGEST_ERRNO else None
+
+
+def _path_of(fault: BaseException) -> str:
+    try:
+        return str(getattr(fault, "filename", None) or "")[:_TEXT_CHARS]
+    except BaseException:
+        return ""
 
 
 def _exit_code(fault: SystemExit) -> int:

@@ -19,12 +19,20 @@ from . import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from . import mail
 
 LENGTH_BYTES = 4
 _MSG_PEEK = 2
+DEEPEST = 60
+"""How deep a value may be nested; the worker takes a little more, with the message around it."""
+MOST_DIGITS = 308
+"""Of a whole number: as many as the largest float has, since many readers of JSON make it one."""
+_BEYOND = 10**MOST_DIGITS
+_AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_MANY_DIGITS = b"0" * (MOST_DIGITS + 1)
 # Bound at import: package code that patches modules later does not change the runner.
 _loads = marshal.loads
 
@@ -102,7 +110,34 @@ def encoded_size(value: object) -> int:
 
     NaN, sets, circles and lone surrogates are not JSON (RFC 8259).
     """
-    return len(_as_json(value).encode("utf-8"))
+    body = _as_json(value).encode("utf-8")
+    refuse_extremes(value, body)
+    return len(body)
+
+
+def refuse_extremes(value: object, body: bytes) -> None:
+    """Raise ValueError for what the worker does not take: too deep, or a number too long.
+
+    `body` is `value` as JSON: counting in it costs next to nothing, and spares most a walk.
+    """
+    deep = body.count(b"[") + body.count(b"{") > DEEPEST
+    if not deep and _MANY_DIGITS not in body.translate(_AS_ZEROS):
+        return
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        if depth > DEEPEST + 1:
+            raise ValueError("it is nested deeper than %d" % (DEEPEST,))
+        for item in level:
+            if isinstance(item, int) and not -_BEYOND < item < _BEYOND:
+                raise ValueError("a whole number of more than %d digits" % (MOST_DIGITS,))
+        level = [child for item in level for child in _children(item)]
+
+
+def _children(item: Any) -> Iterable[Any]:
+    if issubclass(type(item), dict):
+        return item.values()
+    return item if issubclass(type(item), (list, tuple)) else ()
 
 
 def _as_json(value: object) -> str:

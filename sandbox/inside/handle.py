@@ -9,9 +9,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     Report = Callable[[dict[str, Any]], None]
+    Judge = Callable[[dict[str, Any]], None]
 
 
 _LEVELS = ("debug", "info", "warning", "error")
+_MOST_PROGRESS = 2**53
+"""Beyond it a float no longer counts by one."""
 
 
 class Asked(BaseException):
@@ -58,7 +61,7 @@ class Handle:
     `scratch_dir` is thrown away with the cell.
     """
 
-    def __init__(self, request: dict[str, Any], report: Report) -> None:
+    def __init__(self, request: dict[str, Any], report: Report, judge: Judge) -> None:
         for name, value in request["facts"].items():
             setattr(self, name, value)
         self.log = Log(report)
@@ -66,6 +69,7 @@ class Handle:
         self._output_dir = request["output_dir"]
         self._scratch_dir = request["scratch_dir"]
         self._report = report
+        self._judge = judge
         self._answers = request["answers"]
         self._secrets = request["secrets"]
 
@@ -85,11 +89,9 @@ class Handle:
         return _path(self._scratch_dir)
 
     def progress(self, done: float, total: float | None = None, message: object = "") -> None:
-        """Report progress: `done` of `total` (any unit), and what is being done."""
-        for number in (done, total):
-            if number is not None and not isinstance(number, (int, float)):  # pyright: ignore[reportUnnecessaryIsInstance]
-                raise TypeError("progress takes numbers, not %r" % (number,))
-        self._report({"kind": "progress", "done": done, "total": total, "message": str(message)})
+        """Report progress: `done` of `total` (any unit, at most 2**53), and what is being done."""
+        told = {"done": _number(done), "total": None if total is None else _number(total)}
+        self._report({"kind": "progress", "message": str(message), **told})
 
     def event(self, name: str, /, **data: Any) -> None:
         """Report an event of the package's own; `data` must be JSON."""
@@ -101,7 +103,9 @@ class Handle:
             return self._answers[key]
         if schema is not None and not isinstance(schema, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError("a schema is an object (JSON Schema), not %r" % (schema,))
-        raise Asked({"key": str(key), "prompt": str(prompt), "schema": schema or {}})
+        question = {"key": str(key), "prompt": str(prompt), "schema": schema or {}}
+        self._judge(question)
+        raise Asked(question)
 
     def secret(self, name: str) -> str:
         """Return the secret `name`; LookupError if the manifest does not ask for it."""
@@ -111,6 +115,15 @@ class Handle:
                 % (name,)
             )
         return self._secrets[name]
+
+
+def _number(value: float) -> float:
+    """Return `value` as it may be told; ValueError or TypeError otherwise."""
+    if not isinstance(value, (int, float)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError("progress takes numbers, not %.100r" % (value,))
+    if not -_MOST_PROGRESS <= value <= _MOST_PROGRESS:  # NaN neither
+        raise ValueError("progress takes numbers from -2**53 to 2**53")
+    return int(value) if isinstance(value, bool) else value
 
 
 def _path(text: str) -> Path:

@@ -168,10 +168,14 @@ class Arena:
             "tcp6_port": 0,
             "abstract_name": name,
             "socket_file": str(socket_file),
+            "datagram_file": str(self.folder / "datagrams.sock"),
         }
         if socket.has_ipv6 and Path("/proc/net/if_inet6").exists():
             facts["tcp6_port"] = self._tell(_bound(socket.AF_INET6, ("::1", 0)))
         self._tell(_bound(socket.AF_UNIX, b"\0" + name.encode()))
+        datagrams = _bound(socket.AF_UNIX, facts["datagram_file"], socket.SOCK_DGRAM)
+        Path(facts["datagram_file"]).chmod(0o777)
+        self._drain(datagrams)
         self._tell(_bound(socket.AF_UNIX, str(socket_file)))
         socket_file.chmod(0o777)
         return facts
@@ -203,6 +207,16 @@ class Arena:
                     return
 
         return self._serve(sock, serve)
+
+    def _drain(self, sock: socket.socket) -> None:
+        """Take what comes: a full queue would hold up whoever sends."""
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while sock.recv(100):
+                    pass
+
+        self._serve(sock, serve)
 
     def _serve(self, sock: socket.socket, serve: Callable[[], None]) -> int:
         threading.Thread(target=serve, daemon=True).start()
@@ -245,6 +259,7 @@ class Arena:
             "neighbour_input": str(self.folder / "neighbour/input/other.txt"),
             "other_bundle": str(self.folder / "other-bundle"),
             "environment_file": str(self.folder / "environment/site-packages/library.py"),
+            "leasable_file": str(self.folder / "environment/site-packages/hook.pth"),
             "bytecode_file": str(
                 self.folder / "environment/site-packages/__pycache__/library.cpython-312.pyc"
             ),

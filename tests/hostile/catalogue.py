@@ -41,6 +41,7 @@ def catalogue() -> list[Attack]:
     _processes(book)
     _files(book)
     _network(book)
+    _shared(book)
     _kernel(book)
     _runner(book)
     return book.attacks
@@ -86,7 +87,8 @@ def _processes(book: _Catalogue) -> None:
         "processes",
         "kill_everybody ptrace_victim ptrace_own_child read_victim_memory "
         "read_victim_environment read_worker_environment read_victim_by_process_vm "
-        "steal_descriptor see_others lower_niceness_of_others learn_host_name overwrite_own_executable",
+        "steal_descriptor see_others lower_niceness_of_others learn_host_name "
+        "overwrite_own_executable count_host_processes watch_victim_end",
     )
     book.add("processes", "kill_parent lower_niceness_of_user", proof="needs no proof")
     book.add("processes", "core_pattern", proof="root")
@@ -100,7 +102,8 @@ def _files(book: _Catalogue) -> None:
         "read_neighbours_input read_other_bundle climb_out_by_dotdot climb_out_by_proc_root "
         "climb_out_by_proc_cwd write_environment write_bytecode replace_bytecode "
         "write_interpreter write_bundle write_runner write_installer_cache "
-        "plant_sitecustomize plant_pth chmod_environment backdate_environment size_up_host_file execute_from_scratch",
+        "plant_sitecustomize plant_pth chmod_environment backdate_environment size_up_host_file "
+        "size_up_host_disk execute_from_scratch",
     )
     book.add("files", "write_input", proof="needs no proof")
     book.add("files", "read_through_inherited_descriptors", proof="needs no proof")
@@ -131,6 +134,21 @@ def _network(book: _Catalogue) -> None:
         proof="where the kernel has it",
     )
     book.add("network", "raw_socket packet_socket", proof="root")
+
+
+def _shared(book: _Catalogue) -> None:
+    book.add(
+        "shared",
+        "lease_environment lease_input_for_writing lease_by_high_bits notify_of_environment "
+        "watch_environment watch_bundle watch_root datagram_of_a_pair_to_host_socket "
+        "datagram_of_a_pair_by_sendmsg datagram_of_a_pair_connected raw_pair_to_host_socket",
+    )
+    book.add(
+        "shared",
+        "delegation flag_input flag_scratch flag_scratch_by_xattr",
+        proof="where the kernel has it",
+    )
+    book.add("shared", "stream_of_a_pair_to_host_socket", proof="needs no proof")
 
 
 def _kernel(book: _Catalogue) -> None:

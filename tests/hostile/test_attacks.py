@@ -28,6 +28,12 @@ def test_the_attack_works_without_the_wall(attack: Attack, arena: Arena, tmp_pat
     assert said["worked"], said
 
 
+def test_the_kernel_itself_refuses_an_address_with_a_stream_of_a_pair(arena: Arena, tmp_path: Path):
+    """Which no filter could, since sendmsg(2) has the address in memory."""
+    said = arena.bare("shared:stream_of_a_pair_to_host_socket", tmp_path)
+    assert said == {"worked": False}
+
+
 @LEVELS
 @STARTS
 @pytest.mark.parametrize("attack", ATTACKS, ids=str)

@@ -20,7 +20,7 @@ from sandbox.command import Command, Folder, Interpreter, Report
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
 from wheelhouse.store import Wheel, Wheelhouse
-from wheelhouse.unpacked import unpacked_folder
+from wheelhouse.unpacked import unpack, unpacked_folder
 
 type Add = Callable[..., Wheel]
 
@@ -133,6 +133,83 @@ async def test_a_module_that_cannot_be_compiled_does_not_keep_its_wheel_out(
     files = {"demo/__init__.py": b"", "demo/python2.py": b"print 'hello'\n"}
     built = await environments.ensure(lock_of(add("demo", files=files)), interpreter=interpreter)
     assert (built.folder / built.site_packages / "demo" / "python2.py").is_file()
+
+
+def lying_bytecode(interpreter: Interpreter) -> bytes:
+    """Return a .pyc that says of itself that nobody has to look at the source (PEP 552)."""
+    code = (
+        "import importlib.util, marshal, sys\n"
+        "code = compile('WHO = \"bytecode\"', 'demo.py', 'exec')\n"
+        "head = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, 'little') + bytes(8)\n"
+        "sys.stdout.buffer.write(head + marshal.dumps(code))\n"
+    )
+    argv = [interpreter.executable, "-I", "-S", "-c", code]
+    return subprocess.run(argv, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "demo/__pycache__/who.{tag}.pyc",
+        "demo-1.0.data/purelib/demo/__pycache__/who.{tag}.pyc",
+        "demo-1.0.data/data/lib/python{minor}/site-packages/demo/__pycache__/who.{tag}.pyc",
+        "demo/__pycache__/who.{tag}.opt-1.pyc",
+    ],
+)
+@pytest.mark.parametrize("is_anothers", [False, True], ids=["its own", "another's"])
+async def test_bytecode_that_a_wheel_brings_never_runs_in_place_of_a_source(
+    environments: Environments,
+    add: Add,
+    interpreter: Interpreter,
+    place: str,
+    *,
+    is_anothers: bool,
+) -> None:
+    tag = f"cpython-{interpreter.soabi.split('-')[1]}"
+    minor = ".".join(interpreter.version.split(".")[:2])
+    source = {"demo/__init__.py": b"", "demo/who.py": b"WHO = 'source'\n"}
+    lying = {place.format(tag=tag, minor=minor): lying_bytecode(interpreter)}
+    if is_anothers:
+        lying = {name.replace("demo-1.0", "aaa-1.0"): text for name, text in lying.items()}
+        wheels = [add("aaa", files=lying), add("demo", files=source)]
+    else:
+        wheels = [add("demo", files=source | lying)]
+    built = await environments.ensure(lock_of(*wheels), interpreter=interpreter)
+    site = built.folder / built.site_packages
+    code = f"import sys; sys.path.insert(0, {str(site)!r}); import demo.who; print(demo.who.WHO)"
+    for flags in (["-I"], ["-I", "-O"]):
+        argv = [interpreter.executable, *flags, "-B", "-c", code]
+        done = await asyncio.to_thread(subprocess.run, argv, capture_output=True)
+        assert done.stdout == b"source\n"
+    assert built.inventory.sourceless == ()
+
+
+async def test_a_module_of_bytecode_alone_is_kept_and_told(
+    environments: Environments, add: Add, interpreter: Interpreter
+) -> None:
+    files = {"demo/__init__.py": b"", "demo/who.pyc": lying_bytecode(interpreter)}
+    built = await environments.ensure(lock_of(add("demo", files=files)), interpreter=interpreter)
+    assert built.inventory.sourceless == (f"{built.site_packages}/demo/who.pyc",)
+
+
+async def test_what_an_earlier_version_unpacked_with_its_bytecode_is_unpacked_anew(
+    environments: Environments,
+    add: Add,
+    interpreter: Interpreter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tag = f"cpython-{interpreter.soabi.split('-')[1]}"
+    pyc = f"demo/__pycache__/who.{tag}.pyc"
+    files = {"demo/__init__.py": b"", "demo/who.py": b"", pyc: lying_bytecode(interpreter)}
+    demo = add("demo", files=files)
+    house = environments.builder.house
+    with monkeypatch.context() as earlier:
+        earlier.setattr("wheelhouse.unpacked.is_cached_bytecode", lambda _: False)
+        unpack(house, demo)
+    folder = unpacked_folder(house, demo)
+    assert (folder / "site" / pyc).exists()
+    unpack(house, demo)
+    assert not (folder / "site" / pyc).exists() and (folder / "site/demo/who.py").exists()
 
 
 async def test_two_wheels_with_the_same_file_are_laid_out_by_name_and_it_is_told(

@@ -36,7 +36,7 @@ async def test_uses_are_counted(
     (kept,) = listing(environments)
     assert (kept.key, kept.uses, kept.is_in_use) == (built.key, 3, False)
     assert locked_digests(environments) == {demo.sha256}
-    with environments.lease(built.key):
+    async with environments.lease(built.key):
         assert listing(environments)[0].is_in_use
 
 
@@ -110,7 +110,7 @@ async def test_collection_takes_old_ones_and_never_one_in_use(
     later = datetime.now(UTC) + timedelta(days=30)
     day = 86_400.0
     assert collect(environments, now=datetime.now(UTC), older_than_s=day) == []
-    with environments.lease(used.key):
+    async with environments.lease(used.key):
         rehearsed = collect(
             environments, now=later, older_than_s=day, keep=[kept.key], is_rehearsal=True
         )

@@ -9,6 +9,8 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
+from packages.environment import Environment
+from packages.inventory import Inventory, Overlap
 from runtime import assembly
 from runtime.artifact import (
     Artifact,
@@ -20,6 +22,7 @@ from runtime.artifact import (
     to_bytes,
 )
 from runtime.artifact_files import ArtifactFiles
+from runtime.attempt import environment_part
 from runtime.errors import NotFound
 from runtime.jobs import State
 from runtime.records import Activation, Claim, Job, JobInput, StoredOutput, Worker
@@ -162,3 +165,32 @@ async def test_a_save_replaces_the_former_one_and_leaves_nothing_aside(
     assert json.loads(await files.load(claim.job.id, attempt=1))["state"] == "succeeded"
     place = files.path(claim.job.id, attempt=1)
     assert [path.name for path in place.parent.iterdir()] == ["artifact.json"]
+
+
+def test_the_artifact_tells_whose_file_won_and_what_has_no_source() -> None:
+    overlaps = tuple(Overlap(path=f"{n}.py", kept="a", left_out="b") for n in range(150))
+    inventory = Inventory(
+        key="k",
+        lock_digest=DIGEST,
+        python="3.12.1",
+        soabi="cpython-312",
+        platform="x86_64-linux-gnu",
+        installed=(),
+        overlaps=overlaps,
+        files=1,
+        size_bytes=1,
+        built_at=NOON,
+        sourceless=("demo/who.pyc",),
+    )
+    environment = Environment(
+        key="k",
+        folder=Path("/nowhere"),
+        site_packages="lib",
+        inventory=inventory,
+        is_reused=True,
+        duration_ms=1.0,
+    )
+    told = environment_part(environment)
+    assert told.overlaps[0].model_dump() == {"path": "0.py", "kept": "a", "left_out": "b"}
+    assert (len(told.overlaps), told.overlapping) == (100, 150)
+    assert (told.sourceless, told.sourceless_modules) == (("demo/who.pyc",), 1)

@@ -154,3 +154,27 @@ def test_each_wrong_host_port_and_network_is_told() -> None:
         *("run_network_hosts.0", "run_network_hosts.2"),
         *("run_network_ports.1", "run_network_private.0"),
     ]
+
+
+GREEDY = "run_network = true\nleast_level = 'process'\n"
+
+
+def test_a_file_in_the_current_folder_is_never_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fumehood.toml").write_text(GREEDY)
+    (tmp_path / "fumehood").mkdir()
+    (tmp_path / "fumehood/config.toml").write_text(GREEDY)
+    (tmp_path / "fumehood_run_network").write_text("true")
+    (tmp_path / ".env").write_text("FUMEHOOD_RUN_NETWORK=true\n")
+    monkeypatch.chdir(tmp_path)
+    for environ in ({}, {"XDG_CONFIG_HOME": "."}, {"CREDENTIALS_DIRECTORY": ""}):
+        loaded = load(environ=environ)
+        assert not loaded.settings.run_network, environ
+        assert not any(path.is_relative_to(tmp_path) for path in loaded.files)
+    assert load(environ={"FUMEHOOD_CONFIG": "fumehood.toml"}).settings.run_network
+
+
+def test_a_settings_file_that_was_named_and_is_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsRefused, match="no settings file"):
+        load(environ={"FUMEHOOD_CONFIG": str(tmp_path / "absent.toml")})

@@ -93,8 +93,8 @@ def test_a_module_that_is_not_there_is_told_with_where_it_would_come_from(try_: 
 def test_an_honest_package_is_not_told_to_leave_the_runner_alone_first(try_: Try):
     told = try_("x = []\nfor _ in range(99): x = [x]\nreturn x")
     assert told.returncode == 1
-    assert "cannot be taken" in told.stdout
-    assert "mend: return and report less, or less deeply nested" in told.stdout
+    assert "nested deeper than 60" in told.stdout and "60 deep at most" in told.stdout
+    assert "leave the runner" not in told.stdout
 
 
 def test_what_a_run_says_is_shown_while_it_runs(try_: Try):
@@ -191,3 +191,66 @@ def test_a_try_that_is_terminated_leaves_nothing_behind(tmp_path: Path):
         trying.terminate()
     assert trying.returncode == 128 + signal.SIGTERM
     assert mine and not any(path.exists() for path in mine)
+
+
+LONG = """
+import os
+
+for n in range(3000):
+    os.symlink("nowhere", job.output_dir / f"link-{n}-{'x' * 150}")
+return {"notes": [{"n": n, "text": "x" * 900} for n in range(5_000)]}
+"""
+
+
+def test_what_a_package_makes_long_is_counted_and_the_artifact_stays_small(try_: Try):
+    told = try_(LONG, "--json", limits={"result_kb": 8192})
+    assert told.returncode == 0, told.stderr
+    artifact = json.loads(told.stdout)
+    assert (len(artifact["refusals"]), artifact["refused"]) == (100, 3_000)
+    assert len(artifact["notes"]) + artifact["notes_dropped"] == 5_000
+    assert len(json.dumps(artifact["notes"])) <= 80_000
+    assert len(artifact["result"]["notes"]) == 5_000  # by result_kb, which the admin chose
+    del artifact["result"]
+    assert len(json.dumps(artifact)) < 200_000
+
+
+def test_a_long_question_and_a_long_error_are_cut(try_: Try):
+    for body in ("job.ask('k', 'p' * 60_000)", "raise ValueError('v' * (1 << 20))"):
+        told = try_(body, "--json")
+        assert told.returncode == 1, told.stderr
+        error = json.loads(told.stdout)["error"]
+        assert len(json.dumps(error)) < 30_000
+
+
+def test_a_flood_of_faults_is_told_in_part_and_counted(tmp_path: Path):
+    (tmp_path / "requirements.txt").write_text("--bad-option\n" * 4_000)
+    manifest = {"schema": 1, "name": "odd", "version": "1.0"}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    told = run_command("try", tmp_path, "--json", environ={"FUMEHOOD_HOME": str(tmp_path / "h")})
+    assert told.returncode == 3
+    problems = json.loads(told.stderr)["problems"]
+    assert len(problems) == 101
+    assert "more like these" in problems[-1]["what"]
+
+
+def test_a_bundle_grants_itself_nothing_by_a_settings_file_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    network = {"install": "never", "run": True}
+    manifest = {"schema": 1, "name": "greedy", "version": "1.0", "network": network}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    (bundle / "extract.py").write_text("def extract(**_):\n    return 1\n")
+    (bundle / "fumehood.toml").write_text("run_network = true\nleast_level = 'process'\n")
+    monkeypatch.chdir(bundle)
+    environ = {"FUMEHOOD_HOME": str(tmp_path / "home")}
+    told = run_command("try", ".", environ=environ)
+    assert "fumehood.toml is not read" in told.stderr
+    assert told.stderr.count("is not read") == 1
+    assert "no network" in told.stdout
+
+    named = environ | {"FUMEHOOD_CONFIG": str(bundle / "fumehood.toml")}
+    told = run_command("try", ".", environ=named)
+    assert f"settings are read from {bundle / 'fumehood.toml'}" in told.stderr
+    assert "is not read" not in told.stderr

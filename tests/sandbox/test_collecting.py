@@ -53,6 +53,14 @@ def test_regular_files_are_copied_with_their_digest(folder: Path):
     assert output.sha256.startswith("982d9e3eb996f559e633f4d194def376")
 
 
+def test_a_flood_of_what_is_refused_is_counted_and_not_kept(folder: Path):
+    for number in range(5_000):
+        (folder / f"link-{number:05}-{'x' * 200}").symlink_to("nowhere")
+    gathered = gather(folder)
+    assert (len(gathered.refusals), gathered.refused) == (100, 5_000)
+    assert gathered.refusals[0].path.startswith("link-00000-")
+
+
 @pytest.mark.parametrize("kind", ["symlink", "fifo", "socket", "absolute link", "magic link"])
 def test_what_is_not_a_file_is_refused_by_name(folder: Path, kind: str):
     make_odd(folder / "odd", kind)

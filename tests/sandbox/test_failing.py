@@ -12,6 +12,31 @@ ENDINGS = [
     ("raise ValueError('bad cell B7')", Ending.RAISED, "package-raised", "ValueError: bad cell B7"),
     ("return {1, 2}", Ending.RAISED, "result-not-json", "cannot be written as JSON"),
     ("return float('inf')", Ending.RAISED, "result-not-json", "cannot be written as JSON"),
+    ("return 10**400", Ending.RAISED, "result-not-json", "more than 308 digits"),
+    ("return {'a': [-(10**4299)]}", Ending.RAISED, "result-not-json", "more than 308 digits"),
+    ("return 10**5000", Ending.RAISED, "result-not-json", "cannot be written as JSON"),
+    (
+        "x = 1\n    for _ in range(61): x = [x]\n    return x",
+        Ending.RAISED,
+        "result-not-json",
+        "nested deeper than 60",
+    ),
+    ("job.progress(1e308)", Ending.RAISED, "package-raised", "from -2**53 to 2**53"),
+    ("job.progress(1, 10**400)", Ending.RAISED, "package-raised", "from -2**53 to 2**53"),
+    ("job.progress(float('nan'))", Ending.RAISED, "package-raised", "from -2**53 to 2**53"),
+    ("job.event('e', n=10**400)", Ending.RAISED, "package-raised", "more than 308 digits"),
+    ("job.event('e', n=float('inf'))", Ending.RAISED, "package-raised", "not JSON compliant"),
+    (
+        "x = {}\n    for _ in range(61): x = {'a': x}\n    job.event('e', **x)",
+        Ending.RAISED,
+        "package-raised",
+        "nested deeper than 60",
+    ),
+    ("job.ask('k', 'p', {'a': {1, 2}})", Ending.RAISED, "package-raised", "a value of type set"),
+    ("job.ask('k', 'p' * (3 << 20))", Ending.RAISED, "package-raised", "a question of"),
+    ("raise OSError(10**400, 'odd')", Ending.RAISED, "package-raised", "odd"),
+    ("raise OSError('odd', 'errno')", Ending.RAISED, "package-raised", "odd"),
+    ("raise OSError(5, 'odd', '/' * (4 << 20))", Ending.RAISED, "package-raised", "odd"),
     ("return 'x' * (2 << 20)", Ending.OVER_LIMIT, "over-limit", "result_kb"),
     ("raise SystemExit(3)", Ending.EXITED, "package-exited", "exit(3)"),
     ("import os; os._exit(4)", Ending.EXITED, "package-exited", "exit(4)"),
@@ -52,6 +77,26 @@ async def test_each_ending_says_what_happened(lab, warm, body, ending, code, wor
     assert not code or outcome.failure.code == code
     assert words in outcome.failure.what, outcome.failure
     assert outcome.failure.mend
+
+
+@pytest.mark.parametrize("start", ["cold", "warm"])
+async def test_what_is_just_within_the_bounds_is_taken(lab, warm, start):
+    code = """
+def extract(*, job, **_):
+    job.progress(True, 2**53)
+    job.progress(-0.5, 1e15)
+    deep = 1
+    for _ in range(60):
+        deep = [deep]
+    job.event("large", n=10**308 - 1, f=1.7e308, tuples=(1, (2,)), deep=deep[0][0])
+    return {"n": -(10**308) + 1, "deep": deep[0]}
+"""
+    command = lab.command(code)
+    outcome = await lab.run(warm(command) if start == "warm" else command)
+    assert outcome.is_ok, outcome
+    assert outcome.value["n"] == -(10**308) + 1
+    assert [one["done"] for one in lab.said("progress")] == [1, -0.5]
+    assert lab.said("event")[0]["data"]["n"] == 10**308 - 1
 
 
 @pytest.mark.parametrize("start", ["cold", "warm"])

@@ -1,7 +1,7 @@
 """The filters, line by line: golden listings per architecture, and a reader that runs them."""
 
 import os
-from errno import EAFNOSUPPORT, ENOSYS, EPERM
+from errno import EAFNOSUPPORT, EINVAL, ENOSYS, EPERM
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,19 @@ ARGUMENTS = [
     ("ioctl", (0, 0x5413), ALLOW),
     ("ioctl", (0, 0x5412), EPERM),
     ("ioctl", (0, 0x541C), EPERM),
+    ("ioctl", (0, 0x40086602), EPERM),
+    ("ioctl", (0, 0x40046602), EPERM),
+    ("ioctl", (0, 0x401C5820), EPERM),
+    ("ioctl", (0, 0x80086601), ALLOW),
+    ("fcntl", (0, 1024), EPERM),
+    ("fcntl", (0, 1026), EPERM),
+    ("fcntl", (0, 1040), EINVAL),
+    ("fcntl", (0, 1030), ALLOW),
+    ("fcntl", (0, 38), ALLOW),
+    ("inotify_init1", (), EPERM),
+    ("inotify_add_watch", (), EPERM),
+    ("socketpair", (1, 2), ALLOW),
+    ("socketpair", (2, 1), EAFNOSUPPORT),
     ("personality", (0xFFFFFFFF,), ALLOW),
     ("personality", (0x40000,), EPERM),
     ("execveat", (0, 0, 0, 0, 0x1000), EPERM),
@@ -64,6 +77,25 @@ def test_arguments_decide_where_they_must(machine):
         assert verdict(profile, machine, numbers["setns"]) == WARDEN
     assert verdict("job-without-namespaces", machine, numbers["socket"], (1, 1)) == EPERM
     assert verdict("job-without-namespaces", machine, numbers["socketpair"], (1, 1)) == ALLOW
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_where_the_hosts_sockets_are_in_reach_there_are_only_pairs_of_streams(machine):
+    numbers = seccomp._policy(machine).numbers
+    high_half = {16 + 8 * 4 + 4: 1}
+    for name, arguments, expected in [
+        *((name, (3,), EPERM) for name in ("connect", "bind", "listen", "accept", "accept4")),
+        ("socketpair", (1, 1 | 0o2000000 | 0o4000), ALLOW),
+        *(("socketpair", (1, kind), EPERM) for kind in (2, 3, 5, 2 | 0o4000)),
+        ("socketpair", (2, 1), EAFNOSUPPORT),
+        ("sendto", (3, 0, 0, 0, 0), ALLOW),
+        ("sendto", (3, 0, 0, 0, 0x1000), EPERM),
+        ("pidfd_open", (1,), EPERM),
+    ]:
+        said = verdict("job-without-namespaces", machine, numbers[name], arguments)
+        assert said == expected, (name, arguments)
+    said = verdict("job-without-namespaces", machine, numbers["sendto"], (3,), more=high_half)
+    assert said == EPERM, "an address of which the low half is zero"
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -117,10 +149,11 @@ def listing(profile, machine) -> str:
     return "\n".join(lines) + "\n"
 
 
-def verdict(profile, machine, number, arguments=(), architecture=None):
+def verdict(profile, machine, number, arguments=(), architecture=None, more=None):
     """Run the filter as the kernel would (Documentation/networking/filter.rst)."""
     words = {0: number, 4: MACHINES[machine] if architecture is None else architecture}
     words |= {16 + 8 * index: value for index, value in enumerate(arguments)}
+    words |= more or {}
     program, at, accumulator = seccomp.instructions(profile, machine=machine), 0, 0
     while True:
         code, yes, no, operand, _ = program[at]

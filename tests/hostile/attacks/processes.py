@@ -145,6 +145,17 @@ def lower_niceness_of_user(*, job, **_):
     return {"worked": os.getpriority(os.PRIO_PROCESS, job.victim) != before}
 
 
+def count_host_processes(*, job, **_):
+    """Whether there is a process of that number, and its session; signals would be refused."""
+    return {"worked": os.getsid(job.victim) > 0}
+
+
+def watch_victim_end(*, job, **_):
+    """A descriptor of somebody's process tells when it ends (pidfd_open(2))."""
+    os.close(os.pidfd_open(job.victim))
+    return {"worked": True}
+
+
 def learn_host_name(*, job, **_):
     return {"worked": os.uname().nodename == job.host_name}
 
