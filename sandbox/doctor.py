@@ -12,11 +12,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from sandbox.command import Command, Ending, Folder, Interpreter, Json, Level, Outcome, Warmth
+from sandbox.command import (
+    Command,
+    Ending,
+    Folder,
+    Interpreter,
+    Json,
+    Level,
+    Outcome,
+    Report,
+    Warmth,
+)
 from sandbox.errors import NetworkUnwallableError, SandboxError
 from sandbox.hints import hints
+from sandbox.import_probes import IMPORT_PROBES, ImportProbe
 from sandbox.limits import Limits
 from sandbox.network.rules import NetworkRules
+from sandbox.run_probes import ATTACKS, Probe
 from sandbox.sandbox import Sandbox
 
 _PROBES = Path(__file__).with_name("probes")
@@ -53,123 +65,6 @@ class Diagnosis:
         return self.level.at_least(self.least) and all(finding.held for finding in self.findings)
 
 
-@dataclass(frozen=True, slots=True)
-class _Probe:
-    name: str
-    layer: str
-    tried: str
-    mend: str
-    is_granted: bool = False
-    """Whether its run is granted a network: any host that is public, at the port aimed at."""
-
-
-_ATTACKS = (
-    _Probe(
-        "read_host_file",
-        "mount namespace / Landlock",
-        "read a host file that all may read",
-        "install bubblewrap and allow user namespaces, or a kernel with Landlock",
-    ),
-    _Probe(
-        "write_outside",
-        "read-only root",
-        "write outside scratch and output",
-        "install bubblewrap and allow user namespaces, or a kernel with Landlock",
-    ),
-    _Probe(
-        "reach_loopback",
-        "network",
-        "connect to a port of this host",
-        "allow network namespaces, or seccomp filters",
-    ),
-    _Probe(
-        "reach_abstract_socket",
-        "network",
-        "connect to an abstract socket of this host",
-        "allow network namespaces, or a kernel with Landlock ABI 6",
-    ),
-    _Probe(
-        "reach_host_by_grant",
-        "granted network",
-        "connect to this host from a run that may reach any public one",
-        "see the detail: the relay of a run with network let it through, or did not start",
-        is_granted=True,
-    ),
-    _Probe(
-        "send_to_host_socket",
-        "network",
-        "send a datagram of a pair to a socket of this host",
-        "allow network namespaces, or seccomp filters",
-    ),
-    _Probe(
-        "lease_own_code",
-        "seccomp",
-        "take a lease on a file that others open",
-        "use a kernel with seccomp filters (CONFIG_SECCOMP_FILTER)",
-    ),
-    _Probe(
-        "watch_what_others_open",
-        "seccomp",
-        "watch files that others open (inotify)",
-        "use a kernel with seccomp filters (CONFIG_SECCOMP_FILTER)",
-    ),
-    _Probe(
-        "see_host_process",
-        "pid namespace / Landlock",
-        "signal the worker",
-        "allow pid namespaces, or a kernel with Landlock ABI 6, or run the worker as root",
-    ),
-    _Probe(
-        "read_host_process",
-        "procfs",
-        "read the worker's environment",
-        "allow pid namespaces, or a kernel with Landlock",
-    ),
-    _Probe(
-        "mount",
-        "seccomp",
-        "mount a file system in a user namespace of its own",
-        "use a kernel with seccomp filters (CONFIG_SECCOMP_FILTER)",
-    ),
-    _Probe(
-        "reach_kernel",
-        "seccomp",
-        "call bpf, keyctl, perf_event_open, io_uring_setup",
-        "use a kernel with seccomp filters (CONFIG_SECCOMP_FILTER)",
-    ),
-    _Probe(
-        "keep_capabilities",
-        "capabilities",
-        "find a capability that can be used",
-        "do not run the worker with ambient capabilities",
-    ),
-    _Probe(
-        "keep_daemon",
-        "process tree",
-        "leave a daemon behind that ignores SIGTERM",
-        "allow pid namespaces",
-    ),
-    _Probe(
-        "pass_memory_limit",
-        "memory limit",
-        "take three times the memory",
-        "delegate a cgroup (systemd: Delegate=yes)",
-    ),
-    _Probe(
-        "pass_process_limit",
-        "process limit",
-        "start four times the processes",
-        "delegate a cgroup (systemd: Delegate=yes)",
-    ),
-    _Probe(
-        "pass_scratch_limit",
-        "scratch limit",
-        "write three times what scratch holds",
-        "allow mount namespaces",
-    ),
-)
-
-
 async def examine(
     sandbox: Sandbox, interpreter: Interpreter, *, least: Level = Level.UNPRIVILEGED
 ) -> Diagnosis:
@@ -179,8 +74,10 @@ async def examine(
         works = await _try_cells(sandbox, interpreter, facts, Path(work))
         findings += works
         if works[0].held:
-            for probe in _ATTACKS:
+            for probe in ATTACKS:
                 findings.append(await _attack(sandbox, interpreter, probe, facts, Path(work)))
+            for probe in IMPORT_PROBES:
+                findings.append(await _import(sandbox, interpreter, probe, Path(work)))
     return Diagnosis(
         level=sandbox.level,
         least=least,
@@ -227,7 +124,7 @@ def _came_of(outcome: Outcome) -> str:
 
 
 async def _attack(
-    sandbox: Sandbox, interpreter: Interpreter, probe: _Probe, facts: dict[str, Json], work: Path
+    sandbox: Sandbox, interpreter: Interpreter, probe: Probe, facts: dict[str, Json], work: Path
 ) -> Finding:
     command = _command(interpreter, probe.name, facts, is_warm=False)
     if probe.is_granted:
@@ -251,6 +148,35 @@ async def _attack(
         detail=detail,
         mend="" if held else probe.mend,
     )
+
+
+async def _import(
+    sandbox: Sandbox, interpreter: Interpreter, probe: ImportProbe, work: Path
+) -> Finding:
+    """Let a warm cell import the probe, and look what its run got."""
+    command = replace(
+        _command(interpreter, "nothing", {}, is_warm=False),
+        target=f"{probe.module}:attempt",
+        warmth=Warmth(key=f"doctor-{probe.module}", preload=(probe.module,)),
+    )
+    try:
+        outcome = await sandbox.run(command, outputs_to=work / probe.module, observe=_nobody)
+        held, detail = _judge(outcome)
+    except SandboxError as fault:
+        return Finding(
+            layer=probe.layer, tried=probe.tried, held=False, detail=fault.what, mend=probe.mend
+        )
+    isolation = outcome.isolation
+    if isolation.start == "cold":
+        detail = f"the runs start cold: {isolation.start_reason.splitlines()[0]}"
+    elif probe.makes_it_cold:
+        held, detail = False, "the warm cell went on"
+    mend = "" if held else probe.mend
+    return Finding(layer=probe.layer, tried=probe.tried, held=held, detail=detail, mend=mend)
+
+
+def _nobody(_report: Report) -> None:
+    """Let what a probe says be."""
 
 
 def _judge(outcome: Outcome) -> tuple[bool, str]:
