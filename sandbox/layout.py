@@ -230,15 +230,14 @@ def _warm_landlock(command: Command, layout: Layout, barriers: Barriers) -> Inwa
     """Return what confines a warm cell itself where it has no root of its own.
 
     Its forks shut a narrower ruleset inside this one, so all that any of them may touch has to
-    be in it: the warm cell's folder. /proc is readable, since the warm cell and the keepers of
-    its forks look at their own processes. With namespaces the forks mount, which Landlock
-    would refuse, and the outer wall stands around the import.
+    be in it: the warm cell's folder. With namespaces the forks mount, which Landlock would
+    refuse, and the outer wall stands around the import.
     """
     if barriers.landlock_abi == 0 or layout.has_namespaces:
         return None
     base = layout.scratch_dir.partition("/{run}")[0]
     confinement = landlock.Confinement(
-        readable=(*_readable_on_the_host(layout), base, "/proc"),
+        readable=(*_readable_on_the_host(layout), base),
         executable=_executable(command, layout),
         writable=(base,),
         network=command.network is not None,

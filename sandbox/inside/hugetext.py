@@ -25,7 +25,10 @@ def move() -> bool:
     The copy takes the place of the original in one call (mremap(2)), so it may be the code that
     runs just then. Where the kernel has no huge pages to give, everything stays as it was.
     """
-    start, end = _mapped_around(syscalls.address(_LANDMARK))
+    try:
+        start, end = _mapped_around(syscalls.address(_LANDMARK))
+    except OSError:  # Landlock lets nobody look into /proc where there are no namespaces
+        return False
     start, end = _up(start), end // _HUGE * _HUGE
     size = end - start
     if size <= 0:
