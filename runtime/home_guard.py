@@ -28,6 +28,17 @@ def guard_home(home: Path, *, may_be_crossed: bool = False) -> None:
         home.chmod(CLOSED)
 
 
+def ways_in(home: Path) -> tuple[Problem, ...]:
+    """Return how another user of the host could get into `home` as it is; for doctor."""
+    problems = tuple(_problems(home))
+    mode = stat.S_IMODE(home.stat().st_mode)
+    if not mode & 0o077 or is_crossed_by_cells(home):
+        return problems
+    what = f"its mode is {mode:04o}: others may look into it"
+    mend = f"`chmod 700 {home}`, or start the appliance, which does it"
+    return (*problems, _problem(home, what=what, mend=mend))
+
+
 def _problems(home: Path) -> Iterator[Problem]:
     if home.is_symlink():
         yield _problem(

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,8 +12,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packages.interpreters import discover
 from runtime.cli.configured import settings_told
 from runtime.cli.printing import AsJson, emit, say, table
+from runtime.home_guard import ways_in
 from sandbox.command import Interpreter
-from sandbox.doctor import Diagnosis, examine
+from sandbox.doctor import Diagnosis, Finding, examine
 from sandbox.sandbox import Sandbox
 
 Python = Annotated[str, typer.Option("--python", help="Which interpreter, such as >=3.12.")]
@@ -47,9 +48,21 @@ async def _examine(interpreter: Interpreter) -> Diagnosis:
         around = tuple(path for path in (beside, Path(folder)) if path)
         sandbox = await Sandbox.open(Path(folder) / "cells", grace_s=0.5, crossed=around)
         try:
-            return await examine(sandbox, interpreter, least=least)
+            found = await examine(sandbox, interpreter, least=least)
         finally:
             await sandbox.close()
+    return replace(found, findings=(*found.findings, _home_finding(beside))) if beside else found
+
+
+def _home_finding(home: Path) -> Finding:
+    problems = ways_in(home)
+    return Finding(
+        layer="data folder",
+        tried="look into it, or swap it, as another user of this host",
+        held=not problems,
+        detail="; ".join(f"{problem.where}: {problem.what}" for problem in problems),
+        mend="; ".join(problem.mend for problem in problems),
+    )
 
 
 def _beside(home: Path) -> Path | None:

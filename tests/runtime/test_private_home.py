@@ -155,3 +155,17 @@ def test_who_uses_a_home_is_named(world: Path) -> None:
         told = run_command("up", "--port", "0", environ=environ)
         assert told.returncode == 6
         assert f"process {server.process.pid} (" in told.stderr
+
+
+def test_doctor_says_of_a_home_that_others_may_look_into_it(world: Path) -> None:
+    home = world / "home"
+    home.mkdir()
+    environ = {"FUMEHOOD_HOME": str(home)}
+    for mode, code in ((0o755, 1), (0o700, 0)):
+        home.chmod(mode)
+        told = run_command("doctor", "--json", environ=environ)
+        assert told.returncode == code, told.stdout
+        (found,) = [
+            one for one in json.loads(told.stdout)["findings"] if one["layer"] == "data folder"
+        ]
+        assert found["held"] is (mode == 0o700)
