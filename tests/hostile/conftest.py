@@ -1,5 +1,6 @@
 """One arena and one sandbox of each level for the whole of the hostile suite."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from support.interpreters import reachable_copy
 from support.lacking import lacking
 from support.world import open_folder
 
+from sandbox.command import Level
 from sandbox.pool import PoolBounds
 from sandbox.sandbox import Sandbox
 
@@ -40,9 +42,22 @@ async def sandboxes(world: Path) -> AsyncIterator[dict[str, Sandbox]]:
         without_namespaces=True,
         interpreter=reachable_copy(world),
     )
+    for sandbox in (best, plain):
+        as_asked(sandbox)
     yield {"namespaced": best, "unprivileged": plain}
     await best.close()
     await plain.close()
+
+
+def as_asked(sandbox: Sandbox) -> None:
+    """Take the cgroup away where a test of another kind of worker wants none, or see to it."""
+    wanted = os.environ.get("FUMEHOOD_TEST_CGROUP", "")
+    if wanted == "needed":
+        assert sandbox.hierarchy is not None, "the delegated cgroup is not used"
+    elif wanted == "none" and sandbox.hierarchy is not None:
+        sandbox.hierarchy.remove()
+        sandbox.hierarchy = sandbox.launcher.hierarchy = None
+        sandbox.level = Level.NO_CGROUP if sandbox.level is Level.FULL else sandbox.level
 
 
 @pytest.fixture
