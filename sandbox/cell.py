@@ -25,13 +25,15 @@ from sandbox.errors import (
 )
 from sandbox.layout import Layout
 from sandbox.mover import Mover, settle
-from sandbox.process import Exit
+from sandbox.process import Exit, HostUser
 
 _COLD_HELLO_S = 30.0
 FORK_HELLO_S = 5.0
 _DEATH_S = 2.0
 _START_LOG_BYTES = 8192
 _OWN_AND_HOST = 2
+_TELL_WHERE = 62
+"""See inside/cold.py."""
 _UNBORN = 71
 """How a fork ended, by its warden, that the kernel did not make (EX_OSERR, sysexits.h)."""
 _HELLO_SPACE = socket.CMSG_SPACE(8 * 4) + socket.CMSG_SPACE(12)
@@ -104,6 +106,12 @@ class Cell:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.pidfd, signal.SIGTERM)
 
+    def tell_where(self) -> None:
+        """Have the run print where its threads are, which takes it no more than a moment."""
+        if self.pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, _TELL_WHERE)
+
     async def end(self) -> None:
         """Kill everything in the cell, once."""
         if self._is_over:
@@ -147,8 +155,11 @@ class Ends:
 
 
 @contextlib.contextmanager
-def ends() -> Generator[Ends]:
-    """Make the channel and pipes of one cell; close the cell's ends on leaving."""
+def ends(user: HostUser | None = None) -> Generator[Ends]:
+    """Make the channel and pipes of one cell; close the cell's ends on leaving.
+
+    The pipes are of the cell's user, who may then open /dev/stdout, which is the pipe (pipe(7)).
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     ours.setblocking(False)
     # Before anything can be sent: credentials are attached when a message is sent (unix(7)).
@@ -160,6 +171,9 @@ def ends() -> Generator[Ends]:
         os.close(out_read)
         os.close(out_write)
         raise
+    if user is not None:
+        os.fchown(out_write, user.uid, user.gid)
+        os.fchown(err_write, user.uid, user.gid)
     os.set_blocking(out_read, False)
     os.set_blocking(err_read, False)
     try:

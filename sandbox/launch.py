@@ -72,7 +72,7 @@ class Launcher:
         folder = self._cold_folder(number)
         try:
             run_folder.place_inputs(command.inputs, folder, by_link=True)
-            with cell.ends() as both:
+            with cell.ends(self.host.user(number)) as both:
                 child = await self.process(command, both, mode="cold", folder=folder, number=number)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

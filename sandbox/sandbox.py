@@ -37,7 +37,8 @@ from sandbox.network.relays import Relays
 from sandbox.network.rules import NetworkRules
 from sandbox.pool import Pool, PoolBounds
 from sandbox.process import Exit, HostUser, allow_descriptors
-from sandbox.supervise import Supervision, Verdict
+from sandbox.supervise import Supervision
+from sandbox.verdict import Verdict
 from sandbox.walls import in_force, probe, this_interpreter
 
 _GRACE_S = 5.0
@@ -171,6 +172,7 @@ class Sandbox:
             )
             if outlet is not None:
                 outcome = verdicts.with_traffic(outcome, outlet.traffic)
+            outcome = verdicts.with_stack(outcome, watch.stack)
             outcome = replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
             return outcome if watch.mask is None else watch.mask.outcome(outcome)
         finally:
@@ -285,7 +287,8 @@ class Sandbox:
         if cell.start == "warm":
             peak = proc.resident_bytes(cell.status) + counted.peak_memory_bytes
         else:
-            peak = max(counted.peak_memory_bytes, ended.peak_rss_bytes)
+            # Not what wait4(2) tells: that is inherited over fork and exec, the worker's own peak.
+            peak = counted.peak_memory_bytes
         return Usage(wall_ms=wall_ms, cpu_ms=counted.cpu_s * 1000, peak_rss_bytes=peak)
 
     async def _outcome(

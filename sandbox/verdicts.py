@@ -4,12 +4,13 @@ import errno
 import signal
 from dataclasses import replace
 
+from sandbox import stacks
 from sandbox.collect import Collected
 from sandbox.command import Ending, Failure, Isolation, Outcome, Traffic
 from sandbox.limits import Limits, most_inodes
 from sandbox.process import Exit
 from sandbox.protocol import Done
-from sandbox.supervise import Verdict
+from sandbox.verdict import Verdict
 
 _LIMIT_NAMES = {
     "wall_s": "the wall-clock limit",
@@ -118,6 +119,19 @@ def _with_files(result: Outcome, gathered: Collected) -> Outcome:
         refusals=gathered.refusals,
         refused=gathered.refused,
     )
+
+
+def with_stack(result: Outcome, stack: str) -> Outcome:
+    """Add where a run was that was ended, or crashed, and could not say it otherwise."""
+    failure = result.failure
+    if failure is None or failure.traceback or not stack:
+        return result
+    was_ended = result.ending in {Ending.KILLED, Ending.CANCELLED} or failure.limit == "wall_s"
+    if not was_ended:
+        return result
+    place = stacks.place(stack)
+    what = f"{failure.what} (it was {place})" if place else failure.what
+    return replace(result, failure=replace(failure, what=what, traceback=stack))
 
 
 def with_traffic(result: Outcome, traffic: Traffic) -> Outcome:

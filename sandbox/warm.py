@@ -145,7 +145,7 @@ class WarmCell:
         folder = self._run_folder(run)
         ended = self.forks.begin(run)
         try:
-            with cell.ends() as both:
+            with cell.ends(self.launcher.host.user(self.number)) as both:
                 self._send({"run": run, "folder": folder.name}, both.theirs)
                 expected = self._expected(both.inodes)
         except BaseException as fault:

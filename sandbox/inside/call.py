@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 _TRACEBACK_CHARS = 16_000
+CANCELLED: dict[str, Any] = {"kind": "done", "ending": "cancelled"}
+"""What a run says that SIGTERM from outside has ended."""
 _TEXT_CHARS = 4_096
 _LARGEST_ERRNO = 4_095
 
@@ -118,7 +120,7 @@ def _fault(fault: BaseException, ending: str) -> dict[str, Any]:
     if isinstance(fault, handle.Asked):
         return {"kind": "done", "ending": "asked", "question": fault.question}
     if isinstance(fault, Terminated):
-        return {"kind": "done", "ending": "cancelled"}
+        return CANCELLED
     if isinstance(fault, SystemExit):
         return {"kind": "done", "ending": "exited", "exit_code": _exit_code(fault)}
     return {

@@ -14,6 +14,7 @@ from __future__ import annotations
 import _json
 import marshal
 import os
+import sys
 
 from . import syscalls
 
@@ -37,8 +38,30 @@ _MANY_DIGITS = b"0" * (MOST_DIGITS + 1)
 _loads = marshal.loads
 
 
-def _refuse(value: object) -> None:
-    raise TypeError("a value of type %s" % (type(value).__name__,))
+def _plain(value: Any) -> object:
+    """Return what stands in JSON for a value that is none; TypeError if there is no rule for it.
+
+    NumPy's scalars are numbers, dates and times as ISO 8601 writes them, Decimal, UUID and paths
+    their text, an enum its value, a dataclass and a pydantic model the object of its fields.
+    """
+    kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
+    module, name = kind.__module__.partition(".")[0], kind.__name__
+    if module == "numpy" and getattr(value, "shape", None) == ():
+        return value.item()
+    if module == "datetime" and hasattr(kind, "isoformat"):
+        return value.isoformat()
+    if (module, name) in _AS_TEXT or (hasattr(kind, "__fspath__") and module == "pathlib"):
+        return str(value)
+    if hasattr(kind, "__dataclass_fields__"):
+        return {field: getattr(value, field) for field in kind.__dataclass_fields__}
+    if hasattr(kind, "model_dump") and hasattr(kind, "model_fields"):
+        return value.model_dump(mode="json")
+    if "enum" in sys.modules and isinstance(value, sys.modules["enum"].Enum):
+        return value.value
+    raise TypeError("a value of type %s" % (name,))
+
+
+_AS_TEXT = {("decimal", "Decimal"), ("uuid", "UUID")}
 
 
 class Channel:
@@ -143,6 +166,6 @@ def _children(item: Any) -> Iterable[Any]:
 def _as_json(value: object) -> str:
     """Return `value` as JSON text, by the C encoder that json itself uses."""
     encoder = _json.make_encoder(
-        {}, _refuse, _json.encode_basestring, None, ":", ",", False, False, False
+        {}, _plain, _json.encode_basestring, None, ":", ",", False, False, False
     )
     return "".join(encoder(value, 0))

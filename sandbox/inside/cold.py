@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 
@@ -11,6 +12,10 @@ from .channel import Channel
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+_TELL_WHERE = 62
+"""A real-time signal that no program uses: the run prints where all its threads are."""
 
 
 def main(fd: int) -> None:
@@ -43,6 +48,10 @@ def prepare(setup: dict[str, Any]) -> None:
     sys.argv = [setup["argv0"]]
     # multiprocessing would run it in each process that it spawns; it is the runner's start.
     vars(sys.modules["__main__"]).pop("__file__", None)
+    sys.stdout.reconfigure(line_buffering=True)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    # At a crash, and at the signal that the worker sends before it ends a run.
+    faulthandler.enable(2)
+    faulthandler.register(_TELL_WHERE, 2, chain=False)
     os.environ.update(setup["variables"])
     make_home(setup["scratch_dir"])
 

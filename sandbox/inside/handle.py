@@ -31,27 +31,51 @@ class Log:
     def __init__(self, report: Report) -> None:
         self._report = report
 
-    def __call__(self, message: object, level: str = "info") -> None:
-        """Report `message`; levels are debug, info, warning and error."""
+    def __call__(self, message: object, *values: object, level: str = "info") -> None:
+        """Report `message`, with `values` for its % signs; or with a level, as its one value.
+
+        Levels are debug, info, warning and error. As logging.Logger, it takes a mapping as the
+        only value, and formats nothing where there are no values.
+        """
+        if len(values) == 1 and (values[0] in _LEVELS or "%" not in str(message)):
+            level, values = str(values[0]), ()
         if level not in _LEVELS:
             raise ValueError("a level is one of %s, not %r" % (", ".join(_LEVELS), level))
-        self._report({"kind": "log", "level": level, "message": str(message)})
+        self._report({"kind": "log", "level": level, "message": _formatted(message, values)})
 
-    def debug(self, message: object) -> None:
+    def debug(self, message: object, *values: object) -> None:
         """Report `message` for whoever looks closely."""
-        self(message, "debug")
+        self(_formatted(message, values), level="debug")
 
-    def info(self, message: object) -> None:
+    def info(self, message: object, *values: object) -> None:
         """Report `message` as ordinary news."""
-        self(message, "info")
+        self(_formatted(message, values), level="info")
 
-    def warning(self, message: object) -> None:
+    def warning(self, message: object, *values: object) -> None:
         """Report `message` as something to look at."""
-        self(message, "warning")
+        self(_formatted(message, values), level="warning")
 
-    def error(self, message: object) -> None:
+    warn = warning
+
+    def error(self, message: object, *values: object) -> None:
         """Report `message` as something that went wrong."""
-        self(message, "error")
+        self(_formatted(message, values), level="error")
+
+    critical = error
+
+    def exception(self, message: object, *values: object) -> None:
+        """Report `message` as an error, with the traceback of the exception at hand."""
+        text = _formatted(message, values)
+        self.error("%s\n%s", text, __import__("traceback").format_exc().rstrip())
+
+
+def _formatted(message: object, values: tuple[object, ...]) -> str:
+    """Return the text of a log line, as logging makes it (LogRecord.getMessage)."""
+    text = str(message)
+    if not values:
+        return text
+    is_mapping = len(values) == 1 and isinstance(values[0], dict)
+    return text % (values[0] if is_mapping else values)
 
 
 class Handle:

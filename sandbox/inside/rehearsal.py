@@ -46,11 +46,15 @@ def rehearse(listener: Listener) -> None:
     for _ in range(_TIMES):
         script.play()
         os.write(ours, len(body).to_bytes(4, "big") + body)
-        run.serve(channel, listener)
+        run.serve(channel, listener, finish=_nothing)
         os.read(ours, 4096)
     listener.stop()
     os.close(ours)
     channel.close()
+
+
+def _nothing() -> None:
+    """Leave out how a run ends: what a package registered for then is for the runs."""
 
 
 def part(*, job: Any) -> dict[str, bool]:
