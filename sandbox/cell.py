@@ -271,11 +271,16 @@ async def _receive_hello(cell: Cell, patience_s: float) -> None:
             return
 
 
-async def until_dead(pidfd: int, *, timeout_s: float) -> bool:
-    """Wait until the process is dead, by its pidfd; say whether it is (pidfd_open(2))."""
+def is_dead(pidfd: int) -> bool:
+    """Say whether a process is dead, by its pidfd (pidfd_open(2))."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
-    if poll.poll(0):
+    return bool(poll.poll(0))
+
+
+async def until_dead(pidfd: int, *, timeout_s: float) -> bool:
+    """Wait until the process is dead, by its pidfd; say whether it is (pidfd_open(2))."""
+    if is_dead(pidfd):
         return True
     try:
         await readable(pidfd, deadline=asyncio.get_running_loop().time() + timeout_s)
@@ -358,6 +363,8 @@ def _check_introduction(cell: Cell) -> None:
     if cell.namespaces is None:
         cell.namespaces = proc.own_namespaces(cell.pid)
     _open_folders(cell)
+    if is_dead(cell.pidfd):  # and what was looked at may be another's
+        raise ProcessLookupError("the cell ended right after its hello")
 
 
 def _read_status(cell: Cell) -> None:

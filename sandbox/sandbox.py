@@ -23,7 +23,7 @@ from sandbox import (
     run_folder,
     verdicts,
 )
-from sandbox.cell import Cell
+from sandbox.cell import Cell, is_dead
 from sandbox.cgroup import Hierarchy, Leaf
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
 from sandbox.errors import CellLostError, NetworkUnwallableError, WallsMissingError
@@ -269,7 +269,7 @@ class Sandbox:
         if not command.inputs:
             return
         if self.launcher.has_namespaces:
-            place = partial(_copy_inputs, command, cell.pid, cell.status)
+            place = partial(_copy_inputs, command, cell)
         else:
             place = partial(run_folder.place_inputs, command.inputs, cell.folder, by_link=False)
         await asyncio.to_thread(place)
@@ -309,13 +309,15 @@ class Sandbox:
         return verdicts.with_outputs(outcome, gathered)
 
 
-def _copy_inputs(command: Command, pid: int, status: str) -> None:
-    uid, gid = (int(proc.field(status, name).split()[0]) for name in ("Uid", "Gid"))
+def _copy_inputs(command: Command, cell: Cell) -> None:
+    uid, gid = (int(proc.field(cell.status, name).split()[0]) for name in ("Uid", "Gid"))
     try:
-        folder_fd = inspection.open_inputs(pid)
+        folder_fd = inspection.open_inputs(cell.pid)
     except OSError as fault:
         raise CellLostError(f"the fork ended: {fault}", mend="the run is started again") from None
     try:
+        if is_dead(cell.pidfd):  # and its pid may be another cell's by now
+            raise CellLostError("the fork ended", mend="the run is started again")
         run_folder.copy_inputs(command.inputs, folder_fd, user=HostUser(uid=uid, gid=gid))
     finally:
         os.close(folder_fd)

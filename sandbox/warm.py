@@ -82,7 +82,9 @@ class WarmCell:
                 said = await self._warm
         except TimeoutError:
             return f"preload took longer than {preload_s:g} s"
-        except (ConnectionError, CellLostError):
+        except (OSError, CellLostError) as fault:
+            if isinstance(fault, OSError) and not isinstance(fault, ConnectionError):
+                return f"the warm cell cannot be moved to its cgroup: {fault}"
             if guard is not None and guard.done():
                 return f"preload took {guard.result()}"
             return f"the warm cell ended while it imported: {self._said()}"

@@ -22,6 +22,7 @@ _WORD_BYTES = 4096
 _FOLDER_BYTES = 64
 """The longest name of a run's folder."""
 _GO = b"."
+_NO_PTRACE = "this host lets no warm cell be held (kernel.yama.ptrace_scope): %s"
 _UNHOLDABLE = "preload left a process that cannot be held: %s"
 _LOOK_S, _LOOKS = 0.0002, 5000
 """How often it is looked whether a fork has taken its streams."""
@@ -82,7 +83,10 @@ class Imported:
     def hold(self) -> str:
         """Stop it for good; return why its forks would not be fresh, or nothing."""
         try:
-            self._tracee.seize()
+            try:
+                self._tracee.seize()
+            except OSError as fault:
+                return _NO_PTRACE % (fault,)
             os.write(self._door, _GO)
             self._tracee.hold()
             unfit = fitness.unfitness(self.pid, door=self._door_inode, strangers=self._strangers())
