@@ -128,6 +128,7 @@ def request(command: Command, layout: Layout) -> dict[str, Inward]:
         "arguments": dict(command.arguments),
         "answers": dict(command.answers),
         "secrets": dict(command.secrets),
+        "network": command.network is not None,
         "inputs": [f"{layout.input_dir}/{item.name}" for item in command.inputs],
         "output_dir": layout.output_dir,
         "scratch_dir": layout.scratch_dir,

@@ -20,6 +20,7 @@ TEXT_CHARS = 65_536
 """Of any text that a cell sends: the rest is cut off."""
 _NAME_CHARS, _WHAT_CHARS, _TRACEBACK_CHARS = 100, 4_096, 16_000
 """Of what becomes a part of the artifact; the runner keeps to less."""
+_HOST_CHARS = 300
 _DEEPEST = 64
 _MOST_CPU_S, _MOST_BYTES = 1e7, 2**44
 _LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
@@ -67,6 +68,8 @@ class Done:
     errno: int | None = None
     errno_path: str = ""
     is_memory: bool = False
+    wanted: str = ""
+    """The host and port that the run could not reach."""
     reached: float | None = None
 
 
@@ -235,6 +238,7 @@ def _done(fields: _Fields) -> Done:
         errno=fields.integer("errno"),
         errno_path=fields.text("errno_path", default="")[:_WHAT_CHARS],
         is_memory=fields.raw("is_memory") is True,
+        wanted=fields.text("wanted", default="")[:_HOST_CHARS],
         reached=fields.number("reached"),
     )
 

@@ -155,8 +155,19 @@ def _done(done: Done, isolation: Isolation, result_kb: int) -> Outcome:
         return over_limit(isolation, "result_kb", result_kb, round((done.reached or 0) / 1024, 1))
     if done.ending is Ending.CANCELLED:  # by whom it says: had we cancelled it, we would know
         return _silent_end(Exit(code=-signal.SIGTERM), isolation)
-    failure = Failure(code=_code(done), what=done.what, mend=_mend(done), traceback=done.traceback)
+    what, mend = done.what, _mend(done)
+    if done.wanted and not _has_network(isolation):
+        what = f"{what} – the run tried to reach {done.wanted}; runs have no network"
+        mend = (
+            'ask for it in the manifest (`"network": {"run": true, "hosts": […]}`) and have the '
+            "admin name the host, or bring what is there along as an input"
+        )
+    failure = Failure(code=_code(done), what=what, mend=mend, traceback=done.traceback)
     return Outcome(ending=done.ending, isolation=isolation, failure=failure)
+
+
+def _has_network(isolation: Isolation) -> bool:
+    return any(layer.name == "network" for layer in isolation.layers)
 
 
 def _code(done: Done) -> str:

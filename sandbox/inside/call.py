@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import handle
+from . import handle, wanted
 from .channel import Channel, encoded_size, framed, refuse_extremes
 from .terminating import Terminated
 
@@ -27,14 +27,22 @@ def perform(channel: Channel, request: dict[str, Any]) -> dict[str, Any]:
     try:
         function = load(request["target"])
     except BaseException as fault:
-        return _fault(fault, "unloadable")
+        return _told(channel, request, _fault(fault, "unloadable"))
     try:
         report = _reporter(channel, request["report_bytes"])
         offered = handle.Handle(request, report, _judge(request["report_bytes"]))
         value = function(**{request["handle"]: offered}, **request["arguments"])
     except BaseException as fault:
-        return _fault(fault, "raised")
+        return _told(channel, request, _fault(fault, "raised"))
     return _returned(value, request["result_bytes"])
+
+
+def _told(channel: Channel, request: dict[str, Any], done: dict[str, Any]) -> dict[str, Any]:
+    """Say in the log as well which host the run wanted, where it was given no network."""
+    if done.get("wanted") and not request["network"]:
+        text = "the run tried to reach %s; runs have no network" % (done["wanted"],)
+        channel.send({"kind": "log", "level": "error", "message": text})
+    return done
 
 
 def import_module(name: str) -> ModuleType:
@@ -132,6 +140,7 @@ def _fault(fault: BaseException, ending: str) -> dict[str, Any]:
         "errno": _errno(fault),
         "errno_path": _path_of(fault),
         "is_memory": isinstance(fault, MemoryError),
+        "wanted": wanted.host(fault),
     }
 
 

@@ -28,6 +28,7 @@ _REQUEST: dict[str, Any] = {
     "arguments": {},
     "answers": {},
     "secrets": {},
+    "network": False,
     "inputs": [],
     "output_dir": "",
     "scratch_dir": ".",

@@ -231,3 +231,41 @@ async def test_a_small_run_of_a_large_worker_is_told_as_small(lab):
     outcome = await lab.run(lab.command("def extract(*, job, **_): return 1"))
     assert outcome.usage.peak_rss_bytes < 64 << 20, outcome.usage
     del held
+
+
+@STARTS
+@pytest.mark.parametrize(
+    "body",
+    [
+        "urllib.request.urlopen('https://example.com/model.bin', timeout=20)",
+        "socket.create_connection(('example.com', 443), timeout=20)",
+        "http.client.HTTPSConnection('example.com').request('GET', '/')",
+    ],
+    ids=["urllib", "socket", "http"],
+)
+async def test_a_run_that_wanted_the_network_is_told_which_host(run: Callable, lab, body: str):
+    code = f"""
+    import http.client, socket, urllib.request
+    def extract(*, job, **_):
+        return {body}
+    """
+    outcome = await run(code)
+    assert outcome.failure is not None
+    told = "the run tried to reach example.com:443; runs have no network"
+    assert told in outcome.failure.what
+    assert "network" in outcome.failure.mend
+    assert {"level": "error", "message": told} in lab.said("log")
+    assert outcome.usage.wall_ms < 5000
+
+
+@STARTS
+async def test_another_failure_names_no_host(run: Callable):
+    code = """
+    import socket
+    def extract(*, job, **_):
+        host, port = "example.com", 443
+        raise ConnectionRefusedError(111, "no")
+    """
+    outcome = await run(code)
+    assert outcome.failure is not None
+    assert "example.com" not in outcome.failure.what
