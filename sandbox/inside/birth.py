@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from . import forking, mail, syscalls, walls
+from . import forking, made_files, mail, syscalls, walls
 from .channel import framed
 from .script import Script
 
@@ -105,8 +105,25 @@ class Birth:
         self._add(
             "mount", b"proc", b"/proc", b"proc", _PRIVATE | syscalls.MS_NOEXEC, instead=nothing
         )
-        for folder in walls.places_in(setup["scratch_dir"]):
-            self._add("mkdirat", _AT_FDCWD, folder.encode(), 0o1777)
+        places = [os.fsencode(folder) for folder in walls.places_in(setup["scratch_dir"])]
+        for folder in places:
+            self._add("mkdirat", _AT_FDCWD, folder, 0o1777)
+        for made in made_files.below(setup["scratch_dir"]):
+            if made.path not in places:
+                self._make(made)
+
+    def _make(self, made: made_files.Made) -> None:
+        """Have what the import left in its scratch: a copy, which no other run sees."""
+        if made.is_link:
+            self._add("symlinkat", made.content, _AT_FDCWD, made.path)
+            return
+        if made.is_folder:
+            self._add("mkdirat", _AT_FDCWD, made.path, 0o700)
+        else:
+            fd = self._open(os.fsdecode(made.path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self._add("write", fd, made.content, len(made.content))
+            self._close(fd)
+        self._add("fchmodat", _AT_FDCWD, made.path, made.mode)
 
     def _show_inputs(self, place: bytes) -> None:
         """Show the inputs read-only, where the worker will have put them.
@@ -146,9 +163,9 @@ class Birth:
         # What packages have registered for forks runs when we have been looked at, not before.
         self._add("recvfrom", CHANNEL, bytes(1), 1, _MSG_PEEK)
 
-    def _open(self, path: str, flags: int) -> int:
+    def _open(self, path: str, flags: int, mode: int = 0) -> int:
         """Open it in the fork; return the number that its descriptor will have."""
-        self._add("openat", _AT_FDCWD, path.encode(), flags)
+        self._add("openat", _AT_FDCWD, os.fsencode(path), flags, mode)
         self._free += 1
         return self._free - 1
 

@@ -89,7 +89,7 @@ class Imported:
                 return _NO_PTRACE % (fault,)
             os.write(self._door, _GO)
             self._tracee.hold()
-            unfit = fitness.unfitness(self.pid, door=self._door_inode, strangers=self._strangers())
+            unfit = self._unfitness()
             if self._has_namespaces and not unfit:
                 self._prepare()
         except (OSError, ValueError, tracee.Gone) as fault:

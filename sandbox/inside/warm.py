@@ -19,6 +19,7 @@ from . import (
     heap,
     hugetext,
     lasting,
+    made_files,
     rehearsal,
     run,
     syscalls,
@@ -90,6 +91,10 @@ def _preload(setup: dict[str, Any]) -> str:
     try:
         for name in setup["preload"]:
             call.import_module(name)
+        if setup["mounts"] is not None:
+            made_files.below(setup["scratch_dir"])
+    except made_files.TooMuch as fault:
+        return str(fault)
     except BaseException:
         return "preload failed: " + _traceback()[-_FAILURE_CHARS:]
     return ""

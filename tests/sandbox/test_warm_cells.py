@@ -128,6 +128,46 @@ async def test_an_import_that_takes_too_much_is_ended_where_no_cgroup_does_it(
         await sandbox.close()
 
 
+async def test_each_run_has_a_copy_of_the_files_that_its_import_made(lab, warm):
+    code = """
+    import os, pathlib, tempfile
+    FOLDER = tempfile.mkdtemp()
+    CACHE = pathlib.Path.home() / ".cache" / "m"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    (CACHE / "w.bin").write_bytes(b"x" * 70_000)
+    (CACHE / "w.bin").chmod(0o640)
+    os.symlink("w.bin", CACHE / "link")
+    open("/dev/shm/shared", "w").write("s")
+    def extract(*, job, **_):
+        pathlib.Path(FOLDER, "mine").write_text("y")
+        (CACHE / "w.bin").open("a").write("more")
+        open("/dev/shm/shared", "a").write("t")
+        return [(CACHE / "link").stat().st_size, (CACHE / "w.bin").stat().st_mode & 0o777,
+                sorted(os.listdir(FOLDER)), open("/dev/shm/shared").read()]
+    """
+    command = warm(lab.command(code))
+    for outcome in [await lab.run(command) for _ in range(3)]:
+        assert outcome.isolation.start == "warm", outcome.isolation.start_reason
+        assert outcome.value == [70_004, 0o640, ["mine"], "st"], outcome.failure
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("open('/tmp/big', 'wb').write(bytes(9 << 20))", "more than 8 MiB in files"),
+        ("for n in range(501): open('/tmp/%d' % n, 'w')", "more than 500 files"),
+        ("import os; os.mkfifo('/tmp/fifo')", "a socket, a FIFO or a device: /scratch/tmp/fifo"),
+    ],
+    ids=["large", "many", "odd"],
+)
+async def test_an_import_that_leaves_more_than_forks_get_copies_of_runs_cold(
+    lab, warm, code, reason
+):
+    outcome = await lab.run(warm(lab.command(code + "\ndef extract(*, job, **_): return 1")))
+    assert (outcome.value, outcome.isolation.start) == (1, "cold")
+    assert reason in outcome.isolation.start_reason
+
+
 async def test_a_warm_cell_that_dies_between_runs_is_replaced(lab, warm):
     command = warm(lab.command("def extract(*, job, **_): return 1"))
     await lab.run(command)
