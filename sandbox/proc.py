@@ -79,6 +79,12 @@ def resident_bytes(status: str) -> int:
     return int(figure or 0) * 1024
 
 
+def peak_bytes(pid: int) -> int:
+    """Return the most that a process ever had in memory (VmHWM); 0 of one that has none."""
+    figure = field(status(pid), "VmHWM").partition(" ")[0]
+    return int(figure or 0) * 1024
+
+
 @cache
 def _our_namespace(name: str) -> str:
     """Return ours, or nothing where this kernel has no such namespaces."""

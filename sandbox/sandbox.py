@@ -275,20 +275,16 @@ class Sandbox:
         await asyncio.to_thread(place)
 
     def _usage(self, cell: Cell, watch: Supervision, wall_ms: float) -> Usage:
-        """Prefer the kernel's count of the whole tree to what its first process used.
-
-        What a fork has from its warm cell is charged to that one's cgroup.
-        """
+        """Prefer the kernel's count of the whole tree to what its first process used."""
         ended = watch.ended
         if cell.leaf is None:
-            peak = max(ended.peak_rss_bytes, watch.peak_bytes)
+            told = ended.peak_rss_bytes if cell.start == "warm" else 0
+            peak = max(told, watch.peak_bytes)
             return Usage(wall_ms=wall_ms, cpu_ms=ended.cpu_s * 1000, peak_rss_bytes=peak)
         counted = watch.counted
-        if cell.start == "warm":
-            peak = proc.resident_bytes(cell.status) + counted.peak_memory_bytes
-        else:
-            # Not what wait4(2) tells: that is inherited over fork and exec, the worker's own peak.
-            peak = counted.peak_memory_bytes
+        # What it had before it was in its cgroup is charged elsewhere. Not what wait4(2) tells:
+        # that is inherited over fork and exec, and would be the worker's own peak.
+        peak = proc.resident_bytes(cell.status) + counted.peak_memory_bytes
         return Usage(wall_ms=wall_ms, cpu_ms=counted.cpu_s * 1000, peak_rss_bytes=peak)
 
     async def _outcome(

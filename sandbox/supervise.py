@@ -7,7 +7,7 @@ seen from outside contradicts it.
 import asyncio
 import contextlib
 
-from sandbox import held, protocol, stacks
+from sandbox import held, proc, protocol, stacks
 from sandbox.cell import Cell
 from sandbox.cgroup import Counted
 from sandbox.command import Command, Observe, Report
@@ -81,6 +81,8 @@ class Supervision:
             if self._look is not None:
                 await asyncio.wait((self._look,))
             self._loop.remove_reader(self._cell.channel.fileno())
+        if self._leaf is None:
+            self.peak_bytes = max(self.peak_bytes, proc.peak_bytes(self._cell.pid))
         await self._cell.end()
         if verdict.kind == "ended" or not self._cell.shows_its_end:
             self.ended = await self._cell.tell()

@@ -12,17 +12,18 @@ _STREAMS = (0, 1, 2)
 _O_PATH = 0o10000000
 
 
-def unfitness(pid: int, *, door: int, strangers: int) -> str:
+def unfitness(pid: int, *, door: int, strangers: int, is_held: bool) -> str:
     """Return why a fork of the process would not be a fresh process, or nothing.
 
     `door` is the inode of the one socket that it may have; `strangers` how many processes the
-    import left, each of which would see all runs come and go.
+    import left, each of which would see all runs come and go. One that is held has opened places
+    for its forks (O_PATH), by which nothing goes.
     """
     return (
         _threads(pid)
         or ("preload left %d child processes running" % (strangers,) if strangers else "")
         or _shared_memory(pid)
-        or _descriptors(pid, door)
+        or _descriptors(pid, door, may_have_places=is_held)
     )
 
 
@@ -52,7 +53,7 @@ def _shared_memory(pid: int) -> str:
     return "preload left memory that forks would share: " + path
 
 
-def _descriptors(pid: int, door: int) -> str:
+def _descriptors(pid: int, door: int, *, may_have_places: bool) -> str:
     folder = "/proc/%d/fd" % (pid,)
     numbers = {int(name) for name in os.listdir(folder)}
     if not numbers.issuperset(_STREAMS):
@@ -64,7 +65,8 @@ def _descriptors(pid: int, door: int) -> str:
     surplus = [
         _target(folder, number)
         for number in extra
-        if _target(folder, number) != "socket:[%d]" % (door,) and not _is_a_place(pid, number)
+        if _target(folder, number) != "socket:[%d]" % (door,)
+        and not (may_have_places and _is_a_place(pid, number))
     ]
     return "preload left open: " + ", ".join(surplus) if surplus else ""
 

@@ -76,7 +76,7 @@ class Imported:
         if word != warm.IMPORTED:
             raise SystemExit
         try:
-            return self._unfitness()
+            return self._unfitness(is_held=False)
         except (OSError, ValueError) as fault:
             return _UNHOLDABLE % (fault,)
 
@@ -89,17 +89,18 @@ class Imported:
                 return _NO_PTRACE % (fault,)
             os.write(self._door, _GO)
             self._tracee.hold()
-            unfit = self._unfitness()
+            unfit = self._unfitness(is_held=True)
             if self._has_namespaces and not unfit:
                 self._prepare()
         except (OSError, ValueError, tracee.Gone) as fault:
             return _UNHOLDABLE % (fault,)
         return unfit
 
-    def _unfitness(self) -> str:
+    def _unfitness(self, *, is_held: bool) -> str:
         """Return why its forks would not be fresh, or nothing; final only once it is held."""
-        strangers = self._strangers()
-        return fitness.unfitness(self.pid, door=self._door_inode, strangers=strangers)
+        return fitness.unfitness(
+            self.pid, door=self._door_inode, strangers=self._strangers(), is_held=is_held
+        )
 
     def _strangers(self) -> int:
         """Count the processes that the import left."""

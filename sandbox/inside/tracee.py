@@ -135,7 +135,9 @@ class Tracee:
             status = self._status.numbers[0]
             if status == wanted:
                 return
-            if status & 0xFF != _STOPPED or status >> 8 == _SIGTRAP | 0x80:
+            if status & 0xFF != _STOPPED:
+                raise Gone("it ended")
+            if status >> 8 == _SIGTRAP | 0x80:
                 break
             self._ptrace(_CONT)
         raise Gone("it does not stop where it should")
