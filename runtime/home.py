@@ -8,12 +8,28 @@ from pathlib import Path
 
 from runtime.errors import SettingsRefused
 from runtime.home_guard import guard_home
+from wheelhouse.problem import Problem
 
 LOCKS = ("*.lock", "wheelhouse/.lock", "wheelhouse/.*.lock", "environments/.l*s/*")
 """Where lock files are: whoever may open one may keep it locked."""
 
 LEVEL_FILE = "level.json"
 """Where the best level that this host has shown is noted."""
+
+
+def locks_of_all(home: Path) -> tuple[Problem, ...]:
+    """Return the lock files that others could open, and keep locked; for doctor."""
+    return tuple(
+        Problem(
+            code="lock-of-all",
+            what=f"its mode is {path.stat().st_mode & 0o777:04o}: whoever can open it can lock it",
+            where=str(path),
+            mend=f"`chmod 600 {path}`, or start the appliance, which does it",
+        )
+        for pattern in LOCKS
+        for path in home.glob(pattern)
+        if path.is_file() and path.stat().st_mode & 0o077
+    )
 
 
 def make_home(home: Path) -> None:

@@ -12,6 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packages.interpreters import discover
 from runtime.cli.configured import settings_told
 from runtime.cli.printing import AsJson, emit, say, table
+from runtime.home import locks_of_all
 from runtime.home_guard import ways_in
 from sandbox.command import Interpreter
 from sandbox.doctor import Diagnosis, Finding, examine
@@ -55,10 +56,10 @@ async def _examine(interpreter: Interpreter) -> Diagnosis:
 
 
 def _home_finding(home: Path) -> Finding:
-    problems = ways_in(home)
+    problems = (*ways_in(home), *locks_of_all(home))
     return Finding(
         layer="data folder",
-        tried="look into it, or swap it, as another user of this host",
+        tried="look into it, swap it, or hold its locks as another user of this host",
         held=not problems,
         detail="; ".join(f"{problem.where}: {problem.what}" for problem in problems),
         mend="; ".join(problem.mend for problem in problems),

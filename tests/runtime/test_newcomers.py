@@ -58,6 +58,15 @@ def test_doctor_attacks_the_walls_and_says_which_held(home):
     assert run_command("doctor", "--python", "banana", environ=home).returncode == 2
 
 
+def test_doctor_attacks_with_what_a_warm_cell_imports(home):
+    told = run_command("doctor", "--json", environ=home)
+    findings = json.loads(told.stdout)["findings"]
+    imports = [one for one in findings if one["layer"] == "import"]
+    assert len(imports) == 5, findings
+    assert all(one["held"] for one in imports), imports
+    assert any("left" in one["detail"] for one in imports)
+
+
 def test_doctor_tries_the_walls_elsewhere_where_the_data_folder_cannot_be_written_to():
     told = run_command("doctor", environ={"FUMEHOOD_HOME": "/sys"})
     assert told.returncode == 0, told.stderr

@@ -12,7 +12,7 @@ from support.lacking import lacking
 from support.world import open_folder
 
 from runtime.errors import SettingsRefused
-from runtime.home import make_home
+from runtime.home import locks_of_all, make_home
 
 from .conftest import FUMEHOOD, run_command, running, zipped
 
@@ -169,3 +169,16 @@ def test_doctor_says_of_a_home_that_others_may_look_into_it(world: Path) -> None
             one for one in json.loads(told.stdout)["findings"] if one["layer"] == "data folder"
         ]
         assert found["held"] is (mode == 0o700)
+
+
+def test_doctor_names_a_lock_that_others_could_hold(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "environments/.locks").mkdir(parents=True)
+    home.chmod(0o700)
+    for name in ("fumehood.lock", "environments/.locks/key"):
+        (home / name).touch(mode=0o600)
+    assert locks_of_all(home) == ()
+    (home / "environments/.locks/key").chmod(0o644)
+    (problem,) = locks_of_all(home)
+    assert problem.where.endswith("environments/.locks/key")
+    assert "0644" in problem.what
