@@ -108,7 +108,7 @@ def _layers(
         Layer(
             name="seccomp",
             in_force=status["Seccomp"] == "2",
-            detail=f"{status['Seccomp_filters'] or '?'} filters",
+            detail=_filters(status["Seccomp_filters"]),
         ),
         Layer(
             name="landlock",
@@ -121,6 +121,10 @@ def _layers(
         Layer(name="cgroup", in_force=bool(cgroup), detail=cgroup or "watchdog"),
         Layer(name="rlimits", in_force=True),
     )
+
+
+def _filters(count: str) -> str:
+    return "1 filter" if count == "1" else f"{count or '?'} filters"
 
 
 def _nothing(interpreter: Interpreter) -> Command:
