@@ -38,6 +38,7 @@ def fault(pid: int, status: str, expected: Expected) -> str:
     try:
         return (
             _fault_of_status(status, expected)
+            or ("" if proc.shows_children() else "this kernel has no CONFIG_PROC_CHILDREN")
             or ("it has started other processes" if proc.children(pid) else "")
             or _fault_of_descriptors(pid, expected.inodes)
             or ("" if expected.mounted is None else _fault_of_mounts(pid, expected.mounted))

@@ -30,6 +30,12 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in read(f"/proc/{pid}/task/{pid}/children").split()]
 
 
+@cache
+def shows_children() -> bool:
+    """Say whether this kernel tells of children at all (CONFIG_PROC_CHILDREN)."""
+    return os.path.exists(f"/proc/self/task/{os.getpid()}/children")  # noqa: PTH110 – one call
+
+
 def tree(pid: int) -> list[int]:
     """Return a process and all below it, those above first."""
     found = [pid]
