@@ -99,6 +99,7 @@ TABLE: Mapping[str, Answer] = {
     "key-refused": REJECTED,
     "advisories-refused": REJECTED,
     "mirror-failed": UNAVAILABLE,
+    "judge-failed": UNAVAILABLE,
 }
 
 
