@@ -44,6 +44,11 @@ class Problems:
         """Whether what comes is counted only: whoever would make long texts can spare them."""
         return len(self._kept) >= self._most
 
+    @property
+    def count(self) -> int:
+        """How many there are, kept or not."""
+        return len(self._kept) + self._more
+
     def __bool__(self) -> bool:
         """Return whether there is any."""
         return bool(self._kept)

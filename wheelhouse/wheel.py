@@ -10,8 +10,8 @@ from email.parser import HeaderParser
 from pathlib import Path
 from typing import Annotated
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.requirements import InvalidRequirement
+from packaging.specifiers import InvalidSpecifier
 from packaging.utils import InvalidWheelFilename, canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import StringConstraints, TypeAdapter
@@ -21,6 +21,7 @@ from wheelhouse.judges.judgement import Judgement
 from wheelhouse.judging import WHEEL_CEILINGS, Ceilings
 from wheelhouse.problem import Problem, shown
 from wheelhouse.record import judge_record, spelled
+from wheelhouse.requirement import bounded, read_requirement, read_specifiers
 from wheelhouse.schemes import judge_places
 from wheelhouse.scripts import launchers
 from wheelhouse.wheel_name import read_wheel_name
@@ -34,7 +35,7 @@ MOST_BYTES = {
 }
 """Of each file of .dist-info that is read: what real wheels need, and several times more."""
 MOST_REQUIRES_DIST = 2_000
-MOST_FIELD_CHARS = 4_096
+MOST_VERSION_CHARS = 255
 REHEARSED = {
     "METADATA": "Metadata-Version: 2.1\nName: ours\nVersion: 1.0\nRequires-Python: >=3.9\n"
     "Requires-Dist: other[more]>=1; python_version >= '3.9'\n\ntext\n",
@@ -168,8 +169,8 @@ def _facts(path: Path, filename: str, message: Message, metadata: bytes) -> Whee
         sha256=digest_of(path),
         size_bytes=path.stat().st_size,
         tags=tuple(sorted(str(tag) for tag in tags)),
-        requires_python=_bounded(message.get("Requires-Python") or ""),
-        requires_dist=tuple(map(_bounded, message.get_all("Requires-Dist") or ())),
+        requires_python=bounded(message.get("Requires-Python") or ""),
+        requires_dist=tuple(map(bounded, message.get_all("Requires-Dist") or ())),
         licence=shown(_licence(message), most=500),
         summary=shown(message.get("Summary") or "", most=500),
         metadata_sha256=hashlib.sha256(metadata).hexdigest(),
@@ -254,10 +255,9 @@ def _judge_metadata(message: Message, filename: str) -> Iterator[Problem]:
         yield _fault(
             "two-versions", f"it says version {shown(message.get('Version') or '')!r}", where
         )
-    wanted = message.get("Requires-Python") or ""
     try:
-        SpecifierSet(_bounded(wanted))
-    except (InvalidSpecifier, ValueError) as error:
+        read_specifiers(message.get("Requires-Python") or "")
+    except (InvalidSpecifier, InvalidRequirement) as error:
         yield _fault("bad-metadata", f"Requires-Python: {error}", where)
     lines = message.get_all("Requires-Dist") or []
     if len(lines) > MOST_REQUIRES_DIST:
@@ -265,16 +265,9 @@ def _judge_metadata(message: Message, filename: str) -> Iterator[Problem]:
         yield _fault("bad-metadata", what, where)
     for line in lines[:MOST_REQUIRES_DIST]:
         try:
-            Requirement(_bounded(line))
-        except (InvalidRequirement, ValueError) as error:
+            read_requirement(line)
+        except InvalidRequirement as error:
             yield _fault("bad-metadata", f"Requires-Dist {shown(line)!r}: {error}", where)
-
-
-def _bounded(text: str) -> str:
-    """Return `text` with single blanks: the readers of fields look at a run of them n² times."""
-    if len(text) > MOST_FIELD_CHARS:
-        raise ValueError(f"{len(text)} characters; the limit is {MOST_FIELD_CHARS}")
-    return " ".join(text.split())
 
 
 def _licence(message: Message) -> str:
@@ -295,6 +288,6 @@ def _licence(message: Message) -> str:
 
 def _version(text: str) -> Version | None:
     try:
-        return Version(text)
+        return Version(text) if len(text) <= MOST_VERSION_CHARS else None
     except InvalidVersion:
         return None
