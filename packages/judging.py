@@ -61,6 +61,9 @@ JUDGED_JSON = TypeAdapter(Judged)
 BUNDLE = Judgement(
     target="packages.judging:judge_bundle", returns=JUDGED_JSON, budget=Budget(cpu_s=30)
 )
+REQUIREMENTS = Judgement(
+    target="packages.judging:judge_requirements", returns=TypeAdapter(Requirements)
+)
 KEPT = Judgement(target="packages.judging:judge_kept", returns=JUDGED_JSON)
 
 
@@ -87,6 +90,13 @@ def judge_kept(
 ) -> tuple[Judged | None, list[Problem]]:
     """Read a bundle that an earlier version of ours has kept."""
     return _judge_files(Path(folder), [BundleFile(**file) for file in files], is_gzip=False)
+
+
+def judge_requirements(
+    texts: Mapping[str, str], *, start: str
+) -> tuple[Requirements, list[Problem]]:
+    """Read requirements that are in no bundle; `texts` are all the files they may include."""
+    return parse({name: text.encode() for name, text in texts.items()}, start=start)
 
 
 def rehearse() -> None:

@@ -18,6 +18,8 @@ from sandbox.command import Ending, Json, Question, Report
 _LENGTH = struct.Struct(">I")
 _TEXT_CHARS = 65_536
 _DEEPEST = 64
+_MOST_CONTAINERS = 500_000
+"""Lists and objects of one message: five million are 15 MB of JSON, and 400 MB once parsed."""
 _MOST_CPU_S, _MOST_BYTES = 1e7, 2**44
 _LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
 _PLAIN_HELLO = b'{"kind":"hello"}'
@@ -122,6 +124,9 @@ def is_hello(body: bytes) -> bool:
 
 
 def _parse(body: bytes) -> dict[str, Json]:
+    containers = body.count(b"[") + body.count(b"{")
+    if containers > _MOST_CONTAINERS:
+        raise ProtocolFault(f"{containers} lists and objects (at most {_MOST_CONTAINERS})")
     try:
         parsed: Json = _DECODER.decode(body.decode("utf-8"))
         if b"\\u" in body:  # only an escape can smuggle a lone surrogate in
@@ -130,7 +135,7 @@ def _parse(body: bytes) -> dict[str, Json]:
         raise ProtocolFault(f"not JSON: {str(fault)[:200]}") from None
     if not isinstance(parsed, dict):
         raise ProtocolFault("not a JSON object")
-    if body.count(b"{") + body.count(b"[") > _DEEPEST and _depth(parsed) > _DEEPEST:
+    if containers > _DEEPEST and _depth(parsed) > _DEEPEST:
         raise ProtocolFault(f"nested deeper than {_DEEPEST}")
     return parsed
 

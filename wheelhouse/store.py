@@ -30,6 +30,9 @@ from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem
 from wheelhouse.wheel import METADATA, WHEEL, WheelFacts
 
+MOST_NAME_CHARS = 200
+"""No wheel has a longer name, and no folder could (NAME_MAX)."""
+
 type OriginKind = Literal["uploaded", "fetched", "built"]
 
 
@@ -130,7 +133,7 @@ class Wheelhouse:
     def find(self, name: str) -> list[Wheel]:
         """Return the wheels of the distribution `name`, newest version first."""
         folder = self.root / "wheels" / canonicalize_name(name)
-        if not folder.is_dir():
+        if len(folder.name) > MOST_NAME_CHARS or not folder.is_dir():
             return []
         found = [_read_if_there(p) for p in folder.iterdir() if not p.name.startswith(".")]
         wheels = [wheel for wheel in found if wheel is not None]

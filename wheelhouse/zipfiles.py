@@ -56,7 +56,7 @@ def judge_zip(path: Path, *, name: str, ceilings: Ceilings, sink: Sink = discard
     judge = Judge(name)
     with path.open("rb") as stream:
         size = path.stat().st_size
-        if not _judge_directory(judge, stream, ceilings, size=size):
+        if not judge_directory(judge, stream, ceilings, size=size):
             return judge.told()
         try:
             archive = zipfile.ZipFile(stream)
@@ -78,7 +78,7 @@ def files_of(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
     return (entry for entry in archive.infolist() if not entry.is_dir())
 
 
-def _judge_directory(judge: Judge, stream: BinaryIO, ceilings: Ceilings, *, size: int) -> bool:
+def judge_directory(judge: Judge, stream: BinaryIO, ceilings: Ceilings, *, size: int) -> bool:
     """Count the entries of the directory before the standard library makes an object of each.
 
     Where no directory can be found nothing is said: ZipFile will say it.
