@@ -67,6 +67,9 @@ class Judge:
                 continue  # it is refused, and has as many parents as it is long
             for code, sentence in meetings.of(name):
                 self.fault(code, sentence, entry=name)
+        if meetings.folders > ceilings.entries:
+            what = f"{meetings.folders} folders; the limit is {ceilings.entries}"
+            self.fault("too-many-entries", what)
 
 
 class _Meetings:
@@ -79,6 +82,11 @@ class _Meetings:
         self._seen: dict[str, str] = {}
         self._folders: dict[str, str] = {}
         self._parents: set[str] = set()
+
+    @property
+    def folders(self) -> int:
+        """How many folders there are above all names: each takes an inode."""
+        return len(self._folders)
 
     def of(self, name: str) -> Iterator[tuple[str, str]]:
         """Yield (code, sentence) for each earlier name that `name` meets."""
