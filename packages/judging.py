@@ -36,9 +36,11 @@ from wheelhouse.problem import Problem
 from wheelhouse.zipfiles import judge_zip
 
 AUTHOR_LOCK = "pylock.toml"
-MOST_SOURCE_BYTES = 1 << 20
-MOST_PARSED_BYTES = 16 << 20
-"""Of all modules together: what is above it is found by the compiler, in a cell, later."""
+MOST_SOURCE_BYTES = 1 << 18
+MOST_PARSED_BYTES = 2 << 20
+"""Of all modules together: 1 MB can take 5 s and 900 MB to parse. What is not parsed here is found
+by the compiler later, in a cell.
+"""
 REHEARSED = {
     MANIFEST: '{"schema": 1, "name": "ours", "version": "1.0", "env": {"A": ""}, "preload": "re"}',
     "extract.py": "def extract(*, job, **_):\n    return None\n",
