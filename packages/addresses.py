@@ -12,8 +12,10 @@ from pathlib import Path
 from packages.diagnosis import Circumstances, diagnose, index_unreachable
 from packages.errors import LockFailed
 from packages.index import Index
-from packages.lock import Offered, pylock_of
+from packages.lock import Offered
+from packages.lock_judging import addresses_of
 from packages.uv import UvTimeoutError, compile_pylock, scratch_folder
+from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem
 
 TIMEOUT_S = 600.0
@@ -26,6 +28,7 @@ async def addressed(
     python: Path,
     exclude_newer: datetime | None,
     tried: Circumstances,
+    judges: Judges,
 ) -> tuple[Offered, ...]:
     """Return `wanted` with the addresses of `index`. Raises LockFailed with every problem.
 
@@ -38,8 +41,10 @@ async def addressed(
     text = await ask_index(
         pinned, index=index, python=python, options=options, timeout_s=TIMEOUT_S, tried=tried
     )
-    addresses = _addresses(text)
-    unknown = [one for one in wanted if one.sha256 not in addresses]
+    addresses, problems = await judges.beside(addresses_of, text, judges=judges)
+    if problems:
+        raise LockFailed(*problems)
+    unknown = [one for one in wanted if not addresses.get(one.sha256)]
     if unknown:
         raise LockFailed(*(_unknown(one, index) for one in unknown))
     return tuple(replace(one, url=addresses[one.sha256]) for one in wanted)
@@ -84,12 +89,6 @@ def excluding(newer_than: datetime | None) -> list[str]:
     if newer_than is None:
         return []
     return ["--exclude-newer", newer_than.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")]
-
-
-def _addresses(text: str) -> dict[str, str]:
-    """Return the address of each wheel of uv's lock, by its digest."""
-    wheels = (wheel for package in pylock_of(text).packages for wheel in package.wheels or ())
-    return {f"sha256:{w.hashes['sha256']}": w.url for w in wheels if w.url and "sha256" in w.hashes}
 
 
 def _unknown(wanted: Offered, index: Index) -> Problem:

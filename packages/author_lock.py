@@ -4,7 +4,7 @@ Names, versions and digests are the author's to choose; where the bytes come fro
 its addresses are never followed.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -13,7 +13,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from packages.errors import LockRefused
 from packages.lock import Offered, offered, read_pylock
 from packages.requirements import Requirements, Wanted
 from wheelhouse.closure import brought
@@ -24,19 +23,21 @@ from wheelhouse.target import Target
 MEND = "make the lock anew (`uv pip compile --format pylock.toml`), or leave it out"
 
 
-def choose(text: str, requirements: Requirements, *, target: Target) -> tuple[Offered, ...]:
-    """Return the wheels that the lock picks for `target`. Raises LockRefused with every fault."""
+def chosen(
+    text: str, requirements: Requirements, *, target: Target
+) -> tuple[tuple[Offered, ...] | None, list[Problem]]:
+    """Return the wheels that the lock picks for `target`, or every fault. For judges."""
     told, problems = read_pylock(text)
     if told is None:
-        raise LockRefused(*problems)
+        return None, problems
     packages = [p for p in told.packages if target.holds(p.marker)]
     problems = [*_judge_lock(told, target), *_judge_packages(packages)]
     problems += _judge_requirements(packages, requirements, target)
     found = [(package, offered(package, target=target)) for package in packages]
     problems += [_unfit(package, target) for package, offer in found if offer is None]
     if problems:
-        raise LockRefused(*problems)
-    return tuple(replace(offer, url="") for _, offer in found if offer is not None)
+        return None, problems
+    return tuple(replace(offer, url="") for _, offer in found if offer is not None), []
 
 
 def judge_closure(
@@ -82,8 +83,8 @@ def _judge_lock(told: Pylock, target: Target) -> Iterator[Problem]:
 
 def _judge_packages(packages: list[Package]) -> Iterator[Problem]:
     """Yield a problem for each package that comes from a place that only the admin may choose."""
-    names = [str(package.name) for package in packages]
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    names = Counter(str(package.name) for package in packages)
+    for name in sorted(name for name, count in names.items() if count > 1):
         yield _fault("bad-lock", f"{name} is there twice for this Python", name)
     for package in packages:
         name = str(package.name)

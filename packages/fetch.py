@@ -134,7 +134,7 @@ class Fetcher:
                     path = Path(folder) / wanted.wheel
                     await self._download(client, wanted, path, tally)
                     await self.keeper.passed(wanted, gate=gate, index=self.index.shown)
-                    return await asyncio.to_thread(self._keep, path, wanted, gate)
+                    return await self.house.judges.beside(self._keep, path, wanted, gate)
             except _MismatchError as mismatch:
                 return mismatch.problem
             except WheelRefused as refused:

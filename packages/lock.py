@@ -10,18 +10,21 @@ import json
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
-from typing import Any
 
 from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename
 
-from packages.errors import LockFailed, LockRefused
-from wheelhouse.problem import Problem
+from packages.errors import LockRefused
+from wheelhouse.problem import Problem, shown
 from wheelhouse.target import Target
+from wheelhouse.toml import read_toml
+from wheelhouse.wheel_name import read_wheel_name
 
 FILE = "pylock.toml"
 MOST_BYTES = 4 * 1024 * 1024
+MOST_PACKAGES = 5_000
 CREATED_BY = "fumehood"
 
 
@@ -82,7 +85,7 @@ class Offered:
     sha256: str
     size_bytes: int | None
     url: str
-    uploaded_at: Any = None
+    uploaded_at: datetime | None = None
 
 
 def make_lock(packages: Iterable[Locked], *, python_minor: str) -> Lock:
@@ -92,9 +95,10 @@ def make_lock(packages: Iterable[Locked], *, python_minor: str) -> Lock:
 
 def read_lock(text: str) -> Lock:
     """Return the lock that `text`, written by us, holds. Raises LockRefused."""
-    told, problems = read_pylock(text)
-    if told is None:
-        raise LockRefused(*problems)
+    try:
+        told = Pylock.from_dict(tomllib.loads(text))
+    except (PylockValidationError, tomllib.TOMLDecodeError) as error:
+        raise LockRefused(_fault("bad-lock", str(error), FILE)) from error
     packages = [
         Locked(
             name=package.name,
@@ -122,23 +126,19 @@ def diff(before: Lock | None, after: Lock) -> tuple[Change, ...]:
 
 
 def read_pylock(text: str, *, where: str = FILE) -> tuple[Pylock | None, list[Problem]]:
-    """Return any pylock.toml as packaging reads it, or its faults."""
+    """Return any pylock.toml as packaging reads it, or its faults. For judges."""
     if len(text) > MOST_BYTES:
         return None, [_fault("bad-lock", f"it is larger than {MOST_BYTES} bytes", where)]
     try:
-        return Pylock.from_dict(tomllib.loads(text)), []
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        return None, [_fault("bad-lock", f"it is not TOML: {error}", where)]
+        told = Pylock.from_dict(read_toml(text))
     except PylockValidationError as error:
-        return None, [_fault("bad-lock", str(error), where)]
-
-
-def pylock_of(text: str) -> Pylock:
-    """Return a pylock.toml as packaging reads it. Raises LockFailed with its faults."""
-    told, problems = read_pylock(text)
-    if told is None:
-        raise LockFailed(*problems)
-    return told
+        return None, [_fault("bad-lock", shown(str(error), most=300), where)]
+    except (ValueError, RecursionError) as error:  # tomllib.TOMLDecodeError is a ValueError
+        return None, [_fault("bad-lock", f"it is not TOML: {error}", where)]
+    if len(told.packages) > MOST_PACKAGES:
+        what = f"{len(told.packages)} packages; the limit is {MOST_PACKAGES}"
+        return None, [_fault("bad-lock", what, where)]
+    return told, []
 
 
 def offered(package: Package, *, target: Target) -> Offered | None:
@@ -150,7 +150,7 @@ def offered(package: Package, *, target: Target) -> Offered | None:
     wheel = named[best]
     return Offered(
         name=str(package.name),
-        version=str(package.version or parse_wheel_filename(best)[1]),
+        version=str(package.version or read_wheel_name(best)[1]),
         wheel=best,
         sha256=f"sha256:{wheel.hashes['sha256']}",
         size_bytes=wheel.size,
@@ -162,7 +162,7 @@ def offered(package: Package, *, target: Target) -> Offered | None:
 def _is_usable(wheel: PackageWheel) -> bool:
     """Return whether a wheel has a digest and a name that says what it is."""
     try:
-        parse_wheel_filename(wheel.filename)
+        read_wheel_name(wheel.filename)
     except InvalidWheelFilename:
         return False
     return len(wheel.hashes.get("sha256", "")) == 64

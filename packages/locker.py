@@ -13,7 +13,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from packages.addresses import addressed, excluding
-from packages.author_lock import choose, judge_closure
+from packages.author_lock import judge_closure
 from packages.cutting import while_open
 from packages.diagnosis import (
     Circumstances,
@@ -24,12 +24,13 @@ from packages.diagnosis import (
     locked_absent,
     network_required,
 )
-from packages.errors import FetchFailed, LockFailed
+from packages.errors import FetchFailed, LockFailed, LockRefused
 from packages.fetch import Fetcher, Keeper, Nobody
 from packages.grant import Grant
 from packages.index import Index
 from packages.interpreters import target_of
-from packages.lock import Lock, Locked, Offered, make_lock, offered, pylock_of
+from packages.lock import Lock, Locked, Offered, make_lock
+from packages.lock_judging import author_offers, packages_of
 from packages.policy import LockPolicy, judge_advisories, judge_policy
 from packages.progress import quiet, tell
 from packages.requirements import Requirements, Wanted
@@ -96,7 +97,7 @@ class Locker:
             why = ", ".join(d.why for d in grant.decisions if d.about == "install-network")
             raise LockFailed(network_required(why))
         if author_lock is not None:
-            chosen = choose(author_lock, requirements, target=target)
+            chosen = await self._author_chose(author_lock, requirements, target)
             chosen = await self._at_our_index(chosen, interpreter, grant)
         elif requirements.wanted:
             chosen = await self._resolve(requirements, interpreter, target, grant, network, observe)
@@ -126,6 +127,27 @@ class Locker:
         wheels = [self.house.get(p.sha256, name=p.name) for p in lock.packages]
         return judge_closure(wheels, requirements, target=target)
 
+    async def _author_chose(
+        self, text: str, requirements: Requirements, target: Target
+    ) -> tuple[Offered, ...]:
+        """Return the wheels of the author's lock. Raises LockRefused with every fault."""
+        judges = self.house.judges
+        chosen, problems = await judges.beside(
+            author_offers, text, requirements, target=target, judges=judges
+        )
+        if problems:
+            raise LockRefused(*problems)
+        return chosen
+
+    async def _choice(self, text: str, target: Target) -> tuple[Offered, ...]:
+        """Return the wheel of each package of uv's lock that the target takes best."""
+        judges = self.house.judges
+        found, problems = await judges.beside(packages_of, text, target=target, judges=judges)
+        problems += [_unfit(package.name, target) for package in found if package.offer is None]
+        if problems:
+            raise LockFailed(*problems)
+        return tuple(package.offer for package in found if package.offer is not None)
+
     async def _resolve(
         self,
         requirements: Requirements,
@@ -141,12 +163,12 @@ class Locker:
         if network != "required":
             said, text = await self._ask(*asked, interpreter, offline=True)
             if said.code == 0:
-                return _choice(text, target)
+                return await self._choice(text, target)
         if grant.install_network:
             work = self._ask(*asked, interpreter, offline=False)
             said, text = await self._while_open(work, grant)
             if said.code == 0:
-                return _choice(text, target)
+                return await self._choice(text, target)
             await self._ask_index_itself()
         tried = self._circumstances(target, grant)
         lacking = lacks(self.house, _requirements(requirements.wanted), target=target)
@@ -174,6 +196,7 @@ class Locker:
             python=interpreter.executable,
             exclude_newer=self.policy.cutoff(self.clock()),
             tried=self._circumstances(target_of(interpreter), grant),
+            judges=self.house.judges,
         )
         found = await self._while_open(work, grant)
         addresses = {one.sha256: one.url for one in found}
@@ -313,16 +336,6 @@ class Locker:
                 mend="lock again, or bring the wheel that the lock means",
             )
         return locked_absent(wanted, self._circumstances(target, grant))
-
-
-def _choice(text: str, target: Target) -> tuple[Offered, ...]:
-    """Return the wheel of each package of uv's lock that the target takes best."""
-    packages = pylock_of(text).packages
-    found = [(package, offered(package, target=target)) for package in packages]
-    unfit = [_unfit(str(package.name), target) for package, offer in found if offer is None]
-    if unfit:
-        raise LockFailed(*unfit)
-    return tuple(offer for _, offer in found if offer is not None)
 
 
 def _requirements(wanted: Sequence[Wanted]) -> list[Requirement]:

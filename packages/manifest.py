@@ -3,7 +3,9 @@
 import difflib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
+from itertools import chain, islice
 from typing import Annotated, Any, Literal
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -22,7 +24,8 @@ from pydantic_core import ErrorDetails
 from packages.errors import ManifestRefused
 from sandbox.limits import Limits
 from sandbox.network.rules import is_name
-from wheelhouse.problem import Problem
+from wheelhouse.paths import RESERVED
+from wheelhouse.problem import MOST_PROBLEMS, Problem, first_problems, shown
 
 FILE = "manifest.json"
 MOST_BYTES = 256 * 1024
@@ -56,6 +59,12 @@ def _specifiers(text: str) -> str:
         return str(SpecifierSet(text))
     except InvalidSpecifier as error:
         raise ValueError("it should be a version specifier, such as >=3.12") from error
+
+
+def _name(text: str) -> str:
+    if text in RESERVED:
+        raise ValueError(f"{text} is the name of a device on Windows, where no folder can have it")
+    return text
 
 
 def _variable(name: str) -> str:
@@ -170,7 +179,9 @@ class Manifest(_Part):
     schema_version: Annotated[Literal[1], BeforeValidator(_no_boolean)] = Field(
         alias="schema", description="Always 1."
     )
-    name: Annotated[str, StringConstraints(pattern=NAME, min_length=1, max_length=64)]
+    name: Annotated[
+        str, StringConstraints(pattern=NAME, min_length=1, max_length=64), AfterValidator(_name)
+    ]
     version: Annotated[str, StringConstraints(max_length=64), AfterValidator(_version)]
     title: Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)] = ""
     entrypoint: Target = "extract:extract"
@@ -226,12 +237,15 @@ def _read_json(content: bytes) -> tuple[object, list[Problem]]:
     except (RecursionError, ValueError) as error:
         return None, [_fault("bad-json", str(error), "", "mend the JSON")]
     mend = "keep one of them"
-    return value, [_fault("repeated-key", f"{key!r} is there twice", "", mend) for key in repeated]
+    faults = (
+        _fault("repeated-key", f"{shown(key)!r} is there twice", "", mend) for key in repeated
+    )
+    return value, list(first_problems(faults))
 
 
 def _object(pairs: list[tuple[str, object]], repeated: list[str]) -> dict[str, object]:
-    keys = [key for key, _ in pairs]
-    repeated += sorted({key for key in keys if keys.count(key) > 1})
+    keys = Counter(key for key, _ in pairs)
+    repeated += sorted(key for key, count in keys.items() if count > 1)
     return dict(pairs)
 
 
@@ -240,10 +254,17 @@ def _refuse_constant(name: str) -> None:
 
 
 def _problems(error: ValidationError) -> Iterable[Problem]:
-    for details in error.errors():
-        place = [part for part in details["loc"] if part != "[key]"]
-        pointer = "".join(f"/{str(p).replace('~', '~0').replace('/', '~1')}" for p in place)
-        yield _fault(_code(details), _what(details), f"#{pointer}", _mend(details))
+    """Return a problem for each of the first errors; the rest are counted, not put into words."""
+    every = error.errors(include_url=False)
+    told = (_problem(details) for details in islice(every, MOST_PROBLEMS))
+    more = (_fault("wrong-field", "", "") for _ in every[MOST_PROBLEMS:])
+    return first_problems(chain(told, more))
+
+
+def _problem(details: ErrorDetails) -> Problem:
+    place = [shown(str(part)) for part in details["loc"] if part != "[key]"]
+    pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in place)
+    return _fault(_code(details), _what(details), f"#{pointer}", _mend(details))
 
 
 def _code(details: ErrorDetails) -> str:
@@ -265,7 +286,7 @@ def _what(details: ErrorDetails) -> str:
 
 
 def _mend(details: ErrorDetails) -> str:
-    name = str(details["loc"][-1]) if details["loc"] else ""
+    name = shown(str(details["loc"][-1])) if details["loc"] else ""
     if details["type"] == "missing":
         return f"add {name!r}"
     if details["type"] == "extra_forbidden":
@@ -284,7 +305,7 @@ def _label(place: tuple[int | str, ...]) -> str:
         return "the manifest"
     if isinstance(named[-1], int) and len(named) > 1:
         return f"'{named[-2]}[{named[-1]}]'"
-    return repr(str(named[-1]))
+    return repr(shown(str(named[-1])))
 
 
 def _meant(details: ErrorDetails) -> str:

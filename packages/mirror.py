@@ -16,7 +16,8 @@ from packages.errors import FetchFailed, LockFailed
 from packages.fetch import Fetcher
 from packages.grant import Ceiling, GateState, Grant, decide
 from packages.index import Index
-from packages.lock import Offered, offered, pylock_of
+from packages.lock import Offered
+from packages.lock_judging import Package, packages_of
 from packages.manifest import Manifest
 from packages.progress import quiet
 from packages.requirements import Requirements
@@ -82,10 +83,10 @@ class Mirror:
         for target in targets:
             try:
                 if requirements is not None:
-                    offers = _offers(await self._resolve(requirements, target), target)
+                    offers = await self._offers(await self._resolve(requirements, target), target)
                     offers = await self._exact(offers, requirements, target)
                 else:
-                    offers = await self._addressed(_offers(lock, target), target)
+                    offers = await self._addressed(await self._offers(lock, target), target)
                 wanted |= {offer.sha256: offer for offer in offers}
             except LockFailed as failed:
                 problems += failed.problems
@@ -146,30 +147,31 @@ class Mirror:
             python=self.python,
             exclude_newer=self.exclude_newer,
             tried=self._tried(target),
+            judges=self.house.judges,
         )
+
+    async def _offers(self, text: str, target: Target) -> list[Offered]:
+        """Return what a lock offers to `target`. Raises LockFailed with every problem."""
+        judges = self.house.judges
+        found, problems = await judges.beside(packages_of, text, target=target, judges=judges)
+        problems += [_unfit(package, target) for package in found if package.offer is None]
+        if problems:
+            raise LockFailed(*problems)
+        return [package.offer for package in found if package.offer is not None]
 
     def _tried(self, target: Target) -> Circumstances:
         grant = _open_grant(self.by)
         return Circumstances(target=target, grant=grant, index=self.index.shown, used_index=True)
 
 
-def _offers(text: str, target: Target) -> list[Offered]:
-    packages = [p for p in pylock_of(text).packages if target.holds(p.marker)]
-    found = [(package, offered(package, target=target)) for package in packages]
-    unfit = [
-        Problem(
-            code="wrong-python-or-platform",
-            what=f"no wheel of {package.name} {package.version} fits Python {target.python} "
-            f"on {target.platform}",
-            where=str(package.name),
-            mend="mirror for another target, or ask for a version that has such a wheel",
-        )
-        for package, offer in found
-        if offer is None
-    ]
-    if unfit:
-        raise LockFailed(*unfit)
-    return [offer for _, offer in found if offer is not None]
+def _unfit(package: Package, target: Target) -> Problem:
+    return Problem(
+        code="wrong-python-or-platform",
+        what=f"no wheel of {package.name} {package.version} fits Python {target.python} "
+        f"on {target.platform}",
+        where=package.name,
+        mend="mirror for another target, or ask for a version that has such a wheel",
+    )
 
 
 def _uv_platform(platform: str) -> str:

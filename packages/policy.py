@@ -9,7 +9,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from packages.lock import Locked
-from wheelhouse.advisories import Advisories, Advisory
+from wheelhouse.advisories import Advisories
+from wheelhouse.osv import Advisory
 from wheelhouse.problem import Problem
 
 

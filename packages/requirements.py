@@ -7,6 +7,7 @@ option is refused by its name.
 
 import posixpath
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,11 +15,17 @@ from itertools import pairwise
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from wheelhouse.problem import Problem
+from wheelhouse.problem import Problem, Problems, shown
+from wheelhouse.requirement import read_requirement
 
 FILE = "requirements.txt"
 MOST_BYTES = 256 * 1024
 MOST_LINES = 5_000
+MOST_BYTES_OF_ALL = 1 << 20
+"""Of a bundle's requirements with all that they include."""
+MOST_DEPTH = 16
+MOST_LINE_CHARS = 64 * 1024
+"""Of a line with its continuations: a requirement with hundreds of hashes."""
 MOST_NAME_CHARS = 128
 INCLUDES = {"-r": "-r", "--requirement": "-r", "-c": "-c", "--constraint": "-c"}
 PLACES_OF_CODE = frozenset(
@@ -41,6 +48,7 @@ HASH_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
 COMMENT = re.compile(r"(^|\s)#.*$")
 ENVIRONMENT = re.compile(r"\$\{[A-Za-z0-9_]+\}|\$[A-Za-z_][A-Za-z0-9_]*|%[A-Za-z_]+%")
 ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*:(//)?", re.IGNORECASE)
+VCS = re.compile(r"(?:^|@ ?)(?:git|hg|svn|bzr)[+:]")
 FORMS_OF_FILES = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tgz", ".egg", ".tar", ".tar.xz")
 
 
@@ -101,7 +109,7 @@ class _Line:
 
     def place(self, at: int = 0) -> str:
         """Return file:line:column of the character `at` of the text."""
-        number, begin = next(piece for piece in reversed(self.pieces) if piece[1] <= at)
+        number, begin = self.pieces[bisect_right(self.pieces, at, key=lambda piece: piece[1]) - 1]
         return f"{self.file}:{number}:{at - begin + 1}"
 
 
@@ -114,7 +122,7 @@ def parse(files: Mapping[str, bytes], *, start: str = FILE) -> tuple[Requirement
     if start in files:
         reader.read(start, kind="-r", trail=())
     wanted = Requirements(wanted=tuple(reader.found["-r"]), constraints=tuple(reader.found["-c"]))
-    return wanted, reader.problems
+    return wanted, reader.problems.told()
 
 
 class _Reader:
@@ -123,19 +131,17 @@ class _Reader:
     def __init__(self, files: Mapping[str, bytes]):
         self.files = files
         self.found: dict[str, list[Wanted]] = {"-r": [], "-c": []}
-        self.problems: list[Problem] = []
+        self.problems = Problems()
         self.lines_left = MOST_LINES
+        self.bytes_left = MOST_BYTES_OF_ALL
+        self._known: set[tuple[str, str]] = set()
 
     def read(self, path: str, *, kind: str, trail: tuple[str, ...]) -> None:
-        """Read the file at `path` as requirements (-r) or constraints (-c)."""
-        try:
-            text = self.files[path][: MOST_BYTES + 1].decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            self._fault("not-utf-8", f"byte {error.start} is not UTF-8", path, "save it as UTF-8")
+        """Read the file at `path` as requirements (-r) or constraints (-c), each way once."""
+        if (path, kind) in self._known:
             return
-        if len(self.files[path]) > MOST_BYTES:
-            self._fault("too-large", f"it is larger than {MOST_BYTES} bytes", path, "shorten it")
-            return
+        self._known.add((path, kind))
+        text = self._text(path)
         for line in logical_lines(text, file=path):
             self.lines_left -= 1
             if self.lines_left == 0:
@@ -144,10 +150,31 @@ class _Reader:
                 return
             self._read_line(line, kind=kind, trail=(*trail, path))
 
+    def _text(self, path: str) -> str:
+        """Return the text of the file; empty where it is told what keeps it from being read."""
+        content = self.files[path][: MOST_BYTES + 1]
+        self.bytes_left -= len(content)
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            self._fault("not-utf-8", f"byte {error.start} is not UTF-8", path, "save it as UTF-8")
+            return ""
+        if len(content) > MOST_BYTES:
+            self._fault("too-large", f"it is larger than {MOST_BYTES} bytes", path, "shorten it")
+            return ""
+        if self.bytes_left < 0:
+            what = f"it makes more than {MOST_BYTES_OF_ALL} bytes with what includes it"
+            self._fault("too-large", what, path, "shorten it")
+            return ""
+        return text
+
     def _read_line(self, line: _Line, *, kind: str, trail: tuple[str, ...]) -> None:
         if found := ENVIRONMENT.search(line.text):
             what, mend = f"{found[0]} would be read from the environment", "write the value itself"
             self._fault_at(line, "environment-expansion", what, mend, at=found.start())
+        elif len(line.text) > MOST_LINE_CHARS:
+            what = f"a line of {len(line.text)} characters; the limit is {MOST_LINE_CHARS}"
+            self._fault_at(line, "too-large", what, "write one requirement a line")
         elif line.text.startswith("-"):
             self._read_option(line, kind=kind, trail=trail)
         else:
@@ -160,13 +187,16 @@ class _Reader:
             return
         path = posixpath.normpath(posixpath.join(posixpath.dirname(line.file), value))
         if not value or ADDRESS.match(value) or path.startswith(("/", "..")):
-            what = f"{option} {value} leads out of the bundle"
+            what = f"{option} {shown(value)} leads out of the bundle"
             self._fault_at(line, "include-outside", what, "put the file into the bundle")
         elif path in trail:
             what = f"{path} includes itself: {' → '.join([*trail, path])}"
             self._fault_at(line, "include-cycle", what, f"remove this {option}")
+        elif len(trail) >= MOST_DEPTH:
+            what = f"{path} is included through {len(trail)} files; the limit is {MOST_DEPTH}"
+            self._fault_at(line, "include-too-deep", what, "include it from a file nearer by")
         elif path not in self.files:
-            what = f"{path} is not in the bundle"
+            what = f"{shown(path)} is not in the bundle"
             self._fault_at(line, "include-missing", what, "add the file or remove the line")
         else:
             inner = "-c" if kind == "-c" else INCLUDES[option]
@@ -175,12 +205,12 @@ class _Reader:
     def _read_requirement(self, line: _Line, *, kind: str) -> None:
         text, options = split_hashes(line.text)
         hashes: list[str] = []
-        before = len(self.problems)
+        before = self.problems.count
         for at, option, value in options:
             if option != "--hash":
                 self._fault_at(line, *refusal(option), at=at)
             elif not HASH.match(value) or len(value) - 7 != HASH_LENGTHS[value[:6]]:
-                what = f"{value!r} is no digest by sha256, sha384 or sha512"
+                what = f"{shown(value)!r} is no digest by sha256, sha384 or sha512"
                 mend = "write --hash=sha256:<64 hex digits>"
                 self._fault_at(line, "bad-hash", what, mend, at=at)
             else:
@@ -190,7 +220,7 @@ class _Reader:
             self._fault_at(line, *fault)
             return
         try:
-            requirement = Requirement(text)
+            requirement = read_requirement(text)
         except InvalidRequirement as error:
             self._invalid(line, text, error)
             return
@@ -201,7 +231,7 @@ class _Reader:
             what = f"a name of {len(requirement.name)} characters"
             self._fault_at(line, "bad-requirement", what, "write the name of a distribution")
             return
-        if len(self.problems) == before:
+        if self.problems.count == before:
             self._take(requirement, hashes, line, kind=kind)
 
     def _take(self, requirement: Requirement, hashes: list[str], line: _Line, *, kind: str) -> None:
@@ -218,15 +248,16 @@ class _Reader:
     def _invalid(self, line: _Line, text: str, error: InvalidRequirement) -> None:
         explained = str(error).splitlines() or [""]
         caret = next((len(row) - len(row.lstrip()) for row in explained if "^" in row), 4)
-        what = f"{text!r} is not a requirement: {explained[0]}"
+        what = f"{shown(text)!r} is not a requirement: {shown(explained[0])}"
         mend = "write a name and versions, such as requests>=2.31"
         self._fault_at(line, "bad-requirement", what, mend, at=max(0, caret - 4))
 
     def _fault_at(self, line: _Line, code: str, what: str, mend: str, *, at: int = 0) -> None:
-        self._fault(code, what, line.place(at), mend)
+        where = "" if self.problems.is_full else line.place(at)
+        self._fault(code, what, where, mend)
 
     def _fault(self, code: str, what: str, where: str, mend: str) -> None:
-        self.problems.append(Problem(code=code, what=what, where=where, mend=mend))
+        self.problems.add(Problem(code=code, what=what, where=where, mend=mend))
 
 
 def logical_lines(text: str, *, file: str) -> Iterator[_Line]:
@@ -280,7 +311,7 @@ def refusal(option: str) -> tuple[str, str, str]:
         )
     if option in WAYS_TO_INSTALL:
         return "install-option", f"{option} changes how things are installed", "remove it"
-    return "unknown-option", f"{option} is not an option that may stand here", "remove it"
+    return "unknown-option", f"{shown(option)} is not an option that may stand here", "remove it"
 
 
 def _elsewhere(text: str) -> tuple[str, str, str] | None:
@@ -293,12 +324,12 @@ def _elsewhere(text: str) -> tuple[str, str, str] | None:
     )
     if is_path or (re.match(r"^[\w.-]+[/\\]", bare) and "@" not in bare):
         mend = "give the wheel to the admin (`fumehood wheelhouse add FILE`) and write its name"
-        return "path-requirement", f"{bare!r} is a path", mend
+        return "path-requirement", f"{shown(bare)!r} is a path", mend
     return None
 
 
 def _direct(text: str) -> tuple[str, str, str]:
-    is_vcs = bool(re.search(r"(^|@\s*)(git|hg|svn|bzr)(\+|:)", text))
+    is_vcs = VCS.search(text) is not None
     code, kind = ("vcs", "a version control URL") if is_vcs else ("direct-url", "a direct URL")
     mend = "write the name and version; the admin adds the wheel (`fumehood wheelhouse add FILE`)"
-    return code, f"{text!r} is {kind}", mend
+    return code, f"{shown(text)!r} is {kind}", mend

@@ -4,54 +4,38 @@ The cell has no network, the build requirements are locked from the wheelhouse l
 others, and the wheel is kept with a record of how it came about.
 """
 
-import asyncio
-import tarfile
 import tempfile
-import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
     parse_sdist_filename,
-    parse_wheel_filename,
 )
 
 from packages.environment import Environment, Environments
 from packages.errors import BuildFailed, EnvironmentFailed, LockFailed
 from packages.grant import Grant
+from packages.judging import REQUIREMENTS
 from packages.locker import Locker
 from packages.progress import quiet, tell
-from packages.requirements import parse
-from packages.tarballs import judge_tarball
+from packages.requirements import FILE, Requirements
+from packages.source_judging import SDIST, System
 from sandbox.command import Command, Folder, Interpreter, Json, Observe, Outcome, Run
 from sandbox.limits import Limits
 from wheelhouse.errors import WheelRefused
-from wheelhouse.judging import Ceilings
 from wheelhouse.problem import Problem
 from wheelhouse.store import Origin, Wheel, Wheelhouse
 from wheelhouse.wheel import digest_of
+from wheelhouse.wheel_name import read_wheel_name
 
-SETUPTOOLS = ("setuptools>=40.8.0", "wheel")
-LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
-CEILINGS = Ceilings(archive_bytes=512 * 1024**2, entries=50_000, unpacked_bytes=2 * 1024**3)
 LIMITS = Limits(
     wall_s=1800, cpu_s=1800, memory_mb=4096, processes=256, output_mb=1024, scratch_mb=4096
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class System:
-    """The [build-system] table of a source tree (PEP 518), with its defaults."""
-
-    requires: tuple[str, ...]
-    backend: str
-    backend_path: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +65,8 @@ class SourceBuilder:
             raise BuildFailed(_refused(sdist.name))
         with tempfile.TemporaryDirectory(prefix=".build-", dir=self._room()) as folder:
             room = Path(folder)
-            tree = _unpack(sdist, room)
-            system = read_build_system(tree)
+            system = await self.house.judges.beside(self._unpack, sdist, room)
+            tree = room / "tree" / system.folder
             environment = await self._environment(system.requires, interpreter, grant, observe)
             step = _command(tree, environment, interpreter, system, step="requires")
             asked = await self._step(step, room / "asked", sdist, observe)
@@ -93,8 +77,27 @@ class SourceBuilder:
             tell(observe, "build", done=0, total=1, unit="wheels", what=sdist.name)
             step = _command(tree, environment, interpreter, system, step="build")
             await self._step(step, room / "made", sdist, observe)
-            made = room / "made"
-            return await asyncio.to_thread(self._keep, made, sdist, environment, by=by)
+            return await self.house.judges.beside(
+                self._keep, room / "made", sdist, environment, by=by
+            )
+
+    def _unpack(self, sdist: Path, room: Path) -> System:
+        """Unpack the source distribution; return what it says of its build. Raises BuildFailed."""
+        room.chmod(0o755)
+        (room / "tree").mkdir()
+        system, problems = self.house.judges.judge(
+            SDIST,
+            about=sdist.name,
+            budget=SDIST.budget.for_input(sdist.stat().st_size),
+            sdist=str(sdist.resolve()),
+            folder=str((room / "tree").resolve()),
+            name=sdist.name,
+        )
+        if system is None or problems:
+            raise BuildFailed(*problems)
+        if "/" in system.folder or not (room / "tree" / system.folder).is_dir():
+            raise BuildFailed(_fault("bad-sdist", "its folder is not there", sdist.name))
+        return system
 
     async def _environment(
         self,
@@ -104,9 +107,7 @@ class SourceBuilder:
         observe: Observe,
     ) -> Environment:
         """Lock and build what the backend needs, by the rules for any requirements."""
-        wanted, problems = parse({"requirements.txt": "\n".join(requires).encode()})
-        if problems:
-            raise BuildFailed(*problems)
+        wanted = await self.house.judges.beside(self._wanted, requires)
         try:
             locking = await self.locker.lock(
                 wanted, interpreter=interpreter, grant=grant, observe=observe
@@ -116,6 +117,15 @@ class SourceBuilder:
             )
         except (LockFailed, EnvironmentFailed) as failed:
             raise BuildFailed(*failed.problems) from failed
+
+    def _wanted(self, requires: Sequence[str]) -> Requirements:
+        """Read what a backend asks for. Raises BuildFailed with every fault."""
+        wanted, problems = self.house.judges.judge(
+            REQUIREMENTS, about="pyproject.toml", texts={FILE: "\n".join(requires)}, start=FILE
+        )
+        if wanted is None or problems:
+            raise BuildFailed(*problems)
+        return wanted
 
     async def _step(
         self, command: Command, outputs: Path, sdist: Path, observe: Observe
@@ -144,50 +154,10 @@ class SourceBuilder:
         return self.house.root
 
 
-def read_build_system(tree: Path) -> System:
-    """Return how the source tree says that it is built. Raises BuildFailed."""
-    file = tree / "pyproject.toml"
-    try:
-        told: dict[str, Any] = tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
-        table = told.get("build-system", {})
-        requires = tuple(str(line) for line in table.get("requires", SETUPTOOLS))
-        path = tuple(str(part) for part in table.get("backend-path", ()))
-        backend = str(table.get("build-backend", LEGACY_BACKEND))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, AttributeError, TypeError) as error:
-        raise BuildFailed(_fault("bad-pyproject", str(error), "pyproject.toml")) from error
-    if any(part.startswith("/") or ".." in part.split("/") for part in path):
-        what = "backend-path leads out of the source tree"
-        raise BuildFailed(_fault("bad-pyproject", what, "pyproject.toml"))
-    return System(requires=requires, backend=backend, backend_path=path)
-
-
-def _unpack(sdist: Path, room: Path) -> Path:
-    """Unpack a judged source distribution; return the folder that holds its pyproject.toml."""
-    room.chmod(0o755)
-    target = room / "tree"
-    target.mkdir()
-
-    def keep(entry: tarfile.TarInfo, chunks: Iterator[bytes]) -> None:
-        path = target / entry.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("xb") as stream:
-            for chunk in chunks:
-                stream.write(chunk)
-        path.chmod(0o644)
-
-    problems = judge_tarball(sdist, name=sdist.name, ceilings=CEILINGS, sink=keep)
-    folders = [path for path in target.iterdir() if path.is_dir()]
-    if not problems and len(folders) != 1:
-        problems = [_fault("bad-sdist", "it does not hold exactly one folder", sdist.name)]
-    if problems:
-        raise BuildFailed(*problems)
-    return folders[0]
-
-
 def _refuse_another(wheel: str, sdist: str) -> None:
     """Refuse a wheel that claims to be something else than what was to be built."""
     try:
-        wanted, made = parse_sdist_filename(sdist), parse_wheel_filename(wheel)[:2]
+        wanted, made = parse_sdist_filename(sdist), read_wheel_name(wheel)[:2]
     except (InvalidSdistFilename, InvalidWheelFilename) as error:
         raise BuildFailed(_fault("bad-sdist", str(error), sdist)) from error
     if wanted != made:

@@ -1,19 +1,23 @@
 """Judges a tar.gz by the same rules as a zip: regular files and folders, honest and portable."""
 
-import gzip
 import io
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from wheelhouse.judging import FILLERS, LEAVE_OUT, Ceilings, Judge
 from wheelhouse.paths import path_faults
 from wheelhouse.problem import Problem
+from wheelhouse.tarfiles import Headers, TarRefusedError
 
 CHUNK_BYTES = 1 << 18
+PACKED_BYTES = 1 << 16
+GZIP = 16 + zlib.MAX_WBITS
+MOST_MEMBERS = 10_000
+"""Of a gzip stream: some tools write one for each 64 KiB."""
 
 type Sink = Callable[[tarfile.TarInfo, Iterator[bytes]], None]
 
@@ -23,19 +27,50 @@ class _TooMuchError(Exception):
 
 
 class _Bounded(io.RawIOBase):
-    """Reads a gzip stream up to `most` bytes; unpacking is bounded before it happens."""
+    """Reads a gzip stream up to `most` bytes, and looks at the tar's headers on the way.
 
-    def __init__(self, stream: gzip.GzipFile, most: int):
+    Unpacking is bounded before it happens. GzipFile would read a header's name byte by byte.
+    """
+
+    def __init__(self, packed: BinaryIO, most: int):
         super().__init__()
-        self.stream, self.left = stream, most
+        self.left = most
+        self.headers = Headers()
+        self._packed = packed
+        self._inflating = zlib.decompressobj(GZIP)
+        self._waiting = b""
+        self._members = 1
 
     def read(self, size: int = -1, /) -> bytes:
         """Return up to `size` bytes. Raises _TooMuchError past the bound."""
-        chunk = self.stream.read(min(size, self.left + 1) if size >= 0 else self.left + 1)
+        wanted = min(size, self.left + 1) if size >= 0 else self.left + 1
+        chunk = b""
+        while wanted and not chunk:
+            if self._inflating.eof and not self._next_member():
+                return b""
+            raw = self._waiting or self._packed.read(PACKED_BYTES)
+            if not raw:
+                raise EOFError("the compressed stream has no end")
+            chunk = self._inflating.decompress(raw, wanted)
+            self._waiting = self._inflating.unconsumed_tail or self._inflating.unused_data
         self.left -= len(chunk)
         if self.left < 0:
             raise _TooMuchError
+        self.headers.follow(chunk)
         return chunk
+
+    def _next_member(self) -> bool:
+        """Begin the next member of the stream, if there is one; zeros may follow the last."""
+        while not self._waiting.lstrip(b"\0"):
+            self._waiting = self._packed.read(PACKED_BYTES)
+            if not self._waiting:
+                return False
+        self._members += 1
+        if self._members > MOST_MEMBERS:
+            raise _TooMuchError
+        self._waiting = self._waiting.lstrip(b"\0")
+        self._inflating = zlib.decompressobj(GZIP)
+        return True
 
 
 def judge_tarball(path: Path, *, name: str, ceilings: Ceilings, sink: Sink) -> list[Problem]:
@@ -47,8 +82,8 @@ def judge_tarball(path: Path, *, name: str, ceilings: Ceilings, sink: Sink) -> l
     most = min(ceilings.unpacked_bytes, int(max(path.stat().st_size, 5120) * ceilings.ratio))
     names: list[str] = []
     try:
-        with gzip.open(path) as unzipped:
-            bounded = _Bounded(unzipped, most + ceilings.entries * 1024)
+        with path.open("rb") as packed:
+            bounded = _Bounded(packed, most + ceilings.entries * 1024)
             with tarfile.open(fileobj=bounded, mode="r|", errorlevel=2) as archive:
                 _judge_members(judge, archive, names, ceilings, sink)
             while chunk := bounded.read(CHUNK_BYTES):
@@ -57,10 +92,12 @@ def judge_tarball(path: Path, *, name: str, ceilings: Ceilings, sink: Sink) -> l
                     break
     except _TooMuchError:
         judge.fault("bomb-ratio", f"it unpacks to more than {most} bytes", mend=FILLERS)
-    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError) as error:
+    except TarRefusedError as refused:
+        judge.fault(refused.code, str(refused), mend=refused.mend)
+    except (tarfile.TarError, zlib.error, EOFError, ValueError) as error:
         judge.fault("damaged", f"it cannot be unpacked: {error}")
     judge.names(names, ceilings)
-    return judge.problems
+    return judge.told()
 
 
 def _judge_members(

@@ -40,6 +40,7 @@ from runtime.worker import Hands
 from sandbox import shown_level
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
+from wheelhouse.judges.pool import Judges
 from wheelhouse.locks import holders, open_lock, try_lock
 from wheelhouse.store import Wheelhouse
 
@@ -82,7 +83,10 @@ async def open_appliance(
         _warn_of_no_advisories(settings)
         level_file = level_file or settings.home / LEVEL_FILE
         least = await asyncio.to_thread(_least, settings, sandbox.level, level_file)
-        parts = _parts(settings, store=store, docket=docket, sandbox=sandbox, least=least)
+        judges = stack.enter_context(Judges())
+        parts = _parts(
+            settings, store=store, docket=docket, sandbox=sandbox, least=least, judges=judges
+        )
         hands = Hands(parts=parts, reconciler=_reconciler(parts))
         hands.register()
         if is_alone:
@@ -153,10 +157,16 @@ def _migrate(settings: Settings) -> None:
 
 
 def _parts(
-    settings: Settings, *, store: SqliteStore, docket: Docket, sandbox: Sandbox, least: Level
+    settings: Settings,
+    *,
+    store: SqliteStore,
+    docket: Docket,
+    sandbox: Sandbox,
+    least: Level,
+    judges: Judges,
 ) -> Parts:
     bell = Bell()
-    wheelhouse = house.wheelhouse_of(settings.home)
+    wheelhouse = house.wheelhouse_of(settings.home, judges=judges)
     ceiling = Ceiling(
         limits=settings.limits,
         run_network=settings.network_of_runs(),
@@ -173,8 +183,9 @@ def _parts(
         artifacts=ArtifactFiles(folder=settings.home / "jobs"),
         cancellations=Cancellations(),
         dispatch=Dispatch(docket=docket, clock=utc_now),
-        bundles=Bundles(settings.home / "bundles"),
+        bundles=Bundles(settings.home / "bundles", judges=judges),
         wheelhouse=wheelhouse,
+        judges=judges,
         workshop=_workshop(
             settings,
             wheelhouse=wheelhouse,

@@ -16,14 +16,15 @@ from runtime.settings import IndexSettings, LockSettings, Settings
 from sandbox.command import Run
 from sandbox.sandbox import Sandbox
 from wheelhouse.advisories import Advisories
+from wheelhouse.judges.pool import Judges
 from wheelhouse.judging import Ceilings
 from wheelhouse.missing import MissingList
 from wheelhouse.store import Wheelhouse
 
 
-def wheelhouse_of(home: Path) -> Wheelhouse:
+def wheelhouse_of(home: Path, *, judges: Judges | None = None) -> Wheelhouse:
     """Return the wheelhouse of a home."""
-    return Wheelhouse(home / "wheelhouse")
+    return Wheelhouse(home / "wheelhouse", judges=judges)
 
 
 def ceilings_of(settings: Settings) -> Ceilings:

@@ -18,7 +18,7 @@ async def receive_bundle(parts: Parts, *, upload: Path, who: str) -> tuple[Packa
     Raises BundleRefused with every fault, or VersionConflict; nothing is kept then.
     """
     known = set(await asyncio.to_thread(parts.bundles.digests))
-    bundle = await asyncio.to_thread(_receive, upload, parts=parts)
+    bundle = await parts.judges.beside(_receive, upload, parts=parts)
     version = version_of(bundle, parts=parts, who=who)
     try:
         is_new = await parts.store.run(packages.add_version, version=version)

@@ -17,6 +17,7 @@ from runtime.records import Worker
 from runtime.settings import Settings
 from runtime.store.store import Store
 from sandbox.command import Level, Run
+from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Wheelhouse
 
 
@@ -35,6 +36,7 @@ class Parts:
     dispatch: Dispatch
     bundles: Bundles
     wheelhouse: Wheelhouse
+    judges: Judges
     workshop: Workshop
     run: Run
     ceiling: Ceiling

@@ -103,6 +103,7 @@ TABLE: Mapping[str, Answer] = {
     "advisories-refused": REJECTED,
     "mirror-failed": UNAVAILABLE,
     "lock-held": UNAVAILABLE,
+    "judge-failed": UNAVAILABLE,
 }
 
 

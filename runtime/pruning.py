@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from packages.archive import Bundles
 from packages.environment import Environments
 from packages.errors import PackageError
-from packages.lock import read_lock, read_pylock
+from packages.lock import read_lock
+from packages.lock_judging import addresses_of
 from packages.upkeep import locked_digests
 from runtime.errors import StateConflict
 from runtime.ledger import in_home
@@ -61,8 +62,6 @@ def authors_digests(bundles: Bundles) -> Iterator[tuple[str, set[str]]]:
             bundle = bundles.open(digest)
         except (PackageError, OSError):
             continue  # removed meanwhile, or half there: it needs no wheel
-        told = read_pylock(bundle.author_lock)[0] if bundle.author_lock else None
-        if told is not None:
-            wheels = (wheel for package in told.packages for wheel in package.wheels or ())
-            name = f"{bundle.manifest.name} {bundle.manifest.version}"
-            yield name, {f"sha256:{wheel.hashes.get('sha256', '')}" for wheel in wheels}
+        if bundle.author_lock:
+            named, _ = addresses_of(bundle.author_lock, judges=bundles.judges)
+            yield f"{bundle.manifest.name} {bundle.manifest.version}", set(named)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import NoReturn
 
 from runtime.errors import InputRefused
 from runtime.ids import new_id
@@ -10,7 +11,7 @@ from runtime.parts import Parts
 from runtime.records import Activation, Job, JobInput, JsonObject, RequestContext
 from runtime.store import activations, admission
 from runtime.store import jobs as job_store
-from wheelhouse.problem import Problem
+from wheelhouse.problem import Problem, shown
 
 INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 """A lone surrogate is a byte that is not UTF-8; no artifact could record such a name."""
@@ -74,34 +75,33 @@ async def retry(parts: Parts, *, job_id: str) -> Job:
     return job
 
 
-def judge_input_names(names: Sequence[str], *, most: int) -> None:
-    """Raise InputRefused, with every fault, for names that a cell could not show as files."""
-    problems = [
-        Problem(
-            code="input-name",
-            what=f"{name!r} cannot be the name of an input",
-            where=f"input {number}",
-            mend="use a file name of 1 to 255 bytes of UTF-8 without a slash or control characters",
-        )
-        for number, name in enumerate(names, start=1)
-        if not is_input_name(name)
-    ]
-    problems += [
-        Problem(
-            code="input-twice",
-            what=f"there are several inputs named {name}",
-            where=name,
-            mend="give each input a name of its own",
-        )
-        for name in sorted({name for name in names if names.count(name) > 1})
-    ]
-    if len(names) > most:
-        what = f"{len(names)} inputs were sent, and a job may have {most}"
-        problems.append(
-            Problem(code="too-many-inputs", what=what, where="inputs", mend="send fewer")
-        )
-    if problems:
-        raise InputRefused("The inputs cannot be taken as they are", problems=problems)
+class InputNames:
+    """Judges the names of inputs one by one, as they arrive; `most` is how many there may be."""
+
+    def __init__(self, *, most: int):
+        self._most = most
+        self._taken: set[str] = set()
+
+    def take(self, name: str) -> None:
+        """Take one more name. Raises InputRefused where a cell could not show it as a file."""
+        number = len(self._taken) + 1
+        if number > self._most:
+            what = f"more than {self._most} inputs were sent, which is what a job may have"
+            self._refuse("too-many-inputs", what, "inputs", "send fewer")
+        if not is_input_name(name):
+            what = f"{shown(name)!r} cannot be the name of an input"
+            mend = (
+                "use a file name of 1 to 255 bytes of UTF-8 without a slash or control characters"
+            )
+            self._refuse("input-name", what, f"input {number}", mend)
+        if name in self._taken:
+            what = f"there are several inputs named {name}"
+            self._refuse("input-twice", what, name, "give each input a name of its own")
+        self._taken.add(name)
+
+    def _refuse(self, code: str, what: str, where: str, mend: str) -> NoReturn:
+        problem = Problem(code=code, what=what, where=where, mend=mend)
+        raise InputRefused("The inputs cannot be taken as they are", problems=[problem])
 
 
 def is_input_name(name: str) -> bool:

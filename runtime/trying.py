@@ -65,7 +65,9 @@ async def try_bundle(
     `tell` hears each event of the job while it runs. `gate_reason` opens the network gate for
     the install, with that reason on record.
     """
-    submission.judge_input_names([path.name for path in inputs], most=len(inputs))
+    names = submission.InputNames(most=len(inputs))
+    for path in inputs:
+        names.take(path.name)
     _judge_files(inputs)
     async with _throwaway(settings) as parts:
         if gate_reason:

@@ -22,6 +22,8 @@ _NAME_CHARS, _WHAT_CHARS, _TRACEBACK_CHARS = 100, 4_096, 16_000
 """Of what becomes a part of the artifact; the runner keeps to less."""
 _HOST_CHARS = 300
 _DEEPEST = 64
+_MOST_CONTAINERS = 500_000
+"""Lists and objects of one message: five million are 15 MB of JSON, and 400 MB once parsed."""
 _MOST_CPU_S, _MOST_BYTES = 1e7, 2**44
 _LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
 _PLAIN_HELLO = b'{"kind":"hello"}'
@@ -128,6 +130,9 @@ def is_hello(body: bytes) -> bool:
 
 
 def _parse(body: bytes) -> dict[str, Json]:
+    containers = body.count(b"[") + body.count(b"{")
+    if containers > _MOST_CONTAINERS:
+        raise ProtocolFault(f"{containers} lists and objects (at most {_MOST_CONTAINERS})")
     try:
         parsed: Json = _DECODER.decode(body.decode("utf-8"))
         if b"\\u" in body:  # only an escape can smuggle a lone surrogate in
@@ -136,7 +141,7 @@ def _parse(body: bytes) -> dict[str, Json]:
         raise ProtocolFault(f"not JSON: {str(fault)[:200]}") from None
     if not isinstance(parsed, dict):
         raise ProtocolFault("not a JSON object")
-    if body.count(b"{") + body.count(b"[") > _DEEPEST and _depth(parsed) > _DEEPEST:
+    if containers > _DEEPEST and _depth(parsed) > _DEEPEST:
         raise ProtocolFault(f"nested deeper than {_DEEPEST}")
     return parsed
 

@@ -4,27 +4,31 @@ A carrier is a tar of the wheels, as they are, with `manifest.json` (names, size
 origins) and its DSSE envelope in front. Whoever imports it trusts a key, not a medium.
 """
 
-import hashlib
 import io
 import json
+import os
 import tarfile
 import tempfile
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from wheelhouse.carrier_judging import (
+    CARRIED,
+    ENVELOPE,
+    MOST_ENVELOPE_BYTES,
+    PAYLOAD,
+    SEALED,
+)
 from wheelhouse.durable import flush_folder
 from wheelhouse.errors import CarrierRefused, WheelRefused
 from wheelhouse.problem import Problem
-from wheelhouse.signing import sign, verify_signed
+from wheelhouse.signing import Signed, sign, verify_signed
 from wheelhouse.store import Origin, Wheel, Wheelhouse
 
 PAYLOAD_TYPE = "application/vnd.fumehood.carrier+json"
-ENVELOPE = "carrier.dsse.json"
-MOST_ENVELOPE_BYTES = 64 * 1024 * 1024
 SCHEMA = 1
 
 
@@ -80,29 +84,17 @@ def import_wheels(
 
     Raises CarrierRefused with every fault; then nothing of it is in the house.
     """
-    with tempfile.TemporaryDirectory(prefix="fumehood-import-") as folder, _opened(source) as tar:
-        signed = verify_signed(
-            _envelope(tar), payload_type=PAYLOAD_TYPE, public_keys_pem=public_keys_pem
-        )
+    with tempfile.TemporaryDirectory(prefix="fumehood-import-") as name:
+        folder = Path(name)
+        signed = _signed(house, source, folder=folder, public_keys_pem=public_keys_pem)
         told = _told(signed.payload)
-        problems = _unpack(tar, told, Path(folder))
-        if problems:
-            raise CarrierRefused(*problems)
+        _unpack(house, source, told, folder=folder)
         known = {wheel.sha256 for wheel in house.wheels()}
-        added: list[Wheel] = []
-        for filename, facts in told.items():
-            origin = _origin(facts, by=by, at=clock(), keyid=signed.keyid)
-            try:
-                wheel = house.add(Path(folder) / filename, origin=origin)
-                is_yanked = facts["yanked"] is not None and wheel.sha256 not in known
-                added.append(house.yank(wheel, reason=facts["yanked"]) if is_yanked else wheel)
-            except WheelRefused as refused:
-                problems += refused.problems
-    if problems:
-        for wheel in added:
-            if wheel.sha256 not in known:
-                house.remove(wheel)
-        raise CarrierRefused(*problems)
+
+        def origin(facts: dict[str, Any]) -> Origin:
+            return _origin(facts, by=by, at=clock(), keyid=signed.keyid)
+
+        added = _add_all(house, folder, told, origin=origin, known=known)
     return Carried(
         added=tuple(wheel for wheel in added if wheel.sha256 not in known),
         known=tuple(wheel for wheel in added if wheel.sha256 in known),
@@ -110,25 +102,56 @@ def import_wheels(
     )
 
 
-@contextmanager
-def _opened(source: Path) -> Generator[tarfile.TarFile]:
+def _add_all(
+    house: Wheelhouse,
+    folder: Path,
+    told: dict[str, dict[str, Any]],
+    *,
+    origin: Callable[[dict[str, Any]], Origin],
+    known: set[str],
+) -> list[Wheel]:
+    """Add every wheel, or none. Raises CarrierRefused with the faults of all of them."""
+    added: list[Wheel] = []
+    problems: list[Problem] = []
     try:
-        with tarfile.open(source, mode="r:") as archive:
-            yield archive
-    except (tarfile.TarError, EOFError) as error:
-        raise CarrierRefused(
-            _fault("not-a-carrier", f"it cannot be read: {error}", source.name)
-        ) from error
+        for filename, facts in told.items():
+            try:
+                added.append(house.add(folder / filename, origin=origin(facts)))
+            except WheelRefused as refused:
+                problems += refused.problems
+                continue
+            if facts["yanked"] is not None and added[-1].sha256 not in known:
+                added[-1] = house.yank(added[-1], reason=facts["yanked"])
+        if problems:
+            raise CarrierRefused(*problems)
+    except BaseException:
+        for wheel in added:
+            if wheel.sha256 not in known:
+                house.remove(wheel)
+        raise
+    return added
 
 
-def _envelope(archive: tarfile.TarFile) -> bytes:
-    first = archive.next()
-    if first is None or first.name != ENVELOPE or first.size > MOST_ENVELOPE_BYTES:
-        raise CarrierRefused(
-            _fault("not-a-carrier", f"it does not begin with {ENVELOPE}", ENVELOPE)
-        )
-    stream = archive.extractfile(first)
-    return stream.read() if stream else b""
+def _signed(
+    house: Wheelhouse, source: Path, *, folder: Path, public_keys_pem: list[bytes]
+) -> Signed:
+    """Return the manifest of a carrier, which one of the keys signed. Raises CarrierRefused."""
+    sealed, problems = house.judges.judge(
+        SEALED, about=source.name, source=str(source.resolve()), folder=str(folder.resolve())
+    )
+    if sealed is None or problems:
+        raise CarrierRefused(*problems)
+    descriptor = os.open(folder / PAYLOAD, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as stream:
+        payload = stream.read(MOST_ENVELOPE_BYTES)
+    (folder / PAYLOAD).unlink()
+    return verify_signed(
+        payload,
+        told_type=sealed.payload_type,
+        signatures=sealed.signatures,
+        payload_type=PAYLOAD_TYPE,
+        public_keys_pem=public_keys_pem,
+    )
 
 
 def _told(payload: bytes) -> dict[str, dict[str, Any]]:
@@ -144,38 +167,23 @@ def _told(payload: bytes) -> dict[str, dict[str, Any]]:
 
 
 def _unpack(
-    archive: tarfile.TarFile, told: dict[str, dict[str, Any]], folder: Path
-) -> list[Problem]:
-    """Write the wheels that the manifest names to `folder`; return what is wrong with the rest."""
-    problems: list[Problem] = []
-    left = dict(told)
-    for member in archive:
-        filename = member.name.removeprefix("wheels/")
-        if member.name == ENVELOPE and member.isreg():
-            continue
-        facts = left.pop(filename, None)
-        stream = archive.extractfile(member) if member.isreg() else None
-        if facts is None or stream is None or "/" in filename:
-            problems.append(_fault("not-in-manifest", "the manifest does not name it", member.name))
-        elif (
-            member.size != facts["size_bytes"]
-            or _write(stream, folder / filename) != facts["sha256"]
-        ):
-            problems.append(_fault("hash-mismatch", "it is not what the manifest says", filename))
-    for filename in left:
-        problems.append(
-            _fault("missing-file", "the manifest names it and it is not there", filename)
-        )
-    return problems
-
-
-def _write(stream: IO[bytes], path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("xb") as target:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-            target.write(chunk)
-    return f"sha256:{digest.hexdigest()}"
+    house: Wheelhouse, source: Path, told: dict[str, dict[str, Any]], *, folder: Path
+) -> None:
+    """Write the wheels that the manifest names to `folder`. Raises CarrierRefused."""
+    wanted = {
+        name: {"size_bytes": facts["size_bytes"], "sha256": facts["sha256"]}
+        for name, facts in told.items()
+    }
+    _, problems = house.judges.judge(
+        CARRIED,
+        about=source.name,
+        budget=CARRIED.budget.for_input(source.stat().st_size),
+        source=str(source.resolve()),
+        folder=str(folder.resolve()),
+        told=wanted,
+    )
+    if problems:
+        raise CarrierRefused(*problems)
 
 
 def _origin(facts: dict[str, Any], *, by: str, at: datetime, keyid: str) -> Origin:

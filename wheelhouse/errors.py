@@ -65,3 +65,9 @@ class MirrorFailed(WheelhouseError):
     """The mirror could not fetch a closed set of wheels."""
 
     code = "mirror-failed"
+
+
+class JudgeFailed(WheelhouseError):
+    """What was sent could not be judged, by a fault of this machine."""
+
+    code = "judge-failed"

@@ -1,9 +1,10 @@
 """Gathers the faults of an archive: the rules on names and sizes that all archives share."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from wheelhouse.paths import folded, path_faults
-from wheelhouse.problem import Problem
+from wheelhouse.paths import LONGEST_PATH, folded, path_faults
+from wheelhouse.problem import Problem, Problems, shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,47 +39,81 @@ class Judge:
     def __init__(self, archive: str, *, mend: str = "make the archive anew with an ordinary tool"):
         self.archive = archive
         self.mend = mend
-        self.problems: list[Problem] = []
+        self.problems = Problems()
 
     def fault(self, code: str, what: str, *, entry: str = "", mend: str = "") -> None:
         """Note one fault, at `entry` or at the archive as a whole."""
         where = f"{self.archive}: {printable(entry)}" if entry else self.archive
-        self.problems.append(Problem(code=code, what=what, where=where, mend=mend or self.mend))
+        self.problems.add(Problem(code=code, what=what, where=where, mend=mend or self.mend))
+
+    def told(self) -> list[Problem]:
+        """Return the faults: the first of them, and how many more there are."""
+        return self.problems.told()
 
     def names(self, names: list[str], ceilings: Ceilings) -> None:
         """Judge the names of all entries (folders end with "/"), and how they meet."""
         if len(names) > ceilings.entries:
             most = ceilings.entries
             self.fault("too-many-entries", f"{len(names)} entries; the limit is {most}")
-        seen: dict[str, str] = {}
-        folders: dict[str, str] = {}
+        meetings = _Meetings()
         for name in names[: ceilings.entries]:
-            for code, sentence in path_faults(name):
+            faults = path_faults(name)
+            for code, sentence in faults:
                 self.fault(code, sentence, entry=name)
-            if name.count("/") > ceilings.depth:
+            is_deep = name.count("/") > ceilings.depth
+            if is_deep:
                 self.fault("too-deep", f"more than {ceilings.depth} folders deep", entry=name)
-            self._collision(name, seen, folders)
+            if is_deep or any(code == "long-path" for code, _ in faults):
+                continue  # it is refused, and has as many parents as it is long
+            for code, sentence in meetings.of(name):
+                self.fault(code, sentence, entry=name)
+        if meetings.folders > ceilings.entries:
+            what = f"{meetings.folders} folders; the limit is {ceilings.entries}"
+            self.fault("too-many-entries", what)
 
-    def _collision(self, name: str, seen: dict[str, str], folders: dict[str, str]) -> None:
-        """Refuse two entries, or a file and a folder, that meet under one name somewhere."""
+
+class _Meetings:
+    """Finds names that meet somewhere: on a disk that folds them, or as file and folder.
+
+    Each parent is looked at once, for the first name below it.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[str, str] = {}
+        self._folders: dict[str, str] = {}
+        self._parents: set[str] = set()
+
+    @property
+    def folders(self) -> int:
+        """How many folders there are above all names: each takes an inode."""
+        return len(self._folders)
+
+    def of(self, name: str) -> Iterator[tuple[str, str]]:
+        """Yield (code, sentence) for each earlier name that `name` meets."""
         key = folded(name)
-        if key in seen:
-            code = "duplicate-entry" if seen[key] == name else "name-collision"
-            self.fault(code, f"it meets the entry {printable(seen[key])!r}", entry=name)
-        elif key in folders and not name.endswith("/"):
-            self.fault("name-collision", "it is a file and a folder at once", entry=name)
-        seen.setdefault(key, name)
-        parts = name.rstrip("/").split("/")
-        deepest = len(parts) + (1 if name.endswith("/") else 0)
-        for parent in ("/".join(parts[:end]) for end in range(1, deepest)):
-            before = folders.setdefault(folded(parent), parent)
+        before = self._seen.setdefault(key, name)
+        if before is not name:
+            code = "duplicate-entry" if before == name else "name-collision"
+            yield code, f"it meets the entry {printable(before)!r}"
+        elif key in self._folders and not name.endswith("/"):
+            yield "name-collision", "it is a file and a folder at once"
+        yield from self._of_parents(name)
+
+    def _of_parents(self, name: str) -> Iterator[tuple[str, str]]:
+        is_folder = name.endswith("/")
+        parent = name.rstrip("/") if is_folder else name.rpartition("/")[0]
+        while parent and parent not in self._parents:
+            self._parents.add(parent)
+            key = folded(parent)
+            before = self._folders.setdefault(key, parent)
             if before != parent:
-                what = f"its folder meets {printable(before)!r}"
-                self.fault("name-collision", what, entry=name)
-            if not seen.get(folded(parent), "/").endswith("/"):
-                self.fault("name-collision", "its folder is also a file", entry=name)
+                yield "name-collision", f"its folder meets {printable(before)!r}"
+            if not self._seen.get(key, "/").endswith("/"):
+                yield "name-collision", "its folder is also a file"
+            parent = parent.rpartition("/")[0].rstrip("/")
 
 
 def printable(name: str) -> str:
-    """Return `name` as it can be shown, whatever is in it."""
+    """Return `name` as it can be shown, whatever is in it and however long it is."""
+    name = shown(name, most=LONGEST_PATH)
     return name.encode("unicode_escape").decode("ascii") if not name.isprintable() else name

@@ -7,12 +7,16 @@ RESERVED = frozenset(
 )
 LONGEST_PATH = 240
 LONGEST_PART = 200
+MOST_JUDGED_CHARS = 4096
+"""Whatever else is wrong with a name that is longer is not looked for."""
 
 
 def path_faults(name: str) -> list[tuple[str, str]]:
     """Return (code, sentence) for each rule that the entry name `name` breaks."""
     if not name:
         return [("empty-name", "the entry has no name")]
+    if len(name) > MOST_JUDGED_CHARS:
+        return [("long-path", f"the name is longer than {LONGEST_PATH} bytes")]
     return [*_character_faults(name), *_shape_faults(name), *_windows_faults(name)]
 
 

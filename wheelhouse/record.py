@@ -1,6 +1,7 @@
 """RECORD: every file of a wheel with its digest and size, judged against the archive."""
 
 import base64
+import csv
 import hashlib
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 
 from installer.records import parse_record_file
 
-from wheelhouse.problem import Problem
+from wheelhouse.problem import Problem, Problems
 
 UNSIGNED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 
@@ -50,21 +51,22 @@ def judge_record(
     where = f"{filename}: {folder}/RECORD"
     try:
         lines = read_record(archive.read(f"{folder}/RECORD").decode("utf-8"))
-    except (ValueError, AssertionError, UnicodeDecodeError) as error:
+    except (ValueError, AssertionError, csv.Error) as error:
         return [_fault("bad-record", f"it cannot be read: {error}", where)]
     unsigned = {f"{folder}/{name}" for name in UNSIGNED}
     named = {line.path: line for line in lines}
-    problems: list[Problem] = []
+    problems = Problems()
     if len(named) != len(lines):
-        problems.append(_fault("bad-record", "it names a file twice", where))
+        problems.add(_fault("bad-record", "it names a file twice", where))
     present = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
     for path in sorted(present.keys() - named.keys() - unsigned):
-        problems.append(_fault("not-in-record", f"{path} is in the wheel, not in RECORD", where))
+        problems.add(_fault("not-in-record", f"{path} is in the wheel, not in RECORD", where))
     for path in sorted(named.keys() - present.keys()):
-        problems.append(_fault("missing-file", f"{path} is in RECORD, not in the wheel", where))
+        problems.add(_fault("missing-file", f"{path} is in RECORD, not in the wheel", where))
     for path in sorted(named.keys() & present.keys() - unsigned):
-        problems += _judge_line(archive, present[path], named[path], digests[path], where)
-    return problems
+        for problem in _judge_line(archive, present[path], named[path], digests[path], where):
+            problems.add(problem)
+    return problems.told()
 
 
 def _judge_line(
@@ -75,10 +77,18 @@ def _judge_line(
     if line.size is not None and line.size != entry.file_size:
         return [_fault("hash-mismatch", f"{line.path} has another size than RECORD says", where)]
     if line.algorithm != "sha256":
-        sha256 = record_digest(archive.read(entry), algorithm=line.algorithm)
+        sha256 = _digest_of_entry(archive, entry, algorithm=line.algorithm)
     if sha256 != line.digest:
         return [_fault("hash-mismatch", f"{line.path} is not what RECORD says", where)]
     return []
+
+
+def _digest_of_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, *, algorithm: str) -> str:
+    running = hashlib.new(algorithm)
+    with archive.open(entry) as stream:
+        while chunk := stream.read(1 << 18):
+            running.update(chunk)
+    return spelled(running.digest())
 
 
 def _line(path: str, digest: str, size: str) -> RecordLine:

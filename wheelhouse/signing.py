@@ -1,6 +1,8 @@
 """Signs what is carried, and checks it: DSSE envelopes with Ed25519 keys."""
 
+import base64
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -30,17 +32,27 @@ def sign(payload: bytes, *, payload_type: str, private_key_pem: bytes) -> bytes:
     return _to_json(envelope)
 
 
-def verify_signed(envelope: bytes, *, payload_type: str, public_keys_pem: list[bytes]) -> Signed:
-    """Return what `envelope` holds if one of the keys signed it. Raises CarrierRefused."""
+def verify_signed(
+    payload: bytes,
+    *,
+    told_type: str,
+    signatures: Iterable[tuple[str, str]],
+    payload_type: str,
+    public_keys_pem: list[bytes],
+) -> Signed:
+    """Return the payload of an envelope if one of the keys signed it. Raises CarrierRefused.
+
+    The envelope was taken apart by a judge: `signatures` are key ids and base64.
+    """
     try:
-        read = _from_json(envelope)
+        read = _envelope(payload, told_type=told_type, signatures=signatures)
         keys: list[Key] = [SSlibKey.from_crypto(_public(pem)) for pem in public_keys_pem]
-        if read.payload_type != payload_type:
-            raise ValueError(f"it is a {read.payload_type}, not a {payload_type}")
+        if told_type != payload_type:
+            raise ValueError(f"it is a {told_type}, not a {payload_type}")
         accepted = read.verify(keys, 1)
     except (ValueError, KeyError, TypeError, UnsupportedAlgorithm, VerificationError) as error:
         raise CarrierRefused(_unsigned(str(error))) from error
-    return Signed(payload=read.payload, keyid=next(iter(accepted)))
+    return Signed(payload=payload, keyid=next(iter(accepted)))
 
 
 def keyid_of(public_key_pem: bytes) -> str:
@@ -70,8 +82,13 @@ def _to_json(envelope: Envelope) -> bytes:
     return json.dumps(told, sort_keys=True).encode()
 
 
-def _from_json(text: bytes) -> Envelope:
-    return Envelope.from_dict(json.loads(text))  # pyright: ignore[reportUnknownMemberType]
+def _envelope(payload: bytes, *, told_type: str, signatures: Iterable[tuple[str, str]]) -> Envelope:
+    told: dict[str, object] = {
+        "payload": base64.b64encode(payload).decode(),
+        "payloadType": told_type,
+        "signatures": [{"keyid": keyid, "sig": sig} for keyid, sig in signatures],
+    }
+    return Envelope.from_dict(told)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _no_key(what: str) -> Problem:

@@ -10,8 +10,9 @@ can be made again at any time.
 """
 
 import contextlib
+import hashlib
 import os
-import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -25,9 +26,13 @@ from pydantic import TypeAdapter
 from wheelhouse.durable import folder_aside, remove_tree, write_file
 from wheelhouse.errors import WheelNotFound, WheelRefused
 from wheelhouse.index import IndexFile, project_html
+from wheelhouse.judges.pool import Judges
 from wheelhouse.locks import exclusive
 from wheelhouse.problem import Problem
-from wheelhouse.wheel import WheelFacts, judge_wheel, metadata_of
+from wheelhouse.wheel import METADATA, WHEEL, WheelFacts
+
+MOST_NAME_CHARS = 200
+"""No wheel has a longer name, and no folder could (NAME_MAX)."""
 
 type OriginKind = Literal["uploaded", "fetched", "built"]
 
@@ -73,8 +78,9 @@ WHEEL_JSON = TypeAdapter(Wheel)
 class Wheelhouse:
     """The wheels below `root`. Safe to use from several processes at once."""
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, *, judges: Judges | None = None):
         self.root = root
+        self.judges = judges or Judges()
 
     def add(self, path: Path, *, origin: Origin, filename: str = "") -> Wheel:
         """Judge the wheel at `path` and keep it. Raises WheelRefused with every fault.
@@ -82,17 +88,38 @@ class Wheelhouse:
         A wheel that is already here keeps its first origin. `filename` is the wheel's name
         where the file at `path` has another.
         """
-        facts, problems = judge_wheel(path, filename=filename)
-        if facts is None:
-            raise WheelRefused(*problems)
-        wheel = Wheel(**{f.name: getattr(facts, f.name) for f in fields(facts)}, origin=origin)
-        folder = self._folder(wheel.name, wheel.hex_digest)
-        if not folder.is_dir():
-            self._refuse_taken(wheel)
-            with folder_aside(folder) as aside:
-                _fill(aside, path, wheel)
-        self.refresh(wheel.name)
-        return _read(folder)
+        wheel_name = filename or path.name
+        self.root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".judged-", dir=self.root) as judged:
+            facts, problems = self._judged(path, filename=wheel_name, folder=judged)
+            if facts is None:
+                raise WheelRefused(*problems)
+            wheel = Wheel(**{f.name: getattr(facts, f.name) for f in fields(facts)}, origin=origin)
+            folder = self._folder(wheel.name, wheel.hex_digest)
+            is_new = not folder.is_dir()
+            if is_new:
+                self._refuse_taken(wheel)
+                with folder_aside(folder) as aside:
+                    _fill(aside, path, wheel, metadata=Path(judged) / METADATA)
+        try:
+            self.refresh(wheel.name)
+            return _read(folder)
+        except BaseException:
+            if is_new:  # what nobody can list must not be there either
+                remove_tree(folder)
+            raise
+
+    def _judged(
+        self, path: Path, *, filename: str, folder: str
+    ) -> tuple[WheelFacts | None, list[Problem]]:
+        budget = WHEEL.budget.for_input(path.stat().st_size)
+        whole = str(path.resolve())
+        facts, problems = self.judges.judge(
+            WHEEL, about=filename, budget=budget, path=whole, filename=filename, folder=folder
+        )
+        if problems or facts is None or facts.filename != filename:
+            return None, problems
+        return facts, []
 
     def wheels(self) -> Iterator[Wheel]:
         """Yield every wheel, by name, then newest version first."""
@@ -107,7 +134,7 @@ class Wheelhouse:
     def find(self, name: str) -> list[Wheel]:
         """Return the wheels of the distribution `name`, newest version first."""
         folder = self.root / "wheels" / canonicalize_name(name)
-        if not folder.is_dir():
+        if len(folder.name) > MOST_NAME_CHARS or not folder.is_dir():
             return []
         found = [_read_if_there(p) for p in folder.iterdir() if not p.name.startswith(".")]
         wheels = [wheel for wheel in found if wheel is not None]
@@ -205,15 +232,39 @@ class Wheelhouse:
             )
 
 
-def _fill(aside: Path, source: Path, wheel: Wheel) -> None:
+def _fill(aside: Path, source: Path, wheel: Wheel, *, metadata: Path) -> None:
+    """Copy the wheel, which must still be what was judged, and its METADATA."""
     target = aside / wheel.filename
-    shutil.copyfile(source, target)
-    target.chmod(0o444)
-    with target.open("rb") as stream:
-        os.fsync(stream.fileno())
-    write_file(aside / f"{wheel.filename}.metadata", metadata_of(target), mode=0o444)
+    if _copied(source, target) != wheel.sha256 or _digest(metadata) != wheel.metadata_sha256:
+        what = "it is not what was judged a moment ago"
+        mend = "let nobody write to it meanwhile, and add it again"
+        raise WheelRefused(
+            Problem(code="hash-mismatch", what=what, where=wheel.filename, mend=mend)
+        )
+    content = metadata.read_bytes()
+    write_file(aside / f"{wheel.filename}.metadata", content, mode=0o444)
     write_file(aside / "wheel.json", _json(wheel), mode=0o444)
     aside.chmod(0o755)
+
+
+def _copied(source: Path, target: Path) -> str:
+    """Copy a file and flush it; return the digest of what was written."""
+    digest = hashlib.sha256()
+    with source.open("rb") as stream, target.open("xb") as kept:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+            kept.write(chunk)
+        kept.flush()
+        os.fchmod(kept.fileno(), 0o444)
+        os.fsync(kept.fileno())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _digest(path: Path) -> str:
+    """Return the bare digest of a file that a judge wrote; it may have left a link there."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _json(wheel: Wheel) -> bytes:

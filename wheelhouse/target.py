@@ -1,12 +1,14 @@
 """Target: what a Python on a platform accepts, as wheel tags and marker values."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 from packaging.markers import Environment, Marker, default_environment
 from packaging.tags import Tag, compatible_tags, cpython_tags, platform_tags
-from packaging.utils import parse_wheel_filename
+
+from wheelhouse.wheel_name import read_wheel_name
 
 MANYLINUX = re.compile(r"^(?P<libc>manylinux|musllinux)_(\d+)_(\d+)_(?P<machine>\w+)$")
 LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
@@ -38,7 +40,7 @@ class Target:
 
     def rank(self, filename: str) -> int | None:
         """Return how good the wheel is for this target, 0 best; None if it does not fit."""
-        offered = parse_wheel_filename(filename)[3]
+        offered = read_wheel_name(filename)[3]
         return next((rank for rank, tag in enumerate(self.tags) if tag in offered), None)
 
     def best(self, filenames: Iterable[str]) -> str | None:
@@ -80,6 +82,28 @@ def make_target(
         platform=platform or offered[0],
         tags=tuple(dict.fromkeys(tags)),
         markers=_markers(python, machine=_machine(offered[0])),
+    )
+
+
+def target_told(target: Target) -> dict[str, Any]:
+    """Return `target` as plain JSON, for a judge."""
+    return {
+        "python": target.python,
+        "abi": target.abi,
+        "platform": target.platform,
+        "tags": [str(tag) for tag in target.tags],
+        "markers": dict(target.markers),
+    }
+
+
+def target_from(told: Mapping[str, Any]) -> Target:
+    """Return the target that `target_told` told of."""
+    return Target(
+        python=told["python"],
+        abi=told["abi"],
+        platform=told["platform"],
+        tags=tuple(Tag(*tag.split("-")) for tag in told["tags"]),
+        markers=cast(Environment, told["markers"]),
     )
 
 

@@ -1,39 +1,64 @@
 """Wheel: what one wheel says of itself, judged before it is believed."""
 
-import configparser
 import hashlib
-import re
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from email.message import Message
-from email.parser import Parser
+from email.parser import HeaderParser
 from pathlib import Path
+from typing import Annotated
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.requirements import InvalidRequirement
+from packaging.specifiers import InvalidSpecifier
+from packaging.utils import InvalidWheelFilename, canonicalize_name
 from packaging.version import InvalidVersion, Version
+from pydantic import StringConstraints, TypeAdapter
 
+from wheelhouse.judges.budget import Budget
+from wheelhouse.judges.judgement import Judgement
 from wheelhouse.judging import WHEEL_CEILINGS, Ceilings
-from wheelhouse.problem import Problem
+from wheelhouse.problem import Problem, shown
 from wheelhouse.record import judge_record, spelled
+from wheelhouse.requirement import bounded, read_requirement, read_specifiers
 from wheelhouse.schemes import judge_places
 from wheelhouse.scripts import launchers
+from wheelhouse.wheel_name import read_wheel_name
 from wheelhouse.zipfiles import Sink, files_of, judge_zip
 
-METADATA_BYTES = 4 << 20
-METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
+MOST_BYTES = {
+    "METADATA": 4 << 20,
+    "WHEEL": 64 << 10,
+    "RECORD": 32 << 20,
+    "entry_points.txt": 256 << 10,
+}
+"""Of each file of .dist-info that is read: what real wheels need, and several times more."""
+MOST_REQUIRES_DIST = 2_000
+MOST_VERSION_CHARS = 255
+REHEARSED = {
+    "METADATA": "Metadata-Version: 2.1\nName: ours\nVersion: 1.0\nRequires-Python: >=3.9\n"
+    "Requires-Dist: other[more]>=1; python_version >= '3.9'\n\ntext\n",
+    "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "entry_points.txt": "[console_scripts]\nours = ours:main\n",
+    "RECORD": "ours-1.0.dist-info/METADATA,sha256=x,1\n",
+}
+METADATA = "METADATA"
+"""The name under which a judge leaves the METADATA of a wheel."""
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=200)]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Filename = Annotated[str, StringConstraints(pattern=r"^[^/\x00]+\.whl$", max_length=255)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelFacts:
     """What a judged wheel is, by its name and its METADATA. `sha256` is `sha256:<hex>`."""
 
-    name: str
+    name: Name
     version: str
-    filename: str
-    sha256: str
+    filename: Filename
+    sha256: Digest
     size_bytes: int
     tags: tuple[str, ...]
     requires_python: str
@@ -78,17 +103,51 @@ def judge_wheel(
         ]
         problems += _judge_spreading(archive, folder, name)
         metadata = archive.read(f"{folder}/METADATA")
-    message = Parser().parsestr(metadata.decode("utf-8", "replace"))
+    message = _headers(metadata)
     problems += _judge_metadata(message, name)
     if problems:
         return None, problems
     return _facts(path, name, message, metadata), []
 
 
+def judge_aside(
+    path: str, *, filename: str, folder: str
+) -> tuple[WheelFacts | None, list[Problem]]:
+    """Judge a wheel, in a judge; leave its METADATA in `folder`, byte for byte."""
+    facts, problems = judge_wheel(Path(path), filename=filename)
+    if facts is not None:
+        Path(folder, METADATA).write_bytes(metadata_of(Path(path)))
+    return facts, problems
+
+
+WHEEL = Judgement(
+    target="wheelhouse.wheel:judge_aside", returns=TypeAdapter(WheelFacts), budget=Budget()
+)
+
+
+def rehearse() -> None:
+    """Judge a wheel of ours, so that a judge has at hand what it needs for any."""
+    with tempfile.TemporaryDirectory(prefix="fumehood-judge-") as folder:
+        path = Path(folder, "ours-1.0-py3-none-any.whl")
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, text in REHEARSED.items():
+                archive.writestr(f"ours-1.0.dist-info/{name}", text)
+        judge_wheel(path)
+
+
 def metadata_of(path: Path) -> bytes:
     """Return the METADATA of the judged wheel at `path`."""
     with zipfile.ZipFile(path) as archive:
-        return archive.read(next(n for n in archive.namelist() if METADATA.fullmatch(n)))
+        tops = (name for name in archive.namelist() if name.count("/") == 1)
+        return archive.read(next(n for n in tops if n.endswith(".dist-info/METADATA")))
+
+
+def _headers(content: bytes) -> Message:
+    """Return the fields of METADATA or WHEEL. What follows them is not looked at.
+
+    As a message it could be a multipart one, whose parts the parser would look for.
+    """
+    return HeaderParser().parsestr(content.decode("utf-8", "replace"))
 
 
 def _hashing_into(digests: dict[str, str]) -> Sink:
@@ -102,7 +161,7 @@ def _hashing_into(digests: dict[str, str]) -> Sink:
 
 
 def _facts(path: Path, filename: str, message: Message, metadata: bytes) -> WheelFacts:
-    name, version, _, tags = parse_wheel_filename(filename)
+    name, version, _, tags = read_wheel_name(filename)
     return WheelFacts(
         name=name,
         version=str(version),
@@ -110,10 +169,10 @@ def _facts(path: Path, filename: str, message: Message, metadata: bytes) -> Whee
         sha256=digest_of(path),
         size_bytes=path.stat().st_size,
         tags=tuple(sorted(str(tag) for tag in tags)),
-        requires_python=message.get("Requires-Python") or "",
-        requires_dist=tuple(message.get_all("Requires-Dist") or ()),
-        licence=_licence(message),
-        summary=message.get("Summary") or "",
+        requires_python=bounded(message.get("Requires-Python") or ""),
+        requires_dist=tuple(map(bounded, message.get_all("Requires-Dist") or ())),
+        licence=shown(_licence(message), most=500),
+        summary=shown(message.get("Summary") or "", most=500),
         metadata_sha256=hashlib.sha256(metadata).hexdigest(),
     )
 
@@ -125,7 +184,7 @@ def _fault(code: str, what: str, where: str) -> Problem:
 
 def _judge_filename(name: str) -> list[Problem]:
     try:
-        parse_wheel_filename(name)
+        read_wheel_name(name)
     except InvalidWheelFilename as error:
         problem = _fault("bad-wheel-name", str(error), name)
         if name.endswith((".tar.gz", ".zip")):
@@ -140,31 +199,30 @@ def _info_folder(archive: zipfile.ZipFile, filename: str) -> tuple[str, list[Pro
     tops = {entry.split("/", 1)[0] for entry in archive.namelist()}
     folders = sorted(top for top in tops if top.endswith(".dist-info"))
     if len(folders) != 1:
-        found = ", ".join(folders) or "none"
+        found = shown(", ".join(folders) or "none")
         return "", [
             _fault("bad-dist-info", f"it needs one .dist-info folder; found {found}", filename)
         ]
     folder = folders[0]
-    wanted_name, wanted_version, _, _ = parse_wheel_filename(filename)
+    wanted_name, wanted_version, _, _ = read_wheel_name(filename)
     name, _, version = folder.removesuffix(".dist-info").rpartition("-")
     if canonicalize_name(name) != wanted_name or _version(version) != wanted_version:
         return "", [_fault("bad-dist-info", f"{folder} belongs to another wheel", filename)]
-    missing = [
-        f for f in ("METADATA", "WHEEL", "RECORD") if f"{folder}/{f}" not in archive.namelist()
-    ]
+    there = archive.NameToInfo
+    missing = [f for f in ("METADATA", "WHEEL", "RECORD") if f"{folder}/{f}" not in there]
     large = [
-        f
-        for f in ("METADATA", "WHEEL")
-        if f not in missing and archive.getinfo(f"{folder}/{f}").file_size > METADATA_BYTES
+        f"{f} is larger than {most} bytes"
+        for f, most in MOST_BYTES.items()
+        if f"{folder}/{f}" in there and there[f"{folder}/{f}"].file_size > most
     ]
     return folder, [
         *(_fault("bad-dist-info", f"{folder}/{f} is missing", filename) for f in missing),
-        *(_fault("bad-dist-info", f"{folder}/{f} is too large", filename) for f in large),
+        *(_fault("bad-dist-info", f"{folder}/{f}", filename) for f in large),
     ]
 
 
 def _judge_wheel_file(archive: zipfile.ZipFile, folder: str, filename: str) -> Iterator[Problem]:
-    message = Parser().parsestr(archive.read(f"{folder}/WHEEL").decode("utf-8", "replace"))
+    message = _headers(archive.read(f"{folder}/WHEEL"))
     where = f"{filename}: {folder}/WHEEL"
     version = message.get("Wheel-Version") or ""
     if version.split(".")[0] != "1":
@@ -183,27 +241,33 @@ def _judge_spreading(archive: zipfile.ZipFile, folder: str, filename: str) -> It
     if f"{folder}/entry_points.txt" in names:
         try:
             list(launchers(archive.read(f"{folder}/entry_points.txt").decode("utf-8")))
-        except (ValueError, configparser.Error) as error:
+        except ValueError as error:
             yield _fault("bad-entry-point", str(error), f"{filename}: entry_points.txt")
 
 
 def _judge_metadata(message: Message, filename: str) -> Iterator[Problem]:
     """Hold METADATA against the file's name, and check what a resolver will read of it."""
     where = f"{filename}: METADATA"
-    name, version, _, _ = parse_wheel_filename(filename)
+    name, version, _, _ = read_wheel_name(filename)
     if canonicalize_name(message.get("Name") or "") != name:
-        yield _fault("two-names", f"it calls itself {message.get('Name')!r}", where)
+        yield _fault("two-names", f"it calls itself {shown(message.get('Name') or '')!r}", where)
     if _version(message.get("Version") or "") != version:
-        yield _fault("two-versions", f"it says version {message.get('Version')!r}", where)
+        yield _fault(
+            "two-versions", f"it says version {shown(message.get('Version') or '')!r}", where
+        )
     try:
-        SpecifierSet(message.get("Requires-Python") or "")
-    except InvalidSpecifier as error:
+        read_specifiers(message.get("Requires-Python") or "")
+    except (InvalidSpecifier, InvalidRequirement) as error:
         yield _fault("bad-metadata", f"Requires-Python: {error}", where)
-    for line in message.get_all("Requires-Dist") or ():
+    lines = message.get_all("Requires-Dist") or []
+    if len(lines) > MOST_REQUIRES_DIST:
+        what = f"{len(lines)} times Requires-Dist; the limit is {MOST_REQUIRES_DIST}"
+        yield _fault("bad-metadata", what, where)
+    for line in lines[:MOST_REQUIRES_DIST]:
         try:
-            Requirement(line)
+            read_requirement(line)
         except InvalidRequirement as error:
-            yield _fault("bad-metadata", f"Requires-Dist {line!r}: {error}", where)
+            yield _fault("bad-metadata", f"Requires-Dist {shown(line)!r}: {error}", where)
 
 
 def _licence(message: Message) -> str:
@@ -224,6 +288,6 @@ def _licence(message: Message) -> str:
 
 def _version(text: str) -> Version | None:
     try:
-        return Version(text)
+        return Version(text) if len(text) <= MOST_VERSION_CHARS else None
     except InvalidVersion:
         return None

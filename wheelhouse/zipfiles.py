@@ -19,6 +19,7 @@ from wheelhouse.problem import Problem
 
 LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")
 END_RECORD = struct.Struct("<4sHHHHIIH")
+DIRECTORY_HEADER = struct.Struct("<4s24xHHH12x")
 ZIP64_END_RECORD = struct.Struct("<4sQHHIIQQQQ")
 ZIP64_LOCATOR = struct.Struct("<4sIQI")
 IN_ZIP64 = (0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
@@ -27,6 +28,11 @@ ENCRYPTED, DESCRIPTOR, STRONG_ENCRYPTION, MASKED = 0x1, 0x8, 0x40, 0x2000
 METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
 CHUNK_BYTES = 1 << 18
 LONGEST_DESCRIPTOR = 24
+LONGEST_COMMENT = 0xFFFF
+DIRECTORY_BYTES = 1024
+"""Of the directory for each entry that there may be; ordinary tools need about 150."""
+MOST_EXTRA_BYTES = 4096
+"""Of extra fields in a local header: zipalign fills up to a page."""
 ZIP64, UNICODE_PATH = 0x0001, 0x7075
 """Tags of extra fields."""
 
@@ -49,24 +55,78 @@ def judge_zip(path: Path, *, name: str, ceilings: Ceilings, sink: Sink = discard
     """
     judge = Judge(name)
     with path.open("rb") as stream:
+        size = path.stat().st_size
+        if not judge_directory(judge, stream, ceilings, size=size):
+            return judge.told()
         try:
             archive = zipfile.ZipFile(stream)
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
             judge.fault("not-a-zip", f"it cannot be read as a zip: {error}")
-            return judge.problems
+            return judge.told()
         with archive:
-            _judge_end(judge, archive, stream, size=path.stat().st_size)
+            _judge_end(judge, archive, stream, size=size)
             _judge_entry_names(judge, archive.infolist(), ceilings)
             _judge_kinds(judge, archive.infolist(), ceilings)
             _judge_layout(judge, archive, stream)
             if not judge.problems:
                 _judge_contents(judge, archive, stream, sink)
-    return judge.problems
+    return judge.told()
 
 
 def files_of(archive: zipfile.ZipFile) -> Iterator[zipfile.ZipInfo]:
     """Yield the entries of a judged archive that are files, in the archive's order."""
     return (entry for entry in archive.infolist() if not entry.is_dir())
+
+
+def judge_directory(judge: Judge, stream: BinaryIO, ceilings: Ceilings, *, size: int) -> bool:
+    """Count the entries of the directory before the standard library makes an object of each.
+
+    Where no directory can be found nothing is said: ZipFile will say it.
+    """
+    found = _directory(stream, size=size)
+    if found is None:
+        return True
+    start, length = found
+    most = ceilings.entries * DIRECTORY_BYTES
+    if length > most:
+        judge.fault("too-large", f"a directory of {length} bytes; the limit is {most}")
+        return False
+    stream.seek(start)
+    if _count(stream.read(length), most=ceilings.entries) > ceilings.entries:
+        judge.fault("too-many-entries", f"more than {ceilings.entries} entries")
+        return False
+    return True
+
+
+def _directory(stream: BinaryIO, *, size: int) -> tuple[int, int] | None:
+    """Return start and length of the directory where zipfile looks for it, None for none."""
+    stream.seek(max(0, size - END_RECORD.size - LONGEST_COMMENT))
+    begin, tail = stream.tell(), stream.read()
+    at = len(tail) - END_RECORD.size
+    if at < 0 or tail[at : at + 4] != b"PK\5\6" or tail[-2:] != b"\0\0":
+        at = tail.rfind(b"PK\5\6")
+    if at < 0 or at + END_RECORD.size > len(tail):
+        return None
+    end, length = begin + at, END_RECORD.unpack_from(tail, at)[5]
+    before = end - ZIP64_LOCATOR.size - ZIP64_END_RECORD.size
+    if before >= 0:
+        stream.seek(before)
+        longer = ZIP64_END_RECORD.unpack(stream.read(ZIP64_END_RECORD.size))
+        if stream.read(4) == b"PK\6\7" and longer[0] == b"PK\6\6":
+            end, length = before, longer[8]
+    return (end - length, length) if length <= end else None
+
+
+def _count(directory: bytes, *, most: int) -> int:
+    """Return how many entries `directory` has, or one more than `most`."""
+    count = at = 0
+    while at + DIRECTORY_HEADER.size <= len(directory) and count <= most:
+        signature, name, extra, comment = DIRECTORY_HEADER.unpack_from(directory, at)
+        if signature != b"PK\1\2":
+            break
+        at += DIRECTORY_HEADER.size + name + extra + comment
+        count += 1
+    return count
 
 
 def _judge_end(judge: Judge, archive: zipfile.ZipFile, stream: BinaryIO, *, size: int) -> None:
@@ -200,6 +260,10 @@ def _entry_end(
     )
     raw = stream.read(name_length)
     extra = stream.read(extra_length)
+    if extra_length > MOST_EXTRA_BYTES:
+        what = f"{extra_length} bytes of extra fields; the limit is {MOST_EXTRA_BYTES}"
+        judge.fault("hidden-data", what, entry=entry.filename)
+        return None
     if raw.decode("utf-8" if flags & 0x800 else "cp437", "replace") != entry.orig_filename:
         judge.fault("two-names", "its local header has another name", entry=entry.filename)
     if _other_name(extra, raw) or _other_name(entry.extra, raw):
@@ -247,10 +311,11 @@ def _zip64_sizes(extra: bytes, *, packed: int, size: int) -> tuple[int, int]:
 
 def _fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the tag and the content of each extra field."""
-    while len(extra) >= 4:
-        tag, length = struct.unpack_from("<HH", extra)
-        yield tag, extra[4 : 4 + length]
-        extra = extra[4 + length :]
+    at = 0
+    while at + 4 <= len(extra):
+        tag, length = struct.unpack_from("<HH", extra, at)
+        yield tag, extra[at + 4 : at + 4 + length]
+        at += 4 + length
 
 
 def _descriptors(entry: zipfile.ZipInfo) -> list[bytes]:

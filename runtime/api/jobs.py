@@ -92,11 +92,12 @@ async def _submit_form(request: Request, *, parts: Parts, caller: CallerOf) -> J
     order = _read_order(await _first_field(form))
     activation = await submission.runnable(parts, package=order.package, version=order.version)
     inputs: list[JobInput] = []
+    names = submission.InputNames(most=parts.settings.inputs_most)
+    left = parts.settings.input_most_mb * MIB
     async for part in form:
-        left = parts.settings.input_most_mb * MIB - sum(one.size_bytes for one in inputs)
-        names = [*(one.name for one in inputs), part.filename]
-        submission.judge_input_names(names, most=parts.settings.inputs_most)
+        names.take(part.filename)
         inputs.append(await _keep_input(part, parts=parts, most_bytes=left))
+        left -= inputs[-1].size_bytes
     return await submission.submit(
         parts, activation=activation, parameters=order.parameters, inputs=inputs, request=caller
     )

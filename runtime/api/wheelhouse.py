@@ -37,7 +37,7 @@ async def add_wheel(request: Request, parts: PartsOf, caller: CallerOf) -> Wheel
     folder = parts.settings.home / "cache"
     async with spooled(request, field="wheel", folder=folder, most_bytes=most_bytes) as upload:
         origin = Origin(kind="uploaded", at=parts.clock(), by=caller.principal)
-        wheel = await asyncio.to_thread(
+        wheel = await parts.judges.beside(
             parts.wheelhouse.add, upload.path, origin=origin, filename=upload.filename
         )
     await parts.store.run(

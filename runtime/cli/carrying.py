@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from packages.interpreters import running
+from packages.judging import REQUIREMENTS
 from packages.mirror import Mirror
-from packages.requirements import Requirements, parse
+from packages.requirements import MOST_BYTES, Requirements
 from runtime.cli.printing import AsJson, emit
 from runtime.cli.targets import DEFAULT_PLATFORM, Platforms, Pythons
 from runtime.cli.wheelhouse import found_of
@@ -19,6 +20,7 @@ from runtime.ledger import write_down
 from runtime.local_user import local_user
 from runtime.settings import load
 from wheelhouse.carry import export_wheels, import_wheels
+from wheelhouse.judges.pool import Judges
 
 
 def export_all(
@@ -137,14 +139,21 @@ def _asked(wanted: str) -> tuple[Requirements | None, str]:
     if not file.is_file() and (file.suffix in {".txt", ".toml"} or file.exists()):
         raise typer.BadParameter(f"there is no file {wanted}", param_hint="wanted")
     if not file.is_file():
-        files, start = {"requirements": wanted.encode()}, "requirements"
+        texts, start = {"requirements": wanted}, "requirements"
     elif file.name.startswith("pylock") and file.suffix == ".toml":
         return None, file.read_text(encoding="utf-8", errors="replace")
     else:
         beside = [path for path in file.parent.iterdir() if path.suffix == ".txt"]
-        files = {path.name: path.read_bytes() for path in {file, *beside} if path.is_file()}
+        texts = {path.name: _text(path) for path in {file, *beside} if path.is_file()}
         start = file.name
-    requirements, problems = parse(files, start=start)
-    if problems:
+    with Judges() as judges:
+        requirements, problems = judges.judge(REQUIREMENTS, about=start, texts=texts, start=start)
+    if problems or requirements is None:
         raise InputRefused("These requirements cannot be mirrored", problems=problems)
     return requirements, ""
+
+
+def _text(path: Path) -> str:
+    """Return the beginning of a file, as much as is read of requirements and a byte more."""
+    with path.open("rb") as stream:
+        return stream.read(MOST_BYTES + 1).decode("utf-8", "replace")

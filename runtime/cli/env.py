@@ -22,7 +22,7 @@ from runtime.house import advisories_of, environments_of, wheelhouse_of, worksho
 from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import load
 from sandbox.command import Command, Outcome
-from wheelhouse.advisories import Advisory
+from wheelhouse.osv import Advisory
 
 app = typer.Typer(no_args_is_help=True, help="See, verify and collect environments.")
 Key = Annotated[str, typer.Argument(help="The key of an environment, or how it begins.")]

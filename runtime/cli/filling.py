@@ -16,6 +16,7 @@ from runtime.ledger import has_database, in_home, write_down
 from runtime.local_user import local_user
 from runtime.removing import needed_by, refuse_needed, remove_wheel
 from runtime.settings import load
+from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Origin
 
 
@@ -25,7 +26,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add wheels to the house; each is judged first."""
-    added = [_add_here(path) for path in files] if is_alone() else _send(files)
+    added = _add_here(files) if is_alone() else _send(files)
     emit(added, as_json=as_json, show=wheel_rows)
 
 
@@ -43,13 +44,18 @@ def _send(files: list[Path]) -> list[dict[str, Any]]:
     return added
 
 
-def _add_here(path: Path) -> dict[str, Any]:
+def _add_here(files: list[Path]) -> list[dict[str, Any]]:
     settings = load().settings
-    origin = Origin(kind="uploaded", at=utc_now(), by=local_user())
-    wheel = wheelhouse_of(settings.home).add(path, origin=origin)
-    details = {"sha256": wheel.sha256}
-    write_down(settings, action="wheel.add", subject=wheel.filename, details=details)
-    return wheel.to_dict()
+    added: list[dict[str, Any]] = []
+    with Judges() as judges:
+        house = wheelhouse_of(settings.home, judges=judges)
+        for path in files:
+            origin = Origin(kind="uploaded", at=utc_now(), by=local_user())
+            wheel = house.add(path, origin=origin)
+            details = {"sha256": wheel.sha256}
+            write_down(settings, action="wheel.add", subject=wheel.filename, details=details)
+            added.append(wheel.to_dict())
+    return added
 
 
 def remove(

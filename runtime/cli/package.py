@@ -18,6 +18,7 @@ from runtime.errors import NotFound
 from runtime.house import ceilings_of
 from runtime.problem_table import EXIT_BUG, EXIT_JOB_FAILED, EXIT_REJECTED
 from runtime.settings import load
+from wheelhouse.judges.pool import Judges
 
 app = typer.Typer(no_args_is_help=True, help="Check, upload, activate, lock and list packages.")
 BundlePath = Annotated[Path, typer.Argument(exists=True, help="A bundle: archive or folder.")]
@@ -29,9 +30,9 @@ POLL_S = 0.1
 @app.command()
 def check(bundle: BundlePath, *, as_json: AsJson = False) -> None:
     """Judge a bundle here, as an upload would; needs no server. Exit 3 with what is wrong."""
-    with bundle_file(bundle) as path, path.open("rb") as source:
+    with bundle_file(bundle) as path, path.open("rb") as source, Judges() as judges:
         ceilings = ceilings_of(load().settings)
-        problems = check_bundle(source, ceilings=ceilings, name=bundle.name)
+        problems = check_bundle(source, judges=judges, ceilings=ceilings, name=bundle.name)
     found = [problem.to_dict() for problem in problems]
     emit(
         {"bundle": str(bundle), "problems": found},

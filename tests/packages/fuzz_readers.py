@@ -2,7 +2,7 @@
 
     tests/packages/fuzz_readers.py TARGET CORPUS_FOLDER [libFuzzer options, such as -runs=10000]
 
-No input may raise what is not a refusal. A zip or tar.gz that is taken must be what a second,
+No input may raise what is not a refusal, or take more steps than its size accounts for. A zip or tar.gz that is taken must be what a second,
 independent reader sees in the same bytes: the standard library's from the directory, and our
 own from the front.
 """
@@ -12,6 +12,7 @@ import os
 import struct
 import sys
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -28,17 +29,58 @@ with atheris.instrument_imports(include=["packages", "wheelhouse", "packaging", 
     from packages.tarballs import judge_tarball
     from wheelhouse.judging import Ceilings
     from wheelhouse.paths import path_faults
+    from wheelhouse.scripts import launchers
+    from wheelhouse.snapshot_judging import judge_snapshot
     from wheelhouse.zipfiles import judge_zip
 
 from support.bundles import bundle_files, manifest, tarred, zipped
+from support.costly import advisory
 from support.hostile_archives import HOSTILE, plain, streamed, zip64_end
 
 SMALL = Ceilings(unpacked_bytes=1 << 22, entry_bytes=1 << 22)
 MOST_SEED_BYTES = 4_000
 
 
+FEWEST_STEPS, STEPS_PER_BYTE = 200_000, 1_000
+"""How many lines of Python an input may take: what grows with its square takes more."""
+
+
 class Lie(AssertionError):
     """Something was taken that another reader reads differently."""
+
+
+class TooCostly(AssertionError):
+    """An input takes more steps to read than its size accounts for."""
+
+
+class Steps:
+    """Counts lines of Python, and stops at the first one over the budget of an input."""
+
+    def __init__(self) -> None:
+        self._left = 0
+        monitoring = sys.monitoring
+        monitoring.use_tool_id(monitoring.PROFILER_ID, "fumehood-fuzz")
+        monitoring.register_callback(monitoring.PROFILER_ID, monitoring.events.LINE, self._line)
+
+    def bounded(self, test: Callable[[bytes], None]) -> Callable[[bytes], None]:
+        """Return `test` with the budget around it."""
+
+        def testing(data: bytes) -> None:
+            self._left = FEWEST_STEPS + STEPS_PER_BYTE * len(data)
+            sys.monitoring.set_events(sys.monitoring.PROFILER_ID, sys.monitoring.events.LINE)
+            try:
+                test(data)
+            finally:
+                sys.monitoring.set_events(sys.monitoring.PROFILER_ID, 0)
+            if self._left < 0:
+                raise TooCostly(f"{-self._left} steps too many for {len(data)} bytes")
+
+        return testing
+
+    def _line(self, *_: object) -> None:
+        self._left -= 1
+        if self._left == -STEPS_PER_BYTE * MOST_SEED_BYTES:  # it may never come to an end
+            raise TooCostly("it does not end")
 
 
 def zips(data: bytes) -> None:
@@ -83,6 +125,27 @@ def locks(data: bytes) -> None:
     told, problems = read_pylock(data.decode("utf-8", "replace"))
     if told is None and not problems:
         raise Lie("refused, and nothing is said")
+
+
+def entry_points(data: bytes) -> None:
+    """Read `data` as entry_points.txt; what is taken is a script with a plain name."""
+    try:
+        for name, _ in launchers(data.decode("utf-8", "replace")):
+            if "/" in name or name.startswith("."):
+                raise Lie(name)
+    except ValueError:
+        return
+
+
+def advisories(data: bytes) -> None:
+    """Judge `data` as an advisory in a snapshot."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "all").mkdir()
+        (Path(folder) / "all" / "one.json").write_bytes(data)
+        try:
+            judge_snapshot(f"{folder}/all", folder=f"{folder}/names")
+        except RecursionError:
+            return
 
 
 def taken(data: bytes, judge: Callable[..., list[object]]) -> dict[str, bytes] | None:
@@ -178,6 +241,11 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[], Iterator[bytes]]]
         requirements,
         lambda: (path.read_bytes() for path in sorted(TEXTS.glob("*.txt"))),
     ),
+    "entry-points": (
+        entry_points,
+        lambda: iter([b"[console_scripts]\na = b:c [d]\n", b"[gui_scripts]\na =\n  b:c\n"]),
+    ),
+    "advisories": (advisories, lambda: iter([advisory("demo"), advisory("a", "b")])),
     "lock": (locks, lambda: iter([b'lock-version = "1.0"\ncreated-by = "x"\npackages = []\n'])),
 }
 
@@ -189,7 +257,7 @@ def main() -> None:
     Path(corpus).mkdir(parents=True, exist_ok=True)
     for number, data in enumerate(seeds()):
         Path(corpus, f"seed-{number}").write_bytes(data)
-    atheris.Setup([sys.argv[0], corpus, *options], test)
+    atheris.Setup([sys.argv[0], corpus, "-rss_limit_mb=1024", *options], Steps().bounded(test))
     atheris.Fuzz()
 
 

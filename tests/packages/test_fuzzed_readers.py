@@ -9,11 +9,19 @@ import pytest
 from support.lacking import lacking
 
 HARNESS = Path(__file__).with_name("fuzz_readers.py")
-RUNS = {"zip": 20_000, "tar": 5_000, "manifest": 20_000, "requirements": 5_000, "lock": 10_000}
+RUNS = {
+    "zip": 10_000,
+    "tar": 5_000,
+    "manifest": 10_000,
+    "requirements": 5_000,
+    "lock": 5_000,
+    "entry-points": 10_000,
+    "advisories": 3_000,
+}
 
 
 @pytest.mark.parametrize("target", RUNS)
-def test_no_input_crashes_a_reader_or_reads_differently_elsewhere(
+def test_no_input_crashes_a_reader_reads_differently_elsewhere_or_costs_too_much(
     target: str, tmp_path: Path
 ) -> None:
     if importlib.util.find_spec("atheris") is None:

@@ -55,6 +55,21 @@ def test_an_oversized_frame_is_refused_before_it_is_read(length):
         list(Frames(largest_bytes=100).feed(struct.pack(">I", length)))
 
 
+@pytest.mark.parametrize("piece", [b"[],", b"{},", b'{"a":[]},'])
+def test_a_message_of_more_lists_than_can_be_held_is_refused_before_it_is_parsed(
+    piece: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Decoder:
+        @staticmethod
+        def decode(_: str) -> None:
+            raise AssertionError("it was parsed")
+
+    monkeypatch.setattr(protocol, "_DECODER", Decoder)
+    body = b'{"kind": "done", "value": [' + piece * 500_001 + b"0]}"
+    with pytest.raises(ProtocolFault, match="lists and objects"):
+        protocol.read(body)
+
+
 @pytest.mark.parametrize(
     "body",
     [
