@@ -35,7 +35,7 @@ class PoolBounds:
     minutes_per_cell: float = 30.0
     preload_s: float = 60.0
     """How long an import may take; the run's own wall_s, where that is less."""
-    patience_s: float = 5.0
+    patience_s: float = 10.0
     """How long a run waits for an import before it starts cold instead."""
     spares: int = 4
     """Forks kept ready beside the running ones where runs overlap; one where they do not."""

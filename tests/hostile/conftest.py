@@ -33,7 +33,7 @@ def arena(world: Path) -> Iterator[Arena]:
 @pytest.fixture(scope="session")
 async def sandboxes(world: Path) -> AsyncIterator[dict[str, Sandbox]]:
     """The best walls of this host, and the walls of a host that refuses namespaces."""
-    bounds = PoolBounds(cells=2)
+    bounds = PoolBounds(cells=2, patience_s=60)
     best = await Sandbox.open(world / "cells", grace_s=0.5, bounds=bounds)
     plain = await Sandbox.open(
         world / "cells-unprivileged",

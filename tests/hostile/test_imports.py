@@ -298,7 +298,7 @@ async def test_a_run_that_is_cancelled_during_its_import_ends_at_once(
     cancelled.set()
     outcome = await running
     assert outcome.ending is Ending.CANCELLED, outcome
-    assert time.monotonic() - began < 5, "the patience with an import alone is five seconds"
+    assert time.monotonic() - began < 30, "a warm cell alone would be waited for longer"
 
 
 @LEVELS

@@ -28,7 +28,9 @@ def world() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 async def sandbox(world: Path) -> AsyncIterator[Sandbox]:
-    opened = await Sandbox.open(world / "cells", grace_s=0.5, bounds=PoolBounds(preload_s=5))
+    opened = await Sandbox.open(
+        world / "cells", grace_s=0.5, bounds=PoolBounds(preload_s=60, patience_s=60)
+    )
     if not opened.launcher.has_namespaces:
         await opened.close()
         lacking(f"namespaces: {opened.missing}")
