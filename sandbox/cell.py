@@ -30,6 +30,8 @@ from sandbox.process import Exit, HostUser
 _COLD_HELLO_S = 30.0
 FORK_HELLO_S = 5.0
 _DEATH_S = 2.0
+_DYING_S = 0.2
+"""How long a fork that looks wrong has to die: one on its way to that has no descriptors left."""
 _START_LOG_BYTES = 8192
 _OWN_AND_HOST = 2
 _TELL_WHERE = 62
@@ -214,7 +216,7 @@ async def greet(cell: Cell, *, entering: "asyncio.Future[None] | None" = None) -
             await entering
         await _enter(cell)
         if cell.expected is not None:
-            _inspect(cell, cell.expected)
+            await _inspect(cell, cell.expected)
     except (TimeoutError, ConnectionError, ProcessLookupError, protocol.ProtocolFault) as fault:
         if entering is not None:
             await asyncio.wait((entering,))
@@ -240,10 +242,12 @@ async def _enter(cell: Cell) -> None:
     await cell.mover.move(cell.leaf, cell.pid)
 
 
-def _inspect(cell: Cell, expected: inspection.Expected) -> None:
+async def _inspect(cell: Cell, expected: inspection.Expected) -> None:
     """See that a fork is what was ordered. Raises CellTamperedError."""
     _read_status(cell)
     fault = inspection.fault(cell.pid, cell.status, expected)
+    if fault and await until_dead(cell.pidfd, timeout_s=_DYING_S):
+        raise ProcessLookupError("the cell ended right after its hello")
     if fault:
         raise CellTamperedError(
             f"a fork is not what was ordered: {fault}",

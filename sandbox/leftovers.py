@@ -20,7 +20,9 @@ def sweep(home: Path) -> None:
         if found is not None and not _is_alive(int(found[1] or found[2])):
             shutil.rmtree(path, ignore_errors=True)
     for folder, pid in cgroups.named("fumehood"):
-        if not _is_alive(pid):
+        if _is_alive(pid):
+            continue
+        with contextlib.suppress(FileNotFoundError):  # somebody else sweeps too
             for leaf in (path for path in folder.iterdir() if path.is_dir()):
                 _end_group(leaf)
             _end_group(folder)
