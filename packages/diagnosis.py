@@ -16,16 +16,21 @@ from wheelhouse.closure import Lack
 from wheelhouse.problem import Problem
 from wheelhouse.target import Target
 
-NAME = r"(?P<name>[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?)(?:\[[^\]]*\])?"
-NOT_FOUND = re.compile(rf"\b{NAME} was not found in the (?:cache|package registry|provided)")
-WRONG_TAG = re.compile(rf"\b{NAME}(?:[=<>!~,.*\w+]*)? has no wheels with a matching")
+MOST_CHARS = 100_000
+"""Of what uv said; the rest is not looked at."""
+NAME = r"(?<![\w.=<>!~,-])(?P<name>[a-z0-9][a-z0-9._-]*+)(?:\[[^][ ]*+\])?"
+"""A name from its very beginning, and as a whole. uv repeats what an author wrote, and a pattern
+that tries each part of a version as a name took 17 s for one of 2,000 characters."""
+BOUNDS = r"(?:[=<>!~][^ ]*+)?"
+NOT_FOUND = re.compile(rf"{NAME} was not found in the (?:cache|package registry|provided)")
+WRONG_TAG = re.compile(rf"{NAME}{BOUNDS} has no wheels with a matching")
 WRONG_TAGS = re.compile(rf"versions of {NAME} have no wheels with a matching")
 WRONG_PYTHON = re.compile(
     rf"(?:requested|current) Python version .*? does not satisfy Python(?P<asked>\S+) and {NAME}"
 )
-SOURCE_ONLY = re.compile(rf"\b{NAME}(?:[=<>!~][^ ]*)? ha(?:s|ve) no usable wheels")
+SOURCE_ONLY = re.compile(rf"{NAME}{BOUNDS} ha(?:s|ve) no usable wheels")
 NO_VERSION = re.compile(
-    rf"(?:only (?:the following versions of )?{NAME}(?:[=<>!~][^ ]*)? (?:is|are) available|"
+    rf"(?:only (?:the following versions of )?{NAME}{BOUNDS} (?:is|are) available|"
     rf"there (?:is|are) no versions? of {NAME.replace('?P<name>', '?P<other>')})"
 )
 UNREACHABLE = re.compile(
@@ -35,8 +40,8 @@ UNREACHABLE = re.compile(
 REFUSED = re.compile(r"status code 40[13]|\b40[13] (?:Unauthorized|Forbidden)")
 FULL = re.compile(rf"os error {errno.ENOSPC}\b|os error {errno.EDQUOT}\b|No space left")
 CORRUPT = re.compile(
-    rf"\b{NAME}(?:==\S+)? has an invalid package format|"
-    r"failed to open file `\S*?(?P<file>[^/\s]+\.whl)`"
+    rf"{NAME}{BOUNDS} has an invalid package format|"
+    r"failed to open file `(?:[^/\s`]*+/)*+(?P<file>[^/\s`]++)(?<=\.whl)`"
 )
 NO_PYTHON = re.compile(
     r"Failed to (?:inspect|query) Python interpreter|No interpreter found|Querying Python at"
@@ -66,6 +71,7 @@ def diagnose(
     stderr: str, lacks: Iterable[Lack], circumstances: Circumstances
 ) -> tuple[Problem, ...]:
     """Return a problem for each thing that kept uv from a lock."""
+    stderr = stderr[:MOST_CHARS]
     explanation = explained(stderr)
     if FULL.search(stderr):
         return (disk_full(explanation),)

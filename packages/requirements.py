@@ -49,6 +49,7 @@ COMMENT = re.compile(r"(^|\s)#.*$")
 ENVIRONMENT = re.compile(r"\$\{[A-Za-z0-9_]+\}|\$[A-Za-z_][A-Za-z0-9_]*|%[A-Za-z_]+%")
 ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*:(//)?", re.IGNORECASE)
 VCS = re.compile(r"(?:^|@ ?)(?:git|hg|svn|bzr)[+:]")
+LEFT_BY_DEBIAN = "pkg-resources"
 FORMS_OF_FILES = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tgz", ".egg", ".tar", ".tar.xz")
 
 
@@ -225,7 +226,11 @@ class _Reader:
             self._invalid(line, text, error)
             return
         if requirement.url:
-            self._fault_at(line, *_direct(f"{requirement.name} @ {requirement.url}"))
+            self._fault_at(line, *_located(requirement.name, requirement.url))
+            return
+        if canonicalize_name(requirement.name) == LEFT_BY_DEBIAN:
+            what = f"{text} is no distribution: pip of Debian and Ubuntu writes it by mistake"
+            self._fault_at(line, "freeze-leftover", what, "delete the line")
             return
         if len(requirement.name) > MOST_NAME_CHARS:
             what = f"a name of {len(requirement.name)} characters"
@@ -326,6 +331,13 @@ def _elsewhere(text: str) -> tuple[str, str, str] | None:
         mend = "give the wheel to the admin (`fumehood wheelhouse add FILE`) and write its name"
         return "path-requirement", f"{shown(bare)!r} is a path", mend
     return None
+
+
+def _located(name: str, url: str) -> tuple[str, str, str]:
+    code, what, mend = _direct(f"{name} @ {url}")
+    if url.lower().startswith("file:"):  # pip freeze writes so for what conda installed
+        mend = f"write {shown(name)}==VERSION: the path is of the machine that it was frozen on"
+    return code, what, mend
 
 
 def _direct(text: str) -> tuple[str, str, str]:

@@ -112,7 +112,7 @@ async def upload_to_active(bench: Bench) -> list[Figure]:
             data_root=bench.fresh(),
         )
         started = time.perf_counter()
-        bundle = receive(upload, bundles=Bundles(bench.fresh()))
+        bundle = receive(upload, bundles=Bundles(bench.fresh(), judges=bench.house.judges))
         await prepare(bundle, workshop=workshop, gate=GateState())
         took.append((time.perf_counter() - started) * 1000)
     flat, listing = bench.flat(lock)
@@ -163,7 +163,7 @@ async def cold_import(bench: Bench) -> list[Figure]:
     """
     built = await bench.warm(await bench.lock(SPREADSHEET))
     upload = packed({"extract.py": PROBE, "neighbour.py": "X = 1\n"})
-    bundle = receive(upload, bundles=Bundles(bench.fresh()))
+    bundle = receive(upload, bundles=Bundles(bench.fresh(), judges=bench.house.judges))
     shown = await runnable(bundle, interpreter=bench.python, run=bench.sandbox.run)
     command = Command(
         target="extract:extract",
@@ -291,7 +291,7 @@ async def upload_judge(bench: Bench) -> list[Figure]:
     for _ in range(bench.rounds):
         started = time.perf_counter()
         with upload.open("rb") as stream:
-            receive(stream, bundles=Bundles(bench.fresh()))
+            receive(stream, bundles=Bundles(bench.fresh(), judges=bench.house.judges))
         ours.append(size_mb / (time.perf_counter() - started))
         quiet = ["unzip", "-tqq", str(upload)]
         theirs.append(size_mb / (timed(lambda: subprocess.run(quiet, check=True)) / 1000))  # noqa: B023

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 from support.bundles import bundle_files, zipped
 from support.costly import BUNDLES, LOCKS, SNAPSHOTS, WHEELS, advisory, snapshot_of
 from support.wheels import UPLOADED, make_wheel
@@ -22,6 +23,8 @@ from packages.requirements import Requirements
 from wheelhouse import snapshot_judging
 from wheelhouse.advisories import Advisories
 from wheelhouse.errors import AdvisoriesRefused, WheelRefused
+from wheelhouse.judges.budget import Budget
+from wheelhouse.judges.judgement import Judgement
 from wheelhouse.judges.pool import Judges
 from wheelhouse.judges.warm import Answered
 from wheelhouse.problem import MOST_PROBLEMS, Problem
@@ -199,3 +202,29 @@ def test_a_name_that_no_folder_can_have_is_of_no_wheel(tmp_path: Path) -> None:
     house = Wheelhouse(tmp_path / "house")
     assert house.find("n" * 5_000) == []
     assert Advisories(tmp_path / "advisories").touching("n" * 5_000, "1.0") == []
+
+
+SPOKEN = Judgement(target="timeit:timeit", returns=TypeAdapter(int), budget=Budget(cpu_s=5))
+"""Runs code under a budget: what is over it says too-costly, what ends says nothing of use."""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "demo==" + "1." * 4_000 + "1",
+        "a-" * 4_000 + "a",
+        "demo" + ">=1,>=1" * 1_000,
+        "a[" * 4_000,
+        "a=" * 4_000,
+        "failed to open file `" + "/a" * 4_000,
+    ],
+    ids=["a long version", "a long name", "many bounds", "brackets", "signs", "a long path"],
+)
+def test_what_uv_repeats_of_a_requirement_is_read_in_one_pass(said: str, metered: Judges) -> None:
+    code = (
+        "import packages.diagnosis as told\n"
+        "patterns = [p for p in vars(told).values() if isinstance(p, told.re.Pattern)]\n"
+        f"for pattern in patterns: pattern.search('Because ' + {said!r} + ' is needed, and so on')"
+    )
+    _, (problem,) = metered.judge(SPOKEN, about="uv", stmt=code, number=1)
+    assert problem.code == "cannot-be-judged", "that is: it came to its end"

@@ -22,6 +22,13 @@ def test_what_may_not_stand_there_is_refused_by_name_and_line(path: Path) -> Non
     assert problems[0].mend
 
 
+def test_what_pip_freeze_leaves_behind_is_told_with_what_to_do_about_it() -> None:
+    text = "pkg-resources==0.0.0\nnumpy @ file:///home/conda/numpy_1/work\nidna==3.7\n"
+    _, (debian, conda) = parse({"requirements.txt": text.encode()})
+    assert (debian.where, debian.mend) == ("requirements.txt:1:1", "delete the line")
+    assert conda.where == "requirements.txt:2:1" and "numpy==VERSION" in conda.mend
+
+
 @pytest.mark.parametrize("option", sorted((PLACES_OF_CODE | WAYS_TO_INSTALL) - {"-f", "-i", "-Z"}))
 @pytest.mark.parametrize("form", ["{}", "{}=x", "{} x", "six {} x", "six \\\n {}=x"])
 def test_every_option_that_chooses_places_or_ways_is_refused_in_every_form(

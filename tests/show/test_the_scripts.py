@@ -16,6 +16,8 @@ SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
         "chaos packages",
         "bench",
         "chaos",
+        "fuzz",
+        "judge-costs",
         "run",
         "test",
         "vm-test",

@@ -1,6 +1,7 @@
 """What reads untrusted bytes is a process of its own: limited, killed, and never believed."""
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +139,21 @@ def test_a_fork_that_is_left_alone_ends_with_whoever_asked(tmp_path: Path) -> No
     while parent.is_dir() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not parent.is_dir()
+
+
+def test_a_judge_that_was_killed_while_it_waited_is_replaced(fresh: Judges, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    told(fresh, f"import os; open({str(pid)!r}, 'w').write(str(os.getppid()))")
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    wheel = make_wheel(tmp_path, "demo")
+    arguments = {"path": str(wheel), "filename": wheel.name, "folder": str(tmp_path)}
+    facts, problems = fresh.judge(WHEEL, about=wheel.name, **arguments)
+    assert facts and not problems
+
+
+def test_judges_that_are_all_killed_are_our_fault(fresh: Judges) -> None:
+    with pytest.raises(JudgeFailed):
+        told(fresh, "import os; os.kill(os.getppid(), 9); import time; time.sleep(30)")
 
 
 def test_what_each_judgement_cost_can_be_metered(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from wheelhouse.errors import JudgeFailed
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.judges.verdict import Nonsense, cannot_be_judged, read_answer, too_costly
-from wheelhouse.judges.warm import Answered, WarmJudge
+from wheelhouse.judges.warm import Answered, JudgeLostError, WarmJudge
 from wheelhouse.problem import Problem
 
 AT_ONCE = 2
@@ -105,18 +105,33 @@ class Judges:
         return await loop.run_in_executor(self._threads, partial(action, *args, **named))
 
     def _ask(self, order: bytes, budget: Budget) -> Answered:
+        """Ask a judge; another one where the first is gone. Raises JudgeFailed."""
         with self._free:
-            judge, asked = self._idle.pop() if self._idle else (WarmJudge(), 0)
             try:
-                answered = judge.ask(order, budget=budget)
-            except BaseException:
-                judge.kill()
-                raise
-            if judge.is_alive and asked + 1 < ASKED_OF_ONE and not answered.crossed:
-                self._idle.append((judge, asked + 1))
-            elif judge.is_alive:
-                judge.kill()
-            return answered
+                return self._ask_one(order, budget)
+            except JudgeLostError:
+                while self._idle:  # what took one may have taken all
+                    self._idle.pop()[0].kill()
+            try:
+                return self._ask_one(order, budget)
+            except JudgeLostError as lost:
+                raise JudgeFailed(_failed("judges", "every judge is killed at once")) from lost
+
+    def _ask_one(self, order: bytes, budget: Budget) -> Answered:
+        try:
+            judge, asked = self._idle.pop() if self._idle else (WarmJudge(), 0)
+        except OSError as error:  # no more processes or descriptors
+            raise JudgeFailed(_failed("judges", f"no judge can be started: {error}")) from error
+        try:
+            answered = judge.ask(order, budget=budget)
+        except BaseException:
+            judge.kill()
+            raise
+        if judge.is_alive and asked + 1 < ASKED_OF_ONE and not answered.crossed:
+            self._idle.append((judge, asked + 1))
+        else:
+            judge.kill()
+        return answered
 
 
 def _order(
@@ -139,5 +154,5 @@ def _end(idle: list[tuple[WarmJudge, int]], threads: ThreadPoolExecutor) -> None
 
 
 def _failed(about: str, failure: str) -> Problem:
-    mend = "free some space or mend the disk (`fumehood doctor`), and send it again"
+    mend = "look for what the host is short of (disk, memory, processes), and send it again"
     return Problem(code="judge-failed", what=failure, where=about, mend=mend)

@@ -35,6 +35,10 @@ class _CrossedError(Exception):
     """A limit was crossed; the argument names it."""
 
 
+class JudgeLostError(Exception):
+    """The judge was killed while it waited for orders, as when memory ran out: ask another."""
+
+
 class WarmJudge:
     """One process that forks for each judgement. Not for two threads at once."""
 
@@ -56,7 +60,10 @@ class WarmJudge:
         self.is_alive = True
 
     def ask(self, order: bytes, *, budget: Budget) -> Answered:
-        """Return what a judge answers to `order`; after a kill it `is_alive` no more."""
+        """Return what a judge answers to `order`; after a kill it `is_alive` no more.
+
+        Raises JudgeLostError where it was gone before.
+        """
         deadline = time.monotonic() + budget.wall_s
         try:
             with _pipe() as (inlet, outlet):
@@ -66,9 +73,9 @@ class WarmJudge:
         except _CrossedError as crossed:
             self.kill()
             return Answered(crossed=str(crossed))
-        except (EOFError, ConnectionError):  # somebody killed it: it waits for orders only
+        except (EOFError, ConnectionError) as error:
             self.kill()
-            return Answered(signal=signal.SIGKILL)
+            raise JudgeLostError from error
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         is_cpu = number == signal.SIGXCPU or cpu_us >= budget.cpu_s * 1e6
         return Answered(
