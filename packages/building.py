@@ -180,14 +180,16 @@ def _fill(
 
 
 def _installed(wheel: Wheel) -> Installed:
+    origin = wheel.origin
     return Installed(
         name=wheel.name,
         version=wheel.version,
         wheel=wheel.filename,
         sha256=wheel.sha256,
         size_bytes=wheel.size_bytes,
-        source="index" if wheel.origin.kind == "fetched" else "wheelhouse",
+        source="index" if origin.kind == "fetched" else "wheelhouse",
         licence=wheel.licence,
+        origin=f"fetched from {origin.index}" if origin.index else origin.kind,
     )
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from packages.addresses import addressed, ask_index, excluding
-from packages.diagnosis import Circumstances
+from packages.diagnosis import Circumstances, without_digest
 from packages.errors import FetchFailed, LockFailed
 from packages.fetch import Fetcher
 from packages.grant import Ceiling, GateState, Grant, decide
 from packages.index import Index
-from packages.lock import Offered, offered, pylock_of
+from packages.lock import Offered, lacks_digest, offered, pylock_of
 from packages.manifest import Manifest
 from packages.progress import quiet
 from packages.requirements import Requirements
@@ -25,7 +25,6 @@ from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.target import MANYLINUX, Target, make_target, platforms_of
 
-TIMEOUT_S = 900.0
 GLIBC_MINORS = (17, 28, *range(31, 41))
 """uv knows the targets manylinux_2_N for these N."""
 UV_PLATFORMS = {
@@ -105,7 +104,7 @@ class Mirror:
 
     async def _resolve(self, requirements: Requirements, target: Target) -> str:
         """Return uv's lock of `requirements` for `target`. Raises LockFailed."""
-        return await ask_index(
+        told = await ask_index(
             requirements.text,
             requirements.constraints_text,
             index=self.index,
@@ -115,10 +114,10 @@ class Mirror:
                 *("--python-platform", _uv_platform(target.platform)),
                 *excluding(self.exclude_newer),
             ],
-            timeout_s=TIMEOUT_S,
             tried=self._tried(target),
             awaited="lock",
         )
+        return told.text
 
     async def _exact(
         self, offers: Sequence[Offered], requirements: Requirements, target: Target
@@ -157,7 +156,9 @@ def _offers(text: str, target: Target) -> list[Offered]:
     packages = [p for p in pylock_of(text).packages if target.holds(p.marker)]
     found = [(package, offered(package, target=target)) for package in packages]
     unfit = [
-        Problem(
+        without_digest(str(package.name))
+        if lacks_digest(package)
+        else Problem(
             code="wrong-python-or-platform",
             what=f"no wheel of {package.name} {package.version} fits Python {target.python} "
             f"on {target.platform}",

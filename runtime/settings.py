@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.errors import SettingsRefused
-from runtime.rules import Hosts, Networks, Newest, Ports, Rules
+from runtime.rules import Hosts, Names, Networks, Newest, Places, Ports, Rules
 from sandbox.command import Level
 from sandbox.limits import Limits
 from sandbox.network.rules import NetworkRules
@@ -55,6 +55,20 @@ class IndexSettings(BaseModel):
     password: SecretStr = SecretStr("")
     ca_bundle: Path | None = None
     proxy: SecretStr = SecretStr("")
+    hosts: Places = ()
+    """Further hosts (files.example.org, or with a port) that its pages may lead to."""
+    private: Networks = ()
+    """Addresses and networks that these hosts may have although they are not public."""
+    page_mb: Annotated[int, Field(ge=1)] = 64
+    """The longest page, in MiB, as it is unpacked."""
+    page_s: Annotated[float, Field(gt=0)] = 120.0
+    lock_mb: Annotated[int, Field(ge=1)] = 1024
+    """All pages of one lock together, in MiB."""
+    lock_s: Annotated[float, Field(gt=0)] = 600.0
+    wheel_mb: Annotated[int, Field(ge=1)] = 4096
+    wheel_s: Annotated[float, Field(gt=0)] = 7200.0
+    least_kb_s: Annotated[int, Field(ge=0)] = 4
+    """What comes slower than that, for twenty seconds, is given up."""
 
 
 class LockSettings(BaseModel):
@@ -68,6 +82,10 @@ class LockSettings(BaseModel):
     """If not empty, only these distributions may be locked."""
     deny: Rules = ()
     """These distributions, or these versions of them, may not."""
+    house_names: Names = ()
+    """Names, or patterns (acme-*), that come from the house alone; so do all that were uploaded."""
+    shared_names: Names = ()
+    """Names that may come from the index although some of their wheels were uploaded."""
     advisories: Literal["warn", "refuse"] = "warn"
     """What to do with a wheel that an imported advisory names."""
 

@@ -97,7 +97,7 @@ def folder_aside(final: Path) -> Generator[Path]:
 
     Where another process was first, its folder stays and ours is removed.
     """
-    aside = _fresh_beside(final)
+    aside = fresh_beside(final)
     try:
         yield aside
         publish(aside, final)
@@ -106,7 +106,7 @@ def folder_aside(final: Path) -> Generator[Path]:
         raise
 
 
-def _fresh_beside(final: Path) -> Path:
+def fresh_beside(final: Path) -> Path:
     """Make a folder beside `final`; again where another removed their empty parent meanwhile."""
     while True:
         final.parent.mkdir(parents=True, exist_ok=True)

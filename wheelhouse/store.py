@@ -12,7 +12,8 @@ can be made again at any time.
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pydantic import TypeAdapter
 
-from wheelhouse.durable import folder_aside, remove_tree, write_file
+from wheelhouse.durable import fresh_beside, publish, remove_tree, write_file
 from wheelhouse.errors import WheelNotFound, WheelRefused
 from wheelhouse.index import IndexFile, project_html
 from wheelhouse.locks import exclusive
@@ -70,6 +71,26 @@ class Wheel(WheelFacts):
 WHEEL_JSON = TypeAdapter(Wheel)
 
 
+@dataclass(slots=True, kw_only=True)
+class Staged:
+    """A judged wheel beside its place, or there already (`aside` is None then)."""
+
+    wheel: Wheel
+    aside: Path | None
+    final: Path
+    is_kept: bool = False
+
+    def keep(self) -> None:
+        """Put the wheel in its place: one rename, and a flush."""
+        if self.aside is not None:
+            self.is_kept = publish(self.aside, self.final)
+
+    def forget(self) -> None:
+        """Take back what `keep` did; what was there before stays."""
+        if self.is_kept:
+            remove_tree(self.final)
+
+
 class Wheelhouse:
     """The wheels below `root`. Safe to use from several processes at once."""
 
@@ -82,17 +103,38 @@ class Wheelhouse:
         A wheel that is already here keeps its first origin. `filename` is the wheel's name
         where the file at `path` has another.
         """
+        with self.staged(path, origin=origin, filename=filename) as staged:
+            staged.keep()
+        return self.shown(staged)
+
+    @contextmanager
+    def staged(self, path: Path, *, origin: Origin, filename: str = "") -> Generator["Staged"]:
+        """Judge the wheel at `path`, and offer it ready to be kept; it is gone if nobody does.
+
+        Raises WheelRefused with every fault.
+        """
         facts, problems = judge_wheel(path, filename=filename)
         if facts is None:
             raise WheelRefused(*problems)
         wheel = Wheel(**{f.name: getattr(facts, f.name) for f in fields(facts)}, origin=origin)
-        folder = self._folder(wheel.name, wheel.hex_digest)
-        if not folder.is_dir():
-            self._refuse_taken(wheel)
-            with folder_aside(folder) as aside:
-                _fill(aside, path, wheel)
-        self.refresh(wheel.name)
-        return _read(folder)
+        final = self._folder(wheel.name, wheel.hex_digest)
+        if final.is_dir():
+            yield Staged(wheel=wheel, aside=None, final=final)
+            return
+        self._refuse_taken(wheel)
+        aside = fresh_beside(final)
+        try:
+            _fill(aside, path, wheel)
+            yield Staged(wheel=wheel, aside=aside, final=final)
+        finally:
+            remove_tree(aside)
+            with contextlib.suppress(OSError):  # wheels of that name are there
+                final.parent.rmdir()
+
+    def shown(self, staged: "Staged") -> Wheel:
+        """Return what was staged and kept, with its index page up to date."""
+        self.refresh(staged.wheel.name)
+        return _read(staged.final)
 
     def wheels(self) -> Iterator[Wheel]:
         """Yield every wheel, by name, then newest version first."""
