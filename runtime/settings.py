@@ -101,6 +101,12 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="The address the server listens on.")
     port: int = Field(8800, ge=0, le=65535, description="The port; 0 picks a free one.")
+    connections: int = Field(1024, ge=1, description="Connections to the port at a time.")
+    connections_of_one: int = Field(256, ge=1, description="Those of one address at a time.")
+    head_s: float = Field(10.0, gt=0, description="How long the head of a request may take.")
+    idle_s: float = Field(15.0, ge=1, description="How long a connection may wait for the next.")
+    body_least_kb_s: int = Field(4, ge=0, description="A body that comes slower is given up.")
+    proxies: Networks = Field((), description="Proxies whose X-Forwarded headers are believed.")
     docket_url: str = Field("memory://", description="Where Docket keeps its queue.")
     docket_name: str = Field("fumehood", description="The name of the Docket queue.")
     docket_check_interval_ms: int = Field(
