@@ -34,7 +34,7 @@ def bounded(share: Share) -> Callable[[], None]:
         resource.RLIMIT_CPU: share.cpu_s,
         resource.RLIMIT_FSIZE: share.file_mb * MIB,
         resource.RLIMIT_NOFILE: share.open_files,
-        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_CORE: 1,  # 0 would give a piped core_pattern its memory (core(5))
     }
 
     def bind() -> None:
