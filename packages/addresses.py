@@ -4,21 +4,30 @@ Such a lock says which wheels, by digest. Where they come from is the admin's to
 the addresses in it are never followed: uv looks the same versions up at the index.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from packages.diagnosis import Circumstances, diagnose, index_unreachable
+from packages.diagnosis import Circumstances, diagnose, disk_full, index_unreachable
 from packages.errors import LockFailed
 from packages.index import Index
 from packages.lock import Offered
 from packages.lock_judging import addresses_of
+from packages.through_the_door import doorway
 from packages.uv import UvTimeoutError, compile_pylock, scratch_folder
 from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem
 
-TIMEOUT_S = 600.0
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """uv's lock, and the SHA-256 of each metadata that the index gave out, by wheel."""
+
+    text: str
+    metadata: Mapping[str, str]
+    unhashed: frozenset[str]
+    """The wheels that it lists without a digest; uv computed one of what it was sent."""
 
 
 async def addressed(
@@ -38,10 +47,8 @@ async def addressed(
     # Universal, since uv names but the best wheel otherwise, and the lock may mean another.
     options = ["--no-deps", "--universal", "--python-version", tried.target.python_minor]
     options += excluding(exclude_newer)
-    text = await ask_index(
-        pinned, index=index, python=python, options=options, timeout_s=TIMEOUT_S, tried=tried
-    )
-    addresses, problems = await judges.beside(addresses_of, text, judges=judges)
+    told = await ask_index(pinned, index=index, python=python, options=options, tried=tried)
+    addresses, problems = await judges.beside(addresses_of, told.text, judges=judges)
     if problems:
         raise LockFailed(*problems)
     unknown = [one for one in wanted if not addresses.get(one.sha256)]
@@ -57,31 +64,52 @@ async def ask_index(
     index: Index,
     python: Path,
     options: Sequence[str],
-    timeout_s: float,
     tried: Circumstances,
+    kept_out: Iterable[str] = (),
     awaited: str = "answer",
-) -> str:
-    """Return the pylock.toml that uv makes of `index` alone. Raises LockFailed with every problem.
+) -> Told:
+    """Return the pylock.toml that uv makes of `index`. Raises LockFailed with every problem.
 
-    `awaited` is what there is none of when it takes too long.
+    uv sees the index through a doorway only, without the names `kept_out`. `awaited` is what
+    there is none of when it takes too long.
     """
+    timeout_s = index.bounds.lock_s
     try:
-        with scratch_folder() as folder:
-            said, text = await compile_pylock(
-                requirements=requirements,
-                constraints=constraints,
-                python=python,
-                sources=options,
-                variables=index.variables(),
-                timeout_s=timeout_s,
-                scratch=Path(folder),
-            )
+        async with doorway(index, kept_out=kept_out) as door:
+            with scratch_folder() as folder:
+                said, text = await compile_pylock(
+                    requirements=requirements,
+                    constraints=constraints,
+                    python=python,
+                    sources=options,
+                    variables=door.variables(),
+                    timeout_s=timeout_s,
+                    scratch=Path(folder),
+                )
     except UvTimeoutError as error:
         what = f"no {awaited} within {timeout_s:.0f} s"
         raise LockFailed(index_unreachable(index.shown, what)) from error
+    except OSError as error:
+        raise LockFailed(disk_full(str(error))) from error
     if said.code != 0:
-        raise LockFailed(*diagnose(index.redact(said.stderr), [], tried))
-    return text
+        stderr = index.redact(door.redact(said.stderr))
+        raise LockFailed(*_weighed(diagnose(stderr, [], tried), door.problems))
+    return Told(
+        text=door.true_addresses(text),
+        metadata=door.metadata,
+        unhashed=frozenset(door.unhashed),
+    )
+
+
+def _weighed(from_uv: Sequence[Problem], from_door: Sequence[Problem]) -> Sequence[Problem]:
+    """Return what really kept uv from a lock: it knows not why a page was cut, or a link left."""
+    cut = [p for p in from_door if p.code in ("too-costly", "index-unreachable")]
+    if cut:
+        return cut[:1]
+    if from_door and {p.code for p in from_uv} <= {"index-unreachable", "lock-unexplained"}:
+        return from_door[:1]
+    by_name = {problem.where: problem for problem in from_door}
+    return [by_name.get(problem.where, problem) for problem in from_uv]
 
 
 def excluding(newer_than: datetime | None) -> list[str]:

@@ -13,6 +13,7 @@ from packages.errors import EnvironmentFailed
 from packages.interpreters import cache_tag, platform_of
 from packages.inventory import FILE, INVENTORY_JSON, Installed, Inventory
 from packages.linking import (
+    Clash,
     Damage,
     Damaged,
     Part,
@@ -27,7 +28,13 @@ from packages.lock import Lock
 from packages.progress import tell
 from packages.sharing import forget_shared, place_shared, share
 from sandbox.command import Interpreter, Observe, Run
-from wheelhouse.durable import close_folders, flush_filesystem, folder_aside, spread_below
+from wheelhouse.durable import (
+    close_folders,
+    flush_filesystem,
+    folder_aside,
+    spread_below,
+    write_new,
+)
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
@@ -105,6 +112,8 @@ class Builder:
     ) -> None:
         parts = await self.prepare(wheels, interpreter=interpreter, observe=observe)
         planned = plan(parts, interpreter=interpreter)
+        if planned.clashes:
+            raise EnvironmentFailed(*map(_clashing, planned.clashes))
         tag = cache_tag(interpreter)
         names = {wheel.name: f"{wheel.hex_digest}-{tag}" for wheel in wheels}
         own = share(planned, names=names, site=site_packages_of(interpreter))
@@ -165,21 +174,22 @@ def _fill(
         (LOCK_FILE, lock.text.encode()),
         (FILE, INVENTORY_JSON.dump_json(inventory, indent=1)),
     ):
-        (aside / name).write_bytes(content)
-        (aside / name).chmod(0o444)
+        write_new(aside / name, content)
     close_folders(aside)
     flush_filesystem(aside)
 
 
 def _installed(wheel: Wheel) -> Installed:
+    origin = wheel.origin
     return Installed(
         name=wheel.name,
         version=wheel.version,
         wheel=wheel.filename,
         sha256=wheel.sha256,
         size_bytes=wheel.size_bytes,
-        source="index" if wheel.origin.kind == "fetched" else "wheelhouse",
+        source="index" if origin.kind == "fetched" else "wheelhouse",
         licence=wheel.licence,
+        origin=f"fetched from {origin.index}" if origin.index else origin.kind,
     )
 
 
@@ -189,4 +199,13 @@ def _damaged(damage: Damage) -> Problem:
         what=f"{damage.path} is not as RECORD says, even freshly unpacked",
         where=damage.part,
         mend="check the disk; then `fumehood wheelhouse verify`",
+    )
+
+
+def _clashing(clash: Clash) -> Problem:
+    return Problem(
+        code="name-collision",
+        what=f"{clash.part} brings the file {clash.path}, and {clash.what}",
+        where=clash.part,
+        mend=f"ask for another version of {clash.part}, or leave out what it clashes with",
     )

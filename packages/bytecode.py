@@ -103,9 +103,7 @@ async def compile_modules(
         if not outcome.is_ok:
             raise EnvironmentFailed(_failed(name, outcome))
         kept = list(_expected(outcome.outputs, modules, cache_tag(interpreter)))
-        for output in kept:
-            _keep(outputs, to, output)
-    return kept
+        return [output for output in kept if _keep(outputs, to, output)]
 
 
 def compile_command(
@@ -156,11 +154,16 @@ def _expected(outputs: Iterable[Output], modules: Iterable[str], tag: str) -> It
     return (output for output in outputs if output.path in wanted)
 
 
-def _keep(outputs: Path, to: Path, output: Output) -> None:
+def _keep(outputs: Path, to: Path, output: Output) -> bool:
+    """Keep `output`, unless a file called __pycache__ is where its folder would be."""
     target = to / output.path
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        return False
+    (outputs / output.path).chmod(0o444)
     (outputs / output.path).rename(target)
-    target.chmod(0o444)
+    return True
 
 
 def _listed(output: Output) -> tuple[Place, str, UnpackedFile]:

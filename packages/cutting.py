@@ -8,8 +8,8 @@ from typing import Any
 
 from packages.diagnosis import resolve_cut
 from packages.errors import LockFailed
-from packages.fetch import Keeper
 from packages.grant import GateState
+from packages.keeping import Keeper
 
 LOOK_EVERY_S = 0.25
 
@@ -20,6 +20,7 @@ async def while_open[T](
     keeper: Keeper,
     gate: GateState,
     clock: Callable[[], datetime],
+    doing: str = "uv was asking the index, so uv was stopped",
 ) -> T:
     """Return what `work` comes to; it is cancelled once the gate is closed. Raises LockFailed.
 
@@ -34,10 +35,7 @@ async def while_open[T](
         while not (await asyncio.wait({task}, timeout=LOOK_EVERY_S))[0]:
             now = await keeper.gate(gate)
             if not now.is_open_at(clock()):
-                cut = resolve_cut(
-                    now.reason, when="while uv was asking the index, so uv was stopped"
-                )
-                raise LockFailed(cut)
+                raise LockFailed(resolve_cut(now.reason, when=f"while {doing}"))
         return task.result()
     finally:
         task.cancel()

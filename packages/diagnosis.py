@@ -127,6 +127,49 @@ def index_unreachable(index: str, detail: str) -> Problem:
     )
 
 
+def leads_elsewhere(what: str, why: str) -> Problem:
+    """Return the problem of an index that leads to where nobody may go."""
+    return Problem(
+        code="leads-elsewhere",
+        what=f"the index leads to where it may not: {why}",
+        where=what,
+        mend="if that place is meant, let the admin name it (`index.hosts`, and `index.private` "
+        "where its address is not public); else tell whoever keeps the index",
+    )
+
+
+def without_digest(name: str) -> Problem:
+    """Return the problem of a distribution whose files an index lists without a sha256."""
+    return Problem(
+        code="no-hash",
+        what=f"the index lists the files of {name} without a sha256: nothing vouches for what came",
+        where=name,
+        mend=f"tell whoever keeps the index, or add the wheel yourself: {adding(name)}",
+    )
+
+
+def metadata_differs(wheel: str, name: str) -> Problem:
+    """Return the problem of a wheel that is not what its metadata at the index said."""
+    return Problem(
+        code="metadata-differs",
+        what=f"the index gave out another METADATA than {wheel} has in it, so what it needs may "
+        "be missing in the lock",
+        where=name,
+        mend="tell whoever keeps the index; with the wheel here, the lock may be tried again "
+        "with the gate closed",
+    )
+
+
+def too_costly(what: str, why: str) -> Problem:
+    """Return the problem of an index that sends more, or slower, than it may."""
+    return Problem(
+        code="too-costly",
+        what=f"what the index sends was given up: {why}",
+        where=what,
+        mend="try again later; if that is meant, raise the bound (`fumehood config show`, index)",
+    )
+
+
 def locked_absent(wanted: Offered, tried: Circumstances) -> Problem:
     """Return the problem of a wheel that a lock names and the house does not have."""
     pinned = f"{wanted.name}=={wanted.version}"

@@ -2,56 +2,41 @@
 
 import asyncio
 import hashlib
-import ssl
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
-from urllib.parse import urlsplit
 
 import httpx2
 
-from packages.diagnosis import disk_full, gate_closed, index_unreachable
-from packages.errors import FetchFailed
+from packages.cutting import while_open
+from packages.diagnosis import (
+    disk_full,
+    gate_closed,
+    index_unreachable,
+    leads_elsewhere,
+    too_costly,
+)
+from packages.errors import FetchFailed, LockFailed
 from packages.grant import GateState
-from packages.index import Index
+from packages.index import MIB, Index
+from packages.keeping import Keeper, Nobody
 from packages.lock import Offered
 from packages.progress import tell
+from packages.reading import (
+    Budget,
+    LeadsElsewhereError,
+    Reader,
+    TooCostlyError,
+    client_of,
+)
 from sandbox.command import Observe
 from wheelhouse.errors import WheelRefused
 from wheelhouse.problem import Problem
 from wheelhouse.store import Origin, Wheel, Wheelhouse
 
 AT_ONCE = 4
-MOST_WHEEL_BYTES = 4 * 1024**3
-REFUSALS = (401, 403, 407)
-QUIET_S = 30.0
-"""A connection may be silent for this long; a slow one may take as long as it likes."""
-
-
-class Keeper(Protocol):
-    """Who minds the gate: says how it stands at this moment, and writes down what comes through."""
-
-    async def gate(self, granted: GateState) -> GateState:
-        """Return the gate as it is now; `granted` is how it was when the install began."""
-        ...
-
-    async def passed(self, wheel: Offered, *, gate: GateState, index: str) -> None:
-        """Write down that `wheel`, of the right digest, came through; before it is kept."""
-        ...
-
-
-class Nobody:
-    """Minds no gate: whoever calls has decided, and the wheel's origin is the record."""
-
-    async def gate(self, granted: GateState) -> GateState:
-        """Return the gate as it was granted."""
-        return granted
-
-    async def passed(self, wheel: Offered, *, gate: GateState, index: str) -> None:
-        """Write nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,51 +56,18 @@ class Fetcher:
             return ()
         crowd = asyncio.Semaphore(AT_ONCE)
         tally = _Tally(observe, total_bytes=sum(w.size_bytes or 0 for w in wanted))
-        async with self._client() as client:
-            one = (self._one(client, w, gate=gate, tally=tally, crowd=crowd) for w in wanted)
+        async with client_of(self.index) as client:
+            reader = Reader(index=self.index, client=client)
+            one = (self._one(reader, w, gate=gate, tally=tally, crowd=crowd) for w in wanted)
             results = await asyncio.gather(*one)
         problems = [result for result in results if isinstance(result, Problem)]
         if problems:
             raise FetchFailed(*problems)
         return tuple(result for result in results if isinstance(result, Wheel))
 
-    async def refusal(self) -> str:
-        """Return why the index does not let us in; empty where it does.
-
-        uv takes a 401 for "no such distribution" where it asks more than one index.
-        """
-        login = self.index.credentials()
-        auth = httpx2.BasicAuth(*login) if login else None
-        try:
-            async with (
-                self._client() as client,
-                client.stream("GET", self.index.url, auth=auth) as answer,
-            ):
-                is_refused = answer.status_code in REFUSALS
-                return (
-                    f"it answers {answer.status_code} {answer.reason_phrase}" if is_refused else ""
-                )
-        except httpx2.HTTPError as error:
-            return self.index.redact(f"{type(error).__name__} {error}")
-
-    def _client(self) -> httpx2.AsyncClient:
-        context = ssl.create_default_context(
-            cafile=str(self.index.ca_bundle) if self.index.ca_bundle else None
-        )
-        # Python 3.13 turned this on; many a company's authority lacks an extension, and uv, which
-        # resolves against the same index, does not ask for it.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        return httpx2.AsyncClient(
-            verify=context,
-            proxy=self.index.proxy or None,
-            trust_env=False,
-            follow_redirects=True,
-            timeout=httpx2.Timeout(QUIET_S),
-        )
-
     async def _one(
         self,
-        client: httpx2.AsyncClient,
+        reader: Reader,
         wanted: Offered,
         *,
         gate: GateState,
@@ -124,42 +76,73 @@ class Fetcher:
     ) -> Wheel | Problem:
         async with crowd:
             gate = await self.keeper.gate(gate)
-            if not gate.is_open_at(self.clock()):
-                return gate_closed("the gate has closed meanwhile", name=wanted.name)
-            if not gate.allows(wanted.name):
-                only = ", ".join(gate.packages)
-                return gate_closed(f"the gate is open for {only} only", name=wanted.name)
+            if closed := self._closed(gate, wanted):
+                return closed
             try:
-                with tempfile.TemporaryDirectory(prefix=".fetch-", dir=self._root()) as folder:
-                    path = Path(folder) / wanted.wheel
-                    await self._download(client, wanted, path, tally)
-                    await self.keeper.passed(wanted, gate=gate, index=self.index.shown)
-                    return await self.house.judges.beside(self._keep, path, wanted, gate)
+                work = self._fetch(reader, wanted, gate=gate, tally=tally)
+                return await while_open(
+                    work,
+                    keeper=self.keeper,
+                    gate=gate,
+                    clock=self.clock,
+                    doing=f"{wanted.wheel} came, so it was left",
+                )
+            except LockFailed as cut:
+                return replace(cut.problems[0], where=wanted.name)
             except _MismatchError as mismatch:
                 return mismatch.problem
             except WheelRefused as refused:
                 return refused.problems[0]
+            except LeadsElsewhereError as error:
+                return leads_elsewhere(wanted.wheel, str(error))
+            except TooCostlyError as error:
+                return too_costly(wanted.wheel, str(error))
             except httpx2.HTTPError as error:
                 detail = self.index.redact(f"{wanted.wheel}: {type(error).__name__} {error}")
                 return index_unreachable(self.index.shown, detail)
             except OSError as error:
                 return disk_full(str(error))
 
-    async def _download(
-        self, client: httpx2.AsyncClient, wanted: Offered, path: Path, tally: "_Tally"
-    ) -> None:
+    def _closed(self, gate: GateState, wanted: Offered) -> Problem | None:
+        if not gate.is_open_at(self.clock()):
+            return gate_closed("the gate has closed meanwhile", name=wanted.name)
+        if not gate.allows(wanted.name):
+            only = ", ".join(gate.packages)
+            return gate_closed(f"the gate is open for {only} only", name=wanted.name)
+        return None
+
+    async def _fetch(
+        self, reader: Reader, wanted: Offered, *, gate: GateState, tally: "_Tally"
+    ) -> Wheel | Problem:
+        """Download, judge, and keep if the gate is open still."""
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=self._root()) as folder:
+            path = Path(folder) / wanted.wheel
+            await self._download(reader, wanted, path, tally)
+            staging = self.house.staged(path, origin=self._origin(gate), filename=wanted.wheel)
+            staged = await self.house.judges.beside(staging.__enter__)
+            try:
+                gate = await self.keeper.keep(
+                    wanted, staged=staged, index=self.index.shown, granted=gate
+                )
+                closed = self._closed(gate, wanted)
+                return closed or await asyncio.to_thread(self.house.shown, staged)
+            finally:
+                staging.__exit__(None, None, None)
+
+    async def _download(self, reader: Reader, wanted: Offered, path: Path, tally: "_Tally") -> None:
         """Stream the wheel to `path`. Raises _MismatchError where it is not what was locked."""
-        parts = urlsplit(wanted.url)
-        login = self.index.credentials() if parts.hostname == self.index.host else None
-        digest, size = hashlib.sha256(), 0
-        auth = httpx2.BasicAuth(*login) if login else None
-        async with client.stream("GET", wanted.url, auth=auth) as answer:
-            answer.raise_for_status()
+        bounds = self.index.bounds
+        budget = Budget(
+            most_bytes=min(wanted.size_bytes or bounds.wheel_mb * MIB, bounds.wheel_mb * MIB),
+            most_s=bounds.wheel_s,
+            least_bytes_s=bounds.least_kb_s * 1024,
+        )
+        digest = hashlib.sha256()
+        async with reader.reading(wanted.url, budget=budget) as answer:
+            if answer.status != 200:
+                raise httpx2.HTTPError(f"it answers {answer.status}")
             with path.open("wb") as file:
-                async for chunk in answer.aiter_bytes():
-                    size += len(chunk)
-                    if size > (wanted.size_bytes or MOST_WHEEL_BYTES):
-                        raise _MismatchError(_mismatch(wanted, "it is longer than it should be"))
+                async for chunk in answer.chunks:
                     digest.update(chunk)
                     file.write(chunk)
                     tally.add(len(chunk), wanted.wheel)
@@ -168,15 +151,14 @@ class Fetcher:
                 _mismatch(wanted, f"it has the digest sha256:{digest.hexdigest()}")
             )
 
-    def _keep(self, path: Path, wanted: Offered, gate: GateState) -> Wheel:
-        origin = Origin(
+    def _origin(self, gate: GateState) -> Origin:
+        return Origin(
             kind="fetched",
             at=self.clock(),
             by=gate.who,
             index=self.index.shown,
             note=gate.reason,
         )
-        return self.house.add(path, origin=origin, filename=wanted.wheel)
 
     def _root(self) -> Path:
         self.house.root.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from packaging.version import Version
 from python_discovery import iter_interpreters
 
 from packages.errors import NoInterpreter
+from packages.tools import INTERPRETER, bounded
 from sandbox.command import Interpreter
 from wheelhouse.problem import Problem
 from wheelhouse.target import Target, make_target
@@ -73,7 +74,14 @@ def describe(executable: Path) -> Interpreter:
     """
     question = resources.files("packages").joinpath("inside", "describe.py").read_text("utf-8")
     argv = [str(executable), "-I", "-S", "-c", question]
-    asked = subprocess.run(argv, capture_output=True, check=True, timeout=SLOWEST_START_S, env={})
+    asked = subprocess.run(
+        argv,
+        capture_output=True,
+        check=True,
+        timeout=SLOWEST_START_S,
+        env={},
+        preexec_fn=bounded(INTERPRETER),
+    )
     told = json.loads(asked.stdout)
     return Interpreter(
         executable=Path(told["executable"]),

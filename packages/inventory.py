@@ -25,6 +25,8 @@ class Installed:
     source: Literal["wheelhouse", "index"]
     licence: str
     is_requested: bool | None = None
+    origin: str = ""
+    """How the wheel came into the house, and from which index: `fetched from https://…`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

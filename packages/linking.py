@@ -11,18 +11,21 @@ What goes where is decided first, by a pure function; then two threads link (44 
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from packages.inventory import Overlap
 from sandbox.command import Interpreter
+from wheelhouse.durable import FRESH, write_new
 from wheelhouse.schemes import Place
 from wheelhouse.target import minor_of
 from wheelhouse.unpacked import Unpacked, UnpackedFile, is_cached_bytecode
 
 THREADS = 2
+WRITTEN = ("pyvenv.cfg", "environment.json", "pylock.toml")
+"""What an environment says of itself at its root; no wheel's file may be there."""
 NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM)
 """Another file system, a file with 65,000 names, or one that knows no links: copy instead."""
 
@@ -55,6 +58,15 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Clash:
+    """A file of the wheel called `part` at `path`, where there is to be something else."""
+
+    part: str
+    path: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What goes where: every folder, parents first; every file, once; links to shared folders."""
 
@@ -62,6 +74,8 @@ class Plan:
     bunches: tuple[Bunch, ...]
     overlaps: tuple[Overlap, ...]
     links: tuple[Link, ...] = ()
+    clashes: tuple[Clash, ...] = ()
+    """What cannot be laid out; nobody may try where there is any."""
 
     @property
     def files(self) -> int:
@@ -112,7 +126,50 @@ def plan(parts: Iterable[Part], *, interpreter: Interpreter) -> Plan:
             taken.update({file.name: (part.name, file) for file in fresh})
             if fresh:
                 bunches.append(Bunch(part.name, source, target, fresh))
-    return Plan(folders=_with_parents(owners), bunches=tuple(bunches), overlaps=tuple(overlaps))
+    folders = _with_parents(owners)
+    return Plan(
+        folders=folders,
+        bunches=tuple(bunches),
+        overlaps=tuple(overlaps),
+        clashes=tuple(_clashes(folders, owners, interpreter)),
+    )
+
+
+def _clashes(
+    folders: Iterable[str],
+    owners: Mapping[str, Mapping[str, tuple[str, UnpackedFile]]],
+    interpreter: Interpreter,
+) -> Iterator[Clash]:
+    """Yield each file that is to be where a folder is, or where we write something of our own.
+
+    Wheels are judged for it at the door, each alone; two together can clash all the same.
+    """
+    minor = minor_of(interpreter.version)
+    ours = {*WRITTEN, "lib64", "bin/python", "bin/python3", f"bin/python{minor}"}
+    for folder in folders:
+        if folder in ours:
+            (owner, _), *_ = _inside(folder, owners)
+            yield Clash(part=owner, path=folder, what="the environment has a file of its own there")
+    for path, what in [
+        *((path, "the environment has a file of its own there") for path in sorted(ours)),
+        *((folder, "others have a folder there") for folder in folders),
+    ]:
+        above, _, name = path.rpartition("/")
+        if name in owners.get(above, {}):
+            yield Clash(part=owners[above][name][0], path=path, what=what)
+
+
+def _inside(
+    folder: str, owners: Mapping[str, Mapping[str, tuple[str, UnpackedFile]]]
+) -> list[tuple[str, UnpackedFile]]:
+    """Return what is in `folder` or below it."""
+    below = f"{folder}/"
+    return [
+        owned
+        for path, files in owners.items()
+        if path == folder or path.startswith(below)
+        for owned in files.values()
+    ]
 
 
 def sourceless(planned: Plan) -> tuple[str, ...]:
@@ -171,8 +228,18 @@ def _link(name: str, source: int, target: int) -> int:
     except OSError as error:
         if error.errno not in NO_LINK:
             raise
-        shutil.copy2(f"/proc/self/fd/{source}/{name}", f"/proc/self/fd/{target}/{name}")
+        _copy(name, source, target)
     return os.stat(name, dir_fd=target).st_size
+
+
+def _copy(name: str, source: int, target: int) -> None:
+    """Copy a file to where there is none, with its mode; never into one that may have links."""
+    with (
+        open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=source), "rb") as original,  # noqa: PTH123
+        open(os.open(name, FRESH, 0o600, dir_fd=target), "wb") as copy,  # noqa: PTH123
+    ):
+        shutil.copyfileobj(original, copy)
+        os.fchmod(copy.fileno(), os.fstat(original.fileno()).st_mode & 0o777)
 
 
 def _shares(bunches: Iterable[Bunch]) -> list[list[Bunch]]:
@@ -244,5 +311,4 @@ def _skeleton(root: Path, interpreter: Interpreter) -> None:
         "relocatable": "true",
     }
     lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
-    (root / "pyvenv.cfg").write_text(lines, "utf-8")
-    (root / "pyvenv.cfg").chmod(0o444)
+    write_new(root / "pyvenv.cfg", lines.encode())

@@ -9,9 +9,10 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from typing import cast
 
 from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
 from packaging.utils import InvalidWheelFilename
@@ -26,6 +27,7 @@ FILE = "pylock.toml"
 MOST_BYTES = 4 * 1024 * 1024
 MOST_PACKAGES = 5_000
 CREATED_BY = "fumehood"
+ORIGINS = ("uploaded", "fetched", "built")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,8 @@ class Locked:
     wheel: str
     sha256: str
     size_bytes: int
+    origin: str = field(default="", compare=False)
+    """How the wheel came into the house (uploaded, fetched, built); it is no part of the digest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,8 +57,13 @@ class Lock:
 
     @cached_property
     def digest(self) -> str:
-        """Return the SHA-256 of the text, as `sha256:<hex>`."""
-        return f"sha256:{hashlib.sha256(self.text.encode()).hexdigest()}"
+        """Return the SHA-256 of the text without origins, as `sha256:<hex>`.
+
+        The same wheels are the same lock, whoever brought them.
+        """
+        bare = (replace(package, origin="") for package in self.packages)
+        text = _render(self.python_minor, bare)
+        return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
     @property
     def size_bytes(self) -> int:
@@ -86,6 +95,10 @@ class Offered:
     size_bytes: int | None
     url: str
     uploaded_at: datetime | None = None
+    metadata_sha256: str = ""
+    """What the index gave out as the wheel's METADATA (PEP 658), by which it was resolved."""
+    is_unhashed: bool = False
+    """Whether the index lists it without a digest, so that nothing but itself vouches for it."""
 
 
 def make_lock(packages: Iterable[Locked], *, python_minor: str) -> Lock:
@@ -106,6 +119,7 @@ def read_lock(text: str) -> Lock:
             wheel=wheel.filename,
             sha256=f"sha256:{wheel.hashes['sha256']}",
             size_bytes=wheel.size or 0,
+            origin=_origin_of(package),
         )
         for package in told.packages
         for wheel in package.wheels or ()
@@ -159,6 +173,12 @@ def offered(package: Package, *, target: Target) -> Offered | None:
     )
 
 
+def lacks_digest(package: Package) -> bool:
+    """Return whether there are wheels of `package`, and none has a sha256 to hold it by."""
+    wheels = package.wheels or ()
+    return bool(wheels) and all(len(w.hashes.get("sha256", "")) != 64 for w in wheels)
+
+
 def _is_usable(wheel: PackageWheel) -> bool:
     """Return whether a wheel has a digest and a name that says what it is."""
     try:
@@ -185,10 +205,22 @@ def _render(python_minor: str, packages: Iterable[Locked]) -> str:
             "wheels = [",
             f"    {{ name = {name}, path = {name}, size = {size}, hashes = {hashes} }},",
             "]",
+            *(
+                [f'tool = {{ fumehood = {{ origin = "{package.origin}" }} }}']
+                if package.origin
+                else []
+            ),
         ]
-    if lines[-1] != "]":
+    if "[[packages]]" not in lines:
         lines.append("packages = []")
     return "\n".join(lines) + "\n"
+
+
+def _origin_of(package: Package) -> str:
+    """Return the origin that a lock of ours says; whatever else may be there is not believed."""
+    told: object = (package.tool or {}).get("fumehood")
+    origin = cast("dict[str, object]", told).get("origin") if isinstance(told, dict) else ""
+    return origin if origin in ORIGINS else ""
 
 
 def _said(one: Locked | None, other: Locked | None) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from packages.author_lock import chosen
-from packages.lock import Offered, offered, read_pylock
+from packages.lock import Offered, lacks_digest, offered, read_pylock
 from packages.requirements import Requirements
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
@@ -37,6 +37,8 @@ class Package:
     name: str
     version: str
     offer: Offered | None
+    lacks_digest: bool = False
+    """Whether there are wheels of it, and none has a digest to hold it by."""
 
 
 PACKAGES = Judgement(
@@ -108,6 +110,7 @@ def judge_packages(
             name=str(package.name),
             version=str(package.version or ""),
             offer=offered(package, target=here),
+            lacks_digest=lacks_digest(package),
         )
         for package in packages
     ), []

@@ -12,25 +12,28 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from packages.addresses import addressed, excluding
+from packages.addresses import Told, addressed, ask_index, excluding
 from packages.author_lock import judge_closure
+from packages.choosing import choice, judge_hashes, unfit
 from packages.cutting import while_open
 from packages.diagnosis import (
     Circumstances,
-    adding,
     diagnose,
     disk_full,
-    index_unreachable,
     locked_absent,
+    metadata_differs,
     network_required,
+    without_digest,
 )
 from packages.errors import FetchFailed, LockFailed, LockRefused
-from packages.fetch import Fetcher, Keeper, Nobody
+from packages.fetch import Fetcher
 from packages.grant import Grant
 from packages.index import Index
 from packages.interpreters import target_of
+from packages.keeping import Keeper, Nobody
 from packages.lock import Lock, Locked, Offered, make_lock
 from packages.lock_judging import author_offers, packages_of
+from packages.origins import house_names, in_both_places, is_of_the_house, judge_origins
 from packages.policy import LockPolicy, judge_advisories, judge_policy
 from packages.progress import quiet, tell
 from packages.requirements import Requirements, Wanted
@@ -45,7 +48,6 @@ from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.target import Target
 
 OFFLINE_TIMEOUT_S = 120.0
-INDEX_TIMEOUT_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +58,7 @@ class Locking:
     fetched: tuple[Wheel, ...]
     duration_ms: float
     warnings: tuple[Problem, ...] = ()
-    """Known advisories against what was locked, where the policy is to warn."""
+    """Known advisories against what was locked, where the policy is to warn; missing digests."""
 
     @property
     def source(self) -> str:
@@ -107,9 +109,10 @@ class Locker:
         lock = make_lock([self._locked(o) for o in chosen], python_minor=target.python_minor)
         problems = [
             *(self._judge_author(lock, requirements, target) if author_lock is not None else ()),
-            *_judge_hashes(lock, requirements),
+            *judge_hashes(lock, requirements),
             *self._judge_pythons(lock, target),
             *judge_policy(lock.packages, self.policy),
+            *self._judge_index(chosen),
         ]
         known = judge_advisories(lock.packages, self.advisories) if self.advisories else []
         if self.policy.advisories == "refuse":
@@ -118,8 +121,17 @@ class Locker:
             raise LockFailed(*problems)
         took_ms = (time.perf_counter() - started) * 1000
         tell(observe, "lock", done=len(chosen), total=len(chosen), unit="wheels")
-        warnings = tuple(known)
+        unheld = [without_digest(one.name) for one in chosen if one.is_unhashed]
+        warnings = (*known, *unheld)
         return Locking(lock=lock, fetched=fetched, duration_ms=took_ms, warnings=warnings)
+
+    def _judge_index(self, chosen: Sequence[Offered]) -> Iterator[Problem]:
+        """Yield a problem for each wheel that is not what its index said, or not the index's."""
+        wheels = [self.house.get(one.sha256, name=one.name) for one in chosen]
+        yield from judge_origins(wheels, self.house, self.policy)
+        for one, wheel in zip(chosen, wheels, strict=True):
+            if one.metadata_sha256 not in ("", wheel.metadata_sha256):
+                yield metadata_differs(wheel.filename, wheel.name)
 
     def _judge_author(
         self, lock: Lock, requirements: Requirements, target: Target
@@ -139,14 +151,15 @@ class Locker:
             raise LockRefused(*problems)
         return chosen
 
-    async def _choice(self, text: str, target: Target) -> tuple[Offered, ...]:
+    async def _choice(
+        self, text: str, target: Target, *, told: Told | None = None
+    ) -> tuple[Offered, ...]:
         """Return the wheel of each package of uv's lock that the target takes best."""
         judges = self.house.judges
         found, problems = await judges.beside(packages_of, text, target=target, judges=judges)
-        problems += [_unfit(package.name, target) for package in found if package.offer is None]
         if problems:
             raise LockFailed(*problems)
-        return tuple(package.offer for package in found if package.offer is not None)
+        return choice(found, target, told=told)
 
     async def _resolve(
         self,
@@ -159,19 +172,20 @@ class Locker:
     ) -> tuple[Offered, ...]:
         """Ask uv: the house alone first, then the index too if the Grant lets it."""
         said = Said(code=1, stderr="")
-        asked = requirements.text, requirements.constraints_text
         if network != "required":
-            said, text = await self._ask(*asked, interpreter, offline=True)
+            said, text = await self._ask_house(requirements, interpreter)
             if said.code == 0:
                 return await self._choice(text, target)
-        if grant.install_network:
-            work = self._ask(*asked, interpreter, offline=False)
-            said, text = await self._while_open(work, grant)
-            if said.code == 0:
-                return await self._choice(text, target)
-            await self._ask_index_itself()
-        tried = self._circumstances(target, grant)
         lacking = lacks(self.house, _requirements(requirements.wanted), target=target)
+        tried = self._circumstances(target, grant)
+        if grant.install_network:
+            work = self._ask_index(requirements, interpreter, tried)
+            try:
+                told = await self._while_open(work, grant)
+            except LockFailed:
+                self._note_missing(lacking, requirements, target)
+                raise
+            return await self._choice(told.text, target, told=told)
         self._note_missing(lacking, requirements, target)
         raise LockFailed(*diagnose(self.index.redact(said.stderr), lacking, tried))
 
@@ -190,6 +204,7 @@ class Locker:
         lacking = [one for one in chosen if not self._is_here(one)]
         if not lacking or not grant.install_network:
             return tuple(chosen)
+        self._refuse_two_origins(lacking)
         work = addressed(
             lacking,
             index=self.index,
@@ -202,47 +217,57 @@ class Locker:
         addresses = {one.sha256: one.url for one in found}
         return tuple(replace(one, url=addresses.get(one.sha256, "")) for one in chosen)
 
+    def _refuse_two_origins(self, lacking: Sequence[Offered]) -> None:
+        """Raise LockFailed where what would come from the index has a name of the house's."""
+        ours = [
+            in_both_places(one.name, f"the lock's {one.wheel} is not in it")
+            for one in lacking
+            if is_of_the_house(one.name, self.house.find(one.name), self.policy)
+        ]
+        if ours:
+            raise LockFailed(*ours)
+
     async def _while_open[T](self, work: Coroutine[Any, Any, T], grant: Grant) -> T:
         return await while_open(work, keeper=self.keeper, gate=grant.gate, clock=self.clock)
 
-    async def _ask_index_itself(self) -> None:
-        """Raise LockFailed where the index, if it is a private one, does not let us in."""
-        fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock)
-        if self.index.url and (why := await fetcher.refusal()):
-            raise LockFailed(index_unreachable(self.index.shown, why))
-
-    async def _ask(
-        self,
-        requirements: str,
-        constraints: str,
-        interpreter: Interpreter,
-        *,
-        offline: bool,
+    async def _ask_house(
+        self, requirements: Requirements, interpreter: Interpreter
     ) -> tuple[Said, str]:
-        """Run uv once. Raises LockFailed where it hangs or the disk fills."""
+        """Run uv on the house alone. Raises LockFailed where it hangs or the disk fills."""
         simple = str(await asyncio.to_thread(self.house.simple))  # which may wait for a lock
         try:
             with scratch_folder() as folder:
-                scratch = Path(folder)
-                sources = ["--offline", "--default-index", simple]
-                if not offline:
-                    sources = self._sources(simple, scratch)
                 return await compile_pylock(
-                    requirements=requirements,
-                    constraints=constraints,
+                    requirements=requirements.text,
+                    constraints=requirements.constraints_text,
                     python=interpreter.executable,
-                    sources=sources,
-                    variables={} if offline else self.index.variables(),
-                    timeout_s=OFFLINE_TIMEOUT_S if offline else INDEX_TIMEOUT_S,
-                    scratch=scratch,
+                    sources=["--offline", "--default-index", simple],
+                    variables={},
+                    timeout_s=OFFLINE_TIMEOUT_S,
+                    scratch=Path(folder),
                 )
         except UvTimeoutError as error:
-            if offline:
-                raise LockFailed(_hung()) from error
-            what = f"no lock within {INDEX_TIMEOUT_S:.0f} s"
-            raise LockFailed(index_unreachable(self.index.shown, what)) from error
+            raise LockFailed(_hung()) from error
         except OSError as error:
             raise LockFailed(disk_full(str(error))) from error
+
+    async def _ask_index(
+        self, requirements: Requirements, interpreter: Interpreter, tried: Circumstances
+    ) -> Told:
+        """Run uv on the house and the index; names of the house are not the index's."""
+        simple = str(await asyncio.to_thread(self.house.simple))
+        ours = await asyncio.to_thread(house_names, self.house, self.policy)
+        with scratch_folder() as folder:
+            return await ask_index(
+                requirements.text,
+                requirements.constraints_text,
+                index=self.index,
+                python=interpreter.executable,
+                options=self._sources(simple, Path(folder)),
+                tried=tried,
+                kept_out=(*ours, *self.policy.house_names),
+                awaited="lock",
+            )
 
     def _sources(self, simple: str, scratch: Path) -> list[str]:
         """Return uv's options for the house and the index together.
@@ -293,6 +318,7 @@ class Locker:
             wheel=wheel.filename,
             sha256=wheel.sha256,
             size_bytes=wheel.size_bytes,
+            origin=wheel.origin.kind,
         )
 
     def _judge_pythons(self, lock: Lock, target: Target) -> Iterator[Problem]:
@@ -301,7 +327,7 @@ class Locker:
             wanted = self.house.get(package.sha256, name=package.name).requires_python
             if wanted and not SpecifierSet(wanted).contains(target.python, prereleases=True):
                 what = f"{package.wheel} is for Python {wanted}; this is {target.python}"
-                yield replace(_unfit(package.name, target), what=what)
+                yield replace(unfit(package.name, target), what=what)
 
     def _note_missing(
         self, lacking: Sequence[Lack], requirements: Requirements, target: Target
@@ -340,38 +366,6 @@ class Locker:
 
 def _requirements(wanted: Sequence[Wanted]) -> list[Requirement]:
     return [Requirement(w.text) for w in wanted]
-
-
-def _judge_hashes(lock: Lock, requirements: Requirements) -> list[Problem]:
-    """Return a problem for each wheel whose digest is none of those that its author allows."""
-    allowed = {w.name: w for w in (*requirements.wanted, *requirements.constraints) if w.hashes}
-    problems: list[Problem] = []
-    for package in lock.packages:
-        wanted = allowed.get(package.name)
-        strong = [h for h in wanted.hashes if h.startswith("sha256:")] if wanted else []
-        if wanted and package.sha256 not in strong:
-            problems.append(
-                Problem(
-                    code="hash-mismatch",
-                    what=f"{package.wheel} has the digest {package.sha256}, "
-                    f"and {wanted.where} allows {', '.join(wanted.hashes)}",
-                    where=wanted.where,
-                    mend=f"correct the --hash (`fumehood wheelhouse show {package.name}`), or put "
-                    f"the wheel that has it in its place: {adding(package.name)}",
-                )
-            )
-    return problems
-
-
-def _unfit(name: str, target: Target) -> Problem:
-    return Problem(
-        code="wrong-python-or-platform",
-        what=f"no wheel of {name} fits Python {target.python} on {target.platform} "
-        f"(tags tried: {target.tags_tried()})",
-        where=name,
-        mend=f"add a wheel for this target ({adding(name)}), "
-        "or set requires_python in the manifest to a Python that there are wheels for",
-    )
 
 
 def _hung() -> Problem:

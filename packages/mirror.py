@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from packages.addresses import addressed, ask_index, excluding
-from packages.diagnosis import Circumstances
+from packages.diagnosis import Circumstances, without_digest
 from packages.errors import FetchFailed, LockFailed
 from packages.fetch import Fetcher
 from packages.grant import Ceiling, GateState, Grant, decide
@@ -26,7 +26,6 @@ from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.target import MANYLINUX, Target, make_target, platforms_of
 
-TIMEOUT_S = 900.0
 GLIBC_MINORS = (17, 28, *range(31, 41))
 """uv knows the targets manylinux_2_N for these N."""
 UV_PLATFORMS = {
@@ -106,7 +105,7 @@ class Mirror:
 
     async def _resolve(self, requirements: Requirements, target: Target) -> str:
         """Return uv's lock of `requirements` for `target`. Raises LockFailed."""
-        return await ask_index(
+        told = await ask_index(
             requirements.text,
             requirements.constraints_text,
             index=self.index,
@@ -116,10 +115,10 @@ class Mirror:
                 *("--python-platform", _uv_platform(target.platform)),
                 *excluding(self.exclude_newer),
             ],
-            timeout_s=TIMEOUT_S,
             tried=self._tried(target),
             awaited="lock",
         )
+        return told.text
 
     async def _exact(
         self, offers: Sequence[Offered], requirements: Requirements, target: Target
@@ -165,6 +164,8 @@ class Mirror:
 
 
 def _unfit(package: Package, target: Target) -> Problem:
+    if package.lacks_digest:
+        return without_digest(package.name)
     return Problem(
         code="wrong-python-or-platform",
         what=f"no wheel of {package.name} {package.version} fits Python {target.python} "

@@ -30,6 +30,11 @@ class LockPolicy:
     advisories: Literal["warn", "refuse"] = "warn"
     """What a known advisory against a locked version leads to."""
 
+    house_names: tuple[str, ...] = ()
+    """Names, or patterns of them (`acme-*`), that come from the house alone, in it or not."""
+    shared_names: tuple[str, ...] = ()
+    """Names that may come from the index although some of their wheels were uploaded."""
+
     def cutoff(self, now: datetime) -> datetime | None:
         """Return the moment after which nothing may have come to the index; None for no limit."""
         newest = self.exclude_newer

@@ -7,7 +7,6 @@ from the very files that were judged, behind walls, as the bytecode of wheels is
 """
 
 import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from packages.bytecode import compile_modules
 from packages.interpreters import cache_tag
 from packages.linking import NO_LINK
 from sandbox.command import Interpreter, Run
-from wheelhouse.durable import close_folders, flush_filesystem, folder_aside
+from wheelhouse.durable import close_folders, flush_filesystem, folder_aside, write_new
 
 SHOWN_AS = "/bundle"
 
@@ -60,4 +59,4 @@ def _link_all(source: Path, target: Path, files: Iterable[BundleFile]) -> None:
         except OSError as error:
             if error.errno not in NO_LINK:
                 raise
-            shutil.copy2(source / file.path, place)
+            write_new(place, (source / file.path).read_bytes())

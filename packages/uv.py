@@ -7,7 +7,6 @@ the call is cancelled.
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import signal
 import tempfile
@@ -17,7 +16,8 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-PR_SET_PDEATHSIG = 1
+from packages.tools import UV, bounded
+
 SYSTEM_BUNDLES = (
     Path("/etc/ssl/certs/ca-certificates.crt"),
     Path("/etc/pki/tls/certs/ca-bundle.crt"),
@@ -71,7 +71,6 @@ async def call(
     argv: Sequence[str], *, variables: Mapping[str, str], scratch: Path, timeout_s: float
 ) -> Said:
     """Run uv with `argv` in `scratch`. Raises UvTimeoutError after killing it."""
-    libc = ctypes.CDLL(None)
     process = await asyncio.create_subprocess_exec(
         find_uv_bin(),
         *argv,
@@ -82,7 +81,7 @@ async def call(
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=lambda: libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
+        preexec_fn=bounded(UV),
     )
     try:
         async with asyncio.timeout(timeout_s):

@@ -1,6 +1,10 @@
 """The keeper of the gate while an install is at work: as it is now, and what comes through."""
 
+import asyncio
 from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
 
 from packages.grant import GateState
 from packages.lock import Offered
@@ -9,11 +13,12 @@ from runtime.gate import close_if_over
 from runtime.records import Gate
 from runtime.store import audit
 from runtime.store.store import Store
+from wheelhouse.store import Staged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gatekeeper:
-    """Asks the store before each fetch, so that a gate that an admin closes is closed at once."""
+    """Asks the store how the gate stands, and keeps what comes through in a transaction of it."""
 
     store: Store
     clock: Clock
@@ -22,22 +27,48 @@ class Gatekeeper:
         """Return the gate as it is now."""
         return gate_state(await self.store.run(close_if_over, at=self.clock()))
 
-    async def passed(self, wheel: Offered, *, gate: GateState, index: str) -> None:
-        """Write what came through into the audit log."""
-        await self.store.run(
-            audit.append,
-            at=self.clock(),
-            who=gate.who,
-            action="gate.fetch",
-            subject=wheel.wheel,
-            details={
-                "name": wheel.name,
-                "version": wheel.version,
-                "sha256": wheel.sha256,
-                "index": index,
-                "reason": gate.reason,
-            },
+    async def keep(
+        self, wheel: Offered, *, staged: Staged, index: str, granted: GateState
+    ) -> GateState:
+        """Keep what came through and write it down, if the gate still lets it; return the gate.
+
+        All in one transaction: closing the gate is before it, or after it and both are so.
+        """
+        work = asyncio.ensure_future(
+            self.store.run(_keep, wheel=wheel, staged=staged, index=index, at=self.clock())
         )
+        try:
+            return gate_state(await asyncio.shield(work))
+        except asyncio.CancelledError:
+            await asyncio.wait({work})  # it goes on in its thread, and uses what we clean up
+            raise
+        except Exception:
+            staged.forget()
+            raise
+
+
+def _keep(
+    connection: Connection, *, wheel: Offered, staged: Staged, index: str, at: datetime
+) -> Gate:
+    gate = close_if_over(connection, at=at)
+    if not gate_state(gate).allows(wheel.name):
+        return gate
+    audit.append(
+        connection,
+        at=at,
+        who=gate.who,
+        action="gate.fetch",
+        subject=wheel.wheel,
+        details={
+            "name": wheel.name,
+            "version": wheel.version,
+            "sha256": wheel.sha256,
+            "index": index,
+            "reason": gate.reason,
+        },
+    )
+    staged.keep()
+    return gate
 
 
 def gate_state(gate: Gate) -> GateState:

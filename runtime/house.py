@@ -7,8 +7,8 @@ from pathlib import Path
 
 from packages.building import Builder
 from packages.environment import Environments
-from packages.fetch import Keeper, Nobody
-from packages.index import Index
+from packages.index import Bounds, Index
+from packages.keeping import Keeper, Nobody
 from packages.locker import Locker
 from packages.policy import LockPolicy
 from runtime.clock import utc_now
@@ -67,6 +67,17 @@ def index_of(settings: IndexSettings) -> Index:
         password=settings.password.get_secret_value(),
         ca_bundle=settings.ca_bundle,
         proxy=settings.proxy.get_secret_value(),
+        hosts=settings.hosts,
+        private=settings.private,
+        bounds=Bounds(
+            page_mb=settings.page_mb,
+            page_s=settings.page_s,
+            lock_mb=settings.lock_mb,
+            lock_s=settings.lock_s,
+            wheel_mb=settings.wheel_mb,
+            wheel_s=settings.wheel_s,
+            least_kb_s=settings.least_kb_s,
+        ),
     )
 
 
@@ -89,5 +100,7 @@ def policy_of(settings: LockSettings) -> LockPolicy:
         exclude_newer=settings.exclude_newer,
         allow=settings.allow,
         deny=settings.deny,
+        house_names=settings.house_names,
+        shared_names=settings.shared_names,
         advisories=settings.advisories,
     )

@@ -7,10 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from sandbox.network.rules import MOST_PORTS, check_host, check_port
 
+NAMES = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]*")
 AGE = re.compile(r"(?P<number>\d{1,4})(?P<unit>[dh])")
 
 
@@ -30,6 +32,32 @@ def _rule(text: str) -> str:
     if rule.url or rule.marker or rule.extras:
         raise ValueError(f"{text!r} may have a name and versions only, such as urllib3<2 or six")
     return text
+
+
+def _place(text: str) -> str:
+    """Return `text` if it is a host, or a host and a port; raise ValueError."""
+    host, _, port = text.rpartition(":")
+    if host and port.isdecimal() and "*" not in host:
+        check_port(int(port))
+        return f"{check_host(host)}:{port}" if not _is_address(host) else text
+    if "*" in text:
+        raise ValueError(f"{text!r} has to be one host: what is below a name is others' to choose")
+    return text if _is_address(text) else check_host(text)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _pattern(text: str) -> str:
+    """Return `text` if it names distributions, as six or acme-*; raise ValueError."""
+    if not NAMES.fullmatch(text):
+        raise ValueError(f"{text!r} is no name, or pattern of names, such as acme-*")
+    return canonicalize_name(text)
 
 
 def _network(text: str) -> str:
@@ -74,6 +102,14 @@ type Hosts = Annotated[
     tuple[Annotated[str, AfterValidator(check_host)], ...], BeforeValidator(_items)
 ]
 """Names of hosts, or patterns of them; from an environment variable as rules are."""
+
+type Places = Annotated[tuple[Annotated[str, AfterValidator(_place)], ...], BeforeValidator(_items)]
+"""Hosts, each with a port or not; from an environment variable as rules are."""
+
+type Names = Annotated[
+    tuple[Annotated[str, AfterValidator(_pattern)], ...], BeforeValidator(_items)
+]
+"""Names of distributions, or patterns of them; from an environment variable as rules are."""
 
 type Ports = Annotated[
     tuple[Annotated[int, AfterValidator(check_port)], ...],

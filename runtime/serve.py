@@ -10,8 +10,11 @@ from pathlib import Path
 
 import uvicorn
 
+from runtime.accepting import accept_on, room_for
 from runtime.api.app import make_app
 from runtime.appliance import Appliance, open_appliance
+from runtime.connection import Connection
+from runtime.connections import ConnectionBounds, Room
 from runtime.errors import AddressTaken, SettingsRefused
 from runtime.home_socket import SOCKET_NAME, short_of
 from runtime.settings import Settings
@@ -28,10 +31,34 @@ class StoppableServer(uvicorn.Server):
     it also raises the signal again when it is done, before the worker could drain.
     """
 
+    def __init__(self, config: uvicorn.Config, *, room: Room) -> None:
+        super().__init__(config)
+        self._room = room
+        self._accepting: list[asyncio.Task[None]] = []
+
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         """Leave signals alone: `serve` handles them."""
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept, as far as there is room."""
+        self.servers: list[asyncio.base_events.Server] = []
+        accepting = (
+            accept_on(one, room=self._room, make=self._connection) for one in sockets or ()
+        )
+        self._accepting = [asyncio.create_task(one) for one in accepting]
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nobody any more, and let those here come to an end."""
+        for accepting in self._accepting:
+            accepting.cancel()
+        await asyncio.gather(*self._accepting, return_exceptions=True)
+        await super().shutdown(sockets)
+
+    def _connection(self) -> Connection:
+        return Connection(self.config, self.server_state, {}, room=self._room)
 
 
 async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
@@ -109,6 +136,7 @@ def address_of(listener: socket.socket, *, host: str) -> str:
 
 
 def _server(appliance: Appliance) -> StoppableServer:
+    bounds = bounds_of(appliance.parts.settings)
     config = uvicorn.Config(
         make_app(appliance.parts, stopping=appliance.stopping),
         log_config=None,
@@ -116,8 +144,25 @@ def _server(appliance: Appliance) -> StoppableServer:
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=round(bounds.idle_s),
+        http="httptools",
+        ws="none",
+        proxy_headers=bool(bounds.proxies),
+        forwarded_allow_ips=list(bounds.proxies),
     )
-    return StoppableServer(config)
+    return StoppableServer(config, room=Room(bounds))
+
+
+def bounds_of(settings: Settings) -> ConnectionBounds:
+    """Return how many connections there may be, within what descriptors allow."""
+    return ConnectionBounds(
+        most=room_for(settings.connections),
+        most_of_one=settings.connections_of_one,
+        head_s=settings.head_s,
+        idle_s=settings.idle_s,
+        body_least_bytes_s=settings.body_least_kb_s * 1024,
+        proxies=settings.proxies,
+    )
 
 
 async def _started(server: StoppableServer, *, serving: asyncio.Task[None]) -> None:

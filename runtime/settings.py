@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.errors import SettingsRefused
-from runtime.rules import Hosts, Networks, Newest, Ports, Rules
+from runtime.rules import Hosts, Names, Networks, Newest, Places, Ports, Rules
 from sandbox.command import Level
 from sandbox.limits import Limits
 from sandbox.network.rules import NetworkRules
@@ -55,6 +55,20 @@ class IndexSettings(BaseModel):
     password: SecretStr = SecretStr("")
     ca_bundle: Path | None = None
     proxy: SecretStr = SecretStr("")
+    hosts: Places = ()
+    """Further hosts (files.example.org, or with a port) that its pages may lead to."""
+    private: Networks = ()
+    """Addresses and networks that these hosts may have although they are not public."""
+    page_mb: Annotated[int, Field(ge=1)] = 64
+    """The longest page, in MiB, as it is unpacked."""
+    page_s: Annotated[float, Field(gt=0)] = 120.0
+    lock_mb: Annotated[int, Field(ge=1)] = 1024
+    """All pages of one lock together, in MiB."""
+    lock_s: Annotated[float, Field(gt=0)] = 600.0
+    wheel_mb: Annotated[int, Field(ge=1)] = 4096
+    wheel_s: Annotated[float, Field(gt=0)] = 7200.0
+    least_kb_s: Annotated[int, Field(ge=0)] = 4
+    """What comes slower than that, for twenty seconds, is given up."""
 
 
 class LockSettings(BaseModel):
@@ -68,6 +82,10 @@ class LockSettings(BaseModel):
     """If not empty, only these distributions may be locked."""
     deny: Rules = ()
     """These distributions, or these versions of them, may not."""
+    house_names: Names = ()
+    """Names, or patterns (acme-*), that come from the house alone; so do all that were uploaded."""
+    shared_names: Names = ()
+    """Names that may come from the index although some of their wheels were uploaded."""
     advisories: Literal["warn", "refuse"] = "warn"
     """What to do with a wheel that an imported advisory names."""
 
@@ -83,6 +101,12 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="The address the server listens on.")
     port: int = Field(8800, ge=0, le=65535, description="The port; 0 picks a free one.")
+    connections: int = Field(1024, ge=1, description="Connections to the port at a time.")
+    connections_of_one: int = Field(256, ge=1, description="Those of one address at a time.")
+    head_s: float = Field(10.0, gt=0, description="How long the head of a request may take.")
+    idle_s: float = Field(15.0, ge=1, description="How long a connection may wait for the next.")
+    body_least_kb_s: int = Field(4, ge=0, description="A body that comes slower is given up.")
+    proxies: Networks = Field((), description="Proxies whose X-Forwarded headers are believed.")
     docket_url: str = Field("memory://", description="Where Docket keeps its queue.")
     docket_name: str = Field("fumehood", description="The name of the Docket queue.")
     docket_check_interval_ms: int = Field(

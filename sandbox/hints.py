@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import resource
 import stat
 import sys
 from pathlib import Path
@@ -21,6 +22,11 @@ def hints(sandbox: "Sandbox") -> tuple[str, ...]:
         found.append(_cgroup_hint())
     if not sandbox.launcher.has_namespaces and os.geteuid() == 0:
         found += _unreachable_interpreter()
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0 and _says_pipe():
+        found.append(
+            "core dumps go to a program (kernel.core_pattern), and the hard limit of core dumps is "
+            "0, which lets it have a run's memory: LimitCORE=1 in the unit, or `--ulimit core=1`"
+        )
     return tuple(found)
 
 
@@ -82,6 +88,13 @@ def _unreachable_interpreter() -> list[str]:
 def _says(path: str, wanted: str) -> bool:
     try:
         return Path(path).read_text(encoding="ascii").strip() == wanted
+    except OSError:
+        return False
+
+
+def _says_pipe() -> bool:
+    try:
+        return Path("/proc/sys/kernel/core_pattern").read_text("utf-8", "replace").startswith("|")
     except OSError:
         return False
 

@@ -150,7 +150,10 @@ def rlimits(limits: Limits, *, has_namespaces: bool) -> dict[str, int]:
     and NumPy, which reserve far more than they use.
     """
     chosen = {
-        "RLIMIT_CORE": 0,
+        # A core_pattern that is a pipe (systemd-coredump, apport) gets the memory of whoever has a
+        # limit of 0, as of any other but 1 (fs/coredump.c: "a special value"; measured: 8.7 MB
+        # of a Python with 0, nothing with 1). A file of one byte is never begun either.
+        "RLIMIT_CORE": 1,
         "RLIMIT_CPU": math.ceil(limits.cpu_s) + 1,
         "RLIMIT_NOFILE": limits.open_files,
         "RLIMIT_FSIZE": max(limits.output_mb, limits.scratch_mb) * MIB,

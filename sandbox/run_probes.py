@@ -1,6 +1,7 @@
 """What doctor tries in a run: each attacks one wall."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,14 @@ class Probe:
     mend: str
     is_granted: bool = False
     """Whether its run is granted a network: any host that is public, at the port aimed at."""
+
+
+def core_pattern() -> str:
+    """Return where this host's crashes go (core(5))."""
+    try:
+        return Path("/proc/sys/kernel/core_pattern").read_text("utf-8", "replace").strip()
+    except OSError:
+        return "it cannot be read"
 
 
 ATTACKS = (
@@ -88,6 +97,13 @@ ATTACKS = (
         "seccomp",
         "call bpf, keyctl, perf_event_open, io_uring_setup",
         "use a kernel with seccomp filters (CONFIG_SECCOMP_FILTER)",
+    ),
+    Probe(
+        "leave_core",
+        "core dumps",
+        f"leave the memory of a crash to the host's handler ({core_pattern()})",
+        "raise the hard limit of core dumps of the worker above 0 (LimitCORE=1 in its unit, "
+        "`--ulimit core=1`), or set kernel.core_pattern to a file name",
     ),
     Probe(
         "keep_capabilities",

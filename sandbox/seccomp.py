@@ -36,6 +36,7 @@ _F_SETLEASE, _F_NOTIFY, _NEWEST_FCNTL = 1024, 1026, 1038
 """A lease makes open(2) of everybody else wait for up to 45 s (fcntl(2), lease-break-time).
 Newer commands, such as F_SETDELEG (1040, Linux 6.19), are as if the kernel did not have them."""
 _AT_EMPTY_PATH = 0x1000
+_RLIMIT_CORE = 4
 _STOPPING = ("unshare", "setns")
 """Where a warm cell is held by its warden, and what that makes of it (inside/tracee.py)."""
 _FOR_FORKS = {"mount", *_STOPPING}
@@ -88,6 +89,7 @@ def instructions(profile: Profile, *, machine: str) -> list[Instruction]:
         *_unreviewed(policy.newest_reviewed),
         *(_stopping(policy.numbers) if is_warm else ()),
         *_refused(_denied(policy, profile), policy.numbers, EPERM),
+        *_core_limit(policy.numbers),
         *_shared_user(policy, profile),
         *_conditional(profile, policy.numbers),
         Instruction(_RETURN, 0, 0, _ALLOW, "allow the rest"),
@@ -146,6 +148,34 @@ def _architecture(machine: str) -> Iterable[Instruction]:
 def _unreviewed(newest: int) -> Iterable[Instruction]:
     yield Instruction(_GREATER, 0, 1, newest, "newer than any call that was reviewed")
     yield Instruction(_RETURN, 0, 0, _ERRNO | ENOSYS, "as if the kernel did not have it")
+
+
+def _core_limit(numbers: dict[str, int]) -> Iterable[Instruction]:
+    """Pretend to change RLIMIT_CORE: what hands a dump to nobody is 1, and 0 is not (layout.py).
+
+    Programs set it to 0 for their secrets' sake, and must not fail for it; asking is allowed.
+    """
+    done = Instruction(_RETURN, 0, 0, _ERRNO, "done, says the answer")
+    again = Instruction(_LOAD, 0, 0, _NR, "the call's number, for what comes next")
+    setrlimit = [
+        _argument(0),
+        Instruction(_EQUAL, 0, 1, _RLIMIT_CORE, "RLIMIT_CORE"),
+        done,
+        again,
+    ]
+    prlimit = [
+        _argument(1),
+        Instruction(_EQUAL, 0, 5, _RLIMIT_CORE, "RLIMIT_CORE"),
+        _argument(2),
+        Instruction(_EQUAL, 0, 2, 0, "the low half is zero"),
+        Instruction(_LOAD, 0, 0, _ARGUMENT_0 + 8 * 2 + 4, "argument 2, high half"),
+        Instruction(_EQUAL, 1, 0, 0, "it only asks"),
+        done,
+        again,
+    ]
+    for name, body in (("setrlimit", setrlimit), ("prlimit64", prlimit)):
+        yield Instruction(_EQUAL, 0, len(body), numbers[name], name)
+        yield from body
 
 
 def _shared_user(policy: _Policy, profile: Profile) -> Iterable[Instruction]:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 FS_IOC_GETFLAGS, FS_IOC_SETFLAGS = 0x80086601, 0x40086602
 FS_TOPDIR_FL = 0x00020000
+FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a file is opened beside others that may be hard links: it is new, or nothing is written."""
 
 
 def flush_folder(folder: Path) -> None:
@@ -62,6 +64,16 @@ def spread_below(folder: Path) -> None:
         os.close(descriptor)
 
 
+def write_new(path: Path, content: bytes, *, mode: int = 0o444) -> None:
+    """Write `content` to `path`, where there is nothing yet. Raises FileExistsError.
+
+    Never write to a file that is there: it may be a hard link, and another folder's as well.
+    """
+    with os.fdopen(os.open(path, FRESH, 0o600), "wb") as stream:
+        stream.write(content)
+        os.fchmod(stream.fileno(), mode)
+
+
 def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write `content` to `path`: readers see the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +97,7 @@ def folder_aside(final: Path) -> Generator[Path]:
 
     Where another process was first, its folder stays and ours is removed.
     """
-    aside = _fresh_beside(final)
+    aside = fresh_beside(final)
     try:
         yield aside
         publish(aside, final)
@@ -94,7 +106,7 @@ def folder_aside(final: Path) -> Generator[Path]:
         raise
 
 
-def _fresh_beside(final: Path) -> Path:
+def fresh_beside(final: Path) -> Path:
     """Make a folder beside `final`; again where another removed their empty parent meanwhile."""
     while True:
         final.parent.mkdir(parents=True, exist_ok=True)

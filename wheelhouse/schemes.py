@@ -1,6 +1,7 @@
 """Where the files of a wheel go in an environment (PEP 427, "Spreading")."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +17,16 @@ PLACES: dict[str, Place] = {
     "data": "root",
     "headers": "headers",
 }
-RESERVED_AT_ROOT = ("bin/python", "pyvenv.cfg", "environment.json")
+RESERVED = re.compile(
+    r"(?:pyvenv\.cfg|environment\.json|pylock\.toml|lib64|bin/python[^/]*)(?:/.*)?"
+    r"|lib|bin|include|lib/python|lib/python/site-packages"
+)
+"""What an environment has of its own: files that we write, and folders that are no files.
+
+Hard links made one of the former an attack: what we wrote to a wheel's pylock.toml was
+written into the wheel, and with it into every environment that has that wheel.
+"""
+_OF_A_MINOR = re.compile(r"lib/python3\.\d+(?=/|$)")
 DEPTH_OF_SITE = "../../../"
 """From lib/pythonX.Y/site-packages to the environment's root."""
 
@@ -52,26 +62,51 @@ def place(entry: str, *, data_folder: str) -> Placed | None:
 
 def judge_places(entries: Iterable[str], *, data_folder: str, filename: str) -> Iterable[Problem]:
     """Yield a problem for each entry with an unknown scheme, a reserved or a taken place."""
-    taken: dict[tuple[Place, str], str] = {}
+    taken = _Taken(filename)
     for entry in entries:
         placed = place(entry, data_folder=data_folder)
         if placed is None:
             yield _fault("unknown-scheme", f"{entry} belongs to no known scheme", filename)
             continue
-        key = (placed.place, folded(placed.path))
-        if key in taken:
-            yield _fault("name-collision", f"{entry} and {taken[key]} go to one place", filename)
-        taken[key] = entry
-        if _is_reserved(placed):
-            yield _fault("reserved-path", f"{entry} would replace a part of Python", filename)
+        yield from taken.judge(entry, _whole(placed))
 
 
-def _is_reserved(placed: Placed) -> bool:
-    whole = {"bin": "bin/", "root": ""}.get(placed.place)
-    if whole is None:
-        return False
-    path = folded(whole + placed.path)
-    return any(path == reserved for reserved in RESERVED_AT_ROOT) or path.startswith("bin/python")
+class _Taken:
+    """The places that files of one wheel have: each its own, none where another has a folder."""
+
+    def __init__(self, filename: str) -> None:
+        self._filename = filename
+        self._files: dict[str, str] = {}
+        self._folders: dict[str, str] = {}
+
+    def judge(self, entry: str, whole: str) -> Iterator[Problem]:
+        """Yield what is wrong with `entry` at the place `whole`, and remember it."""
+        if RESERVED.fullmatch(whole):
+            yield _fault("reserved-path", f"{entry} would replace a part of Python", self._filename)
+            return
+        rival = self._files.get(whole) or self._folders.get(whole) or self._file_above(whole)
+        if rival:
+            yield _fault("name-collision", f"{entry} and {rival} go to one place", self._filename)
+        self._files.setdefault(whole, entry)
+        above = whole.rpartition("/")[0]
+        while above and above not in self._folders:
+            self._folders[above] = entry
+            above = above.rpartition("/")[0]
+
+    def _file_above(self, whole: str) -> str | None:
+        above = whole.rpartition("/")[0]
+        while above and above not in self._folders:  # below a known folder no file is above
+            if above in self._files:
+                return self._files[above]
+            above = above.rpartition("/")[0]
+        return None
+
+
+def _whole(placed: Placed) -> str:
+    """Return the place in an environment, whatever its minor version of Python is."""
+    above = {"site": "lib/python/site-packages/", "bin": "bin/", "root": ""}
+    path = f"{above.get(placed.place, 'include/site/python/name/')}{placed.path}"
+    return folded(_OF_A_MINOR.sub("lib/python", path, count=1))
 
 
 def _fault(code: str, what: str, where: str) -> Problem:

@@ -13,7 +13,8 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pydantic import TypeAdapter
 
-from wheelhouse.durable import folder_aside, remove_tree, write_file
+from wheelhouse.durable import fresh_beside, publish, remove_tree, write_file
 from wheelhouse.errors import WheelNotFound, WheelRefused
 from wheelhouse.index import IndexFile, project_html
 from wheelhouse.judges.pool import Judges
@@ -75,6 +76,26 @@ class Wheel(WheelFacts):
 WHEEL_JSON = TypeAdapter(Wheel)
 
 
+@dataclass(slots=True, kw_only=True)
+class Staged:
+    """A judged wheel beside its place, or there already (`aside` is None then)."""
+
+    wheel: Wheel
+    aside: Path | None
+    final: Path
+    is_kept: bool = False
+
+    def keep(self) -> None:
+        """Put the wheel in its place: one rename, and a flush."""
+        if self.aside is not None:
+            self.is_kept = publish(self.aside, self.final)
+
+    def forget(self) -> None:
+        """Take back what `keep` did; what was there before stays."""
+        if self.is_kept:
+            remove_tree(self.final)
+
+
 class Wheelhouse:
     """The wheels below `root`. Safe to use from several processes at once."""
 
@@ -88,26 +109,39 @@ class Wheelhouse:
         A wheel that is already here keeps its first origin. `filename` is the wheel's name
         where the file at `path` has another.
         """
-        wheel_name = filename or path.name
+        with self.staged(path, origin=origin, filename=filename) as staged:
+            staged.keep()
+            try:
+                return self.shown(staged)
+            except BaseException:
+                staged.forget()  # what nobody can list must not be there either
+                raise
+
+    @contextmanager
+    def staged(self, path: Path, *, origin: Origin, filename: str = "") -> Generator["Staged"]:
+        """Judge the wheel at `path`, and offer it ready to be kept; it is gone if nobody does.
+
+        Raises WheelRefused with every fault.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".judged-", dir=self.root) as judged:
-            facts, problems = self._judged(path, filename=wheel_name, folder=judged)
+            facts, problems = self._judged(path, filename=filename or path.name, folder=judged)
             if facts is None:
                 raise WheelRefused(*problems)
             wheel = Wheel(**{f.name: getattr(facts, f.name) for f in fields(facts)}, origin=origin)
-            folder = self._folder(wheel.name, wheel.hex_digest)
-            is_new = not folder.is_dir()
-            if is_new:
-                self._refuse_taken(wheel)
-                with folder_aside(folder) as aside:
-                    _fill(aside, path, wheel, metadata=Path(judged) / METADATA)
-        try:
-            self.refresh(wheel.name)
-            return _read(folder)
-        except BaseException:
-            if is_new:  # what nobody can list must not be there either
-                remove_tree(folder)
-            raise
+            final = self._folder(wheel.name, wheel.hex_digest)
+            if final.is_dir():
+                yield Staged(wheel=wheel, aside=None, final=final)
+                return
+            self._refuse_taken(wheel)
+            aside = fresh_beside(final)
+            try:
+                _fill(aside, path, wheel, metadata=Path(judged) / METADATA)
+                yield Staged(wheel=wheel, aside=aside, final=final)
+            finally:
+                remove_tree(aside)
+                with contextlib.suppress(OSError):  # wheels of that name are there
+                    final.parent.rmdir()
 
     def _judged(
         self, path: Path, *, filename: str, folder: str
@@ -120,6 +154,11 @@ class Wheelhouse:
         if problems or facts is None or facts.filename != filename:
             return None, problems
         return facts, []
+
+    def shown(self, staged: "Staged") -> Wheel:
+        """Return what was staged and kept, with its index page up to date."""
+        self.refresh(staged.wheel.name)
+        return _read(staged.final)
 
     def wheels(self) -> Iterator[Wheel]:
         """Yield every wheel, by name, then newest version first."""

@@ -9,7 +9,7 @@ from fastapi.staticfiles import StaticFiles
 
 from runtime.api import audit, evidence, gate, health, jobs, packages, schemas, simple, wheelhouse
 from runtime.api.answers import MEDIA_TYPE, install_answers
-from runtime.api.middleware import BoundedJson, RequestIds, SameSite
+from runtime.api.middleware import BoundedJson, Heads, RequestIds, SameSite
 from runtime.api.views import ProblemDocument
 from runtime.pages import pages
 from runtime.parts import Parts
@@ -49,4 +49,5 @@ def make_app(parts: Parts, *, stopping: asyncio.Event) -> FastAPI:
     app.add_middleware(BoundedJson)
     app.add_middleware(SameSite)
     app.add_middleware(RequestIds)
+    app.add_middleware(Heads)
     return app

@@ -8,7 +8,7 @@ from runtime.parts import Parts
 from runtime.records import RequestContext
 from runtime.store.cursor import decode_cursor
 
-KEPT_HEADERS = ("user-agent", "x-forwarded-for", "x-origin")
+KEPT_HEADERS = ("user-agent", "x-origin")
 
 
 def parts_of(request: Request) -> Parts:

@@ -110,6 +110,33 @@ class BoundedJson:
         await self._app(scope, _Replay(body, receive=receive), send)
 
 
+class Heads:
+    """Answers HEAD as GET, without the content (RFC 9110, 9.3.2): one answer for both."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        is_begun = False
+
+        async def send_head(message: Message) -> None:
+            nonlocal is_begun
+            if message["type"] == "http.response.start":
+                is_begun = True
+                await send(message)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        async def receive_until_begun() -> Message:
+            # A stream goes on until it hears that nobody listens.
+            return {"type": "http.disconnect"} if is_begun else await receive()
+
+        await self._app({**scope, "method": "GET"}, receive_until_begun, send_head)
+
+
 def _is_json(headers: Headers) -> bool:
     return headers.get("content-type", "").partition(";")[0].strip().endswith("json")
 

@@ -239,6 +239,11 @@ def limit(packed: list[tuple[int, bytes]]) -> None:
         do("prlimit64", 0, which, value, None)
 
 
+def limit_core(packed: list[tuple[int, bytes]]) -> None:
+    """Set RLIMIT_CORE of `limits`, which nobody can any more behind the filter."""
+    limit([(which, value) for which, value in packed if which == _RLIMITS["RLIMIT_CORE"]])
+
+
 def packed_limits(wanted: dict[str, int]) -> list[tuple[int, bytes]]:
     """Return resource limits to set for others (prlimit(2))."""
     return [

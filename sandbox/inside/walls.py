@@ -69,7 +69,8 @@ class Walls:
         self.confine()
 
     def confine(self) -> None:
-        """Shut Landlock and seccomp alone."""
+        """Shut Landlock and seccomp alone, and before them what seccomp keeps as it is."""
+        syscalls.limit_core(self._limits)
         if self._landlock is not None:
             rules = [*self._landlock["rules"], *self._landlock["run_rules"]]
             syscalls.landlock(self._landlock["ruleset"], syscalls.rules(rules))

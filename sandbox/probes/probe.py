@@ -6,6 +6,7 @@ run; {"got": text} is what came through.
 
 import ctypes
 import os
+import resource
 import signal
 import socket
 import sys
@@ -183,3 +184,13 @@ def pass_scratch_limit(*, job, **_):
             file.write(b"\xff" * 1048576)
     time.sleep(0.3)
     return {"got": "%d MiB" % (job.scratch_mb * 3,)}
+
+
+def leave_core(*, job, **_):
+    """Crash a child, having said that its memory shall be nobody's: a handler may get it anyway."""
+    pid = os.fork()
+    if pid == 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        os.abort()
+    _, status = os.waitpid(pid, 0)
+    return {"got": "the memory of a run, for core_pattern" if os.WCOREDUMP(status) else ""}

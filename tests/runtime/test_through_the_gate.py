@@ -170,10 +170,13 @@ def test_an_index_that_cannot_be_trusted_or_reached_is_told_without_a_secret(
 
 def test_a_gate_that_is_closed_by_hand_lets_nothing_further_through(theirs: Wheelhouse) -> None:
     started: list[Server] = []
+    asked: list[str] = []
 
     def close(path: str) -> None:
         if path.endswith(".whl") and started:
-            started[0].http.put("/v1/gate", json={"is_open": False, "who": "ben"})
+            asked.append(path)
+            if len(asked) == 8:  # four at a time: some are here, some on their way, some not begun
+                started[0].http.put("/v1/gate", json={"is_open": False, "who": "ben"})
 
     with (
         index_of(theirs, before=close) as served,

@@ -76,3 +76,23 @@ def draw(*, job, **_):
     import uuid
 
     return [random.random(), str(uuid.uuid4()), os.urandom(4).hex()]
+
+
+def crash_a_child(*, job, **_):
+    """Crash with each limit that one may ask for; the kernel says whether it dumped."""
+    limits, dumped = [], False
+    for asked in (0, 1, resource.RLIM_INFINITY):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                resource.setrlimit(resource.RLIMIT_CORE, (asked, asked))
+            finally:
+                os.abort()
+        dumped = os.WCOREDUMP(os.waitpid(pid, 0)[1]) or dumped
+        limits.append(list(resource.getrlimit(resource.RLIMIT_CORE)))
+    return {"worked": dumped, "limits": limits}
+
+
+def crash_oneself(*, job, **_):
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.abort()
