@@ -178,7 +178,7 @@ def reader(kind: str, path: Path, folder: Path) -> Callable[[], object]:
         case "snapshot":
             return _snapshot_reader(path, folder)
         case _:
-            return lambda: _take_names(path.read_text().splitlines())
+            return _names_reader(path.read_text().splitlines())
 
 
 def _named(target: str) -> Any:
@@ -205,15 +205,12 @@ def _snapshot_reader(path: Path, folder: Path) -> Callable[[], object]:
     return lambda: advisories(folder / "advisories").import_snapshot(path, at=at)
 
 
-def _take_names(names: list[str]) -> None:
+def _names_reader(names: list[str]) -> Callable[[], object]:
     if taking := _named("runtime.submission:InputNames"):
         taken = taking(most=1000)
-        for name in names:
-            taken.take(name)
-        return
+        return lambda: [taken.take(name) for name in names]
     judge: Any = _named("runtime.submission:judge_input_names")
-    for number in range(1, len(names) + 1):
-        judge(names[:number], most=1000)
+    return lambda: [judge(names[:n], most=1000) for n in range(1, len(names) + 1)]
 
 
 if __name__ == "__main__":
