@@ -93,12 +93,21 @@ async def ask_index(
         raise LockFailed(disk_full(str(error))) from error
     if said.code != 0:
         stderr = index.redact(door.redact(said.stderr))
-        raise LockFailed(*_weighed(diagnose(stderr, [], tried), door.problems))
+        problems = _weighed(diagnose(stderr, [], tried), door.problems)
+        raise LockFailed(*(_of_the_house(one, kept_out) for one in problems))
     return Told(
         text=door.true_addresses(text),
         metadata=door.metadata,
         unhashed=frozenset(door.unhashed),
     )
+
+
+def _of_the_house(problem: Problem, kept_out: Iterable[str]) -> Problem:
+    """Say of a name that the index was not asked for it, where that is so."""
+    if problem.where not in kept_out:
+        return problem
+    why = "it is the house's own, so the index was not asked (lock.shared_names)"
+    return replace(problem, what=f"{problem.what}; {why}")
 
 
 def _weighed(from_uv: Sequence[Problem], from_door: Sequence[Problem]) -> Sequence[Problem]:

@@ -21,7 +21,7 @@ class Share:
 
 
 UV = Share(memory_mb=4096, cpu_s=600)
-"""A page of 64 MB takes uv 500 MB; it maps 1.2 GB of addresses for its threads before that."""
+"""With a page of 64 MB, the longest by default, uv is ended at 1 GiB and comes to its end at 2."""
 DOORWAY = Share(memory_mb=2048, cpu_s=600, file_mb=0)
 INTERPRETER = Share(memory_mb=1024, cpu_s=30, file_mb=0)
 

@@ -28,6 +28,10 @@ class ArtifactFiles:
 
     async def load(self, job_id: str, *, attempt: int) -> bytes:
         """Return the artifact as it was last saved; raise NotFound before the first time."""
+        return await asyncio.to_thread(self.existing(job_id, attempt=attempt).read_bytes)
+
+    def existing(self, job_id: str, *, attempt: int) -> Path:
+        """Return the file of the artifact; raise NotFound before it was saved once."""
         path = self.path(job_id, attempt=attempt)
         if not path.is_file():
             raise NotFound(
@@ -35,7 +39,7 @@ class ArtifactFiles:
                 where=f"{job_id}/{attempt}",
                 mend="it is written when the attempt begins; ask again then",
             )
-        return await asyncio.to_thread(path.read_bytes)
+        return path
 
     def path(self, job_id: str, *, attempt: int) -> Path:
         """Return where the artifact of an attempt is."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from runtime import submission
@@ -220,7 +220,7 @@ async def _stored_lines(parts: Parts, *, job_id: str, after: int) -> AsyncIterat
         after = batch[-1].seq
 
 
-@router.get("/{job_id}/artifact")
+@router.get("/{job_id}/artifact", response_class=Response)
 async def get_artifact(
     job_id: str,
     parts: PartsOf,
@@ -228,8 +228,8 @@ async def get_artifact(
 ) -> Response:
     """Return the artifact of an attempt: the record of what ran, behind which walls."""
     job = await parts.store.run(job_store.get, job_id=job_id)
-    content = await parts.artifacts.load(job_id, attempt=_number(job, attempt))
-    return Response(content, media_type="application/json")
+    file = parts.artifacts.existing(job_id, attempt=_number(job, attempt))
+    return FileResponse(file, media_type="application/json")  # in pieces, however long it is
 
 
 @router.get("/{job_id}/outputs")

@@ -1,5 +1,6 @@
 """How values are written for people: sizes, durations, times, states."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -12,6 +13,7 @@ from runtime.jobs import State
 from runtime.traffic import traffic_text
 
 CODE = re.compile(r"`([^`]+)`")
+PREVIEW_CHARS = 64 * 1024
 STATE_ICONS: Mapping[str, str] = {
     State.QUEUED: "clock",
     State.RUNNING: "play",
@@ -90,6 +92,21 @@ def prose(text: str) -> Markup:
     return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped here
 
 
+def preview(value: object) -> str:
+    """Return `value` as indented JSON, no more of it than a page can show.
+
+    It is made bit by bit: a result of a million keys was a page of 115 MB.
+    """
+    kept: list[str] = []
+    left = PREVIEW_CHARS
+    for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value):
+        kept.append(piece[:left])
+        left -= len(piece)
+        if left <= 0:
+            return "".join([*kept, "\n… more of it is in the JSON"])
+    return "".join(kept)
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "size": size,
     "duration": duration,
@@ -102,4 +119,5 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "rfc3339": rfc3339,
     "prose": prose,
     "state_icon": state_icon,
+    "preview": preview,
 }

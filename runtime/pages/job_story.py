@@ -1,11 +1,12 @@
 """What the page of a job tells, computed from events and the artifact. Pure."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from runtime.bounds import shortened
 from runtime.records import Attempt, Event, Job, StoredOutput
 from runtime.traffic import connection_text
 
@@ -31,6 +32,11 @@ LIMIT_OF_USAGE = (
     ("cpu", "cpu_ms", "cpu_s", 1 / 1000, "s"),
     ("memory", "peak_rss_bytes", "memory_mb", 1 / 1024**2, "MiB"),
 )
+
+
+OUTPUTS_MOST = 1000
+LOG_CHARS_MOST = 1 << 20
+"""What a page shows of each; the API has the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +80,7 @@ class JobStory:
     log: tuple[LogLine, ...]
     last_seq: int
     outputs: tuple[StoredOutput, ...]
+    more_outputs: int
     artifact: dict[str, Any]
     has_artifact: bool
     usage: tuple[UsageBar, ...]
@@ -105,14 +112,27 @@ def tell(
         attempt=attempt,
         attempts=attempts,
         timeline=timeline(attempt, artifact=record, now=now),
-        log=tuple(line for event in mine if (line := log_line(event))),
+        log=tuple(_kept(line for event in mine if (line := log_line(event)))),
         last_seq=events[-1].seq if events else 0,
-        outputs=outputs,
+        outputs=outputs[:OUTPUTS_MOST],
+        more_outputs=max(0, len(outputs) - OUTPUTS_MOST),
         artifact=record,
         has_artifact=artifact is not None,
         usage=usage_bars(record),
         duration_ms=took,
     )
+
+
+def _kept(lines: Iterable[LogLine]) -> Iterator[LogLine]:
+    """Yield the lines that a page has room for, each as far as it is read; then say so."""
+    left = LOG_CHARS_MOST
+    for line in lines:
+        text = shortened(line.text)
+        left -= len(text)
+        if left < 0:
+            yield replace(line, stream="fumehood", text="more is in the events of the job")
+            return
+        yield replace(line, text=text)
 
 
 def timeline(

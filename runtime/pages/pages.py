@@ -3,6 +3,7 @@
 They read the store and render; what they change, they change by the same stories as the API.
 """
 
+import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,7 +55,8 @@ async def _page(request: Request, parts: Parts, template: str, **values: Any) ->
         "path": request.url.path,
         "now": parts.clock(),
     }
-    return HTMLResponse(templates.get_template(template).render(everywhere | values))
+    render = templates.get_template(template).render
+    return HTMLResponse(await asyncio.to_thread(render, everywhere | values))
 
 
 @router.get("/")
@@ -108,7 +110,8 @@ async def _tell(parts: Parts, *, job: Job, number: int) -> JobStory:
         artifact = await parts.artifacts.load(job.id, attempt=number)
     except NotFound:
         artifact = None
-    return tell(
+    return await asyncio.to_thread(
+        tell,
         job,
         attempts=attempts,
         number=number,

@@ -74,7 +74,7 @@ async def test_no_version_satisfies(
     house, served = theirs
     house.add(make_wheel(house.root, "demo", "1.5"), origin=UPLOADED)
     problem = await failing("demo>=2", opened, url=served.url)
-    assert problem.code == "no-version-satisfies" and "1.5" in problem.what
+    assert problem.code == "no-version-satisfies" and "the house's own" in problem.what
 
 
 async def test_wrong_python_or_platform(
