@@ -13,8 +13,10 @@ from support.wheels import UPLOADED, make_wheel
 from packages.environment import Environments
 from packages.errors import EnvironmentFailed
 from sandbox.command import Interpreter
+from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.unpacked import unpack
+from wheelhouse.wheel import WheelFacts, judge_aside
 
 type Add = Callable[..., Wheel]
 
@@ -30,9 +32,17 @@ def add_unjudged(house: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         path = make_wheel(tmp_path / "wild", "wild", files={"wild.py": b"", **files})
         with monkeypatch.context() as context:
             context.setattr("wheelhouse.wheel.judge_places", lambda *_, **__: ())
+            context.setattr(Wheelhouse, "_judged", judged_here)
             return house.add(path, origin=UPLOADED)
 
     return adding
+
+
+def judged_here(
+    _house: Wheelhouse, path: Path, *, filename: str, folder: str
+) -> tuple[WheelFacts | None, list[Problem]]:
+    """Judge in this process, whose rules are others."""
+    return judge_aside(str(path), filename=filename, folder=folder)
 
 
 @pytest.mark.parametrize(
