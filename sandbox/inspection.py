@@ -5,7 +5,9 @@ holds it is what the kernel says here (proc(5)), and what its warden has set. On
 capability, and no way to a new user namespace, it can change none of it any more.
 """
 
+import ctypes
 import os
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +16,9 @@ from sandbox import proc
 _CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NONE = "0000000000000000"
+_HOLDING_NOTHING = {"proc", "devpts", "mqueue", "sysfs"}
+"""File systems in which nobody can keep anything."""
+_KCMP, _KCMP_FILE = {"aarch64": 272}.get(platform.machine(), 312), 0
 _FILTERED = "2"
 """SECCOMP_MODE_FILTER."""
 
@@ -26,6 +31,8 @@ class Expected:
     """The warden's."""
     inodes: tuple[int, int, int]
     """Of its channel, stdout and stderr: what it has open, and nothing else."""
+    held_pid: int = 0
+    """The process that it was forked from."""
     mounted: Mapping[str, int] | None = None
     """How large what it may write to is, by place, where no cgroup counts what is in it."""
 
@@ -41,6 +48,7 @@ def fault(pid: int, status: str, expected: Expected) -> str:
             or ("" if proc.shows_children() else "this kernel has no CONFIG_PROC_CHILDREN")
             or ("it has started other processes" if proc.children(pid) else "")
             or _fault_of_descriptors(pid, expected.inodes)
+            or _fault_of_stdin(pid, expected.held_pid)
             or ("" if expected.mounted is None else _fault_of_mounts(pid, expected.mounted))
         )
     except OSError as refusal:
@@ -86,17 +94,37 @@ def _fault_of_descriptors(pid: int, inodes: tuple[int, int, int]) -> str:
 def _fault_of_mounts(pid: int, wanted: Mapping[str, int]) -> str:
     """Find what else it could fill, or what is larger than it should be (mountinfo, proc(5))."""
     found: dict[str, int] = {}
-    for line in proc.read(f"/proc/{pid}/mountinfo").splitlines():
+    host_dev = os.stat("/dev").st_dev  # noqa: PTH116 – a cell's devices are the host's
+    devices = f"{os.major(host_dev)}:{os.minor(host_dev)}"
+    for line in _mountinfo(pid).splitlines():
         fields, _, more = line.partition(" - ")
-        place, options = fields.split()[4:6]
+        device, place, options = (fields.split()[at] for at in (2, 4, 5))
         kind, _, settings = more.split()[:3]
         is_writable = options.startswith("rw") and settings.startswith("rw")
-        if kind != "tmpfs" or not is_writable:
+        if not is_writable or kind in _HOLDING_NOTHING or device == devices:
             continue
+        if kind != "tmpfs":
+            return f"it has a {kind} at {place}"
         if place in found:
             return f"it has two mounts at {place}"
         found[place] = _size_bytes(settings)
     return "" if found == wanted else f"it can fill {found}, not {dict(wanted)}"
+
+
+def _fault_of_stdin(pid: int, held_pid: int) -> str:
+    """See that its stdin is no open file of the process that all forks come from (kcmp(2)).
+
+    What fcntl(2) sets there, one would find of another: owners, signals, locks.
+    """
+    libc = ctypes.CDLL(None)
+    same = libc.syscall(_KCMP, pid, held_pid, _KCMP_FILE, ctypes.c_ulong(0), ctypes.c_ulong(0))
+    return "its stdin is another's" if same == 0 else ""
+
+
+def _mountinfo(pid: int) -> str:
+    """Return all of it: the kernel gives out about a page at a time."""
+    with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
+        return mounts.read()
 
 
 def _size_bytes(settings: str) -> int:
@@ -113,3 +141,12 @@ def open_below(pid: int, place: str) -> int:
 def open_inputs(pid: int) -> int:
     """Return a descriptor of the folder where a fork sees its inputs, which only we may change."""
     return os.open(f"/proc/{pid}/cwd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def are_as_large(folders: Mapping[str, int], wanted: Mapping[str, int]) -> bool:
+    """Say whether open folders hold what was ordered, by place; another file system does not."""
+    for place, fd in folders.items():
+        figures = os.fstatvfs(fd)
+        if figures.f_blocks * figures.f_frsize != wanted[place]:
+            return False
+    return True

@@ -26,7 +26,12 @@ from sandbox import (
 from sandbox.cell import Cell, is_dead
 from sandbox.cgroup import Hierarchy, Leaf
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
-from sandbox.errors import CellLostError, NetworkUnwallableError, WallsMissingError
+from sandbox.errors import (
+    CellLostError,
+    InputUnplaceableError,
+    NetworkUnwallableError,
+    WallsMissingError,
+)
 from sandbox.host import Host
 from sandbox.launch import Launcher
 from sandbox.leftovers import sweep
@@ -272,7 +277,12 @@ class Sandbox:
             place = partial(_copy_inputs, command, cell)
         else:
             place = partial(run_folder.place_inputs, command.inputs, cell.folder, by_link=False)
-        await asyncio.to_thread(place)
+        try:
+            await asyncio.to_thread(place)
+        except InputUnplaceableError as fault:
+            if isinstance(fault.__cause__, FileNotFoundError) and _are_there(command):
+                raise CellLostError("the fork takes no inputs", mend="run it again") from fault
+            raise
 
     def _usage(self, cell: Cell, watch: Supervision, wall_ms: float) -> Usage:
         """Prefer the kernel's count of the whole tree to what its first process used."""
@@ -303,6 +313,11 @@ class Sandbox:
             collect.collect, cell.output_fd, outputs_to, command.limits
         )
         return verdicts.with_outputs(outcome, gathered)
+
+
+def _are_there(command: Command) -> bool:
+    """Say whether the inputs are where they were: then it is the fork that lacks a place."""
+    return all(item.source.exists() for item in command.inputs)
 
 
 def _copy_inputs(command: Command, cell: Cell) -> None:

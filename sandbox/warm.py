@@ -29,8 +29,7 @@ from sandbox.watchdog import WALL_TASKS, Tree, proportional_bytes
 
 _KILL_S = 2.0
 _GUARD_S = 0.05
-_TAIL_BYTES = 8192
-_MOST_PRINTED_BYTES = 64 * MIB
+_TAIL_BYTES, _MOST_PRINTED_BYTES = 8192, 64 * MIB
 """A warm cell that prints without end would keep the worker busy with it."""
 _CREDENTIALS_SPACE = socket.CMSG_SPACE(12)
 _KILLED = Exit(code=-signal.SIGKILL)
@@ -55,13 +54,14 @@ class WarmCell:
     is_retired: bool = False
     forks: Forks = field(default_factory=Forks)
     _namespaces: tuple[str, ...] | None = None
-    """Those of its forks that are not ours. None can come back to one of ours, for which setns(2)
-    wants capabilities in our user namespace: they are read once."""
+    """Those of its forks that are not ours, read once: setns(2) is refused to all of them."""
     _frames: protocol.Frames = field(default_factory=lambda: protocol.Frames(largest_bytes=65_536))
     _here: "asyncio.Future[None] | None" = None
     _warm: "asyncio.Future[protocol.Warm] | None" = None
     _warden_pid: int = 0
+    _held_pid: int = 0
     _is_taken: bool = False
+    _vouched: list[str] = field(default_factory=list[str])
 
     async def warm_up(self, *, preload_s: float) -> str:
         """Let it import; return why it is unfit to be forked, or nothing."""
@@ -92,6 +92,7 @@ class WarmCell:
             if guard is not None:
                 guard.cancel()
         if not said.unfit:
+            self._held_pid = (*proc.children(self._warden_pid), 0)[0]
             self.pss_bytes = await asyncio.to_thread(proportional_bytes, self.child.pid)
         return said.unfit
 
@@ -148,7 +149,9 @@ class WarmCell:
         ended = self.forks.begin(run)
         try:
             with cell.ends(self.launcher.host.user(self.number)) as both:
-                self._send({"run": run, "folder": folder.name}, both.theirs)
+                vouched, self._vouched = self._vouched, []
+                order: dict[str, protocol.Inward] = {"run": run, "folder": folder.name}
+                self._send(order | {"vouched": vouched}, both.theirs)
                 expected = self._expected(both.inodes)
         except BaseException as fault:
             self._remove_folders()
@@ -161,7 +164,9 @@ class WarmCell:
                 ) from fault
             raise
         forked = self._cell(run, both, ended, folder, leaf)
-        forked.expected = expected
+        forked.expected, forked.run = expected, run
+        if self.launcher.has_namespaces:
+            forked.mounted = layout.mounted(self.command.limits)
         return forked
 
     def _expected(self, inodes: tuple[int, int, int]) -> inspection.Expected:
@@ -169,6 +174,7 @@ class WarmCell:
         has_namespaces = self.launcher.has_namespaces
         return inspection.Expected(
             parent_pid=self._warden_pid,
+            held_pid=self._held_pid,
             inodes=inodes,
             mounted=layout.mounted(limits) if has_namespaces and self.leaf is None else None,
         )
@@ -179,6 +185,7 @@ class WarmCell:
             await cell.greet(forked)
             self._namespaces = forked.namespaces
             self._check_descent(forked)
+            self._vouched.append(forked.run)
             forked.expected = None
         except BaseException:
             await forked.close()
@@ -258,8 +265,7 @@ class WarmCell:
         name = f"{self.folder.name}/{run}"
         return self.launcher.run_folder(name, user=self.launcher.host.user(self.number))
 
-    def _give_back(self, forked: Cell) -> None:
-        del forked
+    def _give_back(self, _forked: Cell) -> None:
         self._remove_folders()
 
     def _remove_folders(self) -> None:

@@ -70,12 +70,12 @@ class Birth:
                 os._exit(_UNSHUT)
 
     def _take_streams(self, door: int) -> None:
-        """Get channel, stdout and stderr from the warden, by the door, which is closed with it."""
-        self._inbox = mail.Inbox(most_bytes=_FOLDER_BYTES, most_fds=3)
+        """Get channel and standard streams from the warden, by the door, which that closes."""
+        self._inbox = mail.Inbox(most_bytes=_FOLDER_BYTES, most_fds=4)
         self._add("recvmsg", door, self._inbox.packed, mail.MSG_CMSG_CLOEXEC)
-        for position, number in enumerate((CHANNEL, 1, 2)):
+        for position, number in enumerate((CHANNEL, 1, 2, 0)):
             self._add("dup3", self._free + position, number, 0)
-        self._add("close_range", self._free, self._free + 2, 0)
+        self._add("close_range", self._free, self._free + 3, 0)
 
     def _become_a_process(self, setup: dict[str, Any]) -> None:
         """Die with the warm cell; have a session, its ids, and no signals held back."""

@@ -26,7 +26,7 @@ class Birth:
         self.id_place = forking.place_of_id()
         self._setup = setup
         self._door = door
-        self._inbox = mail.Inbox(most_bytes=_FOLDER_BYTES, most_fds=3)
+        self._inbox = mail.Inbox(most_bytes=_FOLDER_BYTES, most_fds=4)
         landlock = setup["landlock"]
         self._rules: list[bytes] = []
         if landlock:
@@ -64,7 +64,7 @@ class Birth:
 
 def _be_born(fds: tuple[int, ...]) -> None:
     """Become a process of its own: own descriptors, own session, no signals held back."""
-    for fd, number in zip(fds, (_CHANNEL, 1, 2)):  # noqa: B905 – not in 3.9
+    for fd, number in zip(fds, (_CHANNEL, 1, 2, 0)):  # noqa: B905 – not in 3.9
         os.dup2(fd, number)
     syscalls.die_with_parent()
     os.setsid()

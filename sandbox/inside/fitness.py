@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container
+
 _STREAMS = (0, 1, 2)
 _O_PATH = 0o10000000
+_SETTLED = 4
 
 
-def unfitness(pid: int, *, door: int, strangers: int, is_held: bool) -> str:
+def unfitness(pid: int, *, door: int, strangers: int, places: Container[tuple[int, int]]) -> str:
     """Return why a fork of the process would not be a fresh process, or nothing.
 
     `door` is the inode of the one socket that it may have; `strangers` how many processes the
-    import left, each of which would see all runs come and go. One that is held has opened places
-    for its forks (O_PATH), by which nothing goes.
+    import left, each of which would see all runs come and go. `places` are the folders and files
+    that it may have opened for its forks, by O_PATH, as (device, inode).
     """
     return (
         _threads(pid)
         or ("preload left %d child processes running" % (strangers,) if strangers else "")
         or _shared_memory(pid)
-        or _descriptors(pid, door, may_have_places=is_held)
+        or ("preload changed its folder or its root" if _has_moved(pid) else "")
+        or _descriptors(pid, door, places)
     )
 
 
@@ -38,22 +44,47 @@ def children(pid: int) -> set[int]:
         return {int(child) for child in listing.read().split()}
 
 
+def has_settled(pid: int) -> bool:
+    """Say whether a fork has its channel and no other socket, nor a child; or is dead.
+
+    It has given up the door then, and no way is left by which it could have it again.
+    """
+    folder = "/proc/%d/fd" % (pid,)
+    try:
+        sockets = [
+            name for name in os.listdir(folder) if _target(folder, int(name))[:7] == "socket:"
+        ]
+        opened = os.listdir(folder)
+        return not opened or (sockets == ["3"] and len(opened) <= _SETTLED and not children(pid))
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
 def _threads(pid: int) -> str:
     count = len(os.listdir("/proc/%d/task" % (pid,)))
     return "preload left %d threads running" % (count - 1,) if count > 1 else ""
 
 
 def _shared_memory(pid: int) -> str:
-    """Return a mapping that forks would share with each other, if there is one."""
-    with open("/proc/%d/maps" % (pid,)) as maps:
-        shared = [line.split() for line in maps if line.split()[1][1:4:2] == "ws"]
-    if not shared:
-        return ""
-    path = " ".join(shared[0][5:]) or "anonymous memory"
-    return "preload left memory that forks would share: " + path
+    """Return a mapping that forks would share with each other, if there is one.
+
+    One that nobody may write to now, but may make writable (mprotect(2)), counts as well: the
+    kernel tells by a flag (`mw`). A file that was opened to be read has it not.
+    """
+    name = ""
+    with open("/proc/%d/smaps" % (pid,)) as maps:
+        for line in maps:
+            word, *rest = line.split()
+            if not word.endswith(":"):
+                name = " ".join(rest[4:]) or "anonymous memory"
+            elif word == "VmFlags:" and {"sh", "mw"}.issubset(rest):
+                return "preload left memory that forks would share: " + name
+    return ""
 
 
-def _descriptors(pid: int, door: int, *, may_have_places: bool) -> str:
+def _descriptors(pid: int, door: int, places: Container[tuple[int, int]]) -> str:
     folder = "/proc/%d/fd" % (pid,)
     numbers = {int(name) for name in os.listdir(folder)}
     if not numbers.issuperset(_STREAMS):
@@ -66,16 +97,25 @@ def _descriptors(pid: int, door: int, *, may_have_places: bool) -> str:
         _target(folder, number)
         for number in extra
         if _target(folder, number) != "socket:[%d]" % (door,)
-        and not (may_have_places and _is_a_place(pid, number))
+        and not _is_a_place(pid, number, places)
     ]
     return "preload left open: " + ", ".join(surplus) if surplus else ""
 
 
-def _is_a_place(pid: int, number: int) -> bool:
-    """Say whether it only stands for a place (O_PATH, open(2)): nothing goes through it."""
+def _has_moved(pid: int) -> bool:
+    """Say whether it is elsewhere than it was started: its forks would begin there."""
+    return any(os.readlink("/proc/%d/%s" % (pid, name)) != "/" for name in ("cwd", "root"))
+
+
+def _is_a_place(pid: int, number: int, places: Container[tuple[int, int]]) -> bool:
+    """Say whether it only stands for a place that it may know (O_PATH, open(2)).
+
+    What else such a descriptor can stand for, a memfd or a FIFO, can be opened anew by it.
+    """
     with open("/proc/%d/fdinfo/%d" % (pid, number)) as info:
         flags = next(line.split()[1] for line in info if line.startswith("flags:"))
-    return bool(int(flags, 8) & _O_PATH)
+    status = os.stat("/proc/%d/fd/%d" % (pid, number))
+    return bool(int(flags, 8) & _O_PATH) and (status.st_dev, status.st_ino) in places
 
 
 def _target(folder: str, number: int) -> str:

@@ -14,6 +14,7 @@ from . import fitness, mail, networks, syscalls, tracee, walls, warm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Container
     from typing import Any
 
 _FIRST = 1
@@ -24,7 +25,7 @@ _FOLDER_BYTES = 64
 _GO = b"."
 _NO_PTRACE = "this host lets no warm cell be held (kernel.yama.ptrace_scope): %s"
 _UNHOLDABLE = "preload left a process that cannot be held: %s"
-_LOOK_S, _LOOKS = 0.0002, 5000
+_LOOK_S, _LOOKS, _SETTLING_LOOKS = 0.0002, 5000, 250
 """How often it is looked whether a fork has taken its streams."""
 
 
@@ -45,6 +46,9 @@ class Imported:
         self._tracee = tracee.Tracee(self.pid)
         self._networks: networks.Networks | None = None
         self._flags = syscalls.SIGCHLD | syscalls.CLONE_PARENT
+        self._places = _places(setup["landlock"])
+        self._latest = 0
+        """The fork made last, which may have the door still."""
         self._limits = syscalls.packed_limits(setup["rlimits"])
         self._outbox = mail.Outbox(most_bytes=_FOLDER_BYTES)
 
@@ -76,7 +80,7 @@ class Imported:
         if word != warm.IMPORTED:
             raise SystemExit
         try:
-            return self._unfitness(is_held=False)
+            return self._unfitness(places=())
         except (OSError, ValueError) as fault:
             return _UNHOLDABLE % (fault,)
 
@@ -89,17 +93,17 @@ class Imported:
                 return _NO_PTRACE % (fault,)
             os.write(self._door, _GO)
             self._tracee.hold()
-            unfit = self._unfitness(is_held=True)
+            unfit = self._unfitness(places=self._places)
             if self._has_namespaces and not unfit:
                 self._prepare()
         except (OSError, ValueError, tracee.Gone) as fault:
             return _UNHOLDABLE % (fault,)
         return unfit
 
-    def _unfitness(self, *, is_held: bool) -> str:
+    def _unfitness(self, *, places: Container[tuple[int, int]]) -> str:
         """Return why its forks would not be fresh, or nothing; final only once it is held."""
         return fitness.unfitness(
-            self.pid, door=self._door_inode, strangers=self._strangers(), is_held=is_held
+            self.pid, door=self._door_inode, strangers=self._strangers(), places=places
         )
 
     def _strangers(self) -> int:
@@ -112,17 +116,23 @@ class Imported:
 
     def _prepare(self) -> None:
         """Give it the power to make namespaces, as it runs no code any more."""
-        walls.close_shared_folders()
+        walls.leave_shared_folders()
         walls.own_user_namespace_of(self._tracee)
         self._flags |= walls.NAMESPACES
         self._networks = networks.Networks(self._tracee)
 
+    def vouch(self, pid: int) -> None:
+        """Note that the worker has looked at a fork."""
+        if pid == self._latest:
+            self._latest = 0
+
     def fork(self, folder: str, fds: tuple[int, ...]) -> tuple[int, networks.Network | None]:
         """Let the kernel fork it; return the fork's pid, and the net namespace that it is in.
 
-        The fork waits for the three descriptors at the door, and is limited by then. Raises
+        The fork waits for its descriptors at the door, and is limited by then. Raises
         OSError where the kernel refuses one more, tracee.Gone where there will be no other.
         """
+        self._see_latest_settled()
         network = None if self._networks is None else self._networks.enter()
         place = self._tracee.argument(3)
         noted = syscalls.CLONE_CHILD_SETTID | syscalls.CLONE_CHILD_CLEARTID if place else 0
@@ -132,9 +142,26 @@ class Imported:
             self.give_back(network)
             raise
         syscalls.limit_other(pid, self._limits)
+        self._latest = pid
         self._see_door_empty()
-        self._outbox.send(self._door, folder.encode(), fds)
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:  # of its own: what fcntl(2) changes is of an open file, which forks would share
+            self._outbox.send(self._door, folder.encode(), (*fds, nothing))
+        finally:
+            os.close(nothing)
         return pid, network
+
+    def _see_latest_settled(self) -> None:
+        """Wait until the fork before has given up the door. Raises OSError if it does not.
+
+        Whoever has it could look at what is sent there to the next one (MSG_PEEK, recv(2)). One
+        that the worker has looked at has not, and may be about its run by now.
+        """
+        for _ in range(_SETTLING_LOOKS):
+            if not self._latest or fitness.has_settled(self._latest):
+                return
+            select.select((), (), (), _LOOK_S)
+        raise OSError("the fork before is not ready")
 
     def give_back(self, network: networks.Network | None) -> None:
         """Let the next fork have the namespace, once the one that had it is dead."""
@@ -151,3 +178,15 @@ class Imported:
                 return
             select.select((), (), (), _LOOK_S)
         raise tracee.Gone("a fork did not take its streams")
+
+
+def _places(landlock: dict[str, Any] | None) -> frozenset[tuple[int, int]]:
+    """Return what the rules of Landlock are about, as (device, inode)."""
+    found: set[tuple[int, int]] = set()
+    for path, _ in landlock["rules"] if landlock else ():
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        found.add((status.st_dev, status.st_ino))
+    return frozenset(found)

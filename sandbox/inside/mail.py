@@ -13,13 +13,13 @@ _SOL_SOCKET, _SCM_RIGHTS, _SO_RCVTIMEO = 1, 1, 20
 _SIOCOUTQ = 0x5411
 _AF_UNIX, _SOCK_STREAM, _SOCK_CLOEXEC, MSG_CMSG_CLOEXEC = 1, 1, 0o2000000, 0x40000000
 _HEAD_BYTES, _FD_BYTES = 16, 4
-_STREAMS = 3
+_STREAMS = 4
 _HEADER_BYTES, _CONTROL_AT = 56, 40
 """How long struct msghdr is, and where it says how much came beside a message."""
 
 
 class Outbox:
-    """Room for messages that take three descriptors along, made once (sendmsg(2))."""
+    """Room for messages that take four descriptors along, made once (sendmsg(2))."""
 
     def __init__(self, *, most_bytes: int) -> None:
         self._body = syscalls.Room(most_bytes)

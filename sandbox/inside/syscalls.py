@@ -120,6 +120,7 @@ NUMBERS: dict[str, int] = {
         "setsockopt": (54, 208),
         "socketpair": (53, 199),
         "symlinkat": (266, 36),
+        "umount2": (166, 39),
         "unshare": (272, 97),
         "wait4": (61, 260),
         "write": (1, 64),

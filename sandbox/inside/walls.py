@@ -32,6 +32,7 @@ _IMPORT_FILES = 256
 """Descriptors that an import may have at least: a low limit of a run's is not meant for it."""
 
 _AT_FDCWD = -100
+_MNT_DETACH = 2
 
 
 def make_scratch(scratch_dir: str) -> None:
@@ -134,11 +135,13 @@ def hide_processes() -> None:
     syscalls.do("mount", b"proc", b"/proc", b"proc", flags, b"hidepid=2")
 
 
-def close_shared_folders() -> None:
-    """Let nobody write any more to what an import could, and what its forks would share."""
+def leave_shared_folders() -> None:
+    """Take away what an import could write to, before its forks would share it.
+
+    To make it read-only is not enough: a FIFO in there could be written to all the same.
+    """
     for folder in (b"/scratch", b"/output"):
-        flags = syscalls.MS_REMOUNT | syscalls.MS_RDONLY | syscalls.MS_NOSUID | syscalls.MS_NODEV
-        syscalls.do("mount", b"", folder, b"", flags, None)
+        syscalls.do("umount2", folder, _MNT_DETACH)
 
 
 def identity(uid: int, gid: int) -> list[tuple[str, bytes]]:

@@ -95,6 +95,35 @@ PLACE = mmap.mmap(-1, 4096)
 def leave(text): PLACE[:64] = text.encode().ljust(64, b"\\0")
 def take(): return [bytes(PLACE[:64]).rstrip(b"\\0").decode()]
 """,
+    "memory_made_writable_later": PASS_ON
+    + """
+import ctypes, mmap
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+PLACE = libc.mmap(None, ctypes.c_size_t(4096), 1, 0x21, -1, ctypes.c_long(0))
+def leave(text):
+    libc.mprotect(ctypes.c_void_p(PLACE), ctypes.c_size_t(4096), 3)
+    ctypes.memmove(PLACE, text.encode(), len(text))
+def take(): return [ctypes.string_at(PLACE, 64).rstrip(b"\\0").decode()]
+""",
+    "signal_of_stdin": PASS_ON
+    + """
+import fcntl
+def leave(text):
+    fcntl.fcntl(0, 10, 34 + int(text[-1]))
+def take(): return ["secret-signal_of_stdin-%d" % (fcntl.fcntl(0, 11) - 34,)]
+""",
+    "fifo": PASS_ON
+    + """
+import os
+os.mkfifo("/scratch/fifo") if os.access("/scratch", os.W_OK) else None
+def leave(text):
+    try: os.write(os.open("/scratch/fifo", os.O_RDWR | os.O_NONBLOCK), text.encode())
+    except OSError: pass
+def take():
+    try: return [os.read(os.open("/scratch/fifo", os.O_RDWR | os.O_NONBLOCK), 64).decode()]
+    except OSError: return []
+""",
     "memfd": PASS_ON
     + """
 import os

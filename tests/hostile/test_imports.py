@@ -134,6 +134,7 @@ async def test_an_import_that_leaves_a_way_from_job_to_job_runs_cold_and_is_name
         "names_of_processes",
         "files_left_by_the_import",
         "system_v_memory",
+        "signal_of_stdin",
     }
     client = Client("named")
     await jobs(bundle(MEETING[attack]), [client])
@@ -151,7 +152,10 @@ async def test_an_import_that_leaves_a_way_from_job_to_job_runs_cold_and_is_name
 )
 def test_the_attack_works_between_plain_forks(attack: str, bundle, tmp_path: Path):
     """Where nothing is between them, the second job gets hold of the first one's input."""
-    if attack in {"shared_file", "files_left_by_the_import", "thread"} or attack in imports.DAEMONS:
+    if (
+        attack in {"shared_file", "files_left_by_the_import", "thread", "fifo", "signal_of_stdin"}
+        or attack in imports.DAEMONS
+    ):
         pytest.skip("it aims at what a cell has, not at plain forks")
     folder = bundle(MEETING[attack])
     places = []
