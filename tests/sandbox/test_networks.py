@@ -67,7 +67,8 @@ async def test_a_run_reaches_the_hosts_on_the_list_and_no_other(lab, port):
         lab.command(SAY_WHAT_COMES, facts={"hosts": hosts, "port": port}, network=rules)
     )
     assert outcome.value == ["hello", "ConnectionResetError", "ConnectionResetError"]
-    first, second, third = outcome.traffic.first
+    ended = {one.host: one for one in outcome.traffic.first}  # in whatever order they did
+    first, second, third = (ended[host] for host in hosts)
     assert (first.host, first.port, first.state, first.in_bytes) == (
         *("service.test", port),
         *("carried", 5),
