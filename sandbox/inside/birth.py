@@ -156,7 +156,7 @@ class Birth:
     def _say_hello(self) -> None:
         """Send hello, without descriptors: those on their way count for all of a user's cells.
 
-        The worker looks at everything else itself, and sets the limits.
+        The worker looks at everything else itself; the warden has set the limits.
         """
         self._hello = framed({"kind": "hello"})
         self._add("write", CHANNEL, self._hello, len(self._hello))

@@ -51,10 +51,8 @@ def has_settled(pid: int) -> bool:
     """
     folder = "/proc/%d/fd" % (pid,)
     try:
-        sockets = [
-            name for name in os.listdir(folder) if _target(folder, int(name))[:7] == "socket:"
-        ]
         opened = os.listdir(folder)
+        sockets = [name for name in opened if _target(folder, int(name))[:7] == "socket:"]
         return not opened or (sockets == ["3"] and len(opened) <= _SETTLED and not children(pid))
     except FileNotFoundError:
         return True

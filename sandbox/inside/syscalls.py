@@ -187,11 +187,6 @@ def unshare(flags: int) -> None:
     do("unshare", flags)
 
 
-def join_namespace(fd: int, kind: int) -> None:
-    """Move this process to the namespace that `fd` stands for (setns(2))."""
-    do("setns", fd, kind)
-
-
 def die_with_parent() -> None:
     """Ask for SIGKILL when the parent thread ends (PR_SET_PDEATHSIG, prctl(2))."""
     do("prctl", PR_SET_PDEATHSIG, 9)
