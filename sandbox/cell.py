@@ -83,8 +83,6 @@ class Cell:
     """Those that it does not share with us; what is not known yet is read at the hello."""
     mounted: Mapping[str, int] = field(default_factory=dict[str, int])
     """How large a fork's folders have to be, by place, where they are mounts."""
-    run: str = ""
-    """What its warden calls it."""
     expected: inspection.Expected | None = None
     """What a fork has to be like; nobody's code has run in a cold cell at its hello."""
     _is_over: bool = False

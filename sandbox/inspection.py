@@ -8,8 +8,9 @@ capability, and no way to a new user namespace, it can change none of it any mor
 import ctypes
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from sandbox import proc
 
@@ -21,6 +22,15 @@ _HOLDING_NOTHING = {"proc", "devpts", "mqueue", "sysfs"}
 _KCMP, _KCMP_FILE = {"aarch64": 272}.get(platform.machine(), 312), 0
 _FILTERED = "2"
 """SECCOMP_MODE_FILTER."""
+_UNPRIVILEGED = "".join(
+    f"\n{name}:\t{value}"
+    for name, value in (
+        *((name, _NONE) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")),
+        ("NoNewPrivs", "1"),
+        ("Seccomp", _FILTERED + "\n"),
+    )
+)
+"""How these lines of a status follow each other, where all is well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +67,8 @@ def fault(pid: int, status: str, expected: Expected) -> str:
 
 def _fault_of_status(status: str, expected: Expected) -> str:
     """Judge what the kernel says of the process as a whole; pure."""
+    if _is_as_ordered(status, expected):
+        return ""
     if proc.field(status, "PPid") != str(expected.parent_pid):
         return "it is not a fork of its warm cell"
     if proc.field(status, "Threads") != "1":
@@ -71,6 +83,15 @@ def _fault_of_status(status: str, expected: Expected) -> str:
     return ""
 
 
+def _is_as_ordered(status: str, expected: Expected) -> bool:
+    """Say so of most at one glance, in a fifth of the time that each field by itself takes."""
+    return (
+        _UNPRIVILEGED in status
+        and f"\nPPid:\t{expected.parent_pid}\n" in status
+        and "\nThreads:\t1\n" in status
+    )
+
+
 def _fault_of_descriptors(pid: int, inodes: tuple[int, int, int]) -> str:
     """Find what else is open: by that, two forks could have something in common."""
     channel, stdout, stderr = inodes
@@ -81,9 +102,10 @@ def _fault_of_descriptors(pid: int, inodes: tuple[int, int, int]) -> str:
         "3": f"socket:[{channel}]",
     }
     folder = f"/proc/{pid}/fd"
-    found = os.listdir(folder)  # noqa: PTH208 – half the time of a Path's
-    if set(found) != set(wanted):
-        return f"it has {len(found)} descriptors open, not {len(wanted)}"
+    # Since Linux 6.2 the kernel tells how many there are, in an eighth of the time of a listing.
+    count = os.stat(folder).st_size or len(os.listdir(folder))  # noqa: PTH116, PTH208
+    if count != len(wanted):
+        return f"it has {count} descriptors open, not {len(wanted)}"
     for number, target in wanted.items():
         there = os.readlink(f"{folder}/{number}")  # noqa: PTH115 – as above
         if there != target:
@@ -116,9 +138,17 @@ def _fault_of_stdin(pid: int, held_pid: int) -> str:
 
     What fcntl(2) sets there, one would find of another: owners, signals, locks.
     """
-    libc = ctypes.CDLL(None)
-    same = libc.syscall(_KCMP, pid, held_pid, _KCMP_FILE, ctypes.c_ulong(0), ctypes.c_ulong(0))
+    same = _syscall()(_KCMP, pid, held_pid, _KCMP_FILE, 0, 0)
     return "its stdin is another's" if same == 0 else ""
+
+
+@cache
+def _syscall() -> "Callable[..., int]":
+    """Return syscall(2) of the C library; to find it takes ten times as long as to call it."""
+    syscall = ctypes.CDLL(None).syscall
+    syscall.argtypes = [ctypes.c_long] * 6
+    syscall.restype = ctypes.c_long
+    return syscall
 
 
 def _mountinfo(pid: int) -> str:

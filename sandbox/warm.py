@@ -61,7 +61,6 @@ class WarmCell:
     _warden_pid: int = 0
     _held_pid: int = 0
     _is_taken: bool = False
-    _vouched: list[str] = field(default_factory=list[str])
 
     async def warm_up(self, *, preload_s: float) -> str:
         """Let it import; return why it is unfit to be forked, or nothing."""
@@ -149,9 +148,7 @@ class WarmCell:
         ended = self.forks.begin(run)
         try:
             with cell.ends(self.launcher.host.user(self.number)) as both:
-                vouched, self._vouched = self._vouched, []
-                order: dict[str, protocol.Inward] = {"run": run, "folder": folder.name}
-                self._send(order | {"vouched": vouched}, both.theirs)
+                self._send({"run": run, "folder": folder.name}, both.theirs)
                 expected = self._expected(both.inodes)
         except BaseException as fault:
             self._remove_folders()
@@ -164,7 +161,7 @@ class WarmCell:
                 ) from fault
             raise
         forked = self._cell(run, both, ended, folder, leaf)
-        forked.expected, forked.run = expected, run
+        forked.expected = expected
         if self.launcher.has_namespaces:
             forked.mounted = layout.mounted(self.command.limits)
         return forked
@@ -185,7 +182,6 @@ class WarmCell:
             await cell.greet(forked)
             self._namespaces = forked.namespaces
             self._check_descent(forked)
-            self._vouched.append(forked.run)
             forked.expected = None
         except BaseException:
             await forked.close()

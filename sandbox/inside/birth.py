@@ -45,8 +45,8 @@ class Birth:
         rules = []
         if landlock:
             rules = syscalls.rules(landlock["rules"], first_fd=syscalls.RULES_FROM)
-        self._free = door + 1
-        _check_is_free(self._free)
+        _check_is_free(door + 1)
+        self._free = door + 2  # both ends of its door are open
         self._take_streams(door)
         self._become_a_process(setup)
         self._mount(setup)
@@ -70,12 +70,13 @@ class Birth:
                 os._exit(_UNSHUT)
 
     def _take_streams(self, door: int) -> None:
-        """Get channel and standard streams from the warden, by the door, which that closes."""
+        """Get channel and standard streams from the warden, by the door, and close that."""
         self._inbox = mail.Inbox(most_bytes=_FOLDER_BYTES, most_fds=4)
         self._add("recvmsg", door, self._inbox.packed, mail.MSG_CMSG_CLOEXEC)
         for position, number in enumerate((CHANNEL, 1, 2, 0)):
             self._add("dup3", self._free + position, number, 0)
-        self._add("close_range", self._free, self._free + 3, 0)
+        self._add("close_range", CHANNEL + 1, self._free + 3, 0)
+        self._free = CHANNEL + 1
 
     def _become_a_process(self, setup: dict[str, Any]) -> None:
         """Die with the warm cell; have a session, its ids, and no signals held back."""

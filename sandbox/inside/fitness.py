@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 _STREAMS = (0, 1, 2)
 _O_PATH = 0o10000000
-_SETTLED = 4
 
 
 def unfitness(pid: int, *, door: int, strangers: int, places: Container[tuple[int, int]]) -> str:
@@ -42,22 +41,6 @@ def children(pid: int) -> set[int]:
     """Return the processes whose parent it is."""
     with open("/proc/%d/task/%d/children" % (pid, pid)) as listing:
         return {int(child) for child in listing.read().split()}
-
-
-def has_settled(pid: int) -> bool:
-    """Say whether a fork has its channel and no other socket, nor a child; or is dead.
-
-    It has given up the door then, and no way is left by which it could have it again.
-    """
-    folder = "/proc/%d/fd" % (pid,)
-    try:
-        opened = os.listdir(folder)
-        sockets = [name for name in opened if _target(folder, int(name))[:7] == "socket:"]
-        return not opened or (sockets == ["3"] and len(opened) <= _SETTLED and not children(pid))
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
 
 
 def _threads(pid: int) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import select
 
-from . import fitness, mail, networks, syscalls, tracee, walls, warm
+from . import doors, fitness, mail, networks, syscalls, tracee, walls, warm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ _FOLDER_BYTES = 64
 _GO = b"."
 _NO_PTRACE = "this host lets no warm cell be held (kernel.yama.ptrace_scope): %s"
 _UNHOLDABLE = "preload left a process that cannot be held: %s"
-_LOOK_S, _LOOKS, _SETTLING_LOOKS = 0.0002, 5000, 250
-"""How often it is looked whether a fork has taken its streams."""
+_LAST_LOW = syscalls.RULES_FROM - 1
+"""Descriptors up to here are closed before and after each fork."""
 
 
 class Imported:
-    """The child, its door, and what its forks are born into."""
+    """The child, its door while it imports, and what its forks are born into."""
 
     def __init__(self, setup: dict[str, Any]) -> None:
         self._has_namespaces: bool = setup["mounts"] is not None
@@ -47,8 +47,6 @@ class Imported:
         self._networks: networks.Networks | None = None
         self._flags = syscalls.SIGCHLD | syscalls.CLONE_PARENT
         self._places = _places(setup["landlock"])
-        self._latest = 0
-        """The fork made last, which may have the door still."""
         self._limits = syscalls.packed_limits(setup["rlimits"])
         self._outbox = mail.Outbox(most_bytes=_FOLDER_BYTES)
 
@@ -94,7 +92,7 @@ class Imported:
             os.write(self._door, _GO)
             self._tracee.hold()
             unfit = self._unfitness(places=self._places)
-            if self._has_namespaces and not unfit:
+            if not unfit:
                 self._prepare()
         except (OSError, ValueError, tracee.Gone) as fault:
             return _UNHOLDABLE % (fault,)
@@ -115,69 +113,54 @@ class Imported:
         return len(mine | fitness.children(self.pid))
 
     def _prepare(self) -> None:
-        """Give it the power to make namespaces, as it runs no code any more."""
-        walls.leave_shared_folders()
-        walls.own_user_namespace_of(self._tracee)
-        self._flags |= walls.NAMESPACES
-        self._networks = networks.Networks(self._tracee)
-
-    def vouch(self, pid: int) -> None:
-        """Note that the worker has looked at a fork."""
-        if pid == self._latest:
-            self._latest = 0
+        """Close its door, and give it the power to make namespaces, as it runs no code any more."""
+        os.close(self._door)
+        self._tracee.make("close_range", warm.DOOR, _LAST_LOW, 0)
+        if self._has_namespaces:
+            walls.leave_shared_folders()
+            walls.own_user_namespace_of(self._tracee)
+            self._flags |= walls.NAMESPACES
+            self._networks = networks.Networks(self._tracee)
+        self._doors = doors.Doors(self._tracee)
 
     def fork(self, folder: str, fds: tuple[int, ...]) -> tuple[int, networks.Network | None]:
         """Let the kernel fork it; return the fork's pid, and the net namespace that it is in.
 
-        The fork waits for its descriptors at the door, and is limited by then. Raises
-        OSError where the kernel refuses one more, tracee.Gone where there will be no other.
+        The fork gets its descriptors by a door that no other fork ever had, and is limited
+        before. Raises OSError where the kernel refuses one more, tracee.Gone where there will be
+        no other.
         """
-        self._see_latest_settled()
         network = None if self._networks is None else self._networks.enter()
         place = self._tracee.argument(3)
         noted = syscalls.CLONE_CHILD_SETTID | syscalls.CLONE_CHILD_CLEARTID if place else 0
+        door = -1
         try:
+            door = self._doors.open()
             pid = self._tracee.make("clone", self._flags | noted, 0, 0, place, place)
         except OSError:
             self.give_back(network)
+            if door >= 0:
+                os.close(door)
             raise
-        syscalls.limit_other(pid, self._limits)
-        self._latest = pid
-        self._see_door_empty()
-        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        try:  # of its own: what fcntl(2) changes is of an open file, which forks would share
-            self._outbox.send(self._door, folder.encode(), (*fds, nothing))
         finally:
-            os.close(nothing)
+            self._tracee.make("close_range", warm.DOOR, _LAST_LOW, 0)
+        syscalls.limit_other(pid, self._limits)
+        self._send_streams(door, folder, fds)
         return pid, network
 
-    def _see_latest_settled(self) -> None:
-        """Wait until the fork before has given up the door. Raises OSError if it does not.
-
-        Whoever has it could look at what is sent there to the next one (MSG_PEEK, recv(2)). One
-        that the worker has looked at has not, and may be about its run by now.
-        """
-        for _ in range(_SETTLING_LOOKS):
-            if not self._latest or fitness.has_settled(self._latest):
-                return
-            select.select((), (), (), _LOOK_S)
-        raise OSError("the fork before is not ready")
+    def _send_streams(self, door: int, folder: str, fds: tuple[int, ...]) -> None:
+        """Send its streams, and a /dev/null of its own: fcntl(2) changes open files, not places."""
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            self._outbox.send(door, folder.encode(), (*fds, nothing))
+        finally:
+            os.close(nothing)
+            os.close(door)
 
     def give_back(self, network: networks.Network | None) -> None:
         """Let the next fork have the namespace, once the one that had it is dead."""
         if self._networks is not None and network is not None:
             self._networks.give_back(network)
-
-    def _see_door_empty(self) -> None:
-        """Wait until the fork before has taken its streams, lest this one gets them.
-
-        It does so first of all; one that was ended before left them there for good.
-        """
-        for _ in range(_LOOKS):
-            if self._outbox.unread(self._door) == 0:
-                return
-            select.select((), (), (), _LOOK_S)
-        raise tracee.Gone("a fork did not take its streams")
 
 
 def _places(landlock: dict[str, Any] | None) -> frozenset[tuple[int, int]]:

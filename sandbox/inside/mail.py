@@ -10,7 +10,6 @@ import sys
 from . import syscalls
 
 _SOL_SOCKET, _SCM_RIGHTS, _SO_RCVTIMEO = 1, 1, 20
-_SIOCOUTQ = 0x5411
 _AF_UNIX, _SOCK_STREAM, _SOCK_CLOEXEC, MSG_CMSG_CLOEXEC = 1, 1, 0o2000000, 0x40000000
 _HEAD_BYTES, _FD_BYTES = 16, 4
 _STREAMS = 4
@@ -25,7 +24,6 @@ class Outbox:
         self._body = syscalls.Room(most_bytes)
         self._control = syscalls.Room(_HEAD_BYTES + 2 * 8)
         self._vector, self._header = syscalls.Room(16), syscalls.Room(_HEADER_BYTES)
-        self._waiting = syscalls.Room(_FD_BYTES)
         told = _HEAD_BYTES + _STREAMS * _FD_BYTES
         self._control.numbers[:4] = _as_ints((told, 0, _SOL_SOCKET, _SCM_RIGHTS))
         body, vector, control = map(
@@ -41,11 +39,6 @@ class Outbox:
         self._words[1] = len(body)
         self._control.numbers[4 : 4 + _STREAMS] = _as_ints(fds)
         syscalls.do_at_once("sendmsg", fd, self._header.pointer, 0)
-
-    def unread(self, fd: int) -> int:
-        """Return how much was sent there that nobody has received (SIOCOUTQ, unix(7))."""
-        syscalls.do_at_once("ioctl", fd, _SIOCOUTQ, self._waiting.pointer)
-        return self._waiting.numbers[0]
 
 
 class Inbox:

@@ -107,6 +107,8 @@ NUMBERS: dict[str, int] = {
         "mkdirat": (258, 34),
         "mount": (165, 40),
         "openat": (257, 56),
+        "pidfd_getfd": (438, 438),
+        "pidfd_open": (434, 434),
         "prctl": (157, 167),
         "prlimit64": (302, 261),
         "ptrace": (101, 117),

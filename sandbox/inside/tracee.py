@@ -67,6 +67,7 @@ class Tracee:
         self._number_vector = _vector(self._number)
         self._held = b""
         self._again = b""
+        self._memory = -1
 
     def seize(self) -> None:
         """Begin to trace it; it dies with this process. Raises OSError where that is refused."""
@@ -99,15 +100,17 @@ class Tracee:
                 raise syscalls.refusal(name, -result)
         raise Gone("signals do not let it make a call")
 
-    def place(self, body: bytes) -> int:
+    def place(self, body: bytes, *, above: int = 0) -> int:
         """Put bytes where it keeps nothing, below its stack; return the address. Raises OSError."""
-        address = memoryview(self._held).cast("q")[self._at.sp] - _ROOM_BELOW_STACK
-        memory = os.open("/proc/%d/mem" % (self.pid,), os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.pwrite(memory, body, address)
-        finally:
-            os.close(memory)
+        address = memoryview(self._held).cast("q")[self._at.sp] - _ROOM_BELOW_STACK + above
+        if self._memory < 0:
+            self._memory = os.open("/proc/%d/mem" % (self.pid,), os.O_RDWR | os.O_CLOEXEC)
+        os.pwrite(self._memory, body, address)
         return address
+
+    def numbers(self, address: int, count: int) -> tuple[int, ...]:
+        """Return C ints that a call has left at an address of `place`. Raises OSError."""
+        return tuple(memoryview(os.pread(self._memory, 4 * count, address)).cast("i"))
 
     def _make(self, number: int, arguments: tuple[int, ...]) -> int:
         self._room.here[:] = self._held

@@ -80,9 +80,6 @@ class _Forks:
             self._answer(order["how"])
             return True
         self._reap()  # whose net namespace the warm cell need not leave then
-        for pid, (run, _) in self._alive.items():
-            if run in order["vouched"]:
-                self._imported.vouch(pid)
         try:
             self._fork(order["run"], order["folder"], fds)
         except OSError:  # too many processes just now: this run is lost, not the warm cell
