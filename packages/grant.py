@@ -8,7 +8,7 @@ from packaging.utils import canonicalize_name
 
 from packages.manifest import Manifest
 from sandbox.limits import Limits
-from sandbox.network.rules import NetworkRules
+from sandbox.network_rules import NetworkRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

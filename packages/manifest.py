@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails
 
 from packages.errors import ManifestRefused
 from sandbox.limits import Limits
-from sandbox.network.rules import is_name
+from sandbox.network_rules import is_name
 from wheelhouse.paths import RESERVED
 from wheelhouse.problem import MOST_PROBLEMS, Problem, first_problems, shown
 

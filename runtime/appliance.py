@@ -37,9 +37,9 @@ from runtime.store.migrate import migrate
 from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
 from runtime.sweeping import sweep_home
 from runtime.worker import Hands
-from sandbox import shown_level
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
+from sandbox.walls import shown_level
 from wheelhouse.judges.pool import Judges
 from wheelhouse.locks import holders, open_lock, try_lock
 from wheelhouse.store import Wheelhouse

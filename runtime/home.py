@@ -55,7 +55,7 @@ def _make_folders(home: Path) -> None:
     """Make the home; what cells run is readable below it, whatever our umask.
 
     A worker that is root starts cells as users of their own. They get there by a bind mount, or
-    by a group of their own (sandbox/host.py); the home is shut to all others.
+    by a group of their own (sandbox/walls/host.py); the home is shut to all others.
     """
     os.umask(0o022)
     guard_home(home)

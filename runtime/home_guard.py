@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from runtime.errors import SettingsRefused
-from sandbox.host import is_crossed_by_cells
+from sandbox.walls.host import is_crossed_by_cells
 from wheelhouse.problem import Problem
 
 CLOSED = 0o700

@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from sandbox.network.rules import MOST_PORTS, check_host, check_port
+from sandbox.network_rules import MOST_PORTS, check_host, check_port
 
 NAMES = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]*")
 AGE = re.compile(r"(?P<number>\d{1,4})(?P<unit>[dh])")

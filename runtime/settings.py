@@ -28,7 +28,7 @@ from runtime.errors import SettingsRefused
 from runtime.rules import Hosts, Names, Networks, Newest, Places, Ports, Rules
 from sandbox.command import Level
 from sandbox.limits import Limits
-from sandbox.network.rules import NetworkRules
+from sandbox.network_rules import NetworkRules
 from wheelhouse.problem import Problem
 
 PREFIX = "FUMEHOOD_"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from sandbox.limits import Limits
-from sandbox.network.rules import NetworkRules
+from sandbox.network_rules import NetworkRules
 
 type Json = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 

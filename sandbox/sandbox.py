@@ -11,20 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from sandbox import (
-    cgroups,
-    collect,
-    held,
-    host,
-    inspection,
-    layout,
-    proc,
-    protocol,
-    run_folder,
-    verdicts,
-)
-from sandbox.cell import Cell, is_dead
-from sandbox.cgroup import Hierarchy, Leaf
+from sandbox import protocol
+from sandbox.cells import inspection, run_folder
+from sandbox.cells.cell import Cell, is_dead
+from sandbox.cells.launcher import Launcher
+from sandbox.cells.leftovers import sweep
+from sandbox.cells.pool import Pool, PoolBounds
+from sandbox.cgroups.hierarchy import delegated
+from sandbox.cgroups.leaf import Hierarchy, Leaf
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
 from sandbox.errors import (
     CellLostError,
@@ -32,19 +26,19 @@ from sandbox.errors import (
     NetworkUnwallableError,
     WallsMissingError,
 )
-from sandbox.host import Host
-from sandbox.launch import Launcher
-from sandbox.leftovers import sweep
+from sandbox.isolation import in_force, probe, this_interpreter
+from sandbox.kernel import procfs
+from sandbox.kernel.process import Exit, HostUser, allow_descriptors
 from sandbox.limits import MIB, Limits
 from sandbox.network import relays as relay_processes
 from sandbox.network.outlet import Outlet
 from sandbox.network.relays import Relays
-from sandbox.network.rules import NetworkRules
-from sandbox.pool import Pool, PoolBounds
-from sandbox.process import Exit, HostUser, allow_descriptors
-from sandbox.supervise import Supervision
-from sandbox.verdict import Verdict
-from sandbox.walls import in_force, probe, this_interpreter
+from sandbox.network_rules import NetworkRules
+from sandbox.runs import disk_usage, outcomes, outputs
+from sandbox.runs.supervision import Supervision
+from sandbox.runs.verdict import Verdict
+from sandbox.walls import host, layout
+from sandbox.walls.host import Host
 
 _GRACE_S = 5.0
 _OF_RELAYS = Limits(memory_mb=128, processes=32, cpus=1.0)
@@ -89,7 +83,7 @@ class Sandbox:
         allow_descriptors()
         await asyncio.to_thread(_prepare, home)
         found = host.look(crossed=crossed)
-        hierarchy = cgroups.delegated(f"fumehood-{os.getpid()}-{secrets.token_hex(3)}")
+        hierarchy = delegated(f"fumehood-{os.getpid()}-{secrets.token_hex(3)}")
         probed = await probe(
             found,
             home,
@@ -168,7 +162,7 @@ class Sandbox:
             outcome = await self._outcome(
                 command, cell, watch.ended, verdict, isolation, outputs_to
             )
-            outcome = verdicts.name_limit(
+            outcome = outcomes.name_limit(
                 outcome,
                 verdict,
                 command.limits,
@@ -176,8 +170,8 @@ class Sandbox:
                 filled=await _filled(cell, command, outcome, verdict),
             )
             if outlet is not None:
-                outcome = verdicts.with_traffic(outcome, outlet.traffic)
-            outcome = verdicts.with_stack(outcome, watch.stack)
+                outcome = outcomes.with_traffic(outcome, outlet.traffic)
+            outcome = outcomes.with_stack(outcome, watch.stack)
             outcome = replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
             return outcome if watch.mask is None else watch.mask.outcome(outcome)
         finally:
@@ -294,7 +288,7 @@ class Sandbox:
         counted = watch.counted
         # What it had before it was in its cgroup is charged elsewhere. Not what wait4(2) tells:
         # that is inherited over fork and exec, and would be the worker's own peak.
-        peak = proc.resident_bytes(cell.status) + counted.peak_memory_bytes
+        peak = procfs.resident_bytes(cell.status) + counted.peak_memory_bytes
         return Usage(wall_ms=wall_ms, cpu_ms=counted.cpu_s * 1000, peak_rss_bytes=peak)
 
     async def _outcome(
@@ -306,13 +300,13 @@ class Sandbox:
         isolation: Isolation,
         outputs_to: Path,
     ) -> Outcome:
-        outcome = verdicts.outcome(verdict, ended, isolation, result_kb=command.limits.result_kb)
+        outcome = outcomes.outcome(verdict, ended, isolation, result_kb=command.limits.result_kb)
         if _left_nothing(cell) or _has_to_run_again(cell, outcome):
             return outcome
         gathered = await asyncio.to_thread(
-            collect.collect, cell.output_fd, outputs_to, command.limits
+            outputs.collect, cell.output_fd, outputs_to, command.limits
         )
-        return verdicts.with_outputs(outcome, gathered)
+        return outcomes.with_outputs(outcome, gathered)
 
 
 def _are_there(command: Command) -> bool:
@@ -321,7 +315,7 @@ def _are_there(command: Command) -> bool:
 
 
 def _copy_inputs(command: Command, cell: Cell) -> None:
-    uid, gid = (int(proc.field(cell.status, name).split()[0]) for name in ("Uid", "Gid"))
+    uid, gid = (int(procfs.field(cell.status, name).split()[0]) for name in ("Uid", "Gid"))
     try:
         folder_fd = inspection.open_inputs(cell.pid)
     except OSError as fault:
@@ -343,17 +337,17 @@ def _prepare(home: Path) -> None:
 
 async def _filled(cell: Cell, command: Command, outcome: Outcome, verdict: Verdict) -> str:
     """Return the limit that a full disk was about; where it is summed up, off the event loop."""
-    if outcome.ending is not Ending.RAISED or not verdicts.is_about_disk(verdict.done):
+    if outcome.ending is not Ending.RAISED or not outcomes.is_about_disk(verdict.done):
         return ""
     if cell.layout.has_namespaces:
-        return held.filled(cell, command.limits)
-    return await asyncio.to_thread(held.filled, cell, command.limits)
+        return disk_usage.filled(cell, command.limits)
+    return await asyncio.to_thread(disk_usage.filled, cell, command.limits)
 
 
 def _left_nothing(cell: Cell) -> bool:
     """Say whether there are no outputs; a tmpfs with one inode has but its root."""
     if not cell.layout.has_namespaces:
-        return collect.is_empty(cell.output_fd)
+        return outputs.is_empty(cell.output_fd)
     figures = os.fstatvfs(cell.output_fd)
     return figures.f_files - figures.f_ffree == 1
 

@@ -23,9 +23,9 @@ from figures import Figure, against, shown, tell, times
 from uv import find_uv_bin
 
 from sandbox.command import Command, Folder, Level, Outcome, Warmth
+from sandbox.isolation import this_interpreter
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
-from sandbox.walls import this_interpreter
 
 BUNDLE = """
 import time

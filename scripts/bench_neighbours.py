@@ -14,7 +14,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from sandbox.walls import this_interpreter
+from sandbox.isolation import this_interpreter
 
 type Act = Callable[[], Awaitable[None]]
 

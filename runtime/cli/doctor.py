@@ -15,7 +15,7 @@ from runtime.cli.printing import AsJson, emit, say, table
 from runtime.home import locks_of_all
 from runtime.home_guard import ways_in
 from sandbox.command import Interpreter
-from sandbox.doctor import Diagnosis, Finding, examine
+from sandbox.doctor.examination import Diagnosis, Finding, examine
 from sandbox.sandbox import Sandbox
 
 Python = Annotated[str, typer.Option("--python", help="Which interpreter, such as >=3.12.")]

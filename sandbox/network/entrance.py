@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sandbox.network.names import FIRST, PREFIX_BITS
-from sandbox.network.rules import RESOLVER_PORT
+from sandbox.network_rules import RESOLVER_PORT
 
 _BACKLOG = 32
 _BUFFER_BYTES = 131_072

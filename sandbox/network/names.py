@@ -3,7 +3,7 @@
 import socket
 import struct
 
-from sandbox.network.rules import is_name
+from sandbox.network_rules import is_name
 
 FIRST, PREFIX_BITS = "198.18.0.0", 15
 """For benchmarks of networks (RFC 2544), so nothing on the internet is there."""

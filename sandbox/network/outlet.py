@@ -12,9 +12,9 @@ from typing import Any
 
 from sandbox.command import Connection, Observe, Report, Traffic
 from sandbox.errors import CellUnstartableError, RelayLostError
+from sandbox.kernel.process import Child, HostUser
 from sandbox.network.relays import Started
-from sandbox.network.rules import NetworkRules
-from sandbox.process import Child, HostUser
+from sandbox.network_rules import NetworkRules
 
 _READY_S = 15.0
 _LAST_WORDS_S = 5.0

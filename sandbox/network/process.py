@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from sandbox.network.entrance import Sockets, enter
 from sandbox.network.relay import Connection, Relay, Resolve
-from sandbox.network.rules import NetworkRules
+from sandbox.network_rules import NetworkRules
 
 MOST_TOLD = 100
 """So many connections are told one by one; of the others there are the totals."""
@@ -121,7 +121,7 @@ def _give_up(user: int | None) -> None:
         os.setresuid(user, user, user)
     os.nice(_NICER)
     _, highest = resource.getrlimit(resource.RLIMIT_CORE)
-    least = 1 if highest else 0  # 1 alone keeps a piped core_pattern out (sandbox/layout.py)
+    least = 1 if highest else 0  # 1 alone keeps a piped core_pattern out (sandbox/walls/layout.py)
     resource.setrlimit(resource.RLIMIT_CORE, (least, least))
     _, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _MOST_OPEN_FILES if highest < 0 else min(highest, _MOST_OPEN_FILES)

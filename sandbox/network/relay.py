@@ -17,7 +17,7 @@ from sandbox.network import addresses, dns
 from sandbox.network.entrance import Sockets, fix_buffers
 from sandbox.network.names import Names
 from sandbox.network.pump import Budget, Carried, OutOfBudgetError, carry
-from sandbox.network.rules import NetworkRules
+from sandbox.network_rules import NetworkRules
 
 _MIB = 1 << 20
 _QUESTIONS_AT_ONCE = 32

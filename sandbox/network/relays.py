@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.errors import CellUnstartableError
-from sandbox.process import Child, spawn
+from sandbox.kernel.process import Child, spawn
 
 PROGRAM = Path(__file__).with_name("start_relay.py")
 _SPARE_S = 60.0

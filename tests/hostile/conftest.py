@@ -10,8 +10,8 @@ from support.interpreters import reachable_copy
 from support.lacking import lacking
 from support.world import open_folder
 
+from sandbox.cells.pool import PoolBounds
 from sandbox.command import Level
-from sandbox.pool import PoolBounds
 from sandbox.sandbox import Sandbox
 
 

@@ -10,7 +10,7 @@ from hostile.arena import Arena
 from hostile.catalogue import Attack, catalogue
 
 from sandbox.command import Ending, Outcome, Report
-from sandbox.gaps import GAPS
+from sandbox.doctor.known_gaps import GAPS
 from sandbox.sandbox import Sandbox
 
 ATTACKS = catalogue()

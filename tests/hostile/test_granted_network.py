@@ -18,7 +18,7 @@ from support.lacking import lacking
 from support.servers import saying, serving
 
 from sandbox.command import Outcome, Report
-from sandbox.network.rules import NetworkRules
+from sandbox.network_rules import NetworkRules
 from sandbox.sandbox import Sandbox
 
 RELAY = Path(__file__).parents[1] / "support" / "relay_with_names.py"

@@ -17,10 +17,10 @@ import pytest
 from hostile import imports
 from hostile.arena import LIMITS, Arena
 
-from sandbox import layout
 from sandbox.command import Command, Ending, Folder, Input, Outcome, Report, Warmth
 from sandbox.limits import MIB
 from sandbox.sandbox import Sandbox
+from sandbox.walls import layout
 
 LEVELS = pytest.mark.parametrize("level", ["namespaced", "unprivileged"])
 ENDINGS = {Ending.RETURNED, Ending.RAISED, Ending.UNLOADABLE}

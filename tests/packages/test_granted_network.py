@@ -7,7 +7,7 @@ import pytest
 from packages.errors import ManifestRefused
 from packages.grant import Ceiling, GateState, Grant, decide
 from packages.manifest import read_manifest
-from sandbox.network.rules import NetworkRules
+from sandbox.network_rules import NetworkRules
 
 ADMINS = NetworkRules(hosts=("api.example.org", "*.example.net"))
 

@@ -9,8 +9,8 @@ import pytest
 from support.lacking import lacking
 
 from runtime.settings import Settings
-from sandbox import shown_level
 from sandbox.command import Level
+from sandbox.walls import shown_level
 
 from .conftest import run_command
 

@@ -9,11 +9,11 @@ import pytest
 from support.lacking import lacking
 from support.world import open_folder
 
+from sandbox.cells.pool import PoolBounds
 from sandbox.command import Command, Folder, Input, Level, Outcome, Report, Warmth
+from sandbox.isolation import this_interpreter
 from sandbox.limits import Limits
-from sandbox.pool import PoolBounds
 from sandbox.sandbox import Sandbox
-from sandbox.walls import this_interpreter
 
 LIMITS = Limits(
     wall_s=10, cpu_s=5, memory_mb=256, processes=32, output_mb=16, scratch_mb=16, log_kb=256

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import collect
 from sandbox.limits import Limits
+from sandbox.runs import outputs
 
 SWAPPER = """
 import os, sys
@@ -37,10 +37,10 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def gather(folder: Path, limits: Limits | None = None) -> collect.Collected:
+def gather(folder: Path, limits: Limits | None = None) -> outputs.Collected:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return collect.collect(fd, folder.parent / "collected", limits or Limits())
+        return outputs.collect(fd, folder.parent / "collected", limits or Limits())
     finally:
         os.close(fd)
 
@@ -126,7 +126,7 @@ def test_a_racing_swapper_never_gets_the_secret_out(folder: Path, tmp_path: Path
             destination = tmp_path / f"collected-{attempt}"
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                gathered = collect.collect(fd, destination, Limits())
+                gathered = outputs.collect(fd, destination, Limits())
             finally:
                 os.close(fd)
             for output in gathered.outputs:

@@ -13,7 +13,7 @@ from pathlib import Path
 from sandbox.command import Command, Folder, Warmth
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
-from sandbox.walls import this_interpreter
+from sandbox.isolation import this_interpreter
 
 CODE = '''
 import os, stat

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from sandbox import proc
 from sandbox.inside.script import Script
+from sandbox.kernel import procfs
 
 CONDITION = """
 import os, resource, signal, sys
@@ -249,5 +249,5 @@ def test_the_namespaces_of_a_process_that_ends_are_not_taken_for_ours():
     with subprocess.Popen(("true",)) as ending:
         os.waitid(os.P_PID, ending.pid, os.WEXITED | os.WNOWAIT)
         with pytest.raises(ProcessLookupError, match="has no mnt namespace"):
-            proc.own_namespaces(ending.pid)
-    assert proc.own_namespaces(os.getpid()) == ()
+            procfs.own_namespaces(ending.pid)
+    assert procfs.own_namespaces(os.getpid()) == ()

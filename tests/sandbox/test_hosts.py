@@ -5,13 +5,13 @@ import shutil
 import pytest
 from support.world import open_folder
 
-from sandbox import host
 from sandbox.command import Command, Level
 from sandbox.errors import SandboxError
-from sandbox.layout import Barriers
+from sandbox.isolation import this_interpreter
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
-from sandbox.walls import this_interpreter
+from sandbox.walls import host
+from sandbox.walls.layout import Barriers
 
 
 async def test_the_wheels_bubblewrap_serves_where_the_distribution_has_none(monkeypatch):

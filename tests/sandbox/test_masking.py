@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sandbox.command import Ending
-from sandbox.masking import MASK, mask_of
+from sandbox.runs.masking import MASK, mask_of
 
 SECRET = "s3cr3t/with+odd?chars é"
 PEM = (

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sandbox.cgroup import Counted
-from sandbox.mover import Mover
+from sandbox.cgroups.leaf import Counted
+from sandbox.cgroups.migration import Mover
 
 
 @dataclass

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sandbox.network import addresses, dns
 from sandbox.network.names import Names
-from sandbox.network.rules import NetworkRules, covers, is_name
+from sandbox.network_rules import NetworkRules, covers, is_name
 
 RULES = NetworkRules(hosts=("api.example.org", "*.example.net"), ports=(443, 8080))
 

@@ -14,12 +14,12 @@ from support.lacking import lacking
 from support.servers import echo, saying, serving
 from support.tls import make_authority
 
-from sandbox import doctor as sandbox_doctor
 from sandbox.command import Ending, Folder, Level, Outcome
+from sandbox.doctor import examination
 from sandbox.errors import NetworkUnwallableError, RelayLostError
-from sandbox.network.rules import NetworkRules
+from sandbox.isolation import this_interpreter
+from sandbox.network_rules import NetworkRules
 from sandbox.sandbox import Sandbox
-from sandbox.walls import this_interpreter
 
 RELAY = Path(__file__).parents[1] / "support" / "relay_with_names.py"
 LOOPBACK = ("127.0.0.1", "::1")
@@ -252,7 +252,7 @@ async def test_without_namespaces_a_granted_network_is_refused_and_never_the_hos
 
 @pytest.mark.parametrize(("private", "got"), [((), ""), (("127.0.0.1",), "198.18.0.1")])
 async def test_what_doctor_tries_comes_through_where_a_rule_lets_it(lab, port, private, got):
-    probes = Path(sandbox_doctor.__file__).with_name("probes")
+    probes = Path(examination.__file__).with_name("probes")
     command = lab.command(
         "",
         target="probe:reach_host_by_grant",
@@ -264,7 +264,7 @@ async def test_what_doctor_tries_comes_through_where_a_rule_lets_it(lab, port, p
 
 
 async def test_doctor_says_whether_a_granted_network_holds(sandbox):
-    diagnosis = await sandbox_doctor.examine(sandbox, this_interpreter())
+    diagnosis = await examination.examine(sandbox, this_interpreter())
     (finding,) = [one for one in diagnosis.findings if one.layer == "granted network"]
     assert finding.held and finding.detail == "nothing came through"
 

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from sandbox.pool import Pool, PoolBounds, _family
+from sandbox.cells.pool import Pool, PoolBounds, _family
 
 POISON = """
 import os, sys

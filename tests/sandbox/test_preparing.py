@@ -2,9 +2,9 @@
 
 import asyncio
 
-from sandbox.launch import _prepare_inside
-from sandbox.leftovers import sweep
-from sandbox.walls import this_interpreter
+from sandbox.cells.launcher import _prepare_inside
+from sandbox.cells.leftovers import sweep
+from sandbox.isolation import this_interpreter
 
 
 async def test_first_runs_beside_each_other_prepare_the_runner_of_a_python_once(tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import run_folder
+from sandbox.cells import run_folder
 from sandbox.command import Input
 from sandbox.errors import CellUnstartableError, InputUnplaceableError
 

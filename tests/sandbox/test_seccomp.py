@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import seccomp
+from sandbox.walls import seccomp
 
 GOLDEN = Path(__file__).with_name("golden")
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}

@@ -11,11 +11,11 @@ from collections import Counter
 import psutil
 import pytest
 
+from sandbox.cells.pool import Pool, PoolBounds, _family
+from sandbox.cells.warm import WarmCell
 from sandbox.command import Ending
 from sandbox.errors import CellLostError, SandboxError
-from sandbox.pool import Pool, PoolBounds, _family
 from sandbox.sandbox import Sandbox
-from sandbox.warm import WarmCell
 
 
 async def test_runs_of_one_version_are_forks_of_one_import(lab, warm):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from sandbox.command import Interpreter
-from sandbox.walls import this_interpreter
+from sandbox.isolation import this_interpreter
 
 
 def reachable_copy(folder: Path) -> Interpreter:

@@ -1,0 +1,44 @@
+"""Removes what a worker left behind that was killed: its cells are dead, their folders are not."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from sandbox.cgroups import hierarchy
+
+_RUN_FOLDER = re.compile(r"(?:cold|warm)-(\d+)-\d+|(?:inside|etc)[\w.-]*\.by-(\d+)-\w+")
+
+
+def sweep(home: Path) -> None:
+    """Remove run folders and cgroups of workers that are gone."""
+    for path in home.iterdir():
+        found = _RUN_FOLDER.fullmatch(path.name)
+        if found is not None and not _is_alive(int(found[1] or found[2])):
+            shutil.rmtree(path, ignore_errors=True)
+    for folder, pid in hierarchy.named("fumehood"):
+        if _is_alive(pid):
+            continue
+        with contextlib.suppress(FileNotFoundError):  # somebody else sweeps too
+            for leaf in (path for path in folder.iterdir() if path.is_dir()):
+                _end_group(leaf)
+            _end_group(folder)
+
+
+def _end_group(folder: Path) -> None:
+    """Kill who is left in a group, as a keeper would have, and remove it."""
+    for _ in range(50):
+        with contextlib.suppress(OSError):
+            for pid in (folder / "cgroup.procs").read_text().split():
+                os.kill(int(pid), signal.SIGKILL)
+            folder.rmdir()
+        if not folder.exists():
+            return
+        time.sleep(0.002)
+
+
+def _is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()

@@ -1,0 +1,333 @@
+"""The pool of warm cells: bounded in number and memory, least recently used leaves first."""
+
+import asyncio
+import contextlib
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from sandbox.cells import warm
+from sandbox.cells.cell import Cell
+from sandbox.cells.launcher import Launcher
+from sandbox.cells.warm import WarmCell
+from sandbox.command import Command
+from sandbox.errors import CellLostError, ForkRefusedError, SandboxError
+from sandbox.limits import MIB
+
+_MOST_LOST = 3
+_ATTEMPTS = 2
+"""How often a fork is asked for, beside the spares, that may have been refused long ago."""
+_UNMOVED = 128
+"""Forks that may wait in a warm cell's leaf, all at once, to be moved to their own."""
+_LONG_RUN_S = 0.02
+"""A run that takes longer does not hold back the next spare, nor a spare its welcome."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolBounds:
+    """How many warm cells, how much memory (PSS, MiB) they may hold, and when one is renewed."""
+
+    cells: int = 16
+    memory_mb: int = 2048
+    runs_per_cell: int = 10_000
+    minutes_per_cell: float = 30.0
+    preload_s: float = 60.0
+    """How long an import may take; the run's own wall_s, where that is less."""
+    patience_s: float = 10.0
+    """How long a run waits for an import before it starts cold instead."""
+    spares: int = 4
+    """Forks kept ready beside the running ones where runs overlap; one where they do not."""
+
+
+@dataclass(slots=True)
+class _Spare:
+    """A fork that was ordered: welcomed when it is taken, or before where there is time.
+
+    To wait for a hello takes longer than to read it, and where runs follow each other closely
+    it is there when it is wanted.
+    """
+
+    warm_cell: WarmCell
+    cell: Cell
+    welcome: "asyncio.Task[None] | None" = None
+
+    def begin(self) -> None:
+        """Begin to welcome it."""
+        if self.welcome is None:
+            self.welcome = asyncio.create_task(self.warm_cell.welcome(self.cell))
+
+    async def ready(self) -> Cell:
+        """Return it with its walls shut, to the one who took it from among the spares.
+
+        Raises CellUnstartableError, CellLostError.
+        """
+        await (self.welcome or self.warm_cell.welcome(self.cell))
+        return self.cell
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seat:
+    """A place in the pool: the warm cell, its spares, or why there is none."""
+
+    started: "asyncio.Task[WarmCell | str]"
+    """Ends with the warm cell, or with why there is none."""
+    since: float
+    taken: int = 0
+    spares: list[_Spare] = field(default_factory=list[_Spare])
+    is_looked_at: bool = False
+    """Whether its spares will be welcomed if nobody takes them soon."""
+    successor: "_Seat | None" = None
+    """Takes its place as soon as it is warm."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Pool:
+    """Warm cells by what makes two runs fit for the same one."""
+
+    launcher: Launcher
+    bounds: PoolBounds
+    _seats: "OrderedDict[_Family, _Seat]" = field(default_factory=OrderedDict["_Family", _Seat])
+    _lost: "dict[_Family, int]" = field(default_factory=dict["_Family", int])
+    _tidying: "set[asyncio.Task[None]]" = field(default_factory=set["asyncio.Task[None]"])
+
+    async def take(
+        self, command: Command, *, cancelled: asyncio.Event | None = None
+    ) -> tuple[Cell | None, str]:
+        """Return a ready fork for `command`, or None and why it has to start cold."""
+        family = _family(command)
+        reason = ""
+        for _ in range(_ATTEMPTS + self.bounds.spares):
+            seat = self._seat(family)
+            if not await _has_started(seat, self.bounds.patience_s, cancelled):
+                return None, "its warm cell is still importing"
+            warm_cell = seat.started.result()
+            if isinstance(warm_cell, str):
+                return None, warm_cell
+            if not warm_cell.is_free:
+                return None, "its warm cell has another run, and there are no namespaces"
+            seat.taken += 1
+            try:
+                cell = await self._fork(seat, warm_cell)
+                self._lost.pop(family, None)
+                return cell, ""
+            except SandboxError as fault:
+                reason = f"no fork: {fault.what}"
+                if self._is_hopeless(family, fault):
+                    self._retire(family, seat, unfit=reason)
+                    return None, reason
+        return None, reason
+
+    def _is_hopeless(self, family: "_Family", fault: SandboxError) -> bool:
+        """Say whether to stop trying: a fork that dies may be bad luck, three in a row are not.
+
+        One that the kernel refused has no part in it: too much goes on at once.
+        """
+        if isinstance(fault, ForkRefusedError):
+            return False
+        self._lost[family] = self._lost.get(family, 0) + 1
+        return not isinstance(fault, CellLostError) or self._lost[family] > _MOST_LOST
+
+    async def close(self) -> None:
+        """End every warm cell."""
+        for key, seat in list(self._seats.items()):
+            self._retire(key, seat)
+        while self._tidying:
+            await asyncio.gather(*self._tidying)
+
+    def _seat(self, family: "_Family") -> _Seat:
+        seat = self._seats.get(family)
+        if seat is not None and _is_dead(seat):
+            self._retire(family, seat)
+            seat = None
+        if seat is None:
+            seat = self._seats[family] = self._new_seat(family)
+        elif self._is_spent(seat):
+            seat = self._renewed(family, seat)
+        self._seats.move_to_end(family)
+        self._make_room()
+        return seat
+
+    def _new_seat(self, family: "_Family") -> _Seat:
+        started = asyncio.create_task(self._start(family))
+        return _Seat(started=started, since=time.monotonic())
+
+    def _is_spent(self, seat: _Seat) -> bool:
+        age_s = time.monotonic() - seat.since
+        return age_s > self.bounds.minutes_per_cell * 60 or seat.taken >= self.bounds.runs_per_cell
+
+    def _renewed(self, family: "_Family", seat: _Seat) -> _Seat:
+        """Let a successor start, while runs go on as before, and have the place when it is warm."""
+        if seat.successor is None:
+            seat.successor = self._new_seat(family)
+        if not seat.successor.started.done():
+            return seat
+        successor, seat.successor = seat.successor, None
+        self._retire(family, seat)
+        self._seats[family] = successor
+        return successor
+
+    async def _start(self, family: "_Family") -> WarmCell | str:
+        number = self.launcher.next_number()
+        leaf = None
+        try:
+            limits = family.command.limits
+            roomy = replace(limits, processes=limits.processes + _UNMOVED)
+            leaf = self.launcher.leaf(roomy)
+            warm_cell = await warm.start(family.command, self.launcher, number=number, leaf=leaf)
+        except SandboxError as fault:
+            if leaf is not None:
+                leaf.kill()
+                leaf.remove()
+            return f"no warm cell: {fault.what}"
+        most_s = min(self.bounds.preload_s, family.command.limits.wall_s)
+        unfit = await warm_cell.warm_up(preload_s=most_s)
+        if unfit:
+            await warm_cell.close()
+            return unfit
+        return warm_cell
+
+    async def _fork(self, seat: _Seat, warm_cell: WarmCell) -> Cell:
+        """Take a spare if one is ready, and see that there is one for the next run.
+
+        A fork holds up its warm cell, which also has to reap the run that ends: with pandas
+        in memory for 3.5 ms. So the next spare waits for the run's end, unless runs overlap.
+        """
+        if not seat.spares:
+            self._replenish(seat, warm_cell, wanted=1)
+        if not seat.spares:
+            raise CellLostError("the warm cell ended", mend="the run is started again")
+        taken = seat.spares.pop(0)
+        if not warm_cell.is_free:
+            return await taken.ready()
+        if len(warm_cell.forks) > len(seat.spares) + 1:
+            self._have_spares(seat, warm_cell, wanted=self.bounds.spares)
+        elif self.bounds.spares:
+            one_more = partial(self._have_spares, seat, warm_cell, wanted=1)
+            asyncio.get_running_loop().call_later(_LONG_RUN_S, one_more)
+            warm_cell.forks.on_end = one_more
+        return await taken.ready()
+
+    def _have_spares(self, seat: _Seat, warm_cell: WarmCell, *, wanted: int) -> None:
+        """Replenish for later: what keeps us from it is told to whoever finds no spare."""
+        with contextlib.suppress(SandboxError):
+            self._replenish(seat, warm_cell, wanted=wanted)
+
+    def _replenish(self, seat: _Seat, warm_cell: WarmCell, *, wanted: int) -> None:
+        while warm_cell.is_alive and len(seat.spares) < wanted:
+            seat.spares.append(_Spare(warm_cell, warm_cell.order()))
+        if seat.spares and not seat.is_looked_at:
+            seat.is_looked_at = True
+            asyncio.get_running_loop().call_later(_LONG_RUN_S, self._welcome, seat)
+
+    def _welcome(self, seat: _Seat) -> None:
+        """Welcome the spares that nobody has taken: the next run may come long after."""
+        seat.is_looked_at = False
+        for spare in seat.spares:
+            spare.begin()
+
+    def _make_room(self) -> None:
+        """Let the least recently used leave until number and memory are within bounds."""
+        for family, seat in list(self._seats.items())[:-1]:
+            if not self._is_crowded():
+                return
+            self._retire(family, seat)
+
+    def _is_crowded(self) -> bool:
+        held = sum(cell.pss_bytes for seat in self._seats.values() if (cell := _result(seat)))
+        return len(self._seats) > self.bounds.cells or held > self.bounds.memory_mb * MIB
+
+    def _retire(self, family: "_Family", seat: _Seat, *, unfit: str = "") -> None:
+        """Let a seat go, once: runs beside each other may all find that it is hopeless."""
+        if self._seats.get(family) is not seat:
+            return
+        del self._seats[family]
+        if unfit:
+            nothing: asyncio.Task[WarmCell | str] = asyncio.create_task(_said(unfit))
+            self._seats[family] = _Seat(started=nothing, since=time.monotonic())
+        task = asyncio.create_task(self._let_go(seat))
+        self._tidying.add(task)
+        task.add_done_callback(self._tidying.discard)
+
+    async def _let_go(self, seat: _Seat) -> None:
+        """Close the spares, wait for the runs, then end the warm cell; and its successor's."""
+        warm_cell = await seat.started
+        if not isinstance(warm_cell, str):
+            warm_cell.is_retired = True
+            while seat.spares:
+                with contextlib.suppress(SandboxError):
+                    await (await seat.spares.pop().ready()).close()
+            await warm_cell.forks.wait_until_none()
+            await warm_cell.close()
+        if seat.successor is not None:
+            await self._let_go(seat.successor)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Family:
+    """What commands must share to be forked from one warm cell, hashed once."""
+
+    command: Command
+    _hash: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Family) and self.command == other.command
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+def _family(command: Command) -> _Family:
+    """Return the command with all blanked that differs between runs; the rest is hashable."""
+    shared = replace(
+        command,
+        target="",
+        handle="",
+        inputs=(),
+        facts=_NOTHING,
+        arguments=_NOTHING,
+        answers=_NOTHING,
+        variables=_Frozen(command.variables),
+        secrets=_NOTHING,
+    )
+    return _Family(shared, hash(shared))
+
+
+class _Frozen(dict[str, Any]):
+    """A mapping that can be part of a key; nobody changes it."""
+
+    def __hash__(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return hash(frozenset(self.items()))
+
+
+_NOTHING = _Frozen()
+
+
+async def _has_started(seat: _Seat, patience_s: float, cancelled: asyncio.Event | None) -> bool:
+    """Wait for the warm cell, but not for ever, nor for a run that is cancelled meanwhile."""
+    if seat.started.done():
+        return True
+    waits: set[asyncio.Task[Any]] = {seat.started}
+    if cancelled is not None:
+        waits.add(asyncio.create_task(cancelled.wait()))
+    await asyncio.wait(waits, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+    for task in waits - {seat.started}:
+        task.cancel()
+    return seat.started.done()
+
+
+async def _said(why: str) -> WarmCell | str:
+    return why
+
+
+def _result(seat: _Seat) -> WarmCell | None:
+    if seat.started.done() and not seat.started.cancelled() and not seat.started.exception():
+        result = seat.started.result()
+        return None if isinstance(result, str) else result
+    return None
+
+
+def _is_dead(seat: _Seat) -> bool:
+    warm_cell = _result(seat)
+    return warm_cell is not None and not warm_cell.is_alive

@@ -1,0 +1,109 @@
+"""What a cgroup is to the rest of the room, and how its files are written. See hierarchy.py."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from sandbox.limits import Limits
+
+ROOT = Path("/sys/fs/cgroup")
+CPU_PERIOD_US = 100_000
+WALL_PROCESSES = 2
+"""bubblewrap's monitor and first process are in a cold cell's leaf too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What a leaf counted so far. `oom_kills` and `fork_refusals` tell which limit bit."""
+
+    cpu_s: float = 0.0
+    peak_memory_bytes: int = 0
+    oom_kills: int = 0
+    fork_refusals: int = 0
+
+
+class Leaf(Protocol):
+    """One run's cgroup."""
+
+    def enter(self, pid: int) -> None:
+        """Move the process in. Raises OSError."""
+        ...
+
+    def stay(self, pid: int) -> None:
+        """Move the process in once more, which changes nothing (migration.py). Raises OSError."""
+        ...
+
+    def holds(self, pid: int) -> bool:
+        """Whether the process is in it."""
+        ...
+
+    def count(self) -> Counted:
+        """Return the counters."""
+        ...
+
+    def kill(self) -> None:
+        """Send SIGKILL to every process in the leaf."""
+        ...
+
+    def remove(self) -> None:
+        """Remove the leaf once it is empty."""
+        ...
+
+
+class Hierarchy(Protocol):
+    """Where leaves are made."""
+
+    version: str
+
+    def leaf(self, name: str, limits: Limits) -> Leaf:
+        """Make a leaf with these limits. Raises OSError."""
+        ...
+
+    def remove(self) -> None:
+        """Remove what was made at the start."""
+        ...
+
+
+def remove_when_empty(folders: tuple[Path, ...]) -> None:
+    """Remove the groups; a killed process may take a moment to leave them."""
+    for folder in folders:
+        for _ in range(50):
+            try:
+                folder.rmdir()
+                break
+            except FileNotFoundError:
+                break
+            except OSError:
+                time.sleep(0.001)
+
+
+def own_groups() -> dict[str, str]:
+    """Return our group by controller; the unified hierarchy's is under the empty name."""
+    return dict(lines_of_own_groups())
+
+
+def lines_of_own_groups() -> Iterator[tuple[str, str]]:
+    """Yield controller and path of each of our own groups (/proc/self/cgroup, cgroups(7))."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(","):
+            yield controller, path
+
+
+def write(path: Path | str, text: str) -> None:
+    """Write a file of the kernel's in one call. Raises OSError."""
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def write_if_there(path: Path, text: str) -> None:
+    """Write what not every kernel has."""
+    with contextlib.suppress(OSError):
+        write(path, text)

@@ -1,0 +1,196 @@
+"""cgroup v1: a leaf is a group in each of four hierarchies, used again by later runs.
+
+Kernel documentation: admin-guide/cgroup-v1/.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sandbox.cgroups.leaf import (
+    CPU_PERIOD_US,
+    ROOT,
+    WALL_PROCESSES,
+    Counted,
+    Leaf,
+    own_groups,
+    remove_when_empty,
+    write,
+    write_if_there,
+)
+from sandbox.kernel import procfs
+from sandbox.limits import MIB, Limits
+
+_CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
+_MOST_USED = 16
+"""Empty leaves that are kept; each has ten descriptors open."""
+
+
+class Separate:
+    """The hierarchies of four controllers, each with a group of ours below our own group."""
+
+    version = "v1"
+
+    def __init__(self, name: str) -> None:
+        own = own_groups()
+        self._folders: dict[str, Path] = {}
+        self._used: list[_Leaf] = []
+        for controller in _CONTROLLERS:
+            mount = ROOT / controller
+            if controller not in own or not mount.is_dir():
+                raise FileNotFoundError(f"no v1 controller {controller}")
+            self._folders[controller] = mount / own[controller].lstrip("/") / name
+        for folder in self._folders.values():
+            folder.mkdir(exist_ok=True)
+
+    def leaf(self, name: str, limits: Limits) -> Leaf:
+        """Take an empty leaf with the same limits again, or make one.
+
+        Making and removing four groups costs more than the fork that they are for.
+        """
+        for number, used in enumerate(self._used):
+            if used.limits == limits and used.is_empty():
+                del self._used[number]
+                used.begin()
+                return used
+        return self._make(name, limits)
+
+    def remove(self) -> None:
+        """Remove our groups and the leaves that are kept."""
+        for used in self._used:
+            used.destroy()
+        for folder in self._folders.values():
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def _make(self, name: str, limits: Limits) -> "_Leaf":
+        folders = {controller: folder / name for controller, folder in self._folders.items()}
+        for folder in folders.values():
+            folder.mkdir(exist_ok=True)
+        memory, pids, cpu = folders["memory"], folders["pids"], folders["cpu"]
+        write(memory / "memory.limit_in_bytes", str(limits.memory_mb * MIB))
+        write_if_there(memory / "memory.memsw.limit_in_bytes", str(limits.memory_mb * MIB))
+        write_if_there(memory / "memory.swappiness", "0")
+        write(pids / "pids.max", str(limits.processes + WALL_PROCESSES))
+        write(cpu / "cpu.cfs_period_us", str(CPU_PERIOD_US))
+        write(cpu / "cpu.cfs_quota_us", str(int(limits.cpus * CPU_PERIOD_US)))
+        return _Leaf(folders, limits, self._put_back)
+
+    def _put_back(self, leaf: "_Leaf") -> None:
+        self._used.append(leaf)
+        if len(self._used) > _MOST_USED:
+            self._used.pop(0).destroy()
+
+
+class _Leaf:
+    """Four groups; their files stay open, since opening one costs more than reading it."""
+
+    def __init__(
+        self, folders: Mapping[str, Path], limits: Limits, put_back: "Callable[[_Leaf], None]"
+    ) -> None:
+        self.limits = limits
+        self._folders = folders
+        self._put_back = put_back
+        memory, pids, cpuacct = folders["memory"], folders["pids"], folders["cpuacct"]
+        self._list = str(pids / "cgroup.procs")
+        read = (cpuacct / "cpuacct.usage", pids / "pids.current", pids / "pids.events")
+        read += (memory / "memory.oom_control",)
+        procs = [(folder / "cgroup.procs", os.O_WRONLY) for folder in folders.values()]
+        peak = (memory / "memory.max_usage_in_bytes", os.O_RDWR)
+        self._fds = _all_opened([*procs, peak, *((path, os.O_RDONLY) for path in read)])
+        self._procs, (self._peak, *rest) = self._fds[: len(procs)], self._fds[len(procs) :]
+        self._cpu, self._tasks, self._fork_events, self._oom = rest
+        self._earlier = self._latest = Counted()
+
+    def begin(self) -> None:
+        """Start counting anew: what cannot be set to zero is remembered and taken off.
+
+        The last count stands if no processor time was used since: then nothing else was.
+        """
+        os.pwrite(self._peak, b"0", 0)
+        is_unused = _figure(self._cpu) / 1e9 == self._latest.cpu_s
+        self._earlier = self._latest if is_unused else self._raw()
+
+    def is_empty(self) -> bool:
+        """Whether nobody is in it any more."""
+        return _figure(self._tasks) == 0
+
+    def enter(self, pid: int) -> None:
+        text = b"%d" % pid
+        for procs in self._procs:
+            os.pwrite(procs, text, 0)
+
+    def stay(self, pid: int) -> None:
+        os.pwrite(self._procs[0], b"%d" % pid, 0)
+
+    def holds(self, pid: int) -> bool:
+        memory = self._folders["memory"]
+        place = f"/{memory.parent.name}/{memory.name}\n"
+        return procfs.read(f"/proc/{pid}/cgroup").count(place) == len(self._procs)
+
+    def count(self) -> Counted:
+        now, earlier = self._raw(), self._earlier
+        self._latest = now
+        return Counted(
+            cpu_s=now.cpu_s - earlier.cpu_s,
+            peak_memory_bytes=now.peak_memory_bytes,
+            oom_kills=now.oom_kills - earlier.oom_kills,
+            fork_refusals=now.fork_refusals - earlier.fork_refusals,
+        )
+
+    def kill(self) -> None:
+        """Kill until the group is empty: v1 has no cgroup.kill, and a fork may be under way.
+
+        The list is opened anew each time: v1 shows an open file its old list for a second.
+        """
+        for _ in range(100):
+            pids = [] if self.is_empty() else procfs.read(self._list).split()
+            if not pids:
+                return
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            time.sleep(0.001)
+
+    def remove(self) -> None:
+        self._put_back(self)
+
+    def destroy(self) -> None:
+        """Remove the groups for good."""
+        for fd in self._fds:
+            os.close(fd)
+        remove_when_empty(tuple(self._folders.values()))
+
+    def _raw(self) -> Counted:
+        return Counted(
+            cpu_s=_figure(self._cpu) / 1e9,
+            peak_memory_bytes=_figure(self._peak),
+            oom_kills=_named_figure(self._oom, b"oom_kill "),
+            fork_refusals=_named_figure(self._fork_events, b"max "),
+        )
+
+
+def _all_opened(wanted: list[tuple[Path, int]]) -> list[int]:
+    """Open all of them, or none."""
+    fds: list[int] = []
+    try:
+        fds.extend(os.open(path, flags | os.O_CLOEXEC) for path, flags in wanted)
+    except OSError:
+        for fd in fds:
+            os.close(fd)
+        raise
+    return fds
+
+
+def _figure(fd: int) -> int:
+    return int(os.pread(fd, 64, 0))
+
+
+def _named_figure(fd: int, name: bytes) -> int:
+    for line in os.pread(fd, 4096, 0).splitlines():
+        if line.startswith(name):
+            return int(line[len(name) :])
+    return 0

@@ -1,0 +1,188 @@
+"""Which walls are wanted, which this host can build, and which were really in force.
+
+What was in force around a run is read from the kernel's own account of its process
+(/proc/PID/status and /proc/PID/ns, proc(5)), not from what was asked for.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from sandbox.cells.cell import Cell
+from sandbox.cells.launcher import Launcher
+from sandbox.cgroups.leaf import Hierarchy
+from sandbox.command import Command, Interpreter, Isolation, Layer, Level
+from sandbox.errors import SandboxError
+from sandbox.kernel import procfs
+from sandbox.limits import Limits
+from sandbox.network_rules import NetworkRules
+from sandbox.walls import landlock
+from sandbox.walls.host import Host, is_root_of_the_host
+
+_FIELDS = (
+    *("Uid", "Gid", "Groups", "CapEff", "CapPrm", "CapInh", "CapAmb"),
+    *("NoNewPrivs", "Seccomp", "Seccomp_filters"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """A launcher for the best that works here, and what is missing for more."""
+
+    launcher: Launcher
+    missing: tuple[str, ...]
+    is_startable: bool = True
+    """Whether a cell came up at all."""
+
+
+async def probe(
+    found: Host,
+    home: Path,
+    *,
+    interpreter: Interpreter,
+    try_namespaces: bool,
+    hierarchy: Hierarchy | None,
+) -> Probed:
+    """Find out by starting a cell whether this host lets us have namespaces."""
+    missing: list[str] = []
+    if try_namespaces and found.bubblewrap is None:
+        missing.append("bubblewrap is not installed (apt-get install bubblewrap)")
+    elif try_namespaces:
+        launcher = Launcher(host=found, home=home, has_namespaces=True, hierarchy=hierarchy)
+        try:
+            cell = await launcher.cold(_nothing(interpreter), reason="probe")
+            await cell.close()
+            return Probed(launcher=launcher, missing=())
+        except SandboxError as fault:
+            launcher.close()
+            missing.append(f"namespaces are refused: {fault.what}")
+    if found.barriers.landlock_abi == 0:
+        missing.append("the kernel has no Landlock (Linux 5.13, lsm=landlock)")
+    if not found.barriers.has_seccomp:
+        missing.append("the kernel has no seccomp filters")
+    launcher = Launcher(host=found, home=home, has_namespaces=False, hierarchy=hierarchy)
+    try:
+        found.let_cells_cross()
+        cell = await launcher.cold(_nothing(interpreter), reason="probe")
+        await cell.close()
+    except SandboxError as fault:
+        missing.append(f"no cell starts without namespaces either: {fault.what}")
+        return Probed(launcher=launcher, missing=tuple(missing), is_startable=False)
+    return Probed(launcher=launcher, missing=tuple(missing))
+
+
+def in_force(
+    cell: Cell, *, level: Level, network: NetworkRules | None, landlock_abi: int, cgroup: str
+) -> Isolation:
+    """Return the walls around a cell that is about to be given its run.
+
+    `cgroup` is the version of the hierarchy that its leaf is in, or nothing.
+    """
+    layers = _layers(
+        tuple(procfs.field(cell.status, name) for name in _FIELDS),
+        cell.namespaces or (),
+        has_namespaces=cell.layout.has_namespaces,
+        network=network,
+        landlock_abi=landlock_abi,
+        cgroup=cgroup if cell.leaf else "",
+    )
+    return Isolation(level=level, layers=layers, start=cell.start, start_reason=cell.start_reason)
+
+
+@lru_cache(maxsize=64)
+def _layers(
+    fields: tuple[str, ...],
+    own: tuple[str, ...],
+    *,
+    has_namespaces: bool,
+    network: NetworkRules | None,
+    landlock_abi: int,
+    cgroup: str,
+) -> tuple[Layer, ...]:
+    """Turn what the kernel says into layers; most runs of a worker have the same."""
+    status = dict(zip(_FIELDS, fields, strict=True))
+    return (
+        Layer(name="namespaces", in_force=bool(own), detail=" ".join(own)),
+        _no_network(status, own, has_namespaces=has_namespaces, network=network),
+        Layer(name="read-only root", in_force="mnt" in own, detail="its own" if own else ""),
+        Layer(
+            name="seccomp",
+            in_force=status["Seccomp"] == "2",
+            detail=_filters(status["Seccomp_filters"]),
+        ),
+        Layer(
+            name="landlock",
+            in_force=landlock_abi > 0,
+            detail=f"as asked for: {landlock.describe(landlock_abi)}" if landlock_abi else "",
+        ),
+        Layer(name="no capabilities", in_force=_has_no_capabilities(status)),
+        Layer(name="no new privileges", in_force=status["NoNewPrivs"] == "1"),
+        Layer(name="host user", in_force=_is_unprivileged(status), detail=_host_uid(status)),
+        Layer(name="cgroup", in_force=bool(cgroup), detail=cgroup or "watchdog"),
+        Layer(name="rlimits", in_force=True),
+    )
+
+
+def _filters(count: str) -> str:
+    return "1 filter" if count == "1" else f"{count or '?'} filters"
+
+
+def _nothing(interpreter: Interpreter) -> Command:
+    """A command for probing: its cell is started and never given the run."""
+    return Command(
+        target="nothing:nothing",
+        handle="job",
+        interpreter=interpreter,
+        limits=Limits(),
+    )
+
+
+def this_interpreter() -> Interpreter:
+    """Return the base interpreter of the running Python."""
+    import platform  # noqa: PLC0415 – only a probe needs these
+    import sys  # noqa: PLC0415
+    import sysconfig  # noqa: PLC0415
+
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    executable = Path(sys.base_prefix) / "bin" / f"python{version}"
+    return Interpreter(
+        executable=executable.resolve(),
+        prefix=Path(sys.base_prefix),
+        version=platform.python_version(),
+        soabi=str(sysconfig.get_config_var("SOABI")),
+    )
+
+
+def _no_network(
+    status: Mapping[str, str],
+    own: tuple[str, ...],
+    *,
+    has_namespaces: bool,
+    network: NetworkRules | None,
+) -> Layer:
+    if network is not None:
+        return Layer(name="network", in_force="net" in own, detail=f"proxy: {network}")
+    if "net" in own:
+        detail = "a network namespace with nothing in it"
+        return Layer(name="no network", in_force=True, detail=detail)
+    is_refused = status["Seccomp"] == "2" and not has_namespaces
+    detail = "seccomp refuses every socket" if is_refused else ""
+    return Layer(name="no network", in_force=is_refused, detail=detail)
+
+
+def _has_no_capabilities(status: Mapping[str, str]) -> bool:
+    """Say whether no set is left that could be used or, by exec, regained (capabilities(7))."""
+    sets = [status[name] or "1" for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")]
+    return all(int(value, 16) == 0 for value in sets) and status["NoNewPrivs"] == "1"
+
+
+def _host_uid(status: Mapping[str, str]) -> str:
+    uids = status["Uid"].split()
+    return f"uid {uids[0]}" if uids else ""
+
+
+def _is_unprivileged(status: Mapping[str, str]) -> bool:
+    """Say whether no id is root's: real, effective, saved or of files, nor a group's (proc(5))."""
+    ids = [*status["Uid"].split(), *status["Gid"].split(), *status["Groups"].split()]
+    return bool(ids) and ("0" not in ids or not is_root_of_the_host())

@@ -1,0 +1,138 @@
+"""The outer wall: the argument list that makes bubblewrap build a cell's own root. Pure.
+
+bwrap(1). Nothing of the host is in sight but the interpreter, shared libraries and what the
+Command names; the root is read-only; /tmp and /dev/shm live in the sized scratch.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from sandbox.command import Command, Interpreter
+from sandbox.kernel import devices
+from sandbox.network import etc
+from sandbox.walls import layout
+
+type Reach = Callable[[Path], str]
+"""Turns a host path into the path by which the cell's host user can reach it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Furniture:
+    """Host folders of the sandbox's own that every cell sees."""
+
+    inside: Path
+    """The runner's code, byte-compiled for the interpreter."""
+    etc: Path
+    """The cell's /etc."""
+    input_dir: Path | None
+    """The run's inputs; a warm cell sees none, and its forks get theirs from the worker."""
+    devices: str
+    """Where the cell's host user finds the cell's /dev ready; empty where it has to be made."""
+
+
+def arguments(command: Command, furniture: Furniture, *, reach: Reach, is_warm: bool) -> list[str]:
+    """Return bwrap's arguments for `command`, without the program to run."""
+    return [
+        *_namespaces(command, is_warm=is_warm),
+        *_variables(command),
+        *_system(command.interpreter, reach),
+        *_temporary(command.interpreter),
+        *_devices(furniture.devices),
+        *_read_only(furniture.inside, layout.INSIDE, reach),
+        *_read_only(furniture.etc, "/etc", reach),
+        *_inputs(furniture.input_dir, reach),
+        *_folders(command, reach),
+        *_writable(command, is_warm=is_warm),
+        *("--remount-ro", "/", "--chdir", "/"),
+    ]
+
+
+def _namespaces(command: Command, *, is_warm: bool) -> list[str]:
+    uid = str(layout.CELL_UID)
+    flags = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts"]
+    flags += ["--unshare-net", "--unshare-cgroup-try", "--die-with-parent", "--new-session"]
+    flags += [] if is_warm else ["--disable-userns"]
+    flags += ["--uid", uid, "--gid", uid, "--hostname", "cell", "--cap-drop", "ALL"]
+    # The warden mounts /proc, and closes what an import could write to; no package code has it.
+    return [*flags, *(("--cap-add", "CAP_SYS_ADMIN") if is_warm else ())]
+
+
+def _variables(command: Command) -> list[str]:
+    start = layout.variables(
+        layout.namespaced(command.folders), interpreter=command.interpreter, limits=command.limits
+    )
+    start |= etc.variables() if command.network else {}
+    pairs = [("--setenv", name, value) for name, value in start.items()]
+    return ["--clearenv", *(word for pair in pairs for word in pair)]
+
+
+def _system(interpreter: Interpreter, reach: Reach) -> list[str]:
+    words = [*_libraries(layout.library_folders(interpreter))]
+    words += ["--ro-bind-try", "/usr/share/zoneinfo", "/usr/share/zoneinfo"]
+    if str(interpreter.prefix) == "/usr":
+        executable = str(interpreter.executable)
+        return [*words, "--ro-bind", executable, executable]
+    return [*words, *_read_only(interpreter.prefix, str(interpreter.prefix), reach)]
+
+
+def _temporary(interpreter: Interpreter) -> list[str]:
+    """Let /tmp be scratch, unless the interpreter lies below it: then that is all there is.
+
+    TMPDIR names scratch in any case. Both cannot be had, and the level fell for it.
+    """
+    if Path("/tmp") in interpreter.prefix.parents:
+        return []
+    return ["--symlink", "/scratch/tmp", "/tmp"]
+
+
+@cache
+def _libraries(folders: tuple[str, ...]) -> tuple[str, ...]:
+    """Show the host's library folders as they are: some are links to others (usrmerge)."""
+    words: list[str] = []
+    for folder in folders:
+        path = Path(folder)
+        if path.is_symlink():
+            words += ["--symlink", str(path.readlink()), folder]
+        elif path.is_dir():
+            words += ["--ro-bind", folder, folder]
+    return tuple(words)
+
+
+def _devices(ready: str) -> list[str]:
+    """Show /dev in one piece where it is ready: each mount costs a start, and every fork too."""
+    words = ["--proc", "/proc"]
+    if ready:  # and read-only, where bubblewrap's own --remount-ro would let no device work
+        return [*words, "--dev-bind", ready, "/dev"]
+    words += ["--tmpfs", "/dev"]
+    for name in devices.NAMES:
+        words += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    for name, target in devices.LINKS.items():
+        words += ["--symlink", target, f"/dev/{name}"]
+    return [*words, "--remount-ro", "/dev"]
+
+
+def _folders(command: Command, reach: Reach) -> list[str]:
+    return [
+        word
+        for folder in command.folders
+        for word in _read_only(folder.source, f"/{folder.name}", reach)
+    ]
+
+
+def _inputs(folder: Path | None, reach: Reach) -> Sequence[str]:
+    return ("--dir", "/input") if folder is None else _read_only(folder, "/input", reach)
+
+
+def _writable(command: Command, *, is_warm: bool) -> list[str]:
+    """Mount sized scratch and output; a warm cell itself gets next to nothing to write to."""
+    words: list[str] = []
+    for target, size_bytes in layout.tmpfs_sizes(command.limits).items():
+        size = 4096 if is_warm and target == "/output" else size_bytes
+        words += ["--perms", "0755", "--size", str(size), "--tmpfs", target]
+    return words
+
+
+def _read_only(source: Path, target: str, reach: Reach) -> Sequence[str]:
+    return ("--ro-bind", reach(source), target)
