@@ -246,7 +246,11 @@ class Launcher:
         self, interpreter: Interpreter, inside: Path, channel_fd: int, mode: _Mode
     ) -> list[str]:
         seen = layout.INSIDE if self.has_namespaces else str(inside)
-        kinds = ("cold", "warden") if self.has_namespaces else ("kept", "kept_warm")
+        kinds = (
+            ("cold", "warm.warden")
+            if self.has_namespaces
+            else ("subreaper", "warm.subreaper_warden")
+        )
         kind = kinds[mode == "warm"]
         start = f"{seen}/{_PACKAGE}/start.pyc"
         return [str(interpreter.executable), "-I", "-S", "-B", start, str(channel_fd), kind]

@@ -2,7 +2,7 @@
 
 The fork is ready before its run is known (a spare): namespaces, mounts and filters cost
 nothing while a run waits. We talk to the cell's warden, which never runs package code
-(inside/warden.py); the pid of a fork is taken from the kernel's credentials on its hello.
+(inside/warm/warden.py); the pid of a fork is taken from the kernel's credentials on its hello.
 """
 
 import array

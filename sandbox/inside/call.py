@@ -7,7 +7,7 @@ import sys
 
 from . import handle, wanted
 from .channel import Channel, encoded_size, framed, refuse_extremes
-from .terminating import Terminated
+from .sigterm import Terminated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

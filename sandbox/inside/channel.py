@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from . import mail
+    from . import scm_rights
 
 LENGTH_BYTES = 4
 _MSG_PEEK = 2
@@ -95,7 +95,9 @@ class Channel:
         """Return the next message, or None at the end of the stream."""
         return self._message(b"")
 
-    def receive_with_fds(self, inbox: mail.Inbox) -> tuple[dict[str, Any] | None, tuple[int, ...]]:
+    def receive_with_fds(
+        self, inbox: scm_rights.Inbox
+    ) -> tuple[dict[str, Any] | None, tuple[int, ...]]:
         """Return the next message, and the descriptors beside its first byte.
 
         `inbox` has room for its length: what came beside the one after it would come too.

@@ -6,7 +6,7 @@ import faulthandler
 import os
 import sys
 
-from . import run, syscalls, terminating, walls
+from . import run, sigterm, syscalls, walls
 from .channel import Channel
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ def main(fd: int) -> None:
     if request is None:
         os._exit(0)
     honour_pth_files(setup["environment_path"])
-    syscalls.end(run.answer(channel, request, terminating.Listener()))
+    syscalls.end(run.answer(channel, request, sigterm.Listener()))
 
 
 def prepare(setup: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import gc
 import os
 import sys
 
-from .terminating import Terminated
+from .sigterm import Terminated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _depth(file: Any) -> int:
 
 
 def _is_open_file(thing: Any) -> bool:
-    """Say whether it is one, and let no code of a package's know (see lasting.py)."""
+    """Say whether it is one, and let no code of a package's know (see immortal.py)."""
     kind: Any = type(thing)  # pyright: ignore[reportUnknownVariableType]
     if not issubclass(kind, _FILE) or kind is _io.FileIO:
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from . import call, ending, entropy
-from .terminating import Terminated
+from .sigterm import Terminated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .channel import Channel
-    from .terminating import Listener
+    from .sigterm import Listener
 
 
 def serve(

@@ -1,4 +1,4 @@
-"""First code in a cell: `python -I -S -B start.py FD MODE`, MODE cold, kept, warm or kept_warm."""
+"""First code in a cell: `python -I -S -B start.py FD MODE`, MODE names a module here."""
 
 from __future__ import annotations
 

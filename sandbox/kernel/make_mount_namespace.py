@@ -1,6 +1,6 @@
-"""Makes what mount_namespace.py is about: `python make_mount_namespace.py PLACE DEVICES LINKS ROOT…`.
+"""Makes what mount_namespace.py is about, as root, in a process of its own.
 
-Run as root, in a process of its own.
+`python make_mount_namespace.py PLACE DEVICES LINKS ROOT…`.
 
 DEVICES and LINKS are what there is to be in PLACE/dev: `null,zero`, `fd=/proc/self/fd,…`.
 """

@@ -38,7 +38,7 @@ Newer commands, such as F_SETDELEG (1040, Linux 6.19), are as if the kernel did 
 _AT_EMPTY_PATH = 0x1000
 _RLIMIT_CORE = 4
 _STOPPING = ("unshare", "setns")
-"""Where a warm cell is held by its warden, and what that makes of it (inside/tracee.py)."""
+"""Where a warm cell is held by its warden, and what that makes of it (inside/warm/tracee.py)."""
 _FOR_FORKS = {"mount", *_STOPPING}
 
 

@@ -223,10 +223,11 @@ def take():
 PATCHED = """
 import ctypes, os, resource, sys
 libc = ctypes.CDLL(None, use_errno=True)
-inside = {name.partition("_inside.")[2]: module for name, module in sys.modules.items()
+inside = {name.rpartition(".")[2]: module for name, module in sys.modules.items()
           if "_inside." in name}
-birth = inside["birth"].Birth if "birth" in inside else None
-host = inside["birth_on_host"].Birth if "birth_on_host" in inside else None
+is_warm = any("_inside.warm." in name for name in sys.modules)
+script = inside["fork_script"].ForkScript if is_warm else None
+host = inside["fork_script_on_host"].ForkScript if is_warm else None
 
 def nothing(*_, **__):
     pass
@@ -249,25 +250,25 @@ def extract(*, job, **_):
               ("RLIMIT_CPU", "RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_CORE", "RLIMIT_MEMLOCK")]
     return {"got": got, "limits": limits}
 
-if birth:
+if script:
 """
 
 PATCHES = {
     "nothing": "    pass",
-    "no_script": "    inside['script'].Script.play = nothing",
-    "no_capabilities_dropped": "    birth._drop_privileges = nothing",
-    "no_mounts": "    birth._mount = nothing",
-    "no_close": "    birth._close_all = nothing",
+    "no_script": "    inside['syscall_batch'].Batch.play = nothing",
+    "no_capabilities_dropped": "    script._drop_privileges = nothing",
+    "no_mounts": "    script._mount = nothing",
+    "no_close": "    script._close_all = nothing",
     "no_limits": (
         "    inside['syscalls'].limit_other = inside['syscalls'].limit = nothing\n"
         "    inside['syscalls'].limits = lambda wanted: []"
     ),
     "no_filter": (
-        "    inside['syscalls'].Filter.install = nothing\n    birth._shut_landlock = nothing"
+        "    inside['syscalls'].Filter.install = nothing\n    script._shut_landlock = nothing"
     ),
     "no_walls_at_all": (
         "    for name in ('_drop_privileges', '_mount', '_shut_landlock'):\n"
-        "        setattr(birth, name, nothing)\n"
+        "        setattr(script, name, nothing)\n"
         "    host._shut = nothing"
     ),
     "unbound_calls": "    inside['syscalls'].call = lambda number, *_: 0",

@@ -311,7 +311,7 @@ async def test_what_a_warm_run_used_is_not_told_by_its_package(level: str, jobs,
     code = """
 import sys, time
 for name, module in list(sys.modules.items()):
-    if name.endswith("_inside.forking"):
+    if name.endswith("_inside.warm.forking"):
         module.Wait.reap = lambda self: (0, 0, 13_000_000, 99_999_999)
 def extract(*, job, **_):
     end = time.process_time() + 0.4

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from sandbox.inside.script import Script
+from sandbox.inside.syscall_batch import Batch
 from sandbox.kernel import procfs
 
 CONDITION = """
@@ -101,7 +101,7 @@ async def test_a_long_run_gives_back_what_it_made(lab, warm):
 
 
 def test_a_script_stops_at_the_first_call_that_is_refused(tmp_path):
-    script = Script()
+    script = Batch()
     script.add("mkdirat", -100, os.fsencode(tmp_path / "first"), 0o700)
     script.add("chdir", os.fsencode(tmp_path / "nowhere"))
     script.add("mkdirat", -100, os.fsencode(tmp_path / "second"), 0o700)
@@ -112,7 +112,7 @@ def test_a_script_stops_at_the_first_call_that_is_refused(tmp_path):
 
 
 def test_a_script_makes_another_call_instead_where_it_has_one(tmp_path):
-    script = Script()
+    script = Batch()
     nowhere = os.fsencode(tmp_path / "no" / "where")
     made = os.fsencode(tmp_path / "made")
     script.add("mkdirat", -100, nowhere, 0o700, instead=(-100, made, 0o700))

@@ -10,9 +10,10 @@ from sandbox.cells.pool import Pool, PoolBounds, _family
 
 POISON = """
 import os, sys
-inside = {name.partition("_inside.")[2]: module for name, module in sys.modules.items()
+inside = {name.rpartition(".")[2]: module for name, module in sys.modules.items()
           if "_inside." in name}
-birth = inside.get("birth")  # a cold cell has none
+is_warm = any("_inside.warm." in name for name in sys.modules)
+script = inside["fork_script"].ForkScript if is_warm else None
 
 def extract(*, job, **_):
     return 1
@@ -23,32 +24,32 @@ def extract(*, job, **_):
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("birth.Birth._drop_privileges = lambda self: None", "kept capabilities"),
+        ("script._drop_privileges = lambda self: None", "kept capabilities"),
         (
-            "def early(self):\n    happen_alone(self)\n"
-            "birth.Birth._say_hello, say = early, birth.Birth._say_hello\n"
-            "def happen_alone(self):\n    self._add('clone', 17, None, None, None, None)\n"
+            "def early(self):\n    play_alone(self)\n"
+            "script._say_hello, say = early, script._say_hello\n"
+            "def play_alone(self):\n    self._add('clone', 17, None, None, None, None)\n"
             "    say(self)",
             "not what was ordered",
         ),
         (
-            "birth.Birth._close_all = lambda self: None\n"
-            "say = birth.Birth._say_hello\n"
+            "script._close_all = lambda self: None\n"
+            "say = script._say_hello\n"
             "def keep(self):\n    self._add('openat', -100, b'/dev/null', 0)\n    say(self)\n"
-            "birth.Birth._say_hello = keep",
+            "script._say_hello = keep",
             "descriptors open",
         ),
         (
-            "take = birth.Birth._take_streams\n"
+            "take = script._take_streams\n"
             "def swap(self, door):\n    take(self, door)\n    self._add('dup3', 1, 2, 0)\n"
-            "birth.Birth._take_streams = swap",
+            "script._take_streams = swap",
             "its descriptor 2 is pipe",
         ),
     ],
     ids=["capabilities", "children", "descriptors", "streams"],
 )
 async def test_a_fork_that_is_not_what_was_ordered_gets_no_run(lab, warm, code, reason):
-    poison = "if birth:\n" + textwrap.indent(code, "    ")
+    poison = "if script:\n" + textwrap.indent(code, "    ")
     outcome = await lab.run(warm(lab.command(POISON + poison)))
     assert (outcome.value, outcome.isolation.start) == (1, "cold"), outcome.failure
     assert reason in outcome.isolation.start_reason

@@ -11,9 +11,9 @@ def _nothing(*_, **__):
 
 
 for name, module in list(sys.modules.items()):
-    if name.endswith("_inside.birth"):
+    if name.endswith("_inside.warm.fork_script"):
         for step in ("_drop_privileges", "_mount", "_shut_landlock"):
-            setattr(module.Birth, step, _nothing)
+            setattr(module.ForkScript, step, _nothing)
 
 
 def attempt(*, job, **_):

@@ -10,15 +10,15 @@ from __future__ import annotations
 import marshal
 import os
 
-from . import ending, mail, run
-from .channel import Channel
-from .script import Script
+from .. import ending, run, scm_rights
+from ..channel import Channel
+from ..syscall_batch import Batch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .terminating import Listener
+    from ..sigterm import Listener
 
 _TIMES = 8
 _REQUEST: dict[str, Any] = {
@@ -39,10 +39,10 @@ _REQUEST: dict[str, Any] = {
 
 def rehearse(listener: Listener) -> None:
     """Send, receive and perform what a run does, on a channel that nobody else has."""
-    ours, theirs = mail.pair()
+    ours, theirs = scm_rights.pair()
     channel = Channel(theirs)
     body = marshal.dumps(_REQUEST, 2)
-    script = Script()
+    script = Batch()
     script.add("chdir", b".")
     for _ in range(_TIMES):
         script.play()

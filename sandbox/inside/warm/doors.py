@@ -7,7 +7,7 @@ after the clone, so that the fork has both of its ends, and we have one of them,
 
 from __future__ import annotations
 
-from . import syscalls
+from .. import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _AF_UNIX, _SOCK_STREAM = 1, 1
 _NUMBERS_BYTES = 8
 _APART = 64
-"""How far from the path that networks.py keeps in the held process's memory."""
+"""How far from the path that net_namespaces.py keeps in the held process's memory."""
 
 
 class Doors:

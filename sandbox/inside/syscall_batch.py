@@ -19,7 +19,7 @@ _ARGUMENTS = 6
 """What is not given has to be nothing: prctl(2), for one, refuses anything else."""
 
 
-class Script:
+class Batch:
     """A list of calls, by their names in syscalls(2); arguments are numbers, bytes or None."""
 
     def __init__(self) -> None:

@@ -32,17 +32,6 @@ def unfitness(pid: int, *, door: int, strangers: int, places: Container[tuple[in
     )
 
 
-def processes(folder_fd: int) -> set[int]:
-    """Return the processes that an open /proc shows."""
-    return {int(name) for name in os.listdir(folder_fd) if name.isdigit()}
-
-
-def children(pid: int) -> set[int]:
-    """Return the processes whose parent it is."""
-    with open("/proc/%d/task/%d/children" % (pid, pid)) as listing:
-        return {int(child) for child in listing.read().split()}
-
-
 def _threads(pid: int) -> str:
     count = len(os.listdir("/proc/%d/task" % (pid,)))
     return "preload left %d threads running" % (count - 1,) if count > 1 else ""

@@ -1,11 +1,12 @@
-"""What a fork does before its run where it shares the host's root: as birth.py, with less to do."""
+"""What a fork does before its run where it shares the host's root: less than fork_script.py."""
 
 from __future__ import annotations
 
 import os
 
-from . import cold, forking, mail, syscalls, walls
-from .channel import Channel
+from .. import cold, scm_rights, syscalls, walls
+from ..channel import Channel
+from . import forking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,20 +20,20 @@ _CHANNEL = 3
 _UNSHUT = 70
 
 
-class Birth:
+class ForkScript:
     """The way of one warm cell's forks from their clone to their hello."""
 
     def __init__(self, setup: dict[str, Any], *, door: int) -> None:
         self.id_place = forking.place_of_id()
         self._setup = setup
         self._door = door
-        self._inbox = mail.Inbox(most_bytes=_FOLDER_BYTES, most_fds=4)
+        self._inbox = scm_rights.Inbox(most_bytes=_FOLDER_BYTES, most_fds=4)
         landlock = setup["landlock"]
         self._rules: list[bytes] = []
         if landlock:
             self._rules = syscalls.rules(landlock["rules"], first_fd=syscalls.RULES_FROM)
 
-    def happen(self) -> None:
+    def play(self) -> None:
         """Get the streams and the folder of the run, shut the walls, and say hello."""
         try:
             folder, fds = self._inbox.receive(self._door)

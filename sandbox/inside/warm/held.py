@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import select
 
-from . import doors, fitness, mail, networks, syscalls, tracee, walls, warm
+from .. import procfs, scm_rights, syscalls, walls
+from . import doors, fitness, importing, net_namespaces, tracee
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,25 +39,25 @@ class Imported:
         if self._has_namespaces:
             walls.hide_processes()
         syscalls.be_unreachable()
-        self._door, self._their_door = mail.pair()
+        self._door, self._their_door = scm_rights.pair()
         self._door_inode = os.fstat(self._their_door).st_ino
         self.pid = os.fork()
         if self.pid == 0:
             self._be_it(setup)
         self._tracee = tracee.Tracee(self.pid)
-        self._networks: networks.Networks | None = None
+        self._networks: net_namespaces.Networks | None = None
         self._flags = syscalls.SIGCHLD | syscalls.CLONE_PARENT
         self._places = _places(setup["landlock"])
         self._limits = syscalls.packed_limits(setup["rlimits"])
-        self._outbox = mail.Outbox(most_bytes=_FOLDER_BYTES)
+        self._outbox = scm_rights.Outbox(most_bytes=_FOLDER_BYTES)
 
     def _be_it(self, setup: dict[str, Any]) -> None:
         """Be the child: with the streams and its door, and nothing else of ours."""
         try:
-            os.dup2(self._their_door, warm.DOOR)
-            os.closerange(warm.DOOR + 1, 65_536)
+            os.dup2(self._their_door, importing.DOOR)
+            os.closerange(importing.DOOR + 1, 65_536)
             syscalls.die_with_parent()
-            warm.main(setup)
+            importing.main(setup)
         finally:
             os._exit(70)
 
@@ -73,9 +74,9 @@ class Imported:
         if any(fd == hang_up_fd for fd, _ in watch.poll()):
             raise SystemExit
         word = os.read(self._door, _WORD_BYTES)
-        if word[:1] == warm.FAILED:
+        if word[:1] == importing.FAILED:
             return word[1:].decode("utf-8", "replace")
-        if word != warm.IMPORTED:
+        if word != importing.IMPORTED:
             raise SystemExit
         try:
             return self._unfitness(places=())
@@ -108,22 +109,22 @@ class Imported:
         """Count the processes that the import left."""
         if self._has_namespaces:
             known = {_FIRST, os.getpid(), self.pid}
-            return len(fitness.processes(self._processes_fd) - known)
-        mine = fitness.children(os.getpid()) - {self.pid}
-        return len(mine | fitness.children(self.pid))
+            return len(procfs.processes(self._processes_fd) - known)
+        mine = procfs.children(os.getpid()) - {self.pid}
+        return len(mine | procfs.children(self.pid))
 
     def _prepare(self) -> None:
         """Close its door, and give it the power to make namespaces, as it runs no code any more."""
         os.close(self._door)
-        self._tracee.make("close_range", warm.DOOR, _LAST_LOW, 0)
+        self._tracee.make("close_range", importing.DOOR, _LAST_LOW, 0)
         if self._has_namespaces:
             walls.leave_shared_folders()
             walls.own_user_namespace_of(self._tracee)
             self._flags |= walls.NAMESPACES
-            self._networks = networks.Networks(self._tracee)
+            self._networks = net_namespaces.Networks(self._tracee)
         self._doors = doors.Doors(self._tracee)
 
-    def fork(self, folder: str, fds: tuple[int, ...]) -> tuple[int, networks.Network | None]:
+    def fork(self, folder: str, fds: tuple[int, ...]) -> tuple[int, net_namespaces.Network | None]:
         """Let the kernel fork it; return the fork's pid, and the net namespace that it is in.
 
         The fork gets its descriptors by a door that no other fork ever had, and is limited
@@ -143,7 +144,7 @@ class Imported:
                 os.close(door)
             raise
         finally:
-            self._tracee.make("close_range", warm.DOOR, _LAST_LOW, 0)
+            self._tracee.make("close_range", importing.DOOR, _LAST_LOW, 0)
         syscalls.limit_other(pid, self._limits)
         self._send_streams(door, folder, fds)
         return pid, network
@@ -157,7 +158,7 @@ class Imported:
             os.close(nothing)
             os.close(door)
 
-    def give_back(self, network: networks.Network | None) -> None:
+    def give_back(self, network: net_namespaces.Network | None) -> None:
         """Let the next fork have the namespace, once the one that had it is dead."""
         if self._networks is not None and network is not None:
             self._networks.give_back(network)

@@ -1,6 +1,6 @@
 """The warden of a warm cell: never runs package code, and decides what that of the cell may do.
 
-A child of it imports the package (imported.py). On each order the kernel makes a fork of that
+A child of it imports the package (held.py). On each order the kernel makes a fork of that
 child, whose parent is the warden (CLONE_PARENT), which tells what the kernel says of its end.
 """
 
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 
-from . import forking, kept, mail, tracee
-from .channel import LENGTH_BYTES, Channel
-from .imported import Imported
+from .. import scm_rights, subreaper
+from ..channel import LENGTH_BYTES, Channel
+from . import forking, tracee
+from .held import Imported
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from . import networks
+    from . import net_namespaces
 
 _UNBORN = 71
 """EX_OSERR of sysexits.h: the kernel would not fork."""
@@ -55,14 +56,14 @@ class _Forks:
         self._imported = imported
         self._ends_orphans = ends_orphans
         self._wait = forking.Wait()
-        self._inbox = mail.Inbox(most_bytes=LENGTH_BYTES, most_fds=3)
+        self._inbox = scm_rights.Inbox(most_bytes=LENGTH_BYTES, most_fds=3)
         self._ends: dict[str, tuple[int, int, int]] = {}
         self._asked: set[str] = set()
-        self._alive: dict[int, tuple[str, networks.Network | None]] = {}
+        self._alive: dict[int, tuple[str, net_namespaces.Network | None]] = {}
 
     def serve(self) -> None:
         """Obey and reap until the worker closes the channel."""
-        mail.be_patient(self._channel.fileno(), _PATIENCE_US)
+        scm_rights.be_patient(self._channel.fileno(), _PATIENCE_US)
         while True:
             try:
                 if not self._obey():
@@ -113,7 +114,7 @@ class _Forks:
             return
         run, network = self._alive.pop(pid)
         if self._ends_orphans:
-            kept.kill_descendants(apart_from=self._imported.pid)
+            subreaper.kill_descendants(apart_from=self._imported.pid)
         self._imported.give_back(network)
         self._ends[run] = end
         if run in self._asked:
@@ -129,7 +130,7 @@ class _Forks:
         else:
             self._asked.add(run)
         patience_us = _IMPATIENCE_US if self._asked else _PATIENCE_US
-        mail.be_patient(self._channel.fileno(), patience_us)
+        scm_rights.be_patient(self._channel.fileno(), patience_us)
 
     def _tell(self, run: str, code: int, cpu_us: int, peak_rss_kb: int) -> None:
         """Tell it in JSON that is written here: the encoder would touch more than all the rest."""

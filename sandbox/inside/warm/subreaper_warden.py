@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from . import kept, syscalls, warden
+from .. import subreaper, syscalls
+from . import warden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ def main(fd: int) -> None:
     try:
         warden.main(fd)
     finally:
-        kept.kill_descendants()
+        subreaper.kill_descendants()
 
 
 def _end(_number: int, _frame: object) -> None:
-    kept.kill_descendants()
+    subreaper.kill_descendants()
     os._exit(0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from . import syscalls
+from .. import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _AT_FDCWD = -100
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
 _FIRST_FD, _MOST = 96, 128
-"""Where the warm cell's descriptors of them are: its forks foresee all lower numbers (birth.py)."""
+"""Where the held process has its descriptors of them: forks foresee all lower numbers."""
 
 
 class Networks:

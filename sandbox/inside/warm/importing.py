@@ -10,23 +10,18 @@ import gc
 import os
 import sys
 
+from .. import call, cold, run, sigterm, syscalls, walls
+from ..channel import Channel
 from . import (
-    birth,
-    birth_on_host,
-    call,
-    cold,
+    fork_script,
+    fork_script_on_host,
     forking,
     heap,
-    hugetext,
-    lasting,
+    huge_pages,
+    immortal,
     made_files,
-    rehearsal,
-    run,
-    syscalls,
-    terminating,
-    walls,
+    warmup,
 )
-from .channel import Channel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +40,7 @@ def main(setup: dict[str, Any]) -> None:
     if setup["mounts"] is not None:
         walls.own_user_namespace()
     cold.prepare(setup)
-    listener = terminating.Listener()
+    listener = sigterm.Listener()
     if setup["mounts"] is not None:
         walls.make_scratch(setup["scratch_dir"])  # of its own: forks mount theirs over it
     walls.shut_around_import(setup)
@@ -56,16 +51,16 @@ def main(setup: dict[str, Any]) -> None:
         os._exit(0)
     os.write(DOOR, IMPORTED)
     os.read(DOOR, 1)
-    kind = birth_on_host.Birth if setup["mounts"] is None else birth.Birth
+    kind = fork_script_on_host.ForkScript if setup["mounts"] is None else fork_script.ForkScript
     born = kind(setup, door=DOOR)
-    rehearsal.rehearse(listener)
-    channel = Channel(birth.CHANNEL)
+    warmup.rehearse(listener)
+    channel = Channel(fork_script.CHANNEL)
     _share((born, channel, listener))
-    forking.be_forked(born.happen, id_place=born.id_place)
+    forking.be_forked(born.play, id_place=born.id_place)
     _serve(channel, listener)
 
 
-def _serve(channel: Channel, listener: terminating.Listener) -> None:
+def _serve(channel: Channel, listener: sigterm.Listener) -> None:
     """Be a fork, and serve its run."""
     try:
         code = run.serve(channel, listener)
@@ -79,8 +74,8 @@ def _serve(channel: Channel, listener: terminating.Listener) -> None:
 def _share(own: object) -> None:
     """Let forks share as much as can be of what is in memory now, until they write to it."""
     gc.collect()
-    hugetext.move()
-    lasting.keep(own)
+    huge_pages.move()
+    immortal.keep(own)
     heap.give_back_what_is_free()
     heap.gather_free_blocks()
     gc.freeze()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import cold, fitness, syscalls
+from . import cold, procfs, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +71,6 @@ def kill_descendants(*, apart_from: int = 0) -> None:
 
 def _children() -> set[int]:
     try:
-        return fitness.children(os.getpid())
+        return procfs.children(os.getpid())
     except OSError:
         return set()

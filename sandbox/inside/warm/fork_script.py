@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 
-from . import forking, made_files, mail, syscalls, walls
-from .channel import framed
-from .script import Script
+from .. import scm_rights, syscalls, walls
+from ..channel import framed
+from ..syscall_batch import Batch
+from . import forking, made_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _UNSHUT = 70
 """EX_SOFTWARE of sysexits.h: the walls of a fork could not be shut."""
 
 
-class Birth:
+class ForkScript:
     """The script of one warm cell's forks. Make it while nothing is open but the channel.
 
     The calls name descriptors by number before they are open: the kernel always gives the
@@ -39,8 +40,8 @@ class Birth:
 
     def __init__(self, setup: dict[str, Any], *, door: int) -> None:
         self.id_place = forking.place_of_id()
-        self._script = Script()
-        self._add = self._script.add
+        self._batch = Batch()
+        self._add = self._batch.add
         landlock = setup["landlock"]
         rules = []
         if landlock:
@@ -56,13 +57,13 @@ class Birth:
         self._close_all()
         self._say_hello()
 
-    def happen(self) -> None:
+    def play(self) -> None:
         """Make the calls, in the fork, which ends where one is refused.
 
         Nothing is called here that a package could know of: its functions for forks run later.
         """
         try:
-            self._script.play()
+            self._batch.play()
         except BaseException as fault:
             try:
                 os.write(2, b"%s\n" % (str(fault).encode(),))
@@ -71,8 +72,8 @@ class Birth:
 
     def _take_streams(self, door: int) -> None:
         """Get channel and standard streams from the warden, by the door, and close that."""
-        self._inbox = mail.Inbox(most_bytes=_FOLDER_BYTES, most_fds=4)
-        self._add("recvmsg", door, self._inbox.packed, mail.MSG_CMSG_CLOEXEC)
+        self._inbox = scm_rights.Inbox(most_bytes=_FOLDER_BYTES, most_fds=4)
+        self._add("recvmsg", door, self._inbox.packed, scm_rights.MSG_CMSG_CLOEXEC)
         for position, number in enumerate((CHANNEL, 1, 2, 0)):
             self._add("dup3", self._free + position, number, 0)
         self._add("close_range", CHANNEL + 1, self._free + 3, 0)
