@@ -205,7 +205,7 @@ class Sandbox:
         started = self.relays.take()
         if leaf is not None:
             try:
-                await self.launcher.mover.move(leaf, started.child.pid)
+                await self.launcher.migrator.move(leaf, started.child.pid)
             except BaseException:
                 await started.end()
                 raise

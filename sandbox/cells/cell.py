@@ -18,7 +18,7 @@ from typing import Literal
 from sandbox import protocol
 from sandbox.cells import inspection, run_folder
 from sandbox.cgroups.leaf import Leaf
-from sandbox.cgroups.migration import Mover, settle
+from sandbox.cgroups.migration import Migrator, resolve
 from sandbox.errors import (
     CellLostError,
     CellTamperedError,
@@ -62,7 +62,7 @@ class Cell:
     folder: Path
     give_back: "Callable[[Cell], None]"
     """Removes the host folder, or empties it for the next run."""
-    mover: Mover
+    migrator: Migrator
     has_inputs: bool = False
     """Whether inputs were placed in its folder."""
     leaf: Leaf | None = None
@@ -243,7 +243,7 @@ async def _enter(cell: Cell) -> None:
     """Move the cell's process into its leaf, unless it was born there."""
     if cell.leaf is None or (cell.start == "cold" and cell.leaf.holds(cell.pid)):
         return
-    await cell.mover.move(cell.leaf, cell.pid)
+    await cell.migrator.move(cell.leaf, cell.pid)
 
 
 async def _inspect(cell: Cell, expected: inspection.Expected) -> None:
@@ -301,8 +301,8 @@ async def until_done(future: "asyncio.Future[Exit]", *, timeout_s: float) -> boo
     """Wait until it is done; say whether it is. asyncio.wait takes twice as long for one."""
     loop = asyncio.get_running_loop()
     over: asyncio.Future[None] = loop.create_future()
-    timer = loop.call_later(timeout_s, settle, over, None)
-    future.add_done_callback(lambda _: settle(over, None))
+    timer = loop.call_later(timeout_s, resolve, over, None)
+    future.add_done_callback(lambda _: resolve(over, None))
     try:
         await over
     finally:
@@ -314,8 +314,8 @@ async def readable(fd: int, *, deadline: float) -> None:
     """Wait until there is something to read. Raises TimeoutError at `deadline`, loop time."""
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(fd, settle, ready, None)
-    timer = loop.call_at(deadline, settle, ready, TimeoutError())
+    loop.add_reader(fd, resolve, ready, None)
+    timer = loop.call_at(deadline, resolve, ready, TimeoutError())
     try:
         await ready
     finally:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sandbox.cgroups.migration import settle
+from sandbox.cgroups.migration import resolve
 from sandbox.kernel.process import Exit
 
 
@@ -56,7 +56,7 @@ class Forks:
         """Note that it is dead, however it ended."""
         if self._alive.pop(run, None) is None:
             return
-        settle(self._fewer, None)
+        resolve(self._fewer, None)
         if self.on_end is not None:
             self.on_end()
 

@@ -18,11 +18,11 @@ from sandbox import protocol
 from sandbox.cells import cell, run_folder
 from sandbox.cells.cell import Cell, Ends
 from sandbox.cgroups.leaf import Hierarchy, Leaf
-from sandbox.cgroups.migration import Mover
+from sandbox.cgroups.migration import Migrator
 from sandbox.command import Command, Interpreter
 from sandbox.errors import CellUnstartableError
-from sandbox.kernel.mount_namespace import Stage
-from sandbox.kernel.namespace_thread import Stagehand
+from sandbox.kernel.mount_namespace import MountNamespace
+from sandbox.kernel.namespace_thread import NamespaceThread
 from sandbox.kernel.process import Child, HostUser, spawn
 from sandbox.limits import Limits
 from sandbox.network import etc
@@ -58,14 +58,16 @@ class Launcher:
         self.host = host
         self.has_namespaces = has_namespaces
         self.hierarchy = hierarchy
-        self.mover = Mover()
+        self.migrator = Migrator()
         self._home = home
         self._numbers = itertools.count(secrets.randbelow(1 << 20))
         self._inside: dict[str, Path] = {}
         self._free: list[Path] = []
-        self._stagehand = Stagehand()
-        roots, is_staged = _roots(host, home), has_namespaces and host.is_root
-        self._stage = Stage(roots=roots, within=home.parent) if is_staged else None
+        self._namespace_thread = NamespaceThread()
+        roots, has_mount_namespace = _roots(host, home), has_namespaces and host.is_root
+        self._mount_namespace = (
+            MountNamespace(roots=roots, within=home.parent) if has_mount_namespace else None
+        )
 
     async def cold(self, command: Command, *, reason: str) -> Cell:
         """Start a cold cell for `command`. Raises CellUnstartableError, InputUnplaceableError."""
@@ -105,7 +107,7 @@ class Launcher:
                 inside=inside,
                 etc=self._etc(command),
                 input_dir=folder / "input" if mode == "cold" else None,
-                devices="" if self._stage is None else self._stage.devices,
+                devices="" if self._mount_namespace is None else self._mount_namespace.devices,
             )
             argv = self._walled(command, furniture, is_warm=mode == "warm")
             variables: dict[str, str] = {}
@@ -133,9 +135,11 @@ class Launcher:
         start = partial(
             spawn, argv, keep_fds=[channel_fd], stdout_fd=out, stderr_fd=err, variables=variables
         )
-        if self._stage is None or user is None:
+        if self._mount_namespace is None or user is None:
             return start(user=None if self.has_namespaces else user)
-        return await self._stagehand.start(start, namespace_fd=self._stage.namespace_fd, user=user)
+        return await self._namespace_thread.start(
+            start, namespace_fd=self._mount_namespace.namespace_fd, user=user
+        )
 
     def layout(self, command: Command, folder: Path) -> Layout:
         """Return where things are for a cell whose run has this host folder."""
@@ -192,12 +196,12 @@ class Launcher:
 
     def close(self) -> None:
         """Give back what was made for all cells."""
-        self.mover.close()
+        self.migrator.close()
         for folder in self._free:
             run_folder.remove(folder)
-        self._stagehand.close()
-        if self._stage is not None:
-            self._stage.close()
+        self._namespace_thread.close()
+        if self._mount_namespace is not None:
+            self._mount_namespace.close()
 
     def _cell(
         self, command: Command, both: Ends, child: Child, folder: Path, leaf: Leaf | None
@@ -211,7 +215,7 @@ class Launcher:
             kill=child.end if self.has_namespaces else child.terminate_then_end,
             folder=folder,
             give_back=self._give_back,
-            mover=self.mover,
+            migrator=self.migrator,
             leaf=leaf,
             tree_pid=child.pid,
         )
@@ -220,7 +224,7 @@ class Launcher:
         """Begin to move the cell's first process, while it is still on its way to the runner."""
         if started.leaf is None:
             return None
-        return self.mover.move(started.leaf, child.pid)
+        return self.migrator.move(started.leaf, child.pid)
 
     async def _set_up(
         self, command: Command, started: Cell, entering: "asyncio.Future[None] | None"
@@ -256,9 +260,9 @@ class Launcher:
         return [str(interpreter.executable), "-I", "-S", "-B", start, str(channel_fd), kind]
 
     def _reach(self, path: Path) -> str:
-        if self._stage is None or str(path).startswith("/usr/"):
+        if self._mount_namespace is None or str(path).startswith("/usr/"):
             return str(path)
-        return self._stage.reach(path)
+        return self._mount_namespace.reach(path)
 
     def _etc(self, command: Command) -> Path:
         """Return the cell's /etc; of those for runs with network there is one for each content."""
@@ -284,7 +288,7 @@ class Launcher:
 
 
 def _roots(host: Host, home: Path) -> tuple[Path, ...]:
-    """Return what every cell needs on the stage: our folder, and a bundled bwrap with its library.
+    """Return what every cell needs there: our folder, and a bundled bwrap with its library.
 
     The wheel's bwrap finds libcap beside its package, so the whole of site-packages is bound.
     """

@@ -68,7 +68,7 @@ class _Spare:
 
 
 @dataclass(slots=True, kw_only=True)
-class _Seat:
+class _PoolEntry:
     """A place in the pool: the warm cell, its spares, or why there is none."""
 
     started: "asyncio.Task[WarmCell | str]"
@@ -78,7 +78,7 @@ class _Seat:
     spares: list[_Spare] = field(default_factory=list[_Spare])
     is_looked_at: bool = False
     """Whether its spares will be welcomed if nobody takes them soon."""
-    successor: "_Seat | None" = None
+    successor: "_PoolEntry | None" = None
     """Takes its place as soon as it is warm."""
 
 
@@ -88,7 +88,9 @@ class Pool:
 
     launcher: Launcher
     bounds: PoolBounds
-    _seats: "OrderedDict[_Family, _Seat]" = field(default_factory=OrderedDict["_Family", _Seat])
+    _entries: "OrderedDict[_Family, _PoolEntry]" = field(
+        default_factory=OrderedDict["_Family", _PoolEntry]
+    )
     _lost: "dict[_Family, int]" = field(default_factory=dict["_Family", int])
     _tidying: "set[asyncio.Task[None]]" = field(default_factory=set["asyncio.Task[None]"])
 
@@ -99,23 +101,23 @@ class Pool:
         family = _family(command)
         reason = ""
         for _ in range(_ATTEMPTS + self.bounds.spares):
-            seat = self._seat(family)
-            if not await _has_started(seat, self.bounds.patience_s, cancelled):
+            entry = self._entry(family)
+            if not await _has_started(entry, self.bounds.patience_s, cancelled):
                 return None, "its warm cell is still importing"
-            warm_cell = seat.started.result()
+            warm_cell = entry.started.result()
             if isinstance(warm_cell, str):
                 return None, warm_cell
             if not warm_cell.is_free:
                 return None, "its warm cell has another run, and there are no namespaces"
-            seat.taken += 1
+            entry.taken += 1
             try:
-                cell = await self._fork(seat, warm_cell)
+                cell = await self._fork(entry, warm_cell)
                 self._lost.pop(family, None)
                 return cell, ""
             except SandboxError as fault:
                 reason = f"no fork: {fault.what}"
                 if self._is_hopeless(family, fault):
-                    self._retire(family, seat, unfit=reason)
+                    self._retire(family, entry, unfit=reason)
                     return None, reason
         return None, reason
 
@@ -131,41 +133,41 @@ class Pool:
 
     async def close(self) -> None:
         """End every warm cell."""
-        for key, seat in list(self._seats.items()):
-            self._retire(key, seat)
+        for key, entry in list(self._entries.items()):
+            self._retire(key, entry)
         while self._tidying:
             await asyncio.gather(*self._tidying)
 
-    def _seat(self, family: "_Family") -> _Seat:
-        seat = self._seats.get(family)
-        if seat is not None and _is_dead(seat):
-            self._retire(family, seat)
-            seat = None
-        if seat is None:
-            seat = self._seats[family] = self._new_seat(family)
-        elif self._is_spent(seat):
-            seat = self._renewed(family, seat)
-        self._seats.move_to_end(family)
+    def _entry(self, family: "_Family") -> _PoolEntry:
+        entry = self._entries.get(family)
+        if entry is not None and _is_dead(entry):
+            self._retire(family, entry)
+            entry = None
+        if entry is None:
+            entry = self._entries[family] = self._new_entry(family)
+        elif self._is_spent(entry):
+            entry = self._renewed(family, entry)
+        self._entries.move_to_end(family)
         self._make_room()
-        return seat
+        return entry
 
-    def _new_seat(self, family: "_Family") -> _Seat:
+    def _new_entry(self, family: "_Family") -> _PoolEntry:
         started = asyncio.create_task(self._start(family))
-        return _Seat(started=started, since=time.monotonic())
+        return _PoolEntry(started=started, since=time.monotonic())
 
-    def _is_spent(self, seat: _Seat) -> bool:
-        age_s = time.monotonic() - seat.since
-        return age_s > self.bounds.minutes_per_cell * 60 or seat.taken >= self.bounds.runs_per_cell
+    def _is_spent(self, entry: _PoolEntry) -> bool:
+        age_s = time.monotonic() - entry.since
+        return age_s > self.bounds.minutes_per_cell * 60 or entry.taken >= self.bounds.runs_per_cell
 
-    def _renewed(self, family: "_Family", seat: _Seat) -> _Seat:
+    def _renewed(self, family: "_Family", entry: _PoolEntry) -> _PoolEntry:
         """Let a successor start, while runs go on as before, and have the place when it is warm."""
-        if seat.successor is None:
-            seat.successor = self._new_seat(family)
-        if not seat.successor.started.done():
-            return seat
-        successor, seat.successor = seat.successor, None
-        self._retire(family, seat)
-        self._seats[family] = successor
+        if entry.successor is None:
+            entry.successor = self._new_entry(family)
+        if not entry.successor.started.done():
+            return entry
+        successor, entry.successor = entry.successor, None
+        self._retire(family, entry)
+        self._entries[family] = successor
         return successor
 
     async def _start(self, family: "_Family") -> WarmCell | str:
@@ -188,80 +190,80 @@ class Pool:
             return unfit
         return warm_cell
 
-    async def _fork(self, seat: _Seat, warm_cell: WarmCell) -> Cell:
+    async def _fork(self, entry: _PoolEntry, warm_cell: WarmCell) -> Cell:
         """Take a spare if one is ready, and see that there is one for the next run.
 
         A fork holds up its warm cell, which also has to reap the run that ends: with pandas
         in memory for 3.5 ms. So the next spare waits for the run's end, unless runs overlap.
         """
-        if not seat.spares:
-            self._replenish(seat, warm_cell, wanted=1)
-        if not seat.spares:
+        if not entry.spares:
+            self._replenish(entry, warm_cell, wanted=1)
+        if not entry.spares:
             raise CellLostError("the warm cell ended", mend="the run is started again")
-        taken = seat.spares.pop(0)
+        taken = entry.spares.pop(0)
         if not warm_cell.is_free:
             return await taken.ready()
-        if len(warm_cell.forks) > len(seat.spares) + 1:
-            self._have_spares(seat, warm_cell, wanted=self.bounds.spares)
+        if len(warm_cell.forks) > len(entry.spares) + 1:
+            self._have_spares(entry, warm_cell, wanted=self.bounds.spares)
         elif self.bounds.spares:
-            one_more = partial(self._have_spares, seat, warm_cell, wanted=1)
+            one_more = partial(self._have_spares, entry, warm_cell, wanted=1)
             asyncio.get_running_loop().call_later(_LONG_RUN_S, one_more)
             warm_cell.forks.on_end = one_more
         return await taken.ready()
 
-    def _have_spares(self, seat: _Seat, warm_cell: WarmCell, *, wanted: int) -> None:
+    def _have_spares(self, entry: _PoolEntry, warm_cell: WarmCell, *, wanted: int) -> None:
         """Replenish for later: what keeps us from it is told to whoever finds no spare."""
         with contextlib.suppress(SandboxError):
-            self._replenish(seat, warm_cell, wanted=wanted)
+            self._replenish(entry, warm_cell, wanted=wanted)
 
-    def _replenish(self, seat: _Seat, warm_cell: WarmCell, *, wanted: int) -> None:
-        while warm_cell.is_alive and len(seat.spares) < wanted:
-            seat.spares.append(_Spare(warm_cell, warm_cell.order()))
-        if seat.spares and not seat.is_looked_at:
-            seat.is_looked_at = True
-            asyncio.get_running_loop().call_later(_LONG_RUN_S, self._welcome, seat)
+    def _replenish(self, entry: _PoolEntry, warm_cell: WarmCell, *, wanted: int) -> None:
+        while warm_cell.is_alive and len(entry.spares) < wanted:
+            entry.spares.append(_Spare(warm_cell, warm_cell.order()))
+        if entry.spares and not entry.is_looked_at:
+            entry.is_looked_at = True
+            asyncio.get_running_loop().call_later(_LONG_RUN_S, self._welcome, entry)
 
-    def _welcome(self, seat: _Seat) -> None:
+    def _welcome(self, entry: _PoolEntry) -> None:
         """Welcome the spares that nobody has taken: the next run may come long after."""
-        seat.is_looked_at = False
-        for spare in seat.spares:
+        entry.is_looked_at = False
+        for spare in entry.spares:
             spare.begin()
 
     def _make_room(self) -> None:
         """Let the least recently used leave until number and memory are within bounds."""
-        for family, seat in list(self._seats.items())[:-1]:
+        for family, entry in list(self._entries.items())[:-1]:
             if not self._is_crowded():
                 return
-            self._retire(family, seat)
+            self._retire(family, entry)
 
     def _is_crowded(self) -> bool:
-        held = sum(cell.pss_bytes for seat in self._seats.values() if (cell := _result(seat)))
-        return len(self._seats) > self.bounds.cells or held > self.bounds.memory_mb * MIB
+        held = sum(cell.pss_bytes for entry in self._entries.values() if (cell := _result(entry)))
+        return len(self._entries) > self.bounds.cells or held > self.bounds.memory_mb * MIB
 
-    def _retire(self, family: "_Family", seat: _Seat, *, unfit: str = "") -> None:
-        """Let a seat go, once: runs beside each other may all find that it is hopeless."""
-        if self._seats.get(family) is not seat:
+    def _retire(self, family: "_Family", entry: _PoolEntry, *, unfit: str = "") -> None:
+        """Let a entry go, once: runs beside each other may all find that it is hopeless."""
+        if self._entries.get(family) is not entry:
             return
-        del self._seats[family]
+        del self._entries[family]
         if unfit:
             nothing: asyncio.Task[WarmCell | str] = asyncio.create_task(_said(unfit))
-            self._seats[family] = _Seat(started=nothing, since=time.monotonic())
-        task = asyncio.create_task(self._let_go(seat))
+            self._entries[family] = _PoolEntry(started=nothing, since=time.monotonic())
+        task = asyncio.create_task(self._let_go(entry))
         self._tidying.add(task)
         task.add_done_callback(self._tidying.discard)
 
-    async def _let_go(self, seat: _Seat) -> None:
+    async def _let_go(self, entry: _PoolEntry) -> None:
         """Close the spares, wait for the runs, then end the warm cell; and its successor's."""
-        warm_cell = await seat.started
+        warm_cell = await entry.started
         if not isinstance(warm_cell, str):
             warm_cell.is_retired = True
-            while seat.spares:
+            while entry.spares:
                 with contextlib.suppress(SandboxError):
-                    await (await seat.spares.pop().ready()).close()
+                    await (await entry.spares.pop().ready()).close()
             await warm_cell.forks.wait_until_none()
             await warm_cell.close()
-        if seat.successor is not None:
-            await self._let_go(seat.successor)
+        if entry.successor is not None:
+            await self._let_go(entry.successor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -304,30 +306,32 @@ class _Frozen(dict[str, Any]):
 _NOTHING = _Frozen()
 
 
-async def _has_started(seat: _Seat, patience_s: float, cancelled: asyncio.Event | None) -> bool:
+async def _has_started(
+    entry: _PoolEntry, patience_s: float, cancelled: asyncio.Event | None
+) -> bool:
     """Wait for the warm cell, but not for ever, nor for a run that is cancelled meanwhile."""
-    if seat.started.done():
+    if entry.started.done():
         return True
-    waits: set[asyncio.Task[Any]] = {seat.started}
+    waits: set[asyncio.Task[Any]] = {entry.started}
     if cancelled is not None:
         waits.add(asyncio.create_task(cancelled.wait()))
     await asyncio.wait(waits, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
-    for task in waits - {seat.started}:
+    for task in waits - {entry.started}:
         task.cancel()
-    return seat.started.done()
+    return entry.started.done()
 
 
 async def _said(why: str) -> WarmCell | str:
     return why
 
 
-def _result(seat: _Seat) -> WarmCell | None:
-    if seat.started.done() and not seat.started.cancelled() and not seat.started.exception():
-        result = seat.started.result()
+def _result(entry: _PoolEntry) -> WarmCell | None:
+    if entry.started.done() and not entry.started.cancelled() and not entry.started.exception():
+        result = entry.started.result()
         return None if isinstance(result, str) else result
     return None
 
 
-def _is_dead(seat: _Seat) -> bool:
-    warm_cell = _result(seat)
+def _is_dead(entry: _PoolEntry) -> bool:
+    warm_cell = _result(entry)
     return warm_cell is not None and not warm_cell.is_alive

@@ -21,7 +21,7 @@ from sandbox.cells.cell import Cell
 from sandbox.cells.forks import Forks
 from sandbox.cells.launcher import Launcher
 from sandbox.cgroups.leaf import Leaf
-from sandbox.cgroups.migration import settle
+from sandbox.cgroups.migration import resolve
 from sandbox.command import Command
 from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.kernel import procfs
@@ -107,7 +107,7 @@ class WarmCell:
             return
         while outside := [pid for pid in procfs.tree(self.child.pid) if not self.leaf.holds(pid)]:
             for pid in outside:
-                await self.launcher.mover.move(self.leaf, pid)
+                await self.launcher.migrator.move(self.leaf, pid)
         if not self.leaf.holds(self._warden_pid):
             raise CellLostError("its warden is in no cgroup of ours", mend="see the worker's log")
 
@@ -204,7 +204,7 @@ class WarmCell:
     async def close(self) -> None:
         """End it and all its forks, and remove its folder."""
         self.is_retired = True
-        self.launcher.mover.settled.pop(self.child.pid, None)
+        self.launcher.migrator.release(self.child.pid)
         await self._end_child()
         loop = asyncio.get_running_loop()
         loop.remove_reader(self.control)
@@ -249,7 +249,7 @@ class WarmCell:
             shows_its_end=self._sees_ends,
             folder=folder,
             give_back=self._give_back,
-            mover=self.launcher.mover,
+            migrator=self.launcher.migrator,
             leaf=leaf,
             start="warm",
             parent=self.child.ended,
@@ -333,7 +333,7 @@ class WarmCell:
 
     def _hear(self, message: protocol.Message) -> None:
         if isinstance(message, protocol.Hello):
-            settle(self._here, None)
+            resolve(self._here, None)
         elif isinstance(message, protocol.Warm) and self._warm and not self._warm.done():
             self._warm.set_result(message)
         elif isinstance(message, protocol.Ended) and self.forks.is_awaited(message.run):
@@ -344,7 +344,7 @@ class WarmCell:
             raise protocol.ProtocolFault("a message out of turn")
 
     def _lost(self) -> None:
-        self.launcher.mover.settled.pop(self.child.pid, None)
+        self.launcher.migrator.release(self.child.pid)
         for awaited in (self._here, self._warm):
             if awaited is not None and not awaited.done():
                 awaited.set_exception(CellLostError("it ended", mend="see what it printed"))
@@ -375,7 +375,7 @@ async def start(
         with cell.ends() as both:
             child = await launcher.process(command, both, mode="warm", folder=folder, number=number)
         if leaf is not None:
-            launcher.mover.settled[child.pid] = leaf
+            launcher.migrator.hold(child.pid, leaf)
     except OSError as fault:
         run_folder.remove(folder)
         raise CellUnstartableError(str(fault), mend="run `fumehood doctor`") from fault

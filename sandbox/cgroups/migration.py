@@ -34,12 +34,12 @@ _WARY_S = 1.0
 
 
 @dataclass(slots=True)
-class Mover:
+class Migrator:
     """One thread, started with the first move and ended by `close`."""
 
-    settled: dict[int, Leaf] = field(default_factory=dict[int, Leaf])
-    """Processes of ours that are in their leaves for long, by pid."""
     clock: Callable[[], float] = time.monotonic
+    _held: dict[int, Leaf] = field(default_factory=dict[int, Leaf])
+    """Processes of ours that are in their leaves for long, by pid."""
     _orders: "queue.SimpleQueue[_Order | None]" = field(
         default_factory=queue.SimpleQueue["_Order | None"]
     )
@@ -64,6 +64,14 @@ class Mover:
             self._hand_over(partial(leaf.enter, pid), moved)
         return moved
 
+    def hold(self, pid: int, leaf: Leaf) -> None:
+        """Keep the way open by a process that stays in its leaf."""
+        self._held[pid] = leaf
+
+    def release(self, pid: int) -> None:
+        """Let go of it, once it has ended or is about to."""
+        self._held.pop(pid, None)
+
     def close(self) -> None:
         """Let the thread end once all moves are done."""
         if self._keeper is not None:
@@ -81,7 +89,7 @@ class Mover:
             return
         self._look_again()
         if _STAY_S < now_s - self._moved_s < _OPEN_S:
-            for pid, leaf in list(self.settled.items())[:1]:
+            for pid, leaf in list(self._held.items())[:1]:
                 self._move_on_open_way(partial(leaf.stay, pid), None, now_s)
 
     def _move_on_open_way(
@@ -90,13 +98,15 @@ class Mover:
         if now_s < self._wary_until_s:
             self._hand_over(move, moved)
             return
-        settle(moved, self._make(move))
+        resolve(moved, self._make(move))
         if self._moved_s - now_s > _LONG_S:
             self._wary_until_s = self._moved_s + _WARY_S
 
     def _hand_over(self, move: _Move, moved: "asyncio.Future[None] | None") -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="fumehood-mover", daemon=True)
+            self._thread = threading.Thread(
+                target=self._work, name="fumehood-migrator", daemon=True
+            )
             self._thread.start()
         self._orders.put((move, moved))
 
@@ -105,7 +115,7 @@ class Mover:
             move, moved = order
             fault = self._make(move)
             if moved is not None:
-                moved.get_loop().call_soon_threadsafe(settle, moved, fault)
+                moved.get_loop().call_soon_threadsafe(resolve, moved, fault)
 
     def _make(self, move: _Move) -> OSError | None:
         try:
@@ -117,7 +127,7 @@ class Mover:
         return None
 
 
-def settle(future: "asyncio.Future[None] | None", fault: Exception | None) -> None:
+def resolve(future: "asyncio.Future[None] | None", fault: Exception | None) -> None:
     """Let `future` end well, or with `fault`; one that is done, or none, stays as it is."""
     if future is None or future.done():
         return

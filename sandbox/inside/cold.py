@@ -26,7 +26,7 @@ def main(fd: int) -> None:
         return
     prepare(setup)
     walls.make_scratch(setup["scratch_dir"])
-    settle(channel, setup, walls.of_cold(setup))
+    shut_walls(channel, setup, walls.of_cold(setup))
     request = channel.receive()
     if request is None:
         os._exit(0)
@@ -62,7 +62,7 @@ def make_home(scratch_dir: str) -> None:
     os.environ["TMPDIR"] = scratch_dir + "/tmp"
 
 
-def settle(channel: Channel, setup: dict[str, Any], own: walls.Walls) -> None:
+def shut_walls(channel: Channel, setup: dict[str, Any], own: walls.Walls) -> None:
     """Shut the walls, close what only they needed, and say hello."""
     os.chdir(setup["scratch_dir"])
     own.shut()

@@ -1,4 +1,4 @@
-"""The stage: a mount namespace in which an unprivileged user can reach what cells must see.
+"""A mount namespace in which an unprivileged user can reach what cells must see.
 
 A worker that is root starts its cells as an unprivileged host user, so that an escape lands
 as nobody. That user cannot walk through root's home (0700), where interpreters and data
@@ -21,7 +21,7 @@ _SCRIPT = Path(__file__).with_name("make_mount_namespace.py")
 
 
 @dataclass(slots=True)
-class Stage:
+class MountNamespace:
     """Keeps a namespace with `roots` bound below `place`; grows when a new root is needed."""
 
     roots: tuple[Path, ...]
@@ -32,7 +32,7 @@ class Stage:
     _bound: "dict[Path, _Bound]" = field(default_factory=dict[Path, "_Bound"])
 
     def reach(self, path: Path) -> str:
-        """Return where `path` (absolute) can be reached on the stage; bind its root if need be.
+        """Return where `path` (absolute) can be reached in there; bind its root if need be.
 
         Raises CellUnstartableError where there is nothing at `path`.
         """
@@ -57,7 +57,7 @@ class Stage:
 
     @property
     def devices(self) -> str:
-        """Where a cell's /dev is ready on the stage; empty where none could be made."""
+        """Where a cell's /dev is ready in the mount namespace; empty where none could be made."""
         self._be_set()
         return self._devices
 
@@ -138,7 +138,7 @@ def _outermost(paths: list[Path]) -> list[Path]:
 
 
 def _namespace(place: str, roots: tuple[Path, ...]) -> tuple[int, bool]:
-    """Let a short-lived process make the namespace and set the stage.
+    """Let a short-lived process make the namespace and fill it.
 
     Return a descriptor of the namespace, and whether there are devices in it.
     """

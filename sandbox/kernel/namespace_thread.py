@@ -1,4 +1,4 @@
-"""Starts processes on the stage, each as an unprivileged user: in a thread that goes there.
+"""Starts processes in a mount namespace, each as an unprivileged user: in a thread there.
 
 In Linux a mount namespace and a user are a thread's own (namespaces(7), credentials(7)); it is
 the C library that keeps all threads of a process alike, so the system calls are made directly.
@@ -22,11 +22,11 @@ _SETGROUPS, _SETRESUID, _SETRESGID = {"x86_64": (116, 117, 119), "aarch64": (159
 
 
 @dataclass(slots=True)
-class Stagehand:
+class NamespaceThread:
     """One thread of a worker that is root. What it starts dies with it (PR_SET_PDEATHSIG)."""
 
     _thread: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, "fumehood-stagehand", _come_apart)
+        default_factory=lambda: ThreadPoolExecutor(1, "fumehood-namespace_thread", _come_apart)
     )
 
     async def start[T](self, act: Callable[[], T], *, namespace_fd: int, user: HostUser) -> T:

@@ -50,7 +50,7 @@ async def main(folder):
             outputs_to=folder / "outputs", observe=lambda _: None,
         )
         print(outcome.isolation.start, outcome.value, outcome.failure)
-    stage = sandbox.launcher._stage
+    stage = sandbox.launcher._mount_namespace
     print("ready" if stage is not None and stage.devices else "made")
     await sandbox.close()
 

@@ -65,9 +65,9 @@ threading.Thread(target=chatter, daemon=True).start()
 import time; time.sleep(60)
 """
     pool = Pool(launcher=lab.sandbox.launcher, bounds=PoolBounds(spares=0))
-    seat = pool._seat(_family(warm(lab.command(POISON + code))))
+    entry = pool._entry(_family(warm(lab.command(POISON + code))))
     async with asyncio.timeout(30):
-        reason = await seat.started
+        reason = await entry.started
     assert "ended while it imported" in reason
     await pool.close()
 

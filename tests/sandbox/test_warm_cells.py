@@ -203,7 +203,7 @@ async def test_the_pool_keeps_to_its_number_and_lets_the_least_used_leave(lab, w
     commands = [warm(lab.command("def extract(*, job, **_): return 1")) for _ in range(3)]
     for command in commands:
         await give_back(await pool.take(command))
-    assert len(pool._seats) == 2
+    assert len(pool._entries) == 2
     assert [seat_of(pool, command) is None for command in commands] == [True, False, False]
     await pool.close()
 
@@ -214,7 +214,7 @@ async def test_the_pool_keeps_to_its_memory(lab, warm):
         command = warm(lab.command("def extract(*, job, **_): return 1"))
         await give_back(await pool.take(command))
     await give_back(await pool.take(command))
-    assert len(pool._seats) == 1
+    assert len(pool._entries) == 1
     await pool.close()
 
 
@@ -222,18 +222,18 @@ async def test_a_warm_cell_is_renewed_after_so_many_runs_and_nobody_waits_for_it
     pool = small_pool(lab, runs_per_cell=2)
     command = warm(lab.command("def extract(*, job, **_): return 1"))
     await give_back(await pool.take(command))
-    first = seat = seat_of(pool, command)
+    first = entry = seat_of(pool, command)
     runs_beside = 0
-    while seat is first:
+    while entry is first:
         has_successor = first.successor is not None
         await give_back(await pool.take(command))
         runs_beside += has_successor and seat_of(pool, command) is first
-        seat = seat_of(pool, command)
+        entry = seat_of(pool, command)
     assert runs_beside > 0 and first.taken > 2
     while pool._tidying:
         await asyncio.gather(*pool._tidying)
     assert (
-        first.started.result().child.ended.done() and not seat.started.result().child.ended.done()
+        first.started.result().child.ended.done() and not entry.started.result().child.ended.done()
     )
     await pool.close()
 
@@ -364,11 +364,11 @@ async def test_the_limits_of_a_run_are_its_own_beside_others(lab, warm):
 async def test_a_warm_cell_that_ends_before_its_first_fork_is_lost_and_no_fault_of_ours(lab, warm):
     pool = small_pool(lab)
     command = warm(lab.command("def extract(*, job, **_): return 1"))
-    seat = pool._seat(_family(command))
-    await asyncio.wait((seat.started,))
-    seat.started.result().is_retired = True
+    entry = pool._entry(_family(command))
+    await asyncio.wait((entry.started,))
+    entry.started.result().is_retired = True
     with pytest.raises(CellLostError):
-        await pool._fork(seat, seat.started.result())
+        await pool._fork(entry, entry.started.result())
     await pool.close()
 
 
@@ -376,9 +376,9 @@ async def test_a_seat_is_given_up_once_however_many_find_it_hopeless(lab, warm):
     pool = small_pool(lab)
     command = warm(lab.command("import os\nos.fork = None\ndef extract(*, job, **_): return 1"))
     await give_back(await pool.take(command))
-    (family, seat), *_ = pool._seats.items()
+    (family, entry), *_ = pool._entries.items()
     for _ in range(3):
-        pool._retire(family, seat, unfit="hopeless")
+        pool._retire(family, entry, unfit="hopeless")
     assert len(pool._tidying) == 1
     assert (await pool.take(command)) == (None, "hopeless")
     await pool.close()
@@ -437,12 +437,14 @@ async def give_back(taken) -> None:
 
 
 def seat_of(pool: Pool, command):
-    found = [seat for key, seat in pool._seats.items() if key.command.folders == command.folders]
+    found = [
+        entry for key, entry in pool._entries.items() if key.command.folders == command.folders
+    ]
     return found[0] if found else None
 
 
 def kill_warm_cells(lab) -> None:
-    for seat in lab.sandbox.pool._seats.values():
-        warm_cell = seat.started.result() if seat.started.done() else None
+    for entry in lab.sandbox.pool._entries.values():
+        warm_cell = entry.started.result() if entry.started.done() else None
         if isinstance(warm_cell, WarmCell) and warm_cell.is_alive:
             os.kill(warm_cell.child.pid, signal.SIGKILL)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from sandbox.cgroups.leaf import Counted
-from sandbox.cgroups.migration import Mover
+from sandbox.cgroups.migration import Migrator
 
 
 @dataclass
@@ -63,55 +63,57 @@ def clock():
 
 
 @pytest.fixture
-def mover(clock):
-    made = Mover(clock=clock)
+def migrator(clock):
+    made = Migrator(clock=clock)
     yield made
     made.close()
 
 
-async def test_moves_are_made_in_turn_and_a_refusal_is_told(mover):
+async def test_moves_are_made_in_turn_and_a_refusal_is_told(migrator):
     leaf = Noted(refused=frozenset({2}))
-    moves = [mover.move(leaf, pid) for pid in (1, 2, 3)]
+    moves = [migrator.move(leaf, pid) for pid in (1, 2, 3)]
     done = await asyncio.gather(*moves, return_exceptions=True)
     assert leaf.entered == [1, 3]
     assert [type(one) for one in done] == [type(None), ProcessLookupError, type(None)]
 
 
-async def test_the_first_move_and_one_after_a_pause_do_not_keep_the_event_loop(mover, clock):
+async def test_the_first_move_and_one_after_a_pause_do_not_keep_the_event_loop(migrator, clock):
     leaf = Noted()
     for pid in (1, 2):
-        moved = mover.move(leaf, pid)
+        moved = migrator.move(leaf, pid)
         assert not moved.done()
         await moved
         clock.now_s += 1
 
 
-async def test_a_move_close_after_another_is_made_at_once_refused_or_not(mover):
+async def test_a_move_close_after_another_is_made_at_once_refused_or_not(migrator):
     leaf = Noted(refused=frozenset({3}))
-    await mover.move(leaf, 1)
-    moved, refused = mover.move(leaf, 2), mover.move(leaf, 3)
+    await migrator.move(leaf, 1)
+    moved, refused = migrator.move(leaf, 2), migrator.move(leaf, 3)
     assert leaf.entered == [1, 2] and moved.done()
     assert isinstance(refused.exception(), ProcessLookupError)
 
 
-async def test_where_a_move_at_once_waited_the_next_ones_are_left_to_the_thread(mover, clock):
+async def test_where_a_move_at_once_waited_the_next_ones_are_left_to_the_thread(migrator, clock):
     slow, leaf = Slow(clock=clock), Noted()
-    await mover.move(leaf, 1)
-    assert mover.move(slow, 2).done()
-    moved = mover.move(leaf, 3)
+    await migrator.move(leaf, 1)
+    assert migrator.move(slow, 2).done()
+    moved = migrator.move(leaf, 3)
     assert not moved.done()
     await moved
     clock.now_s += 1.1
-    await mover.move(leaf, 4)
-    assert mover.move(leaf, 5).done()
+    await migrator.move(leaf, 4)
+    assert migrator.move(leaf, 5).done()
 
 
-async def test_between_moves_only_settled_processes_are_touched_and_only_for_a_moment(mover, clock):
+async def test_between_moves_only_settled_processes_are_touched_and_only_for_a_moment(
+    migrator, clock
+):
     leaf, home = Noted(), Noted()
-    mover.settled[7] = home
-    await mover.move(leaf, 1)
+    migrator.hold(7, home)
+    await migrator.move(leaf, 1)
     while not home.stayed:
-        await mover.move(leaf, 2)
+        await migrator.move(leaf, 2)
         clock.now_s += 0.001
         await asyncio.sleep(0.002)
     clock.now_s += 1
@@ -123,10 +125,10 @@ async def test_between_moves_only_settled_processes_are_touched_and_only_for_a_m
     assert leaf.stayed == []
 
 
-async def test_a_single_move_is_followed_by_nothing(mover, clock):
+async def test_a_single_move_is_followed_by_nothing(migrator, clock):
     leaf, home = Noted(), Noted()
-    mover.settled[7] = home
-    await mover.move(leaf, 1)
+    migrator.hold(7, home)
+    await migrator.move(leaf, 1)
     clock.now_s += 0.001
     await asyncio.sleep(0.02)
     assert (leaf.entered, home.stayed) == ([1], [])
