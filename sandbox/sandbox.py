@@ -339,17 +339,12 @@ async def _filled(cell: Cell, command: Command, outcome: Outcome, verdict: Verdi
     """Return the limit that a full disk was about; where it is summed up, off the event loop."""
     if outcome.ending is not Ending.RAISED or not outcomes.is_about_disk(verdict.done):
         return ""
-    if cell.layout.has_namespaces:
-        return disk_usage.filled(cell, command.limits)
     return await asyncio.to_thread(disk_usage.filled, cell, command.limits)
 
 
 def _left_nothing(cell: Cell) -> bool:
-    """Say whether there are no outputs; a tmpfs with one inode has but its root."""
-    if not cell.layout.has_namespaces:
-        return outputs.is_empty(cell.output_fd)
-    figures = os.fstatvfs(cell.output_fd)
-    return figures.f_files - figures.f_ffree == 1
+    """Say whether there are no outputs: an empty folder needs no thread to be collected."""
+    return outputs.is_empty(cell.output_fd)
 
 
 def _has_to_run_again(cell: Cell, outcome: Outcome) -> bool:

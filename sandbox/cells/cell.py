@@ -10,8 +10,8 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -83,8 +83,8 @@ class Cell:
     """What the kernel said of the run's process when it said hello (/proc/PID/status)."""
     namespaces: tuple[str, ...] | None = None
     """Those that it does not share with us; what is not known yet is read at the hello."""
-    mounted: Mapping[str, int] = field(default_factory=dict[str, int])
-    """How large a fork's folders have to be, by place, where they are mounts."""
+    work_bytes: int = 0
+    """How large the file system of a fork's folders has to be, where it has one of its own."""
     expected: inspection.Expected | None = None
     """What a fork has to be like; nobody's code has run in a cold cell at its hello."""
     _is_over: bool = False
@@ -346,10 +346,11 @@ def _open_folders(cell: Cell) -> None:
     except OSError as fault:
         raise protocol.ProtocolFault(f"its folders are not where they were: {fault}") from None
     output, scratch = os.fstat(cell.output_fd), os.fstat(cell.scratch_fd)
-    folders = {"/output": cell.output_fd, "/scratch": cell.scratch_fd}
-    if cell.mounted and not inspection.are_as_large(folders, cell.mounted):
+    if cell.work_bytes and inspection.size_bytes(cell.output_fd) != cell.work_bytes:
         raise protocol.ProtocolFault("its folders are not those that were ordered")
-    if output.st_dev == scratch.st_dev:
+    if output.st_dev != scratch.st_dev:
+        raise protocol.ProtocolFault("its two folders are not in one file system")
+    if output.st_ino == scratch.st_ino:
         raise protocol.ProtocolFault("its two folders are one")
 
 

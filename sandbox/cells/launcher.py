@@ -36,7 +36,7 @@ _INSIDE = Path(__file__).parents[1] / "inside"
 _COMPILE = Path(__file__).with_name("compile_inside.py")
 _PACKAGE = "fumehood_inside"
 _ETC = {
-    "passwd": b"cell:x:1000:1000:cell:/scratch:/usr/sbin/nologin\n",
+    "passwd": b"cell:x:1000:1000:cell:/work/scratch:/usr/sbin/nologin\n",
     "group": b"cell:x:1000:\n",
     "hosts": b"127.0.0.1 localhost\n::1 localhost\n",
     "nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files dns\n",

@@ -166,7 +166,7 @@ class WarmCell:
         forked = self._cell(run, both, ended, folder, leaf)
         forked.expected = expected
         if self.launcher.has_namespaces:
-            forked.mounted = layout.mounted(self.command.limits)
+            forked.work_bytes = layout.work_bytes(self.command.limits)
         return forked
 
     def _expected(self, inodes: tuple[int, int, int]) -> inspection.Expected:

@@ -135,13 +135,12 @@ def hide_processes() -> None:
     syscalls.do("mount", b"proc", b"/proc", b"proc", flags, b"hidepid=2")
 
 
-def leave_shared_folders() -> None:
+def leave_shared_folder(work_dir: str) -> None:
     """Take away what an import could write to, before its forks would share it.
 
     To make it read-only is not enough: a FIFO in there could be written to all the same.
     """
-    for folder in (b"/scratch", b"/output"):
-        syscalls.do("umount2", folder, _MNT_DETACH)
+    syscalls.do("umount2", work_dir.encode(), _MNT_DETACH)
 
 
 def identity(uid: int, gid: int) -> list[tuple[str, bytes]]:

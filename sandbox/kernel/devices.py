@@ -6,5 +6,5 @@ LINKS = {
     "stdin": "/proc/self/fd/0",
     "stdout": "/proc/self/fd/1",
     "stderr": "/proc/self/fd/2",
-    "shm": "/scratch/shm",
+    "shm": "/work/scratch/shm",
 }

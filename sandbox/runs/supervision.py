@@ -141,8 +141,8 @@ class Supervision:
 
     def _tick(self) -> None:
         """Look at the counters; what has to be summed up file by file is, in a thread."""
-        if self._leaf is not None and self._cell.layout.has_namespaces:
-            self._judge(self._crossed())
+        if self._leaf is not None and not disk_usage.is_worth_a_look(self._cell, self._limits):
+            self._judge(self._crossed_by_count())
         else:
             self._look = self._loop.run_in_executor(None, self._crossed)
             self._look.add_done_callback(self._looked)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sandbox.command import Command, Interpreter
 from sandbox.kernel import devices
+from sandbox.limits import MIB
 from sandbox.network import etc
 from sandbox.walls import layout
 
@@ -84,7 +85,7 @@ def _temporary(interpreter: Interpreter) -> list[str]:
     """
     if Path("/tmp") in interpreter.prefix.parents:
         return []
-    return ["--symlink", "/scratch/tmp", "/tmp"]
+    return ["--symlink", f"{layout.WORK}/scratch/tmp", "/tmp"]
 
 
 @cache
@@ -126,11 +127,13 @@ def _inputs(folder: Path | None, reach: Reach) -> Sequence[str]:
 
 
 def _writable(command: Command, *, is_warm: bool) -> list[str]:
-    """Mount sized scratch and output; a warm cell itself gets next to nothing to write to."""
-    words: list[str] = []
-    for target, size_bytes in layout.tmpfs_sizes(command.limits).items():
-        size = 4096 if is_warm and target == "/output" else size_bytes
-        words += ["--perms", "0755", "--size", str(size), "--tmpfs", target]
+    """Mount what holds scratch and output; the import of a warm cell gets scratch alone."""
+    limits = command.limits
+    size_bytes = limits.scratch_mb * MIB if is_warm else layout.work_bytes(limits)
+    words = ["--perms", "0755", "--size", str(size_bytes), "--tmpfs", layout.WORK]
+    for name in ("scratch", "output"):
+        words += ["--perms", "0755", "--dir", f"{layout.WORK}/{name}"]
+        words += ["--symlink", f"{layout.WORK}/{name}", f"/{name}"]
     return words
 
 

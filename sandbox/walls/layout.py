@@ -5,7 +5,7 @@ sees host paths and Landlock decides which.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,9 @@ MOST_COPIED_BYTES = 32 * MIB
 """Inputs that are larger together are mounted, which only a cold cell can have done: to copy so
 much takes as long as a cold start."""
 INSIDE = "/fumehood"
+WORK = "/work"
+"""Where a cell with namespaces has its one file system to write to: scratch and output, between
+which files can be renamed. Of two mounts, rename(2) answers EXDEV."""
 _AROUND_BYTES = 262_144
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -61,7 +64,7 @@ class Barriers:
 @lru_cache(maxsize=64)
 def namespaced(folders: tuple[Folder, ...]) -> Layout:
     """Return the layout of a cell that has a root of its own."""
-    return _layout(folders, has_namespaces=True, inside=INSIDE, run_dir="")
+    return _layout(folders, has_namespaces=True, inside=INSIDE, run_dir=WORK)
 
 
 def on_the_host(folders: Sequence[Folder], *, inside: Path, run_dir: str) -> Layout:
@@ -109,6 +112,7 @@ def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Inw
         "scratch_dir": layout.scratch_dir,
         "output_dir": layout.output_dir,
         "input_dir": layout.input_dir,
+        "work_dir": WORK,
         "mounts": _mounts(command.limits) if layout.has_namespaces else None,
         "landlock": _landlock(command, layout, barriers),
         "warm_landlock": _warm_landlock(command, layout, barriers),
@@ -168,9 +172,12 @@ def rlimits(limits: Limits, *, has_namespaces: bool) -> dict[str, int]:
     return chosen
 
 
-def tmpfs_sizes(limits: Limits) -> Mapping[str, int]:
-    """Return size in bytes by folder."""
-    return {"/scratch": limits.scratch_mb * MIB, "/output": limits.output_mb * MIB}
+def work_bytes(limits: Limits) -> int:
+    """Return how large the one file system is that a run may write to.
+
+    The kernel holds the sum; which of the two folders is too large is looked at while it runs.
+    """
+    return (limits.scratch_mb + limits.output_mb) * MIB
 
 
 def library_folders(interpreter: Interpreter) -> tuple[str, ...]:
@@ -187,7 +194,7 @@ def _layout(
     return Layout(
         has_namespaces=has_namespaces,
         inside=inside,
-        input_dir=f"{run_dir}/input",
+        input_dir="/input" if has_namespaces else f"{run_dir}/input",
         output_dir=f"{run_dir}/output",
         scratch_dir=f"{run_dir}/scratch",
         code_path=tuple(
@@ -205,15 +212,15 @@ def _layout(
 
 def mounted(limits: Limits) -> dict[str, int]:
     """Return how large what a fork may write to is, by place."""
-    return {f"/{name}": _mounts(limits)[f"{name}_bytes"] for name in ("scratch", "output", "input")}
+    sizes = _mounts(limits)
+    return {WORK: sizes["work_bytes"], "/input": sizes["input_bytes"]}
 
 
 def _mounts(limits: Limits) -> dict[str, int]:
     return {
-        "scratch_bytes": limits.scratch_mb * MIB,
-        "output_bytes": limits.output_mb * MIB,
+        "work_bytes": work_bytes(limits),
         "input_bytes": MOST_COPIED_BYTES + MIB,
-        "inodes": most_inodes(max(limits.scratch_mb, limits.output_mb)),
+        "inodes": most_inodes(limits.scratch_mb) + most_inodes(limits.output_mb),
     }
 
 

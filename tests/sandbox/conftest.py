@@ -1,11 +1,13 @@
 """One sandbox with the best walls of this host, and commands made of a few lines of code."""
 
+import dataclasses
 import textwrap
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
+from support.interpreters import reachable_copy
 from support.lacking import lacking
 from support.world import open_folder
 
@@ -96,3 +98,36 @@ def warm() -> Callable[[Command], Command]:
         return replace(command, warmth=Warmth(key=key, preload=(*preload, "extract")))
 
     return permit
+
+
+@pytest.fixture(scope="session")
+async def plain_sandbox(world: Path) -> AsyncIterator[Sandbox]:
+    """The walls of a host that refuses namespaces."""
+    opened = await Sandbox.open(
+        world / "plain-cells",
+        grace_s=0.5,
+        without_namespaces=True,
+        interpreter=reachable_copy(world),
+    )
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(params=["namespaced", "unprivileged"])
+def run(request: pytest.FixtureRequest, lab, warm, start: str, plain_sandbox, world: Path):
+    """Run code in a cell of each level, cold or warm as the test says."""
+    if request.param == "unprivileged":
+        lab.sandbox = plain_sandbox
+
+    async def one(code: str, **limits) -> Outcome:
+        command = lab.command(code)
+        command = dataclasses.replace(
+            command,
+            interpreter=reachable_copy(world),
+            limits=dataclasses.replace(command.limits, **limits),
+        )
+        outcome = await lab.run(warm(command) if start == "warm" else command)
+        assert outcome.isolation.start == start, outcome.isolation.start_reason
+        return outcome
+
+    return one

@@ -1,51 +1,14 @@
 """A run ends as a program does, and says where it was: cold and warm, at every level."""
 
-import dataclasses
 import gzip
 import zipfile
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from support.interpreters import reachable_copy
 
-from sandbox.command import Ending, Outcome
-from sandbox.sandbox import Sandbox
+from sandbox.command import Ending
 
 STARTS = pytest.mark.parametrize("start", ["cold", "warm"])
-
-
-@pytest.fixture(scope="session")
-async def plain_sandbox(world: Path) -> AsyncIterator[Sandbox]:
-    """The walls of a host that refuses namespaces."""
-    opened = await Sandbox.open(
-        world / "plain-cells",
-        grace_s=0.5,
-        without_namespaces=True,
-        interpreter=reachable_copy(world),
-    )
-    yield opened
-    await opened.close()
-
-
-@pytest.fixture(params=["namespaced", "unprivileged"])
-def run(request: pytest.FixtureRequest, lab, warm, start: str, plain_sandbox, world: Path):
-    """Run code in a cell of each level, cold or warm as the test says."""
-    if request.param == "unprivileged":
-        lab.sandbox = plain_sandbox
-
-    async def one(code: str, **limits) -> Outcome:
-        command = lab.command(code)
-        command = dataclasses.replace(
-            command,
-            interpreter=reachable_copy(world),
-            limits=dataclasses.replace(command.limits, **limits),
-        )
-        outcome = await lab.run(warm(command) if start == "warm" else command)
-        assert outcome.isolation.start == start, outcome.isolation.start_reason
-        return outcome
-
-    return one
 
 
 @STARTS

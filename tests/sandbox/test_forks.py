@@ -25,7 +25,7 @@ def extract(*, job, **_):
     limits = [name for name in dir(resource) if name.startswith("RLIMIT_")]
     return {
         "status": {name: said[name] for name in STATUS},
-        "mounts": {place: mounts[place] for place in ("/", "/scratch", "/output", "/proc")},
+        "mounts": {place: mounts[place] for place in ("/", "/work", "/proc")},
         "scratch": [sorted(os.listdir("/scratch")), os.stat("/scratch/tmp").st_mode],
         "limits": {name: resource.getrlimit(getattr(resource, name)) for name in limits},
         "process": [os.getpid(), os.getsid(0), os.getcwd(), sorted(map(str, signal.pthread_sigmask(0, ())))],
@@ -55,7 +55,7 @@ async def test_a_fork_is_in_the_condition_of_a_cold_cell(lab, warm):
         if part not in {"process", "devices"}:
             assert found == cold.value[part], part
     pid, session, folder, mask = forked.value["process"]
-    assert (pid, session, folder, mask) == (1, 1, "/scratch", [])
+    assert (pid, session, folder, mask) == (1, 1, "/work/scratch", [])
     assert forked.value["devices"] == [[1, 0], [1, 4], errno.ENOSPC]
     assert set(forked.value["status"].values()) >= {"0000000000000000", "1", "2"}
     assert forked.value["status"]["CapBnd"] == "0000000000000000"

@@ -90,18 +90,20 @@ class ForkScript:
             self._close(fd)
 
     def _mount(self, setup: dict[str, Any]) -> None:
-        """Have scratch, output, /proc and inputs of its own.
+        """Have scratch and output, /proc and inputs of its own.
 
         The kernel refuses a /proc where parts of the outer one are covered, as in a container:
         there the run sees none at all.
         """
-        for name in ("scratch", "output", "input"):
+        for name in ("work", "input"):
             options = b"mode=0755,size=%d,nr_inodes=%d" % (
                 setup["mounts"][name + "_bytes"],
                 setup["mounts"]["inodes"],
             )
             target = setup[name + "_dir"].encode()
             self._add("mount", b"tmpfs", target, b"tmpfs", _PRIVATE, options)
+        for name in ("scratch_dir", "output_dir"):
+            self._add("mkdirat", _AT_FDCWD, setup[name].encode(), 0o755)
         self._show_inputs(setup["input_dir"].encode())
         nothing = (b"tmpfs", b"/proc", b"tmpfs", _PRIVATE | syscalls.MS_RDONLY, b"size=4096")
         self._add(

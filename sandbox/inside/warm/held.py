@@ -46,6 +46,7 @@ class Imported:
             self._be_it(setup)
         self._tracee = tracee.Tracee(self.pid)
         self._networks: net_namespaces.Networks | None = None
+        self._work_dir: str = setup["work_dir"]
         self._flags = syscalls.SIGCHLD | syscalls.CLONE_PARENT
         self._places = _places(setup["landlock"])
         self._limits = syscalls.packed_limits(setup["rlimits"])
@@ -118,7 +119,7 @@ class Imported:
         os.close(self._door)
         self._tracee.make("close_range", importing.DOOR, _LAST_LOW, 0)
         if self._has_namespaces:
-            walls.leave_shared_folders()
+            walls.leave_shared_folder(self._work_dir)
             walls.own_user_namespace_of(self._tracee)
             self._flags |= walls.NAMESPACES
             self._networks = net_namespaces.Networks(self._tracee)
