@@ -25,8 +25,9 @@ _TICK_S = 0.05
 _FIRST_LOOK_S = 0.005
 """When the standard streams are first watched: most runs are over before, and read then."""
 _DRAIN_S = 2.0
-_STACK_S = 0.05
-"""How long a run that is out of time has to say where it was."""
+_STACK_S, _STACK_LOOKS = 0.05, 20
+"""How often it is looked whether a run that is out of time has said where it was: one that gets
+few turns of a processor may take long, one that cannot say it is not waited for beyond that."""
 
 
 class Supervision:
@@ -125,7 +126,13 @@ class Supervision:
         limit = self._limits.wall_s
         self._overdue = Verdict(kind="over-limit", limit="wall_s", value=limit, reached=limit)
         self._cell.tell_where()
-        self._loop.call_later(_STACK_S, self._decide, self._overdue)
+        self._loop.call_later(_STACK_S, self._decide_once_told, self._overdue, _STACK_LOOKS)
+
+    def _decide_once_told(self, verdict: Verdict, looks: int) -> None:
+        if looks == 0 or stacks.place(self.stack):
+            self._decide(verdict)
+        else:
+            self._loop.call_later(_STACK_S, self._decide_once_told, verdict, looks - 1)
 
     async def _await_cancel(self, cancelled: asyncio.Event, grace_s: float) -> None:
         await cancelled.wait()
