@@ -29,6 +29,7 @@ from sandbox.errors import (
 from sandbox.isolation import in_force, probe, this_interpreter
 from sandbox.kernel import procfs
 from sandbox.kernel.process import Exit, HostUser, allow_descriptors
+from sandbox.kernel.processors import Processors
 from sandbox.limits import MIB, Limits
 from sandbox.network import relays as relay_processes
 from sandbox.network.outlet import Outlet
@@ -58,6 +59,7 @@ class Sandbox:
     """What stands between this host and the best level, for people."""
     grace_s: float = _GRACE_S
     relays: Relays = field(default_factory=Relays)
+    processors: Processors = field(default_factory=Processors)
     """The ways out of runs with network."""
 
     @classmethod
@@ -154,9 +156,11 @@ class Sandbox:
             )
             watch = Supervision(cell, command, observe=observe)
             request = protocol.frame(layout.request(command, cell.layout))
+            shared = self.processors.shared(cell.pid, command.limits.cpus)
             async with self._way_out(cell, command, observe) as outlet:
                 started = time.monotonic()
-                verdict = await watch.watch(request, cancelled=cancelled, grace_s=self.grace_s)
+                with shared:
+                    verdict = await watch.watch(request, cancelled=cancelled, grace_s=self.grace_s)
                 wall_ms = (time.monotonic() - started) * 1000
             usage = self._usage(cell, watch, wall_ms)
             outcome = await self._outcome(

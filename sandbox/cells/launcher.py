@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
+import math
 import os
 import secrets
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from sandbox import protocol
+from sandbox.base import files, programs
 from sandbox.cells import cell, run_folder
 from sandbox.cells.cell import Cell, Ends
 from sandbox.cgroups.leaf import Hierarchy, Leaf
@@ -35,13 +37,6 @@ type _Mode = Literal["cold", "warm"]
 _INSIDE = Path(__file__).parents[1] / "inside"
 _COMPILE = Path(__file__).with_name("compile_inside.py")
 _PACKAGE = "fumehood_inside"
-_ETC = {
-    "passwd": b"cell:x:1000:1000:cell:/work/scratch:/usr/sbin/nologin\n",
-    "group": b"cell:x:1000:\n",
-    "hosts": b"127.0.0.1 localhost\n::1 localhost\n",
-    "nsswitch.conf": b"passwd: files\ngroup: files\nhosts: files dns\n",
-    "hostname": b"cell\n",
-}
 
 
 class Launcher:
@@ -62,6 +57,7 @@ class Launcher:
         self._home = home
         self._numbers = itertools.count(secrets.randbelow(1 << 20))
         self._inside: dict[str, Path] = {}
+        self._base_files: dict[str, bytes] = {}
         self._free: list[Path] = []
         self._namespace_thread = NamespaceThread()
         roots, has_mount_namespace = _roots(host, home), has_namespaces and host.is_root
@@ -106,6 +102,8 @@ class Launcher:
             furniture = bubblewrap.Furniture(
                 inside=inside,
                 etc=self._etc(command),
+                programs=_programs(self._home),
+                processors=self._processors(command.limits),
                 input_dir=folder / "input" if mode == "cold" else None,
                 devices="" if self._mount_namespace is None else self._mount_namespace.devices,
             )
@@ -265,18 +263,29 @@ class Launcher:
         return self._mount_namespace.reach(path)
 
     def _etc(self, command: Command) -> Path:
-        """Return the cell's /etc; of those for runs with network there is one for each content."""
+        """Return the cell's /etc; there is one for each content."""
+        self._base_files = self._base_files or files.etc_files()
         if command.network is None:
-            return _kept(self._home / "etc", _ETC)
+            return self._etc_of(self._base_files)
         try:
-            files = _ETC | etc.files(command.network.ca_bundle)
+            found = self._base_files | etc.files(command.network.ca_bundle)
         except OSError as fault:
             raise CellUnstartableError(
                 f"the certificates for a run with network cannot be read: {fault}",
                 mend="correct the setting run_network_ca_bundle",
             ) from fault
-        digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()
-        return _kept(self._home / f"etc-{digest[:16]}", files)
+        return self._etc_of(found)
+
+    def _processors(self, limits: Limits) -> Path:
+        """Return the folder that shows as many as a run may use."""
+        count = min(math.ceil(limits.cpus), len(os.sched_getaffinity(0)))
+        told = f"0-{count - 1}\n" if count > 1 else "0\n"
+        names = ("online", "possible", "present")
+        return _kept(self._home / f"cpu-{count}", dict.fromkeys(names, told.encode()))
+
+    def _etc_of(self, wanted: Mapping[str, bytes]) -> Path:
+        digest = hashlib.sha256(repr(sorted(wanted.items())).encode()).hexdigest()
+        return _kept(self._home / f"etc-{digest[:16]}", wanted)
 
     async def _inside_for(self, interpreter: Interpreter) -> Path:
         """Return the runner's code, byte-compiled once for this interpreter."""
@@ -308,9 +317,19 @@ def _kept(folder: Path, files: Mapping[str, bytes]) -> Path:
     return folder
 
 
+def _programs(home: Path) -> Path:
+    """Return the folder that is a cell's /bin; write it if it is not there."""
+    folder = home / f"bin-{programs.digest()[:16]}"
+    if not folder.exists():
+        fresh = _fresh(folder)
+        programs.copy_to(fresh)
+        _publish(fresh, folder, mode=0o755)
+    return folder
+
+
 def _prepare_inside(home: Path, interpreter: Interpreter) -> Path:
     digest = hashlib.sha256()
-    for source in (*sorted(_INSIDE.glob("*.py")), _COMPILE):
+    for source in (*sorted(_INSIDE.rglob("*.py")), _COMPILE):
         digest.update(source.read_bytes())
     name = f"inside-{digest.hexdigest()[:16]}-{interpreter.soabi}-{interpreter.version}"
     folder = home / name
@@ -344,10 +363,11 @@ def _fresh(folder: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
 
 
-def _publish(fresh: Path, folder: Path) -> None:
+def _publish(fresh: Path, folder: Path, *, mode: int = 0o644) -> None:
     """Let everybody read it, then move it to its place; somebody else may have been first."""
     for path in [fresh, *fresh.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else mode)
     try:
         fresh.rename(folder)
     except OSError:

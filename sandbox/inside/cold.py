@@ -18,6 +18,12 @@ _TELL_WHERE = 62
 """A real-time signal that no program uses: the run prints where all its threads are."""
 
 
+_OF_THE_RUNNER = (
+    *("isolated", "ignore_environment", "no_user_site", "no_site", "safe_path"),
+    "dont_write_bytecode",
+)
+
+
 def main(fd: int) -> None:
     """Serve exactly one run on the channel `fd`, then end."""
     channel = Channel(fd)
@@ -52,8 +58,28 @@ def prepare(setup: dict[str, Any]) -> None:
     # At a crash, and at the signal that the worker sends before it ends a run.
     faulthandler.enable(2)
     faulthandler.register(_TELL_WHERE, 2, chain=False)
+    _let_children_find(setup["bundle_path"] + setup["environment_path"])
     os.environ.update(setup["variables"])
     make_home(setup["scratch_dir"])
+
+
+def _let_children_find(folders: list[str]) -> None:
+    """Let interpreters that the run starts find what it finds, and be as its author's would be.
+
+    Flags are handed on to children (subprocess, multiprocessing): ours are for the runner, and with
+    -I joblib's resource tracker, for one, cannot import its own package.
+    """
+    os.environ["PYTHONPATH"] = os.pathsep.join(folders)
+    flags = _Flags(sys.flags)
+    for name in dir(sys.flags):
+        if not name.startswith(("_", "n_")) and name not in {"count", "index"}:
+            value = getattr(sys.flags, name)
+            setattr(flags, name, type(value)(0) if name in _OF_THE_RUNNER else value)
+    sys.flags = flags  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class _Flags(tuple):  # pyright: ignore
+    """sys.flags without those of the runner: its own type cannot be made by anybody."""
 
 
 def make_home(scratch_dir: str) -> None:

@@ -1,4 +1,4 @@
-"""What a run with network finds in its /etc besides: its resolver, and whom to trust."""
+"""What a run with network finds in its /etc: its resolver, and whom to trust, as all runs do."""
 
 from pathlib import Path
 
@@ -14,16 +14,20 @@ def variables() -> dict[str, str]:
 
 
 def files(ca_bundle: str) -> dict[str, bytes]:
-    """Return the files by their places below /etc; `ca_bundle` is the admin's, else the host's.
+    """Return the files by their places below /etc; see `trusted`."""
+    resolver = {"resolv.conf": b"nameserver 127.0.0.1\noptions timeout:2 attempts:2\n"}
+    return resolver | trusted(ca_bundle)
+
+
+def trusted(ca_bundle: str) -> dict[str, bytes]:
+    """Return certificates by their places below /etc; `ca_bundle` is the admin's, else the host's.
 
     Raises OSError where the admin's cannot be read. A host without any has none to show.
     """
-    resolver = {"resolv.conf": b"nameserver 127.0.0.1\noptions timeout:2 attempts:2\n"}
     chosen = Path(ca_bundle) if ca_bundle else _of_the_host()
     if chosen is None:
-        return resolver
-    trusted = chosen.read_bytes()
-    return resolver | dict.fromkeys((CERTIFICATES, *_TWINS), trusted)
+        return {}
+    return dict.fromkeys((CERTIFICATES, *_TWINS), chosen.read_bytes())
 
 
 def _of_the_host() -> Path | None:

@@ -27,6 +27,10 @@ class Furniture:
     """The runner's code, byte-compiled for the interpreter."""
     etc: Path
     """The cell's /etc."""
+    programs: Path
+    """The cell's /bin: a shell, and what launchers call."""
+    processors: Path
+    """How many there are, by the files that the C library counts them by (get_nprocs(3))."""
     input_dir: Path | None
     """The run's inputs; a warm cell sees none, and its forks get theirs from the worker."""
     devices: str
@@ -43,6 +47,8 @@ def arguments(command: Command, furniture: Furniture, *, reach: Reach, is_warm: 
         *_devices(furniture.devices),
         *_read_only(furniture.inside, layout.INSIDE, reach),
         *_read_only(furniture.etc, "/etc", reach),
+        *_read_only(furniture.processors, "/sys/devices/system/cpu", reach),
+        *_programs(furniture.programs, command.interpreter, reach),
         *_inputs(furniture.input_dir, reach),
         *_folders(command, reach),
         *_writable(command, is_warm=is_warm),
@@ -71,11 +77,19 @@ def _variables(command: Command) -> list[str]:
 
 def _system(interpreter: Interpreter, reach: Reach) -> list[str]:
     words = [*_libraries(layout.library_folders(interpreter))]
-    words += ["--ro-bind-try", "/usr/share/zoneinfo", "/usr/share/zoneinfo"]
+    words += _data_of_libraries()
     if str(interpreter.prefix) == "/usr":
         executable = str(interpreter.executable)
         return [*words, "--ro-bind", executable, executable]
     return [*words, *_read_only(interpreter.prefix, str(interpreter.prefix), reach)]
+
+
+def _programs(folder: Path, interpreter: Interpreter, reach: Reach) -> list[str]:
+    """Show them where they are looked for: /bin, /sbin (ldconfig), /usr/bin (#!/usr/bin/env)."""
+    words = [*_read_only(folder, "/bin", reach), "--symlink", "bin", "/sbin"]
+    if interpreter.executable.parent == Path("/usr/bin"):  # which is a folder with it then
+        return [*words, "--symlink", "../../bin/env", "/usr/bin/env"]
+    return [*words, "--symlink", "../bin", "/usr/bin"]
 
 
 def _temporary(interpreter: Interpreter) -> list[str]:
@@ -86,6 +100,18 @@ def _temporary(interpreter: Interpreter) -> list[str]:
     if Path("/tmp") in interpreter.prefix.parents:
         return []
     return ["--symlink", f"{layout.WORK}/scratch/tmp", "/tmp"]
+
+
+@cache
+def _data_of_libraries() -> tuple[str, ...]:
+    """Show what the host's libraries look for: time zones, fonts, and the magic of libmagic."""
+    words = ["--ro-bind-try", "/usr/share/zoneinfo", "/usr/share/zoneinfo"]
+    for folder in ("/usr/share/fonts", "/usr/share/fontconfig"):
+        words += [] if not Path(folder).is_dir() else ["--ro-bind", folder, folder]
+    magic = Path("/usr/share/misc/magic.mgc")
+    if magic.is_file():
+        words += ["--symlink", str(magic.resolve()), str(magic)]
+    return tuple(words)
 
 
 @cache

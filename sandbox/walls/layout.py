@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from sandbox.base import programs
 from sandbox.command import Command, Folder, Interpreter
 from sandbox.limits import MIB, Limits, most_inodes
 from sandbox.protocol import Inward
@@ -24,6 +25,12 @@ WORK = "/work"
 """Where a cell with namespaces has its one file system to write to: scratch and output, between
 which files can be renamed. Of two mounts, rename(2) answers EXDEV."""
 _AROUND_BYTES = 262_144
+_OF_THE_HOST = (
+    *("/dev/urandom", "/dev/random", "/etc/ld.so.cache", "/usr/share/zoneinfo"),
+    *("/etc/mime.types", "/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/pki/tls/certs"),
+    *("/etc/fonts", "/usr/share/fonts", "/usr/share/fontconfig", "/usr/share/misc/magic.mgc"),
+)
+"""What a cell without a root of its own may read besides: what one with a root finds there too."""
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -88,10 +95,13 @@ def variables(layout: Layout, *, interpreter: Interpreter, limits: Limits) -> di
         "HOME": layout.scratch_dir,
         "TMPDIR": f"{layout.scratch_dir}/tmp",
         "PATH": f"{layout.prefix}/bin:/usr/bin:/bin" if layout.prefix else "/usr/bin:/bin",
+        "USER": "cell",
+        "LOGNAME": "cell",
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHON_CPU_COUNT": threads,  # CPython 3.13 and later
         **dict.fromkeys(_THREAD_VARIABLES, threads),
         "TOKENIZERS_PARALLELISM": "false" if threads == "1" else "true",
     }
@@ -257,8 +267,7 @@ def _warm_landlock(command: Command, layout: Layout, barriers: Barriers) -> Inwa
 
 
 def _readable_on_the_host(layout: Layout) -> tuple[str, ...]:
-    system = ("/etc/ld.so.cache", "/usr/share/zoneinfo", "/dev/urandom", "/dev/random")
-    return (*system, layout.inside)
+    return (*_OF_THE_HOST, layout.inside)
 
 
 def _executable(command: Command, layout: Layout) -> tuple[str, ...]:
@@ -267,6 +276,7 @@ def _executable(command: Command, layout: Layout) -> tuple[str, ...]:
     home = interpreter.executable if str(interpreter.prefix) == "/usr" else interpreter.prefix
     return (
         *library_folders(interpreter),
+        *(("/bin",) if layout.has_namespaces else map(str, programs.files())),
         str(home),
         *_roots(command.folders, layout),
     )

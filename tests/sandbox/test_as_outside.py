@@ -63,3 +63,50 @@ async def test_many_names_of_one_file_are_held_once(run: Callable):
     """
     outcome = await run(code, output_mb=8, scratch_mb=8)
     assert outcome.value == "done", outcome.failure
+
+
+@STARTS
+async def test_it_finds_the_tools_that_programs_look_for(run: Callable):
+    code = """
+    import ctypes.util, getpass, mimetypes, os, shutil, subprocess
+    def extract(*, job, **_):
+        return [
+            getpass.getuser(), ctypes.util.find_library("c"), mimetypes.guess_type("a.docx")[0],
+            subprocess.run("echo hi | tr h H", shell=True, capture_output=True, text=True).stdout,
+            [shutil.which(name) is None for name in ("sh", "env", "cat")],
+            sorted(name for name, value in os.environ.items() if value.startswith(("/root", "/home"))),
+        ]
+    """
+    outcome = await run(code)
+    document = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+    assert outcome.value == ["cell", "libc.so.6", document, "Hi\n", [False] * 3, []], outcome
+
+
+@STARTS
+async def test_its_children_find_what_it_finds(run: Callable):
+    code = """
+    import subprocess, sys
+    def tell(*arguments):
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+        return [done.returncode, done.stdout.strip(), done.stderr]
+    def extract(*, job, **_):
+        return [
+            tell("-c", "import extract, sys; print(extract.__name__, sys.flags.isolated)"),
+            tell("-m", "extract"),
+            subprocess._args_from_interpreter_flags(),
+            sys.flags.isolated, sys.flags.hash_randomization,
+        ]
+    """
+    outcome = await run(code)
+    assert outcome.value == [[0, "extract 0", ""], [0, "", ""], [], 0, 1], outcome
+
+
+@STARTS
+async def test_it_is_told_of_as_many_processors_as_it_may_use(run: Callable):
+    code = """
+    import os
+    def extract(*, job, **_):
+        return [os.cpu_count(), len(os.sched_getaffinity(0)), os.environ["PYTHON_CPU_COUNT"]]
+    """
+    outcome = await run(code, cpus=1)
+    assert outcome.value == [1, 1, "1"], outcome.failure
