@@ -16,27 +16,27 @@ from docket import Docket
 from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.grant import Ceiling
-from runtime import house
-from runtime.artifact_files import ArtifactFiles
-from runtime.bell import Bell
+from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.local import LocalBlobs
-from runtime.cancellations import Cancellations
 from runtime.clock import utc_now
-from runtime.dispatch import Dispatch, make_docket
 from runtime.errors import HomeInUse
-from runtime.events import EventLog
-from runtime.gatekeeper import Gatekeeper
-from runtime.home import LEVEL_FILE, make_home
+from runtime.gate.watch import Gatekeeper
+from runtime.home import factories as house
+from runtime.home.cleanup import sweep_home
+from runtime.home.folders import LEVEL_FILE, make_home
 from runtime.ids import new_id
+from runtime.jobs.cancellations import Cancellations
+from runtime.jobs.events import EventLog
 from runtime.parts import Parts
-from runtime.reconcile import Reconciler
-from runtime.records import Worker
+from runtime.queue.dispatch import Dispatch, make_docket
+from runtime.queue.notifier import Bell
 from runtime.settings import Settings
 from runtime.store import workers
 from runtime.store.migrate import migrate
 from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
-from runtime.sweeping import sweep_home
-from runtime.worker import Hands
+from runtime.values.records import Worker
+from runtime.worker.reconcile import Reconciler
+from runtime.worker.tasks import Hands
 from sandbox import shown_level
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox

@@ -6,16 +6,16 @@ from pathlib import Path
 from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.grant import Ceiling
-from runtime.artifact_files import ArtifactFiles
-from runtime.bell import Bell
+from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
-from runtime.cancellations import Cancellations
 from runtime.clock import Clock
-from runtime.dispatch import Dispatch
-from runtime.events import EventLog
-from runtime.records import Worker
+from runtime.jobs.cancellations import Cancellations
+from runtime.jobs.events import EventLog
+from runtime.queue.dispatch import Dispatch
+from runtime.queue.notifier import Bell
 from runtime.settings import Settings
 from runtime.store.store import Store
+from runtime.values.records import Worker
 from sandbox.command import Level, Run
 from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Wheelhouse

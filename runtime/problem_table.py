@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from packages.errors import PackageError
-from runtime.bounds import kept_problems
 from runtime.errors import RuntimeFault
+from runtime.values.bounds import kept_problems
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.problem import Problem

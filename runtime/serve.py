@@ -10,15 +10,15 @@ from pathlib import Path
 
 import uvicorn
 
-from runtime.accepting import accept_on, room_for
-from runtime.api.app import make_app
 from runtime.appliance import Appliance, open_appliance
-from runtime.connection import Connection
-from runtime.connections import ConnectionBounds, Room
 from runtime.errors import AddressTaken, SettingsRefused
-from runtime.home_socket import SOCKET_NAME, short_of
+from runtime.home.socket import SOCKET_NAME, short_of
+from runtime.http.accept_loop import accept_on, room_for
+from runtime.http.app import make_app
+from runtime.http.connection import Connection
+from runtime.http.connection_table import ConnectionBounds, Room
 from runtime.settings import Settings
-from runtime.worker import working
+from runtime.worker.tasks import working
 
 GRACE_S = 5
 log = logging.getLogger("fumehood.serve")

@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.errors import SettingsRefused
-from runtime.rules import Hosts, Names, Networks, Newest, Places, Ports, Rules
+from runtime.setting_types import Hosts, Names, Networks, Newest, Places, Ports, Rules
 from sandbox.command import Level
 from sandbox.limits import Limits
 from sandbox.network.rules import NetworkRules

@@ -10,10 +10,10 @@ import typer
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from packages.interpreters import discover
-from runtime.cli.configured import settings_told
-from runtime.cli.printing import AsJson, emit, say, table
-from runtime.home import locks_of_all
-from runtime.home_guard import ways_in
+from runtime.cli.input.settings_told import settings_told
+from runtime.cli.output.printing import AsJson, emit, say, table
+from runtime.home.folders import locks_of_all
+from runtime.home.guard import ways_in
 from sandbox.command import Interpreter
 from sandbox.doctor import Diagnosis, Finding, examine
 from sandbox.sandbox import Sandbox

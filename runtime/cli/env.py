@@ -15,10 +15,10 @@ from packages.sbom import sbom, touching
 from packages.upkeep import collect, listing
 from packages.upkeep import repair as repair_environments
 from packages.upkeep import verify as verify_environment
-from runtime.cli.printing import AsJson, emit, say, table
+from runtime.cli.output.printing import AsJson, emit, say, table
 from runtime.clock import utc_now
 from runtime.errors import Malformed, NotFound, NotReady
-from runtime.house import advisories_of, environments_of, wheelhouse_of, workshop_of
+from runtime.home.factories import advisories_of, environments_of, wheelhouse_of, workshop_of
 from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import load
 from sandbox.command import Command, Outcome

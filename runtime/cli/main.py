@@ -9,31 +9,34 @@ from typing import Annotated
 import typer
 
 from packages.errors import PackageError
-from runtime.cli.current_folder import tell_ignored
-from runtime.cli.faults import RemoteFault
+from runtime.cli.input.current_folder import tell_ignored
 from runtime.cli.lazy import Table, lazy_group
-from runtime.cli.printing import say
+from runtime.cli.output.printing import say
+from runtime.cli.output.remote_faults import RemoteFault
+from runtime.cli.shadowed_imports import check_rooms
 from runtime.errors import RuntimeFault
 from runtime.problem_table import EXIT_BUG, Fault, fault_of
-from runtime.rooms import check_rooms
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
 
 COMMANDS: Table = {
-    "up": ("runtime.cli.server:up", "Serve the API and the pages, and work."),
-    "worker": ("runtime.cli.server:worker", "Work only: another process serves."),
-    "package": ("runtime.cli.evidence:app", "Check, upload, activate, lock and list packages."),
+    "up": ("runtime.cli.up:up", "Serve the API and the pages, and work."),
+    "worker": ("runtime.cli.up:worker", "Work only: another process serves."),
+    "package": (
+        "runtime.cli.package_evidence:app",
+        "Check, upload, activate, lock and list packages.",
+    ),
     "job": ("runtime.cli.job:app", "Submit jobs, follow them, fetch what they left."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
     "wheelhouse": (
-        "runtime.cli.wheelhouse_commands:app",
+        "runtime.cli.wheelhouse.commands:app",
         "Add wheels, see which there are, carry them.",
     ),
     "env": ("runtime.cli.env:app", "See, verify and collect environments."),
     "audit": ("runtime.cli.audit:app", "Read the audit log, and check that it is whole."),
     "config": ("runtime.cli.config:app", "Show the settings and where they come from."),
     "schema": ("runtime.cli.schema:schema", "Print a published JSON Schema."),
-    "try": ("runtime.cli.trying:try_command", "Run a bundle here, with no server."),
+    "try": ("runtime.cli.try_:try_command", "Run a bundle here, with no server."),
     "doctor": ("runtime.cli.doctor:doctor", "Attack every wall of this host; say which held."),
     "version": ("runtime.cli.schema:version", "Print the version."),
 }

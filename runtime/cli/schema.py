@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from packages.manifest import manifest_schema
-from runtime.artifact import artifact_schema
-from runtime.cli.printing import AsJson, emit
+from runtime.artifact.model import artifact_schema
+from runtime.cli.output.printing import AsJson, emit
 
 
 class Schema(StrEnum):

@@ -7,9 +7,15 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from runtime.errors import NotActive, NotFound, NotLocked, StateConflict
-from runtime.records import Activation, ActivationState, JsonObject, PackageVersion, PreparedRecord
 from runtime.store import packages, tables
 from runtime.store.rows import ACTIVATION, PREPARED, plain, value_of
+from runtime.values.records import (
+    Activation,
+    ActivationState,
+    JsonObject,
+    PackageVersion,
+    PreparedRecord,
+)
 from wheelhouse.problem import Problem
 
 UNFINISHED = (ActivationState.QUEUED, ActivationState.RUNNING)

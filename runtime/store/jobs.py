@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from runtime.errors import NotFound, Superseded
-from runtime.jobs import ENDINGS, Change, State, after, is_allowed
-from runtime.records import Attempt, Claim, Finish, Job, JobError, JsonObject
 from runtime.store import activations, admission, events, tables
 from runtime.store.rows import ATTEMPT, JOB, STORED_OUTPUT, plain, plain_error, value_of
+from runtime.values.records import Attempt, Claim, Finish, Job, JobError, JsonObject
+from runtime.values.states import ENDINGS, Change, State, after, is_allowed
 
 DRAINED = "drained"
 """The error code of an attempt that was stopped with its worker: it does not count."""

@@ -11,8 +11,9 @@ import pytest
 
 from packages.environment import Environment
 from packages.inventory import Inventory, Overlap
-from runtime import assembly
-from runtime.artifact import (
+from runtime.artifact import steps as assembly
+from runtime.artifact.files import ArtifactFiles
+from runtime.artifact.model import (
     Artifact,
     CallablePart,
     EnvironmentPart,
@@ -21,13 +22,12 @@ from runtime.artifact import (
     artifact_schema,
     to_bytes,
 )
-from runtime.artifact_files import ArtifactFiles
-from runtime.attempt import environment_part
 from runtime.errors import NotFound
-from runtime.jobs import State
-from runtime.records import Activation, Claim, Job, JobInput, StoredOutput, Worker
+from runtime.jobs.attempt import environment_part
 from runtime.store import jobs as job_store
 from runtime.store.sqlite import SqliteStore
+from runtime.values.records import Activation, Claim, Job, JobInput, StoredOutput, Worker
+from runtime.values.states import State
 from sandbox.command import (
     Connection,
     Ending,

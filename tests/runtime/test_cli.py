@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.cli.bundling import zip_folder
-from runtime.local_user import local_user
+from runtime.cli.input.bundle_zip import zip_folder
+from runtime.home.local_user import local_user
 
 from .conftest import BUNDLES, Server, run_command, zipped
 

@@ -16,8 +16,8 @@ from support.world import open_folder
 
 from packages.grant import GateState
 from packages.lock import Offered
-from runtime.gate import close_gate, open_gate, opened
-from runtime.gatekeeper import Gatekeeper
+from runtime.gate.opening import close_gate, open_gate, opened
+from runtime.gate.watch import Gatekeeper
 from runtime.store import audit
 from runtime.store.sqlite import SqliteStore
 from wheelhouse.store import Wheelhouse
@@ -98,7 +98,7 @@ async def test_a_transaction_that_fails_keeps_nothing(
     at = datetime.now(UTC)
     gate = opened(until=at + timedelta(hours=1), reason="race", who="ana", packages=(), at=at)
     await store.run(open_gate, gate=gate)
-    monkeypatch.setattr("runtime.gatekeeper.audit.append", fail)
+    monkeypatch.setattr("runtime.gate.watch.audit.append", fail)
     keeper = Gatekeeper(store=store, clock=lambda: datetime.now(UTC))
     wanted = Offered(
         name="demo", version="1.0", wheel=path.name, sha256="", size_bytes=None, url=""

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.bell import Bell
-from runtime.events import EventLog, happening_of, to_line
-from runtime.jobs import State
-from runtime.records import Event, Finish, Job
+from runtime.jobs.events import EventLog, happening_of, to_line
+from runtime.queue.notifier import Bell
 from runtime.store import events as event_store
 from runtime.store import jobs as job_store
 from runtime.store.sqlite import SqliteStore
+from runtime.values.records import Event, Finish, Job
+from runtime.values.states import State
 from sandbox.command import Report
 
 from .conftest import NOON

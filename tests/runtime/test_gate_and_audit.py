@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import Connection, update
 
 from runtime.errors import InputRefused
-from runtime.gate import close_gate, close_if_over, is_open, open_gate, opened
-from runtime.records import Gate
+from runtime.gate.opening import close_gate, close_if_over, is_open, open_gate, opened
 from runtime.store import audit, tables
 from runtime.store.sqlite import SqliteStore
+from runtime.values.records import Gate
 
 from .conftest import NOON
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import StateConflict
-from runtime.jobs import ALLOWED, ENDINGS, FINAL, Change, State, after, is_allowed
+from runtime.values.states import ALLOWED, ENDINGS, FINAL, Change, State, after, is_allowed
 
 CHANGES = st.lists(st.sampled_from(list(Change)), max_size=40)
 

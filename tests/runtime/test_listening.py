@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from runtime.accepting import PAUSE_S, accept_on
-from runtime.connections import ConnectionBounds, Room
+from runtime.http.accept_loop import PAUSE_S, accept_on
+from runtime.http.connection_table import ConnectionBounds, Room
 from runtime.serve import listening_on
 from runtime.settings import load
 
@@ -52,7 +52,7 @@ async def test_accepting_pauses_while_descriptors_are_short(
         await real(0)
 
     monkeypatch.setattr(asyncio.get_running_loop(), "sock_accept", none_left)
-    monkeypatch.setattr("runtime.accepting.asyncio.sleep", noting)
+    monkeypatch.setattr("runtime.http.accept_loop.asyncio.sleep", noting)
     with socket.socket() as listener:
         room = Room(ConnectionBounds())
         accepting = asyncio.create_task(accept_on(listener, room=room, make=asyncio.Protocol))

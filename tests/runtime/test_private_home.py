@@ -12,7 +12,7 @@ from support.lacking import lacking
 from support.world import open_folder
 
 from runtime.errors import SettingsRefused
-from runtime.home import locks_of_all, make_home
+from runtime.home.folders import locks_of_all, make_home
 
 from .conftest import FUMEHOOD, run_command, running, zipped
 

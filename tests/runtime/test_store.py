@@ -12,12 +12,12 @@ from sqlalchemy import Connection
 
 from runtime.errors import NotFound, QueueFull, StateConflict, Superseded, VersionConflict
 from runtime.ids import new_id
-from runtime.jobs import State
-from runtime.records import Claim, Finish, Job, JobError, StoredOutput
 from runtime.store import activations, admission, events, job_lists, packages, tables
 from runtime.store import jobs as job_store
 from runtime.store.migrate import migrate
 from runtime.store.sqlite import SqliteStore, sqlite_engine
+from runtime.values.records import Claim, Finish, Job, JobError, StoredOutput
+from runtime.values.states import State
 
 from .conftest import DIGEST, NOON, activate, version_of
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from support.world import open_folder
 
-from runtime.accepting import RESERVE, room_for
-from runtime.connections import ConnectionBounds, Room
+from runtime.http.accept_loop import RESERVE, room_for
+from runtime.http.connection_table import ConnectionBounds, Room
 
 from .conftest import PATIENCE_S, Server, running, zipped
 

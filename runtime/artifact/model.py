@@ -1,0 +1,255 @@
+"""The artifact: the audit record of one attempt at a job. Frozen models and their schema.
+
+It records locations, decisions, digests and sizes, never the content of an input.
+`runtime.artifact.steps` builds it, phase by phase; `runtime.artifact.files` keeps it.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
+
+from runtime.clock import rfc3339
+from runtime.values.states import State
+
+SCHEMA_VERSION = 1
+SCHEMA_ID = "urn:fumehood:artifact:1"
+
+type Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+
+
+class Part(BaseModel):
+    """A part of the artifact: frozen, and without unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+
+class PackagePart(Part):
+    """Which bundle ran."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class CallablePart(Part):
+    """A function that ran: its role, `module:function`, and the SHA-256 of its source file."""
+
+    role: str
+    impl: str
+    sha256: str
+
+
+class InstalledPart(Part):
+    """One distribution in the environment."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str
+    version: str
+
+
+class OverlapPart(Part):
+    """A file that two wheels own with different content, and whose bytes are in the environment."""
+
+    path: str
+    kept: str
+    left_out: str
+
+
+class EnvironmentPart(Part):
+    """The vendor environment that the code saw."""
+
+    key: str
+    python: str
+    platform: str
+    installed: tuple[InstalledPart, ...] = ()
+    overlaps: tuple[OverlapPart, ...] = ()
+    overlapping: int = 0
+    """How many such files there are; `overlaps` are the first hundred."""
+    sourceless: tuple[str, ...] = ()
+    sourceless_modules: int = 0
+    """How many modules are bytecode only; `sourceless` are the first hundred."""
+
+
+class InstallPart(Part):
+    """How the environment came to be there for this attempt, and what the gate was then."""
+
+    source: str
+    duration_ms: float
+    reused: bool
+    gate: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class ConnectionPart(Part):
+    """One connection that a run with network made, or wanted to make."""
+
+    host: str
+    port: int
+    state: Literal["carried", "refused", "failed"]
+    why: str = ""
+    address: str = ""
+    in_bytes: int = 0
+    out_bytes: int = 0
+
+
+class TrafficPart(Part):
+    """What a run with network carried: the first connections, and the totals of all."""
+
+    first: tuple[ConnectionPart, ...] = ()
+    connections: int = 0
+    refused: int = 0
+    failed: int = 0
+    in_bytes: int = 0
+    out_bytes: int = 0
+
+
+class HookPart(Part):
+    """How a hook of the bundle ended."""
+
+    name: str
+    state: Literal["succeeded", "failed", "skipped"]
+    exit: int | None = None
+    duration_ms: float = 0.0
+    error: "ErrorPart | None" = None
+    traffic: TrafficPart | None = None
+
+
+class InputPart(Part):
+    """One input, by digest."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+    media_type: str
+
+
+class OutputPart(Part):
+    """One output, by digest."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    media_type: str
+
+
+class RefusalPart(Part):
+    """Something in the output folder that was not collected, and why."""
+
+    path: str
+    why: str
+
+
+class LayerPart(Part):
+    """One wall, and whether it was really in force."""
+
+    name: str
+    in_force: bool
+    detail: str = ""
+
+
+class IsolationPart(Part):
+    """The walls around the run."""
+
+    level: str
+    layers: tuple[LayerPart, ...]
+    start: str
+    start_reason: str = ""
+
+
+class UsagePart(Part):
+    """What the run used."""
+
+    wall_ms: float
+    cpu_ms: float
+    peak_rss_bytes: int
+
+
+class PhasePart(Part):
+    """One phase of the attempt, for the timeline."""
+
+    phase: str
+    started_at: Time
+    ended_at: Time
+    duration_ms: float
+
+
+class AttemptPart(Part):
+    """One attempt at the job, this one included."""
+
+    number: int
+    state: State
+    worker: str | None = None
+    queued_at: Time
+    started_at: Time | None = None
+    finished_at: Time | None = None
+
+
+class WorkerPart(Part):
+    """The process that ran the attempt."""
+
+    id: str
+    host: str
+    version: str
+
+
+class ErrorPart(Part):
+    """Why it ended badly: the package's failure or ours, and what to do about it."""
+
+    code: str
+    what: str
+    mend: str
+    kind: Literal["package", "appliance"]
+    traceback: str = ""
+    limit: str = ""
+
+
+class Artifact(Part):
+    """All that there is to say about one attempt at a job."""
+
+    schema_: int = Field(SCHEMA_VERSION, alias="schema", serialization_alias="schema")
+    job: str
+    attempt: int
+    state: State
+    attempts: tuple[AttemptPart, ...]
+    package: PackagePart
+    callables: tuple[CallablePart, ...] = ()
+    lock_digest: str = ""
+    environment: EnvironmentPart | None = None
+    install: InstallPart | None = None
+    grant: dict[str, JsonValue] = Field(default_factory=dict)
+    hooks: tuple[HookPart, ...] = ()
+    inputs: tuple[InputPart, ...] = ()
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
+    outputs: tuple[OutputPart, ...] = ()
+    is_partial: bool = False
+    refusals: tuple[RefusalPart, ...] = ()
+    refused: int = 0
+    """How many outputs were refused; `refusals` are the first hundred."""
+    isolation: IsolationPart | None = None
+    limits: dict[str, float] = Field(default_factory=dict)
+    usage: UsagePart | None = None
+    traffic: TrafficPart | None = None
+    dropped_log_bytes: int = 0
+    timeline: tuple[PhasePart, ...] = ()
+    request: dict[str, JsonValue] = Field(default_factory=dict)
+    worker: WorkerPart
+    result: JsonValue = None
+    notes: tuple[JsonValue, ...] = ()
+    notes_dropped: int = 0
+    """How many notes there were beside those that were kept."""
+    error: ErrorPart | None = None
+    submitted_at: Time
+    started_at: Time
+    finished_at: Time | None = None
+
+
+def artifact_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the artifact."""
+    schema = Artifact.model_json_schema(mode="serialization", by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": SCHEMA_ID} | schema
+
+
+def to_bytes(artifact: Artifact) -> bytes:
+    """Return the artifact as the JSON that is stored: indented, with a last newline."""
+    return artifact.model_dump_json(by_alias=True, indent=2).encode() + b"\n"

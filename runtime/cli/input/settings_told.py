@@ -1,0 +1,20 @@
+"""The settings of a command, and which files they came from, said to whoever started it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from runtime.cli.output.printing import say_to_people
+from runtime.settings import Settings, load
+
+
+def settings_told(
+    flags: Mapping[str, object] | None = None,
+    *,
+    config_file: Path | None = None,
+    tell: Callable[[str], None] = say_to_people,
+) -> Settings:
+    """Return the settings in force; tell which files they were read from."""
+    loaded = load(flags, config_file=config_file)
+    if loaded.files:
+        tell(f"settings are read from {', '.join(map(str, loaded.files))}")
+    return loaded.settings
