@@ -26,7 +26,7 @@ from packages.interpreters import discover
 from packages.lock import Lock
 from packages.locker import Locker, Locking
 from packages.progress import quiet
-from packages.runnable import runnable
+from packages.run_context import run_context
 from sandbox.command import Interpreter, Level, Observe, Outcome, Report, Run
 from wheelhouse.durable import flush_filesystem, publish, remove_tree
 from wheelhouse.problem import Problem
@@ -122,16 +122,16 @@ async def prepare(
             requested=bundle.requirements.names,
             observe=observe,
         )
-        shown = await runnable(bundle, interpreter=interpreter, run=workshop.run)
+        stage = await run_context(
+            bundle,
+            environment=environment,
+            interpreter=interpreter,
+            grant=grant,
+            run=workshop.run,
+            least=workshop.least,
+        )
     except (NoInterpreter, LockFailed, LockRefused, EnvironmentFailed) as failed:
         raise ActivationRefused(*failed.problems) from failed
-    stage = Stage(
-        bundle=shown,
-        environment=environment,
-        interpreter=interpreter,
-        grant=grant,
-        least=workshop.least,
-    )
     hook, data_folder = await _try_hook(stage, workshop, observe)
     return Prepared(
         lock=locking.lock,

@@ -17,6 +17,7 @@ from runtime.http.accept_loop import accept_on, room_for
 from runtime.http.app import make_app
 from runtime.http.connection import Connection
 from runtime.http.connection_table import ConnectionBounds, Room
+from runtime.http.context import Services
 from runtime.settings import Settings
 from runtime.worker.tasks import working
 
@@ -68,7 +69,7 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         at_home = stack.enter_context(listening_at(settings.home))
         server = _server(appliance)
         _stop_on_signals(server, appliance=appliance)
-        await stack.enter_async_context(working(appliance.hands))
+        await stack.enter_async_context(working(appliance.tasks))
         serving = asyncio.create_task(server.serve(sockets=[listener, at_home]))
         await _started(server, serving=serving)
         announce(address_of(listener, host=settings.host))
@@ -78,7 +79,7 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
 
 async def work(settings: Settings) -> None:
     """Work only, until SIGTERM or SIGINT."""
-    async with open_appliance(settings) as appliance, working(appliance.hands):
+    async with open_appliance(settings) as appliance, working(appliance.tasks):
         _on_signals(appliance.stopping.set)
         await appliance.stopping.wait()
 
@@ -136,9 +137,9 @@ def address_of(listener: socket.socket, *, host: str) -> str:
 
 
 def _server(appliance: Appliance) -> StoppableServer:
-    bounds = bounds_of(appliance.parts.settings)
+    bounds = bounds_of(appliance.settings)
     config = uvicorn.Config(
-        make_app(appliance.parts, stopping=appliance.stopping),
+        make_app(services_of(appliance)),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -165,6 +166,25 @@ def bounds_of(settings: Settings) -> ConnectionBounds:
     )
 
 
+def services_of(appliance: Appliance) -> Services:
+    """Return what the operations of the API and the pages may ask for."""
+    return Services(
+        settings=appliance.settings,
+        clock=appliance.clock,
+        store=appliance.store,
+        events=appliance.events,
+        artifacts=appliance.artifacts,
+        blobs=appliance.blobs,
+        bundles=appliance.bundles,
+        wheelhouse=appliance.wheelhouse,
+        judges=appliance.judges,
+        workshop=appliance.workshop,
+        submissions=appliance.submissions,
+        intake=appliance.intake,
+        stopping=appliance.stopping,
+    )
+
+
 async def _started(server: StoppableServer, *, serving: asyncio.Task[None]) -> None:
     while not server.started:
         if serving.done():
@@ -179,7 +199,7 @@ def _stop_on_signals(server: StoppableServer, *, appliance: Appliance) -> None:
             server.force_exit = True
         server.should_exit = True
         appliance.stopping.set()
-        appliance.parts.bell.ring_all()
+        appliance.notifier.notify_all()
 
     _on_signals(stop)
 

@@ -83,7 +83,7 @@ class LockSettings(BaseModel):
     deny: Rules = ()
     """These distributions, or these versions of them, may not."""
     house_names: Names = ()
-    """Names, or patterns (acme-*), that come from the house alone; so do all that were uploaded."""
+    """Names or patterns (acme-*) never taken from the index; nor are names of uploaded wheels."""
     shared_names: Names = ()
     """Names that may come from the index although some of their wheels were uploaded."""
     advisories: Literal["warn", "refuse"] = "warn"

@@ -6,7 +6,6 @@ are the user's own, so that a second try starts warm.
 
 import asyncio
 import mimetypes
-import re
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -15,29 +14,28 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from runtime.activations import intake
-from runtime.activations.switchover import run_activation
-from runtime.appliance import open_appliance
+from packages.diagnosis import adding
+from runtime.appliance import Appliance, open_appliance
+from runtime.blobs.blob import Blobs
 from runtime.errors import AttemptLost, InputRefused, TryFailed
 from runtime.gate import opening as gate
 from runtime.home.folders import LEVEL_FILE, writable
 from runtime.home.guard import guard_home
-from runtime.jobs import submission
-from runtime.jobs.events import to_plain
-from runtime.parts import Parts
+from runtime.jobs.events import EventLog, to_plain
+from runtime.jobs.submission import InputNames
 from runtime.settings import Settings
 from runtime.store import activations, job_lists
 from runtime.store import jobs as job_store
+from runtime.store.store import Store
 from runtime.values.records import JobInput, JsonObject, RequestContext
 from runtime.values.states import State
-from runtime.worker.tasks import attempt_or_give_back
 from wheelhouse.problem import Problem
 
 WHO = "fumehood try"
 SHARED = ("wheelhouse", "environments")
 GATE_FOR = timedelta(minutes=15)
-GATE_COMMAND = re.compile(r"`fumehood gate open [^`]*--reason ([^`]*)`")
-"""What a mend says where an appliance's gate is closed."""
+ABSENT = frozenset({"not-in-wheelhouse", "no-version-satisfies", "wrong-python-or-platform"})
+"""Codes of problems that the index may solve, for the distribution that they name."""
 
 type Tell = Callable[[dict[str, Any]], None]
 """Takes what the job says and does, event by event."""
@@ -67,27 +65,31 @@ async def try_bundle(
     `tell` hears each event of the job while it runs. `gate_reason` opens the network gate for
     the install, with that reason on record.
     """
-    names = submission.InputNames(most=len(inputs))
+    names = InputNames(most=len(inputs))
     for path in inputs:
         names.take(path.name)
     _judge_files(inputs)
-    async with _throwaway(settings) as parts:
+    async with _throwaway(settings) as appliance:
         if gate_reason:
-            await _open_gate(parts, reason=gate_reason)
-        version, _ = await intake.receive_bundle(parts, upload=bundle, who=WHO)
-        requested = await intake.request_activation(
-            parts, package=version.package, version=version.version, who=WHO, reason=WHO
+            await _open_gate(appliance, reason=gate_reason)
+        version, _ = await appliance.intake.receive(bundle, who=WHO)
+        requested = await appliance.intake.request_activation(
+            package=version.package, version=version.version, who=WHO, reason=WHO
         )
-        await run_activation(requested.id, parts=parts)
-        await _refuse_unless_active(parts, activation_id=requested.id)
-        job_id = await _submit(parts, package=version.package, inputs=inputs, parameters=parameters)
-        async with _told(parts, job_id=job_id, tell=tell):
-            await attempt_or_give_back(job_id, parts=parts)
-            await _refuse_if_ours(parts, job_id=job_id)
+        await appliance.tasks.switchover.run(requested.id)
+        await _refuse_unless_active(
+            appliance.store, activation_id=requested.id, is_gate_open=bool(gate_reason)
+        )
+        job_id = await _submit(
+            appliance, package=version.package, inputs=inputs, parameters=parameters
+        )
+        async with _following(appliance.events, job_id=job_id, tell=tell):
+            await appliance.tasks.attempt.run(job_id)
+            await _refuse_if_ours(appliance.store, job_id=job_id)
         if outputs_to is not None:
-            await _hand_over(parts, job_id=job_id, outputs_to=outputs_to)
-        job = await parts.store.run(job_store.get, job_id=job_id)
-        artifact = await parts.artifacts.load(job_id, attempt=job.attempt)
+            await _hand_over(appliance, job_id=job_id, outputs_to=outputs_to)
+        job = await appliance.store.run(job_store.get, job_id=job_id)
+        artifact = await appliance.artifacts.load(job_id, attempt=job.attempt)
         return Trial(artifact=artifact, is_ok=job.state == "succeeded")
 
 
@@ -108,8 +110,8 @@ def _judge_files(paths: Sequence[Path]) -> None:
 
 
 @asynccontextmanager
-async def _throwaway(settings: Settings) -> AsyncGenerator[Parts]:
-    """Offer the parts of an appliance whose home is gone afterwards."""
+async def _throwaway(settings: Settings) -> AsyncGenerator[Appliance]:
+    """Offer an appliance whose home is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="fumehood-try-", dir="/var/tmp") as folder:
         home = Path(folder)
         with writable(settings.home):
@@ -123,48 +125,53 @@ async def _throwaway(settings: Settings) -> AsyncGenerator[Parts]:
         alone: dict[str, Any] = {"home": home, "docket_url": "memory://try"}
         copied = settings.model_copy(update=alone)
         async with open_appliance(copied, level_file=settings.home / LEVEL_FILE) as appliance:
-            yield appliance.parts
+            yield appliance
 
 
-async def _open_gate(parts: Parts, *, reason: str) -> None:
-    at = parts.clock()
-    order = gate.opened(until=at + GATE_FOR, reason=reason, who=WHO, packages=(), at=at)
-    await parts.store.run(gate.open_gate, gate=order)
+async def _open_gate(appliance: Appliance, *, reason: str) -> None:
+    at = appliance.clock()
+    opened = gate.opened(until=at + GATE_FOR, reason=reason, who=WHO, packages=(), at=at)
+    await appliance.store.run(gate.open_gate, gate=opened)
 
 
-async def _refuse_unless_active(parts: Parts, *, activation_id: str) -> None:
-    activation = await parts.store.run(activations.get, activation_id=activation_id)
+async def _refuse_unless_active(store: Store, *, activation_id: str, is_gate_open: bool) -> None:
+    activation = await store.run(activations.get, activation_id=activation_id)
     if activation.state != "succeeded":
+        problems = [Problem(**problem) for problem in activation.problems]
         raise TryFailed(
             f"{activation.package} {activation.version} does not become active",
-            problems=[_of_a_try(Problem(**problem)) for problem in activation.problems],
+            problems=problems if is_gate_open else [_of_a_try(one) for one in problems],
             traceback=activation.traceback,
         )
 
 
 def _of_a_try(problem: Problem) -> Problem:
-    """Return `problem` with a mend that helps here: the gate of a try is its own."""
-    return replace(problem, mend=GATE_COMMAND.sub(r"`fumehood try … --open-gate \1`", problem.mend))
+    """Return `problem` with a mend that helps here: the gate of a try is its own, and closed."""
+    if problem.code in ABSENT:
+        option = f"`fumehood try … --open-gate 'install {problem.where}'`"
+        return replace(problem, mend=f"{option}, or add its wheel: {adding(problem.where)}")
+    if problem.code == "gate-closed":
+        return replace(problem, mend="`fumehood try … --open-gate 'first install'`")
+    return problem
 
 
 async def _submit(
-    parts: Parts, *, package: str, inputs: Sequence[Path], parameters: JsonObject
+    appliance: Appliance, *, package: str, inputs: Sequence[Path], parameters: JsonObject
 ) -> str:
-    activation = await submission.runnable(parts, package=package, version=None)
-    job = await submission.submit(
-        parts,
-        activation=activation,
+    activation = await appliance.submissions.activation_for(package, version=None)
+    job = await appliance.submissions.submit(
+        activation,
         parameters=parameters,
-        inputs=[await _take(parts, path) for path in inputs],
+        inputs=[await _take(appliance.blobs, path) for path in inputs],
         request=RequestContext(principal=WHO),
     )
     return job.id
 
 
 @asynccontextmanager
-async def _told(parts: Parts, *, job_id: str, tell: Tell) -> AsyncGenerator[None]:
+async def _following(events: EventLog, *, job_id: str, tell: Tell) -> AsyncGenerator[None]:
     """Let `tell` hear what the job says, to its last event where the job comes to an end."""
-    following = asyncio.create_task(_follow(parts, job_id=job_id, tell=tell))
+    following = asyncio.create_task(_follow(events, job_id=job_id, tell=tell))
     try:
         yield
         await following
@@ -172,17 +179,17 @@ async def _told(parts: Parts, *, job_id: str, tell: Tell) -> AsyncGenerator[None
         following.cancel()
 
 
-async def _follow(parts: Parts, *, job_id: str, tell: Tell) -> None:
-    async for event in parts.events.follow(job_id):
+async def _follow(events: EventLog, *, job_id: str, tell: Tell) -> None:
+    async for event in events.follow(job_id):
         tell(to_plain(event))
 
 
-async def _refuse_if_ours(parts: Parts, *, job_id: str) -> None:
+async def _refuse_if_ours(store: Store, *, job_id: str) -> None:
     """Raise where it was us who failed: the job would be tried again, and nobody is there."""
-    job = await parts.store.run(job_store.get, job_id=job_id)
+    job = await store.run(job_store.get, job_id=job_id)
     if job.state not in {State.QUEUED, State.RUNNING}:
         return
-    attempts = await parts.store.run(job_store.list_attempts, job_id=job_id)
+    attempts = await store.run(job_store.list_attempts, job_id=job_id)
     error = next((one.error for one in reversed(attempts) if one.error), None)
     raise AttemptLost(
         f"The attempt failed on our side: {error.what if error else 'no reason is known'}",
@@ -191,20 +198,20 @@ async def _refuse_if_ours(parts: Parts, *, job_id: str) -> None:
     )
 
 
-async def _take(parts: Parts, path: Path) -> JobInput:
+async def _take(blobs: Blobs, path: Path) -> JobInput:
     source = await asyncio.to_thread(path.resolve)  # a link of the user's own is followed
-    blob = await parts.blobs.put_file(source)
+    blob = await blobs.put_file(source)
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return JobInput(
         name=path.name, size_bytes=blob.size_bytes, sha256=blob.sha256, media_type=media_type
     )
 
 
-async def _hand_over(parts: Parts, *, job_id: str, outputs_to: Path) -> None:
-    job = await parts.store.run(job_store.get, job_id=job_id)
-    outputs = await parts.store.run(job_lists.list_outputs, job_id=job_id, attempt=job.attempt)
+async def _hand_over(appliance: Appliance, *, job_id: str, outputs_to: Path) -> None:
+    job = await appliance.store.run(job_store.get, job_id=job_id)
+    outputs = await appliance.store.run(job_lists.list_outputs, job_id=job_id, attempt=job.attempt)
     for output in outputs:
-        source = await parts.blobs.local_path(output.sha256)
+        source = await appliance.blobs.local_path(output.sha256)
         target = outputs_to / output.path
         await asyncio.to_thread(_copy, source, target)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from runtime.artifact import model as parts
+from runtime.artifact import model
 from runtime.artifact.model import Artifact
 from runtime.clock import milliseconds_between
 from runtime.values.bounds import kept_notes, shortened
@@ -28,7 +28,7 @@ def begin(claim: Claim, *, worker: Worker) -> Artifact:
         attempt=job.attempt,
         state=job.state,
         attempts=tuple(
-            parts.AttemptPart(
+            model.AttemptPart(
                 number=attempt.number,
                 state=attempt.state,
                 worker=attempt.worker,
@@ -38,13 +38,13 @@ def begin(claim: Claim, *, worker: Worker) -> Artifact:
             )
             for attempt in claim.attempts
         ),
-        package=parts.PackagePart(name=job.package, version=job.version, digest=job.digest),
+        package=model.PackagePart(name=job.package, version=job.version, digest=job.digest),
         lock_digest=prepared.lock_digest if prepared else "",
         grant=_json_object(prepared.grant) if prepared else {},
-        inputs=tuple(parts.InputPart.model_validate(asdict(item)) for item in job.inputs),
+        inputs=tuple(model.InputPart.model_validate(asdict(item)) for item in job.inputs),
         parameters=_json_object(job.parameters),
         request=REQUEST.dump_python(job.request, mode="json"),
-        worker=parts.WorkerPart(id=worker.id, host=worker.host, version=worker.version),
+        worker=model.WorkerPart(id=worker.id, host=worker.host, version=worker.version),
         submitted_at=job.submitted_at,
         started_at=job.started_at or job.queued_at,
     )  # pyright: ignore[reportCallIssue] - `schema` has a default behind its alias
@@ -53,9 +53,9 @@ def begin(claim: Claim, *, worker: Worker) -> Artifact:
 def with_environment(
     artifact: Artifact,
     *,
-    environment: parts.EnvironmentPart,
-    install: parts.InstallPart,
-    callables: Sequence[parts.CallablePart] = (),
+    environment: model.EnvironmentPart,
+    install: model.InstallPart,
+    callables: Sequence[model.CallablePart] = (),
 ) -> Artifact:
     """Add what the code saw, how that came to be there, and which functions will run."""
     return artifact.model_copy(
@@ -69,12 +69,12 @@ def with_run(artifact: Artifact, *, outcome: Outcome, limits: Limits) -> Artifac
         update={
             "isolation": _isolation(outcome),
             "limits": asdict(limits),
-            "usage": parts.UsagePart.model_validate(asdict(outcome.usage)),
+            "usage": model.UsagePart.model_validate(asdict(outcome.usage)),
             "traffic": _traffic(outcome),
             "dropped_log_bytes": outcome.dropped_log_bytes,
             "refused": outcome.refused,
             "refusals": tuple(
-                parts.RefusalPart(path=refusal.path, why=refusal.why)
+                model.RefusalPart(path=refusal.path, why=refusal.why)
                 for refusal in outcome.refusals
             ),
             "result": _json(outcome.value),
@@ -87,19 +87,19 @@ def with_outputs(
     artifact: Artifact, *, outputs: Sequence[StoredOutput], is_partial: bool = False
 ) -> Artifact:
     """Add the outputs that were kept; `is_partial` when the run did not come to its end."""
-    kept = tuple(parts.OutputPart.model_validate(asdict(output)) for output in outputs)
+    kept = tuple(model.OutputPart.model_validate(asdict(output)) for output in outputs)
     return artifact.model_copy(update={"outputs": kept, "is_partial": is_partial})
 
 
 def with_hook(artifact: Artifact, *, name: str, outcome: Outcome) -> Artifact:
     """Add how a hook ended, and what it noted."""
     error = error_of(outcome)
-    hook = parts.HookPart(
+    hook = model.HookPart(
         name=name,
         state="succeeded" if outcome.is_ok else "failed",
         exit=outcome.exit_code,
         duration_ms=outcome.usage.wall_ms,
-        error=parts.ErrorPart.model_validate(asdict(error)) if error else None,
+        error=model.ErrorPart.model_validate(asdict(error)) if error else None,
         traffic=_traffic(outcome),
     )
     told = {"hooks": (*artifact.hooks, hook), **_noted(artifact, outcome)}
@@ -110,7 +110,7 @@ def with_phase(
     artifact: Artifact, *, phase: str, started_at: datetime, ended_at: datetime
 ) -> Artifact:
     """Add one phase to the timeline."""
-    entry = parts.PhasePart(
+    entry = model.PhasePart(
         phase=phase,
         started_at=started_at,
         ended_at=ended_at,
@@ -133,7 +133,7 @@ def with_ending(
         update={
             "state": state,
             "attempts": attempts,
-            "error": parts.ErrorPart.model_validate(asdict(error)) if error else None,
+            "error": model.ErrorPart.model_validate(asdict(error)) if error else None,
             "finished_at": at,
         }
     )
@@ -177,18 +177,18 @@ def error_of(outcome: Outcome) -> JobError | None:
     )
 
 
-def _isolation(outcome: Outcome) -> parts.IsolationPart:
+def _isolation(outcome: Outcome) -> model.IsolationPart:
     isolation = outcome.isolation
-    return parts.IsolationPart(
+    return model.IsolationPart(
         level=isolation.level,
-        layers=tuple(parts.LayerPart.model_validate(asdict(layer)) for layer in isolation.layers),
+        layers=tuple(model.LayerPart.model_validate(asdict(layer)) for layer in isolation.layers),
         start=isolation.start,
         start_reason=isolation.start_reason,
     )
 
 
-def _traffic(outcome: Outcome) -> parts.TrafficPart | None:
-    return parts.TrafficPart.model_validate(asdict(outcome.traffic)) if outcome.traffic else None
+def _traffic(outcome: Outcome) -> model.TrafficPart | None:
+    return model.TrafficPart.model_validate(asdict(outcome.traffic)) if outcome.traffic else None
 
 
 def _noted(artifact: Artifact, outcome: Outcome) -> dict[str, Any]:

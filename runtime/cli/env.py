@@ -18,7 +18,12 @@ from packages.upkeep import verify as verify_environment
 from runtime.cli.output.printing import AsJson, emit, say, table
 from runtime.clock import utc_now
 from runtime.errors import Malformed, NotFound, NotReady
-from runtime.home.factories import advisories_of, environments_of, wheelhouse_of, workshop_of
+from runtime.home.factories import (
+    advisories_of,
+    environments_in_cells,
+    environments_of,
+    wheelhouse_of,
+)
 from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import load
 from sandbox.command import Command, Outcome
@@ -114,7 +119,7 @@ def verify(
 
 async def _repair(keys: list[str]) -> set[str]:
     """Return those of the damaged environments `keys` that are whole again."""
-    async with workshop_of(load().settings.home) as environments:
+    async with environments_in_cells(load().settings.home) as environments:
         repaired = await repair_environments(
             environments, interpreters=every, keys=keys, is_full=True
         )
@@ -151,7 +156,7 @@ def gc(
 def environments_here() -> Environments:
     """Return the environments of this home, to be looked at."""
     home = load().settings.home
-    return environments_of(home, house=wheelhouse_of(home), run=_builds_nothing)
+    return environments_of(home, wheelhouse=wheelhouse_of(home), run=_builds_nothing)
 
 
 async def _builds_nothing(command: Command, **_: object) -> Outcome:

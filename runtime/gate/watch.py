@@ -1,4 +1,4 @@
-"""The keeper of the gate while an install is at work: as it is now, and what comes through."""
+"""Watches the gate while an install is at work: how it is now, and what comes through it."""
 
 import asyncio
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from wheelhouse.store import Staged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gatekeeper:
+class GateWatch:
     """Asks the store how the gate stands, and keeps what comes through in a transaction of it."""
 
     store: Store

@@ -32,29 +32,29 @@ def ceilings_of(settings: Settings) -> Ceilings:
     return Ceilings(archive_bytes=settings.bundle_most_mb * 1024 * 1024)
 
 
-def missing_of(house: Wheelhouse) -> MissingList:
+def missing_of(wheelhouse: Wheelhouse) -> MissingList:
     """Return the list of what failed locks lacked."""
-    return MissingList(house.root / "missing")
+    return MissingList(wheelhouse.root / "missing")
 
 
-def advisories_of(house: Wheelhouse) -> Advisories:
+def advisories_of(wheelhouse: Wheelhouse) -> Advisories:
     """Return the advisories that an admin imported."""
-    return Advisories(house.root / "advisories")
+    return Advisories(wheelhouse.root / "advisories")
 
 
-def environments_of(home: Path, *, house: Wheelhouse, run: Run) -> Environments:
+def environments_of(home: Path, *, wheelhouse: Wheelhouse, run: Run) -> Environments:
     """Return the environments of a home, which are built with `run`."""
-    builder = Builder(house=house, run=run, clock=utc_now)
+    builder = Builder(house=wheelhouse, run=run, clock=utc_now)
     return Environments(root=home / "environments", builder=builder)
 
 
 @asynccontextmanager
-async def workshop_of(home: Path) -> AsyncGenerator[Environments]:
+async def environments_in_cells(home: Path) -> AsyncGenerator[Environments]:
     """Offer the environments of a home, built in cells of our own, with no appliance running."""
     with tempfile.TemporaryDirectory(prefix="fumehood-cells-", dir="/var/tmp") as folder:
         sandbox = await Sandbox.open(Path(folder) / "cells", crossed=(Path(folder), home))
         try:
-            yield environments_of(home, house=wheelhouse_of(home), run=sandbox.run)
+            yield environments_of(home, wheelhouse=wheelhouse_of(home), run=sandbox.run)
         finally:
             await sandbox.close()
 
@@ -81,16 +81,16 @@ def index_of(settings: IndexSettings) -> Index:
     )
 
 
-def locker_of(settings: Settings, *, house: Wheelhouse, keeper: Keeper | None = None) -> Locker:
-    """Return what locks requirements by the admin's rules; `keeper` minds the gate meanwhile."""
+def locker_of(settings: Settings, *, wheelhouse: Wheelhouse, watch: Keeper | None = None) -> Locker:
+    """Return what locks by the admin's rules; `watch` is asked about the gate meanwhile."""
     return Locker(
-        house=house,
+        house=wheelhouse,
         clock=utc_now,
         index=index_of(settings.index),
         policy=policy_of(settings.lock),
-        missing=missing_of(house),
-        advisories=advisories_of(house),
-        keeper=keeper or Nobody(),
+        missing=missing_of(wheelhouse),
+        advisories=advisories_of(wheelhouse),
+        keeper=watch or Nobody(),
     )
 
 

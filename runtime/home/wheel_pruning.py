@@ -17,8 +17,8 @@ from wheelhouse.store import Wheelhouse
 from wheelhouse.upkeep import Pruned, prune
 
 
-def prune_house(
-    house: Wheelhouse,
+def prune_wheels(
+    wheelhouse: Wheelhouse,
     *,
     settings: Settings,
     environments: Environments,
@@ -34,11 +34,11 @@ def prune_house(
     """
     if not is_rehearsal and in_home(settings, activations.unfinished):
         raise activating("wheelhouse")
-    young = {w.sha256 for w in house.wheels() if w.origin.at > now - unused_for}
+    young = {w.sha256 for w in wheelhouse.wheels() if w.origin.at > now - unused_for}
     needed = {*locked_digests(environments), *_active_digests(settings)}
     for _, digests in authors_digests(Bundles(settings.home / "bundles")):
         needed |= digests
-    return prune(house, in_use=needed | young, now=now.timestamp(), is_rehearsal=is_rehearsal)
+    return prune(wheelhouse, in_use=needed | young, now=now.timestamp(), is_rehearsal=is_rehearsal)
 
 
 def activating(where: str) -> StateConflict:

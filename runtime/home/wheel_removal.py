@@ -1,4 +1,4 @@
-"""Removing one wheel from the house: refused while anything needs it, and written down."""
+"""Removing one wheel from the wheelhouse: refused while anything needs it, and written down."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,10 +18,10 @@ from wheelhouse.upkeep import is_rotten
 
 
 def needed_by(
-    wheel: Wheel, *, house: Wheelhouse, environments: Environments, bundles: Bundles
+    wheel: Wheel, *, wheelhouse: Wheelhouse, environments: Environments, bundles: Bundles
 ) -> list[str] | None:
     """Return what in this home needs `wheel`, in words; None where it rotted, and may go."""
-    if is_rotten(house, wheel):
+    if is_rotten(wheelhouse, wheel):
         return None
     return [*_environments(wheel, environments), *_bundles(wheel, bundles)]
 
@@ -30,7 +30,7 @@ def remove_wheel(
     connection: Connection,
     *,
     wheel: Wheel,
-    house: Wheelhouse,
+    wheelhouse: Wheelhouse,
     needs: list[str] | None,
     who: str,
     at: datetime,
@@ -44,7 +44,7 @@ def remove_wheel(
         raise activating(wheel.filename)
     if needs is not None:
         refuse_needed(wheel, needs=[*needs, *_versions(wheel, activations.locks(connection))])
-    house.remove(wheel)
+    wheelhouse.remove(wheel)
     audit.append(
         connection,
         at=at,

@@ -1,6 +1,5 @@
 """Puts the HTTP door together: operations, pages, answers to faults, headers."""
 
-import asyncio
 from importlib.metadata import version as distribution_version
 from typing import Any
 
@@ -20,9 +19,9 @@ from runtime.http.api import (
     wheelhouse,
 )
 from runtime.http.api.views import ProblemDocument
+from runtime.http.context import Services
 from runtime.http.middleware import BoundedJson, Heads, RequestIds, SameSite
 from runtime.http.pages import pages
-from runtime.parts import Parts
 
 DESCRIPTION = """Runs other people's packages without breathing them in.
 
@@ -36,8 +35,8 @@ FAULTS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def make_app(parts: Parts, *, stopping: asyncio.Event) -> FastAPI:
-    """Return the application; `stopping` is set when open streams shall end."""
+def make_app(services: Services) -> FastAPI:
+    """Return the application, whose operations ask for what is in `services`."""
     app = FastAPI(
         title="Fumehood",
         description=DESCRIPTION,
@@ -48,8 +47,7 @@ def make_app(parts: Parts, *, stopping: asyncio.Event) -> FastAPI:
             status: answer | {"model": ProblemDocument} for status, answer in FAULTS.items()
         },
     )
-    app.state.parts = parts
-    app.state.stopping = stopping
+    app.state.services = services
     app.state.templates = pages.make_templates()
     for door in (packages, evidence, jobs, gate, wheelhouse, audit, schemas, simple, health):
         app.include_router(door.router)

@@ -7,19 +7,24 @@ exception, and the worker gives the attempt back.
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
+from packages.activation import Workshop
+from packages.archive import Bundles
 from packages.bundle import Bundle
 from packages.environment import Environment
 from packages.grant import decide
 from packages.hooks import Stage, extract_command, on_after_extract_command
 from packages.lock import read_lock
-from packages.runnable import runnable
+from packages.run_context import run_context
 from runtime.activations.prepared import data_folder_of, interpreter_of
-from runtime.artifact import steps as assembly
+from runtime.artifact import steps
+from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.model import (
     Artifact,
     CallablePart,
@@ -28,39 +33,76 @@ from runtime.artifact.model import (
     InstallPart,
     OverlapPart,
 )
+from runtime.blobs.blob import Blobs
+from runtime.clock import Clock, milliseconds_between
 from runtime.gate.opening import close_if_over
 from runtime.gate.watch import gate_state
-from runtime.jobs.events import EventWriter
-from runtime.parts import Parts
+from runtime.jobs.cancellations import Cancellations
+from runtime.jobs.events import EventLog, EventWriter
+from runtime.queue.notifier import Notifier
 from runtime.store import jobs as job_store
+from runtime.store.store import Store
 from runtime.values.bounds import MOST_LISTED
-from runtime.values.records import Claim, Finish, JobError, PreparedRecord, StoredOutput
+from runtime.values.records import Claim, Finish, JobError, PreparedRecord, StoredOutput, Worker
 from runtime.values.states import State
 from sandbox.command import Command, Input, Json, Outcome
 from wheelhouse.durable import remove_tree
 
 
-async def run_attempt(job_id: str, *, token: str, parts: Parts) -> None:
-    """Run the queued attempt of a job, if it is still there to be taken."""
-    claim = await parts.store.run(
-        job_store.claim, job_id=job_id, token=token, worker=parts.worker.id, at=parts.clock()
-    )
-    if claim is None:
-        return
-    parts.bell.ring(job_id)
-    number = claim.job.attempt
-    async with parts.events.writer(job_id=job_id, attempt=number, token=token) as writer:
-        attempt = _Attempt(
-            claim=claim,
-            parts=parts,
-            writer=writer,
-            artifact=assembly.begin(claim, worker=parts.worker),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRunner:
+    """Runs attempts on this worker. `jobs_folder` is where outputs lie until they are kept."""
+
+    store: Store
+    notifier: Notifier
+    events: EventLog
+    artifacts: ArtifactFiles
+    blobs: Blobs
+    bundles: Bundles
+    workshop: Workshop
+    cancellations: Cancellations
+    secrets: Mapping[str, SecretStr]
+    worker: Worker
+    clock: Clock
+    jobs_folder: Path
+
+    async def run(self, job_id: str, *, token: str) -> None:
+        """Run the queued attempt of a job, if it is still there to be taken."""
+        claim = await self.store.run(
+            job_store.claim, job_id=job_id, token=token, worker=self.worker.id, at=self.clock()
         )
-        await attempt.save()
-        finish = await attempt.run()
-    await parts.store.run(
-        job_store.finish, job_id=job_id, token=token, finish=finish, at=parts.clock()
-    )
+        if claim is None:
+            return  # delivered twice, or cancelled meanwhile
+        self.notifier.notify(job_id)
+        number = claim.job.attempt
+        async with self.events.writer(job_id=job_id, attempt=number, token=token) as writer:
+            attempt = _Attempt(
+                claim=claim,
+                runner=self,
+                writer=writer,
+                artifact=steps.begin(claim, worker=self.worker),
+            )
+            await attempt.save()
+            finish = await attempt.run()
+        await self.store.run(
+            job_store.finish, job_id=job_id, token=token, finish=finish, at=self.clock()
+        )
+
+    async def context(
+        self, bundle: Bundle, *, environment: Environment, prepared: PreparedRecord
+    ) -> Stage:
+        """Return what the functions of a version run in, under the grant as it is now."""
+        gate = await self.store.run(close_if_over, at=self.clock())
+        return await run_context(
+            bundle,
+            environment=environment,
+            interpreter=interpreter_of(prepared),
+            grant=decide(bundle.manifest, ceiling=self.workshop.ceiling, gate=gate_state(gate)),
+            run=self.workshop.run,
+            least=self.workshop.least,
+            data_folder=data_folder_of(prepared, data_root=self.workshop.data_root),
+            secrets={name: value.get_secret_value() for name, value in self.secrets.items()},
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,27 +110,27 @@ class _Attempt:
     """One attempt under way; its artifact grows phase by phase."""
 
     claim: Claim
-    parts: Parts
+    runner: AttemptRunner
     writer: EventWriter
     artifact: Artifact
 
     async def run(self) -> Finish:
         """Run every phase; return what shall be published."""
         async with self._phase("environment"):
-            stage, environment = await self._stage()
-        async with self.parts.workshop.environments.lease(environment.key):
-            with self.parts.cancellations.watch(self.claim.job.id) as cancelled:
+            context, environment = await self._prepare()
+        async with self.runner.workshop.environments.lease(environment.key):
+            with self.runner.cancellations.watch(self.claim.job.id) as cancelled:
                 async with self._phase("extract"):
-                    outcome = await self._extract(stage, cancelled=cancelled)
+                    outcome = await self._extract(context, cancelled=cancelled)
                 async with self._phase("collect"):
                     outputs = await self._keep(outcome)
-                error = assembly.error_of(outcome)
-                state = assembly.state_of(outcome)
-                hook_error = await self._after_extract(stage, outcome, state=state, error=error)
+                error = steps.error_of(outcome)
+                state = steps.state_of(outcome)
+                hook_error = await self._after_extract(context, outcome, state=state, error=error)
         if state is State.SUCCEEDED and hook_error is not None:
             state, error = State.FAILED, hook_error
-        self.artifact = assembly.with_ending(
-            self.artifact, state=state, error=error, at=self.parts.clock()
+        self.artifact = steps.with_ending(
+            self.artifact, state=state, error=error, at=self.runner.clock()
         )
         digest = await self.save()
         return Finish(
@@ -101,69 +143,56 @@ class _Attempt:
 
     async def save(self) -> str:
         """Write the artifact as it is now."""
-        return await self.parts.artifacts.save(self.artifact)
+        return await self.runner.artifacts.save(self.artifact)
 
     @asynccontextmanager
     async def _phase(self, name: str) -> AsyncGenerator[None]:
         """Tell when a phase starts and ends; save the artifact after it."""
-        started_at = self.parts.clock()
+        started_at = self.runner.clock()
         self.writer.write("job.phase", {"phase": name, "state": "started"})
         yield
-        ended_at = self.parts.clock()
-        took_ms = round((ended_at - started_at).total_seconds() * 1000, 3)
-        self.artifact = assembly.with_phase(
+        ended_at = self.runner.clock()
+        took_ms = milliseconds_between(started_at, ended_at)
+        self.artifact = steps.with_phase(
             self.artifact, phase=name, started_at=started_at, ended_at=ended_at
         )
         self.writer.write("job.phase", {"phase": name, "state": "ended", "duration_ms": took_ms})
         await self.save()
 
-    async def _stage(self) -> tuple[Stage, Environment]:
-        """Bring bundle and environment in sight, under the grant as it is now."""
+    async def _prepare(self) -> tuple[Stage, Environment]:
+        """Bring bundle and environment in sight; say in the artifact what they are."""
         prepared = _prepared(self.claim)
-        bundle = self.parts.bundles.open(self.claim.job.digest)
-        gate = await self.parts.store.run(close_if_over, at=self.parts.clock())
-        interpreter = interpreter_of(prepared)
-        environment = await self.parts.workshop.environments.ensure(
+        bundle = self.runner.bundles.open(self.claim.job.digest)
+        environment = await self.runner.workshop.environments.ensure(
             read_lock(prepared.lock),
-            interpreter=interpreter,
+            interpreter=interpreter_of(prepared),
             requested=bundle.requirements.names,
             observe=self.writer.observe,
         )
-        stage = Stage(
-            bundle=await runnable(bundle, interpreter=interpreter, run=self.parts.run),
-            environment=environment,
-            interpreter=interpreter,
-            grant=decide(bundle.manifest, ceiling=self.parts.ceiling, gate=gate_state(gate)),
-            data_folder=data_folder_of(prepared, data_root=self.parts.workshop.data_root),
-            least=self.parts.least,
-            secrets={
-                name: value.get_secret_value()
-                for name, value in self.parts.settings.secrets.items()
-            },
-        )
-        self.artifact = assembly.with_environment(
+        context = await self.runner.context(bundle, environment=environment, prepared=prepared)
+        self.artifact = steps.with_environment(
             self.artifact,
             environment=environment_part(environment),
             install=_install_part(prepared, environment),
             callables=_callables(bundle),
         )
-        return stage, environment
+        return context, environment
 
-    async def _extract(self, stage: Stage, *, cancelled: asyncio.Event) -> Outcome:
+    async def _extract(self, context: Stage, *, cancelled: asyncio.Event) -> Outcome:
         job = self.claim.job
         inputs = [
-            Input(name=one.name, source=await self.parts.blobs.local_path(one.sha256))
+            Input(name=one.name, source=await self.runner.blobs.local_path(one.sha256))
             for one in job.inputs
         ]
         command = extract_command(
-            stage,
+            context,
             job_id=job.id,
             inputs=inputs,
             parameters=job.parameters,
             request=self.artifact.request,
         )
         outcome = await self._run(command, folder="outputs", cancelled=cancelled)
-        self.artifact = assembly.with_run(self.artifact, outcome=outcome, limits=command.limits)
+        self.artifact = steps.with_run(self.artifact, outcome=outcome, limits=command.limits)
         return outcome
 
     async def _keep(self, outcome: Outcome) -> Sequence[StoredOutput]:
@@ -172,18 +201,18 @@ class _Attempt:
         outputs = [await self._keep_one(folder, one.path) for one in outcome.outputs]
         remove_tree(folder)
         for refusal in outcome.refusals:
-            said = f"the output {refusal.path!r} was not kept: {refusal.why}"
-            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": said})
+            message = f"the output {refusal.path!r} was not kept: {refusal.why}"
+            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
         if outcome.refused > len(outcome.refusals):
-            said = f"{outcome.refused - len(outcome.refusals)} more outputs were not kept"
-            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": said})
-        self.artifact = assembly.with_outputs(
+            message = f"{outcome.refused - len(outcome.refusals)} more outputs were not kept"
+            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
+        self.artifact = steps.with_outputs(
             self.artifact, outputs=outputs, is_partial=not outcome.is_ok and bool(outputs)
         )
         return outputs
 
     async def _keep_one(self, folder: Path, path: str) -> StoredOutput:
-        blob = await self.parts.blobs.put_file(folder / path, consume=True)
+        blob = await self.runner.blobs.put_file(folder / path, consume=True)
         return StoredOutput(
             path=path,
             size_bytes=blob.size_bytes,
@@ -192,13 +221,13 @@ class _Attempt:
         )
 
     async def _after_extract(
-        self, stage: Stage, outcome: Outcome, *, state: State, error: JobError | None
+        self, context: Stage, outcome: Outcome, *, state: State, error: JobError | None
     ) -> JobError | None:
         """Run the hook after success and failure; return its error where it is required."""
         command = on_after_extract_command(
-            stage,
+            context,
             job_id=self.claim.job.id,
-            outcome=_told_to_hook(outcome, state=state, error=error, artifact=self.artifact),
+            outcome=_hook_outcome(outcome, state=state, error=error, artifact=self.artifact),
             parameters=self.claim.job.parameters,
             request=self.artifact.request,
         )
@@ -206,18 +235,16 @@ class _Attempt:
             return None
         async with self._phase("on_after_extract"):
             ended = await self._run(command, folder="hook", cancelled=None)
-            self.artifact = assembly.with_hook(
-                self.artifact, name="on_after_extract", outcome=ended
-            )
+            self.artifact = steps.with_hook(self.artifact, name="on_after_extract", outcome=ended)
             remove_tree(self._folder / "hook")
-        hook = stage.bundle.on_after_extract
-        return assembly.error_of(ended) if hook and hook.required else None
+        hook = context.bundle.on_after_extract
+        return steps.error_of(ended) if hook and hook.required else None
 
     async def _run(
         self, command: Command, *, folder: str, cancelled: asyncio.Event | None
     ) -> Outcome:
         remove_tree(self._folder / folder)
-        return await self.parts.run(
+        return await self.runner.workshop.run(
             command,
             outputs_to=self._folder / folder,
             observe=self.writer.observe,
@@ -226,7 +253,7 @@ class _Attempt:
 
     @property
     def _folder(self) -> Path:
-        return self.parts.jobs_folder / self.claim.job.id / str(self.claim.job.attempt)
+        return self.runner.jobs_folder / self.claim.job.id / str(self.claim.job.attempt)
 
 
 def _prepared(claim: Claim) -> PreparedRecord:
@@ -273,7 +300,7 @@ def _callables(bundle: Bundle) -> list[CallablePart]:
     ]
 
 
-def _told_to_hook(
+def _hook_outcome(
     outcome: Outcome, *, state: State, error: JobError | None, artifact: Artifact
 ) -> dict[str, Json]:
     return {

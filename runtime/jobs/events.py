@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from runtime.clock import Clock, rfc3339
-from runtime.queue.notifier import Bell, wait_for_ring
+from runtime.queue.notifier import Notifier, wait_for_news
 from runtime.store import events as event_store
 from runtime.store import jobs as job_store
 from runtime.store.events import Happening
 from runtime.store.store import Store
 from runtime.values.records import Event, JsonObject
+from runtime.values.reports import event_of
 from sandbox.command import Report
 
 FLUSH_EVERY_S = 0.025
@@ -43,27 +44,12 @@ def to_plain(event: Event) -> dict[str, object]:
     }
 
 
-def happening_of(report: Report) -> tuple[str, JsonObject]:
-    """Return the name and data of the event that says what `report` says."""
-    match report.kind:
-        case "stdout" | "stderr":
-            return "job.log", {"stream": report.kind, "line": report.data.get("line", "")}
-        case "log":
-            return "job.log", {"stream": "log", **report.data}
-        case "progress":
-            return "job.progress", report.data
-        case "event":
-            return "job.event", report.data
-        case "network":
-            return "job.network", report.data
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventLog:
     """Writes and follows the events of jobs."""
 
     store: Store
-    bell: Bell
+    notifier: Notifier
     clock: Clock
 
     @asynccontextmanager
@@ -87,7 +73,7 @@ class EventLog:
 
         Ends at the last event of the current attempt, or when `stop` is set.
         """
-        with self.bell.listen(job_id) as news:
+        with self.notifier.listen(job_id) as news:
             while not (stop and stop.is_set()):
                 batch = await self.store.run(
                     event_store.read, job_id=job_id, after=after, limit=PAGE
@@ -99,7 +85,7 @@ class EventLog:
                     continue
                 if await self.store.run(_has_ended, job_id=job_id, seq=after):
                     return
-                await wait_for_ring(news, at_most_s=LISTEN_AT_MOST_S)
+                await wait_for_news(news, at_most_s=LISTEN_AT_MOST_S)
 
 
 def _has_ended(connection: Connection, *, job_id: str, seq: int) -> bool:
@@ -132,7 +118,7 @@ class EventWriter:
 
     def observe(self, report: Report) -> None:
         """Add what a run said: an `Observe` for the sandbox."""
-        event, data = happening_of(report)
+        event, data = event_of(report)
         if report.kind == "progress":
             self._progress = data
         self.write(event, data)
@@ -157,7 +143,7 @@ class EventWriter:
             progress=progress,
         )
         self.is_superseded = not is_stored
-        self._log.bell.ring(self._job_id)
+        self._log.notifier.notify(self._job_id)
 
     async def keep_flushing(self) -> None:
         """Store what comes in, again and again, until cancelled."""

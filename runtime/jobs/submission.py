@@ -2,13 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
+from runtime.clock import Clock
 from runtime.errors import InputRefused
 from runtime.ids import new_id
-from runtime.parts import Parts
+from runtime.jobs.cancellations import Cancellations
+from runtime.queue.dispatch import Dispatch
+from runtime.queue.notifier import Notifier
 from runtime.store import activations, admission
 from runtime.store import jobs as job_store
+from runtime.store.store import Store
 from runtime.values.records import Activation, Job, JobInput, JsonObject, RequestContext
 from runtime.values.states import State
 from wheelhouse.problem import Problem, shown
@@ -17,62 +22,71 @@ INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 """A lone surrogate is a byte that is not UTF-8; no artifact could record such a name."""
 
 
-async def runnable(parts: Parts, *, package: str, version: str | None) -> Activation:
-    """Return what a job of `package` would run on; raise before any input is read.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submissions:
+    """What callers begin: each method is one story, and what it promises is in the store."""
 
-    The queue's exact bound is kept when the job is stored; a full queue is told here
-    already, so that nobody sends a gigabyte in vain.
-    """
-    activation = await parts.store.run(activations.runnable, package=package, version=version)
-    await parts.store.run(admission.refuse_if_full, limit=parts.settings.queue_limit)
-    return activation
+    store: Store
+    dispatch: Dispatch
+    notifier: Notifier
+    cancellations: Cancellations
+    clock: Clock
+    queue_limit: int
 
+    async def activation_for(self, package: str, *, version: str | None) -> Activation:
+        """Return what a job of `package` would run on; raise before any input is read.
 
-async def submit(
-    parts: Parts,
-    *,
-    activation: Activation,
-    parameters: JsonObject,
-    inputs: Sequence[JobInput],
-    request: RequestContext,
-) -> Job:
-    """Accept a job, or raise QueueFull; what was accepted is never lost."""
-    at = parts.clock()
-    job = Job(
-        id=new_id(),
-        package=activation.package,
-        version=activation.version,
-        digest=activation.digest,
-        activation_id=activation.id,
-        state=State.QUEUED,
-        attempt=1,
-        parameters=parameters,
-        inputs=tuple(inputs),
-        request=request,
-        submitted_at=at,
-        queued_at=at,
-    )
-    limit = parts.settings.queue_limit
-    accepted = await parts.store.run(job_store.submit, job=job, queue_limit=limit)
-    await parts.dispatch.attempt(accepted)
-    return accepted
+        The queue's exact bound is kept when the job is stored; a full queue is told here
+        already, so that nobody sends a gigabyte in vain.
+        """
+        found = await self.store.run(activations.for_jobs, package=package, version=version)
+        await self.store.run(admission.refuse_if_full, limit=self.queue_limit)
+        return found
 
+    async def submit(
+        self,
+        activation: Activation,
+        *,
+        parameters: JsonObject,
+        inputs: Sequence[JobInput],
+        request: RequestContext,
+    ) -> Job:
+        """Accept a job, or raise QueueFull; what was accepted is never lost."""
+        at = self.clock()
+        job = Job(
+            id=new_id(),
+            package=activation.package,
+            version=activation.version,
+            digest=activation.digest,
+            activation_id=activation.id,
+            state=State.QUEUED,
+            attempt=1,
+            parameters=parameters,
+            inputs=tuple(inputs),
+            request=request,
+            submitted_at=at,
+            queued_at=at,
+        )
+        # Stored first: whatever is lost from here on, the reconciler finds the job in the store.
+        accepted = await self.store.run(job_store.submit, job=job, queue_limit=self.queue_limit)
+        await self.dispatch.attempt(accepted)
+        return accepted
 
-async def cancel(parts: Parts, *, job_id: str) -> Job:
-    """Cancel a job: at once while it waits, by stopping its cell while it runs."""
-    job = await parts.store.run(job_store.cancel, job_id=job_id, at=parts.clock())
-    parts.cancellations.cancel(job_id)
-    parts.bell.ring(job_id)
-    return job
+    async def cancel(self, job_id: str) -> Job:
+        """Cancel a job: at once while it waits, by stopping its cell while it runs."""
+        job = await self.store.run(job_store.cancel, job_id=job_id, at=self.clock())
+        self.cancellations.cancel(job_id)
+        self.notifier.notify(job_id)
+        return job
 
-
-async def retry(parts: Parts, *, job_id: str) -> Job:
-    """Queue a new attempt of a job that has ended."""
-    limit = parts.settings.queue_limit
-    job = await parts.store.run(job_store.retry, job_id=job_id, at=parts.clock(), queue_limit=limit)
-    await parts.dispatch.attempt(job)
-    parts.bell.ring(job_id)
-    return job
+    async def retry(self, job_id: str) -> Job:
+        """Queue a new attempt of a job that has ended."""
+        job = await self.store.run(
+            job_store.retry, job_id=job_id, at=self.clock(), queue_limit=self.queue_limit
+        )
+        await self.dispatch.attempt(job)
+        self.notifier.notify(job_id)
+        return job
 
 
 class InputNames:

@@ -1,7 +1,7 @@
 """Wakes whoever waits for news of a topic in this process.
 
-A ring carries nothing: the listener reads the store. Another process's news reach it by
-the listener's own time-out, so a missed ring costs a moment and never an event.
+A notice carries nothing: the listener reads the store. Another process's news reach it by
+the listener's own time-out, so a missed notice costs a moment and never an event.
 """
 
 import asyncio
@@ -10,18 +10,18 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 
-class Bell:
+class Notifier:
     """Topics and those who wait for them, all in one event loop."""
 
     def __init__(self) -> None:
         self._listeners: dict[str, set[asyncio.Event]] = defaultdict(set)
 
-    def ring(self, topic: str) -> None:
+    def notify(self, topic: str) -> None:
         """Wake those who listen to `topic`."""
         for listener in self._listeners.get(topic, ()):
             listener.set()
 
-    def ring_all(self) -> None:
+    def notify_all(self) -> None:
         """Wake everybody: the appliance is about to stop."""
         for listeners in self._listeners.values():
             for listener in listeners:
@@ -29,7 +29,7 @@ class Bell:
 
     @contextmanager
     def listen(self, topic: str) -> Generator[asyncio.Event]:
-        """Offer an event that is set at each ring; the listener clears it."""
+        """Offer an event that is set at each notice; the listener clears it."""
         listener = asyncio.Event()
         self._listeners[topic].add(listener)
         try:
@@ -40,8 +40,8 @@ class Bell:
                 del self._listeners[topic]
 
 
-async def wait_for_ring(listener: asyncio.Event, *, at_most_s: float) -> None:
-    """Return after a ring or after `at_most_s` seconds; the listener is clear then."""
+async def wait_for_news(listener: asyncio.Event, *, at_most_s: float) -> None:
+    """Return after a notice or after `at_most_s` seconds; the listener is clear then."""
     try:
         async with asyncio.timeout(at_most_s):
             await listener.wait()

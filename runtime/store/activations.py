@@ -217,7 +217,7 @@ def installed(connection: Connection, *, package: str, version: str) -> Prepared
     return activation.prepared
 
 
-def runnable(connection: Connection, *, package: str, version: str | None) -> Activation:
+def for_jobs(connection: Connection, *, package: str, version: str | None) -> Activation:
     """Return the activation that a new job runs on: the active one, or that of `version`."""
     found = packages.get_package(connection, name=package)
     if version:

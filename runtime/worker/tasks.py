@@ -1,30 +1,25 @@
-"""A worker: takes attempts and activations from Docket and runs their stories.
-
-Everything here is about being delivered at least once, being stopped, and being killed.
-What an attempt does is told in `runtime.jobs.attempt`.
-"""
+"""The tasks of a worker: what Docket may call here, and how they are stopped in order."""
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from docket import Perpetual
 from docket import Worker as DocketWorker
 
-from runtime.activations.switchover import run_activation
-from runtime.errors import Superseded
-from runtime.ids import new_id
-from runtime.jobs.attempt import run_attempt
-from runtime.parts import Parts
-from runtime.problem_table import fault_of
-from runtime.queue.dispatch import ACTIVATION_TASK, ATTEMPT_TASK
+from packages.environment import Environments
+from runtime.activations.switchover import Switchover
+from runtime.clock import Clock
+from runtime.jobs.cancellations import Cancellations
+from runtime.queue.dispatch import ACTIVATION_TASK, ATTEMPT_TASK, Dispatch
+from runtime.settings import Settings
 from runtime.store import job_lists, workers
-from runtime.store import jobs as job_store
-from runtime.values.records import JobError
-from runtime.values.states import State
+from runtime.store.store import Store
+from runtime.values.records import Worker
+from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.environment_check import check_environments
 from runtime.worker.reconcile import Reconciler
 
@@ -36,16 +31,24 @@ log = logging.getLogger("fumehood.worker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hands:
-    """What this process is busy with, so that it can be stopped in order."""
+class WorkerTasks:
+    """What this worker does; `busy` are the tasks under way, so that it can be stopped in order."""
 
-    parts: Parts
+    worker: Worker
+    attempt: AttemptTask
+    switchover: Switchover
     reconciler: Reconciler
+    dispatch: Dispatch
+    store: Store
+    clock: Clock
+    cancellations: Cancellations
+    environments: Environments
+    settings: Settings
     busy: set[asyncio.Task[object]] = field(default_factory=set[asyncio.Task[object]])
 
     def register(self) -> None:
         """Tell Docket which tasks there are; also a process that only adds them needs this."""
-        docket = self.parts.dispatch.docket
+        docket = self.dispatch.docket
         docket.register(self._attempt_task(), names=[ATTEMPT_TASK])
         docket.register(self._activation_task(), names=[ACTIVATION_TASK])
         docket.register(self._reconcile_task())
@@ -53,19 +56,19 @@ class Hands:
     def _attempt_task(self) -> Task:
         async def fumehood_attempt(job_id: str) -> None:
             with self._counted():
-                await attempt_or_give_back(job_id, parts=self.parts)
+                await self.attempt.run(job_id)
 
         return fumehood_attempt
 
     def _activation_task(self) -> Task:
         async def fumehood_activation(activation_id: str) -> None:
             with self._counted():
-                await run_activation(activation_id, parts=self.parts)
+                await self.switchover.run(activation_id)
 
         return fumehood_activation
 
     def _reconcile_task(self) -> Task:
-        every = timedelta(seconds=self.parts.settings.reconcile_interval_s)
+        every = timedelta(seconds=self.settings.reconcile_interval_s)
 
         async def fumehood_reconcile(
             perpetual: Perpetual = Perpetual(every=every, automatic=True),  # noqa: B008
@@ -86,94 +89,55 @@ class Hands:
             self.busy.discard(task)
 
 
-async def attempt_or_give_back(job_id: str, *, parts: Parts) -> None:
-    """Run the story of an attempt; when it is *we* who fail, give the attempt back."""
-    token = new_id()
-    try:
-        await run_attempt(job_id, token=token, parts=parts)
-    except Superseded:
-        log.warning("an attempt at job %s was superseded; nothing of it is published", job_id)
-    except asyncio.CancelledError:
-        await asyncio.shield(_give_back(job_id, token=token, error=STOPPED, parts=parts))
-        raise
-    except Exception as error:
-        log.exception("an attempt at job %s failed on our side", job_id)
-        await _give_back(job_id, token=token, error=_our_fault(error), parts=parts)
-    finally:
-        parts.bell.ring(job_id)
-
-
-async def _give_back(job_id: str, *, token: str, error: JobError, parts: Parts) -> None:
-    with suppress(Superseded):
-        job = await parts.store.run(
-            job_store.give_back,
-            job_id=job_id,
-            token=token,
-            error=error,
-            at=parts.clock(),
-            most_attempts=parts.settings.most_attempts,
-        )
-        if job.state is State.QUEUED:
-            await parts.dispatch.attempt(job)
-
-
-def _our_fault(error: Exception) -> JobError:
-    fault = fault_of(error)
-    mend = next((problem.mend for problem in fault.problems if problem.mend), "see the log")
-    return JobError(code=fault.code, what=fault.what, mend=mend, kind="appliance")
-
-
-STOPPED = JobError(
-    code=job_store.DRAINED,
-    what="the worker was stopped before the attempt ended",
-    mend="nothing to mend: the job is tried again",
-    kind="appliance",
-)
-
-
 @asynccontextmanager
-async def working(hands: Hands) -> AsyncGenerator[None]:
+async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
     """Work in the background; at the end let running attempts finish, for a while.
 
     What does not finish within `drain_s` is stopped and given back to the queue.
     """
-    parts = hands.parts
-    await parts.store.run(workers.register, worker=parts.worker)
+    settings = tasks.settings
+    await tasks.store.run(workers.register, worker=tasks.worker)
     async with DocketWorker(
-        parts.dispatch.docket,
-        name=parts.worker.id,
-        concurrency=parts.settings.slots,
-        minimum_check_interval=timedelta(milliseconds=parts.settings.docket_check_interval_ms),
+        tasks.dispatch.docket,
+        name=tasks.worker.id,
+        concurrency=settings.slots,
+        minimum_check_interval=timedelta(milliseconds=settings.docket_check_interval_ms),
         scheduling_resolution=timedelta(milliseconds=100),
     ) as docket_worker:
         working = asyncio.create_task(docket_worker.run_forever(), name="fumehood-worker")
-        heart = asyncio.create_task(_beat(parts), name="fumehood-heartbeat")
-        check = asyncio.create_task(check_environments(parts), name="fumehood-environments")
+        heart = asyncio.create_task(_beat(tasks), name="fumehood-heartbeat")
+        check = asyncio.create_task(_check_environments(tasks), name="fumehood-environments")
         try:
             yield
         finally:
-            await _drain(working, hands=hands)
+            await _drain(working, tasks=tasks)
             for beside in (heart, check):
                 beside.cancel()
             await asyncio.gather(heart, check, return_exceptions=True)
-            await parts.store.run(workers.forget, worker=parts.worker.id)
+            await tasks.store.run(workers.forget, worker=tasks.worker.id)
 
 
-async def _drain(working: asyncio.Task[None], *, hands: Hands) -> None:
+async def _check_environments(tasks: WorkerTasks) -> None:
+    await check_environments(
+        tasks.environments, store=tasks.store, clock=tasks.clock, who=tasks.worker.id
+    )
+
+
+async def _drain(working: asyncio.Task[None], *, tasks: WorkerTasks) -> None:
     working.cancel()  # docket takes nothing new and waits for what runs
-    await asyncio.wait({working}, timeout=hands.parts.settings.drain_s)
-    for task in tuple(hands.busy):
+    await asyncio.wait({working}, timeout=tasks.settings.drain_s)
+    for task in tuple(tasks.busy):
         task.cancel()
     await asyncio.gather(working, return_exceptions=True)
 
 
-async def _beat(parts: Parts) -> None:
+async def _beat(tasks: WorkerTasks) -> None:
     """Show signs of life, and hear of cancellations that other processes took."""
     while True:
         try:
-            await parts.store.run(workers.see, worker=parts.worker.id, at=parts.clock())
-            for job_id in await parts.store.run(job_lists.cancelling, worker=parts.worker.id):
-                parts.cancellations.cancel(job_id)
+            await tasks.store.run(workers.see, worker=tasks.worker.id, at=tasks.clock())
+            for job_id in await tasks.store.run(job_lists.cancelling, worker=tasks.worker.id):
+                tasks.cancellations.cancel(job_id)
         except Exception:
             log.exception("a heartbeat failed")
         await asyncio.sleep(HEARTBEAT_S)

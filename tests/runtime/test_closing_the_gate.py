@@ -17,7 +17,7 @@ from support.world import open_folder
 from packages.grant import GateState
 from packages.lock import Offered
 from runtime.gate.opening import close_gate, open_gate, opened
-from runtime.gate.watch import Gatekeeper
+from runtime.gate.watch import GateWatch
 from runtime.store import audit
 from runtime.store.sqlite import SqliteStore
 from wheelhouse.store import Wheelhouse
@@ -44,7 +44,7 @@ async def race(store: SqliteStore, house: Wheelhouse, path: Path, *, pause_s: fl
     at = datetime.now(UTC)
     gate = opened(until=at + timedelta(hours=1), reason="race", who="ana", packages=(), at=at)
     await store.run(open_gate, gate=gate)
-    keeper = Gatekeeper(store=store, clock=lambda: datetime.now(UTC))
+    watch = GateWatch(store=store, clock=lambda: datetime.now(UTC))
     wanted = Offered(name=name, version="1.0", wheel=path.name, sha256="", size_bytes=None, url="")
 
     async def close() -> bool:
@@ -53,8 +53,8 @@ async def race(store: SqliteStore, house: Wheelhouse, path: Path, *, pause_s: fl
         return bool(house.find(name))  # nothing may come after this
 
     with house.staged(path, origin=UPLOADED) as staged:
-        granted = await keeper.gate(GRANTED)
-        keeping = keeper.keep(wanted, staged=staged, index="an index", granted=granted)
+        granted = await watch.gate(GRANTED)
+        keeping = watch.keep(wanted, staged=staged, index="an index", granted=granted)
         was_there, _ = await asyncio.gather(close(), keeping)
     page = await store.run(audit.list_entries, limit=4, cursor=None)
     acts = [(entry.action, entry.subject) for entry in page.items]
@@ -99,12 +99,12 @@ async def test_a_transaction_that_fails_keeps_nothing(
     gate = opened(until=at + timedelta(hours=1), reason="race", who="ana", packages=(), at=at)
     await store.run(open_gate, gate=gate)
     monkeypatch.setattr("runtime.gate.watch.audit.append", fail)
-    keeper = Gatekeeper(store=store, clock=lambda: datetime.now(UTC))
+    watch = GateWatch(store=store, clock=lambda: datetime.now(UTC))
     wanted = Offered(
         name="demo", version="1.0", wheel=path.name, sha256="", size_bytes=None, url=""
     )
     with house.staged(path, origin=UPLOADED) as staged, pytest.raises(OSError, match="full"):
-        await keeper.keep(wanted, staged=staged, index="", granted=GRANTED)
+        await watch.keep(wanted, staged=staged, index="", granted=GRANTED)
     assert list(house.wheels()) == [] and not list((house.root / "wheels").glob("*/*"))
 
 

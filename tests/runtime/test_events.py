@@ -6,12 +6,13 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.jobs.events import EventLog, happening_of, to_line
-from runtime.queue.notifier import Bell
+from runtime.jobs.events import EventLog, to_line
+from runtime.queue.notifier import Notifier
 from runtime.store import events as event_store
 from runtime.store import jobs as job_store
 from runtime.store.sqlite import SqliteStore
 from runtime.values.records import Event, Finish, Job
+from runtime.values.reports import event_of
 from runtime.values.states import State
 from sandbox.command import Report
 
@@ -21,7 +22,7 @@ type MakeJob = Callable[[], Job]
 
 
 def log_of(store: SqliteStore) -> EventLog:
-    return EventLog(store=store, bell=Bell(), clock=lambda: NOON)
+    return EventLog(store=store, notifier=Notifier(), clock=lambda: NOON)
 
 
 async def started(store: SqliteStore, job: Job, token: str) -> Job:
@@ -80,7 +81,7 @@ async def test_followers_are_woken_and_end_with_the_job(
         await writer.flush()
     ending = Finish(state=State.SUCCEEDED)
     await store.run(job_store.finish, job_id=job.id, token="t", finish=ending, at=NOON)
-    log.bell.ring(job.id)
+    log.notifier.notify(job.id)
     for told in await asyncio.gather(*followers):
         assert told == ["job.started", "job.log", "job.finished"]
 
@@ -98,12 +99,12 @@ async def test_followers_end_when_the_appliance_stops(
     follower = asyncio.create_task(follow())
     await asyncio.sleep(0)
     stop.set()
-    log.bell.ring_all()
+    log.notifier.notify_all()
     assert await follower <= 2
 
 
 @given(st.text(), st.sampled_from(["stdout", "stderr"]))
 def test_whatever_is_printed_stays_one_line_of_json(text: str, kind: str) -> None:
-    event, data = happening_of(Report(kind=kind, data={"line": text}))  # type: ignore[arg-type]
+    event, data = event_of(Report(kind=kind, data={"line": text}))  # type: ignore[arg-type]
     line = to_line(Event(seq=1, at=NOON, job="j", attempt=1, event=event, data=data))
     assert line.count(b"\n") == 1 and line.endswith(b"\n")

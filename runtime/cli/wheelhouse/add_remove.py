@@ -25,7 +25,7 @@ def add(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Add wheels to the house; each is judged first."""
+    """Add wheels to the wheelhouse; each is judged first."""
     added = _add_here(files) if is_alone() else _send(files)
     emit(added, as_json=as_json, show=wheel_rows)
 
@@ -48,10 +48,10 @@ def _add_here(files: list[Path]) -> list[dict[str, Any]]:
     settings = load().settings
     added: list[dict[str, Any]] = []
     with Judges() as judges:
-        house = wheelhouse_of(settings.home, judges=judges)
+        wheelhouse = wheelhouse_of(settings.home, judges=judges)
         for path in files:
             origin = Origin(kind="uploaded", at=utc_now(), by=local_user())
-            wheel = house.add(path, origin=origin)
+            wheel = wheelhouse.add(path, origin=origin)
             details = {"sha256": wheel.sha256}
             write_down(settings, action="wheel.add", subject=wheel.filename, details=details)
             added.append(wheel.to_dict())
@@ -66,11 +66,11 @@ def remove(
     One that is damaged always goes, so that a good copy can take its place.
     """
     settings = load().settings
-    house = wheelhouse_of(settings.home)
-    wheel = house.get(sha256)
+    wheelhouse = wheelhouse_of(settings.home)
+    wheel = wheelhouse.get(sha256)
     needs = needed_by(
         wheel,
-        house=house,
+        wheelhouse=wheelhouse,
         environments=environments_here(),
         bundles=Bundles(settings.home / "bundles"),
     )
@@ -79,12 +79,12 @@ def remove(
             settings,
             remove_wheel,
             wheel=wheel,
-            house=house,
+            wheelhouse=wheelhouse,
             needs=needs,
             who=local_user(),
             at=utc_now(),
         )
     else:
         refuse_needed(wheel, needs=needs)
-        house.remove(wheel)
+        wheelhouse.remove(wheel)
     emit(wheel.to_dict(), as_json=as_json, show=lambda gone: f"removed {gone['filename']}")

@@ -44,14 +44,14 @@ def import_snapshot(
 
 @app.command("list")
 def list_touching(*, as_json: AsJson = False) -> None:
-    """List what is known against the wheels in the house, and which environments have them."""
-    house = wheelhouse_of(load().settings.home)
-    known, environments = advisories_of(house), environments_here()
+    """List what is known against the wheels in the wheelhouse, and which environments have them."""
+    wheelhouse = wheelhouse_of(load().settings.home)
+    known, environments = advisories_of(wheelhouse), environments_here()
     used: dict[tuple[str, str], list[str]] = {}
     for kept in listing(environments):
         for advisory in touching(kept.inventory, known):
             used.setdefault((advisory.name, advisory.version), []).append(kept.key)
-    wheels = sorted({(wheel.name, wheel.version) for wheel in house.wheels()} | set(used))
+    wheels = sorted({(wheel.name, wheel.version) for wheel in wheelhouse.wheels()} | set(used))
     found = [
         advisory.to_dict() | {"used_by": sorted(set(used.get(one, ())))}
         for one in wheels

@@ -31,7 +31,7 @@ def build(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Build a wheel in a cell without network, from build tools in the house, and keep it.
+    """Build a wheel in a cell without network, from build tools in the wheelhouse, and keep it.
 
     Needs the setting source_builds. What the backend writes is shown on stderr.
     """
@@ -42,23 +42,23 @@ def build(
     emit(
         wheel.to_dict(),
         as_json=as_json,
-        show=lambda one: f"{one['filename']} is in the house, {one['origin']['note']}",
+        show=lambda one: f"{one['filename']} is in the wheelhouse, {one['origin']['note']}",
     )
 
 
 async def _build(settings: Settings, sdist: Path, *, interpreter: Interpreter) -> Wheel:
     make_home(settings.home)
-    house = wheelhouse_of(settings.home)
+    wheelhouse = wheelhouse_of(settings.home)
     manifest = Manifest.model_validate({"schema": 1, "name": "build", "version": "1"})
     ceiling = Ceiling(source_builds=settings.source_builds)
-    with tempfile.TemporaryDirectory(prefix=".build-", dir=house.root) as folder:
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=wheelhouse.root) as folder:
         Path(folder).chmod(0o755)  # noqa: ASYNC240 – nothing else runs yet
         sandbox = await Sandbox.open(Path(folder) / "cells", crossed=(settings.home,))
         try:
             builder = SourceBuilder(
-                house=house,
-                locker=locker_of(settings, house=house),
-                environments=environments_of(settings.home, house=house, run=sandbox.run),
+                house=wheelhouse,
+                locker=locker_of(settings, wheelhouse=wheelhouse),
+                environments=environments_of(settings.home, wheelhouse=wheelhouse, run=sandbox.run),
                 run=sandbox.run,
                 clock=utc_now,
             )

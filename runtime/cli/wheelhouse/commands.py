@@ -7,7 +7,7 @@ from runtime.cli.lazy import Table, lazy_group
 COMMANDS: Table = {
     "add": (
         "runtime.cli.wheelhouse.add_remove:add",
-        "Add wheels to the house; each is judged first.",
+        "Add wheels to the wheelhouse; each is judged first.",
     ),
     "list": (
         "runtime.cli.wheelhouse.listing:list_wheels",

@@ -1,6 +1,6 @@
-"""`fumehood wheelhouse list|show|verify|missing`: what is in the house, and what is not.
+"""`fumehood wheelhouse list|show|verify|missing`: what is in the wheelhouse, and what is not.
 
-`list` asks the appliance, if one is running; the others work here, on the house of this home,
+`list` asks the appliance, if one is running; the others work here, on the wheelhouse of this home,
 also while an appliance is using it.
 """
 
@@ -17,7 +17,7 @@ from runtime.home.factories import advisories_of, missing_of, wheelhouse_of
 from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import load
 from wheelhouse.store import Wheel, Wheelhouse
-from wheelhouse.upkeep import verify as verify_house
+from wheelhouse.upkeep import verify as verify_wheels
 
 COLUMNS = ("name", "version", "filename", "size_bytes", "origin")
 FACTS = (
@@ -41,10 +41,10 @@ def list_wheels(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """List the wheels in the house and how they came there."""
+    """List the wheels in the wheelhouse and how they came there."""
     if is_alone():
-        house = wheelhouse_of(load().settings.home)
-        wheels = house.find(name) if name else house.wheels()
+        wheelhouse = wheelhouse_of(load().settings.home)
+        wheels = wheelhouse.find(name) if name else wheelhouse.wheels()
         found = [wheel.to_dict() for wheel in wheels]
     else:
         query = {"name": name} if name else {}
@@ -57,28 +57,28 @@ def is_alone() -> bool:
     """Return whether no appliance is there to be asked, as on a machine that only mirrors."""
     found_none = has_no_appliance()
     if found_none:
-        say(f"no appliance is running: this is the house in {load().settings.home}")
+        say(f"no appliance is running: this is the wheelhouse in {load().settings.home}")
     return found_none
 
 
 def show(name: Name, *, as_json: AsJson = False) -> None:
     """Show all that is known of a distribution's wheels."""
-    house = wheelhouse_of(load().settings.home)
-    known = advisories_of(house)
+    wheelhouse = wheelhouse_of(load().settings.home)
+    known = advisories_of(wheelhouse)
     found = [
         wheel.to_dict()
         | {"advisories": [one.to_dict() for one in known.touching(wheel.name, wheel.version)]}
-        for wheel in found_of(house, name)
+        for wheel in found_of(wheelhouse, name)
     ]
     emit(found, as_json=as_json, show=lambda wheels: "\n\n".join(map(_facts, wheels)))
 
 
-def found_of(house: Wheelhouse, name: str) -> list[Wheel]:
+def found_of(wheelhouse: Wheelhouse, name: str) -> list[Wheel]:
     """Return the wheels of a distribution. Raises NotFound where there is none."""
-    found = house.find(name)
+    found = wheelhouse.find(name)
     if not found:
         raise NotFound(
-            f"There is no wheel of {name} in the house",
+            f"There is no wheel of {name} in the wheelhouse",
             where=name,
             mend="`fumehood wheelhouse list` shows what there is",
         )
@@ -102,10 +102,10 @@ def verify(
 
     Exit 7 if anything is wrong.
     """
-    house = wheelhouse_of(load().settings.home)
-    names = [found_of(house, one)[0].name for one in name or ()]
+    wheelhouse = wheelhouse_of(load().settings.home)
+    names = [found_of(wheelhouse, one)[0].name for one in name or ()]
     targets = targets_of(python or (), platform or ())
-    problems = [one.to_dict() for one in verify_house(house, targets=targets, names=names)]
+    problems = [one.to_dict() for one in verify_wheels(wheelhouse, targets=targets, names=names)]
     emit(problems, as_json=as_json, show=_problems)
     if problems:
         raise typer.Exit(EXIT_UNVERIFIED)
@@ -124,9 +124,9 @@ def missing(
     as_json: AsJson = False,
 ) -> None:
     """List what failed locks lacked, as a file for `wheelhouse mirror` on a connected machine."""
-    house = wheelhouse_of(load().settings.home)
-    wanted = missing_of(house)
-    wanted.settle(house)
+    wheelhouse = wheelhouse_of(load().settings.home)
+    wanted = missing_of(wheelhouse)
+    wanted.settle(wheelhouse)
     if output:
         output.write_text(wanted.requirements(), encoding="utf-8")
         say(f"wrote {output}")

@@ -9,14 +9,14 @@ from runtime.cli.output.printing import AsJson, emit, table
 from runtime.clock import utc_now
 from runtime.home.factories import wheelhouse_of
 from runtime.home.offline_database import write_down
-from runtime.home.wheel_pruning import prune_house
+from runtime.home.wheel_pruning import prune_wheels
 from runtime.settings import load
 from wheelhouse.upkeep import Pruned
 
 
 def prune(
     older_than: Annotated[
-        str, typer.Option(help="Only what came into the house longer ago, such as 30d.")
+        str, typer.Option(help="Only what came into the wheelhouse longer ago, such as 30d.")
     ] = "30d",
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing.")] = False,
@@ -24,7 +24,7 @@ def prune(
 ) -> None:
     """Remove wheels that no environment, no version that was active, and no bundle's lock needs."""
     settings = load().settings
-    pruned = prune_house(
+    pruned = prune_wheels(
         wheelhouse_of(settings.home),
         settings=settings,
         environments=environments_here(),
@@ -50,8 +50,8 @@ def yank(
 ) -> None:
     """Mark a wheel as one that new locks avoid (PEP 592); what is locked to it still installs."""
     settings = load().settings
-    house = wheelhouse_of(settings.home)
-    wheel = house.yank(house.get(sha256), reason=None if undo else reason)
+    wheelhouse = wheelhouse_of(settings.home)
+    wheel = wheelhouse.yank(wheelhouse.get(sha256), reason=None if undo else reason)
     action = "wheel.unyank" if undo else "wheel.yank"
     details = {"sha256": wheel.sha256, "reason": reason}
     write_down(settings, action=action, subject=wheel.filename, details=details)

@@ -37,12 +37,16 @@ def export_all(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Write wheels to one signed archive, to be carried to another house."""
+    """Write wheels to one signed archive, to be carried to another wheelhouse."""
     if not to.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {to.parent}", param_hint="--to")
-    house = wheelhouse_of(load().settings.home)
-    chosen = [w for name in names for w in found_of(house, name)] if names else house.wheels()
-    number = export_wheels(house, chosen, to=to, private_key_pem=key.read_bytes(), at=utc_now())
+    wheelhouse = wheelhouse_of(load().settings.home)
+    chosen = (
+        [w for name in names for w in found_of(wheelhouse, name)] if names else wheelhouse.wheels()
+    )
+    number = export_wheels(
+        wheelhouse, chosen, to=to, private_key_pem=key.read_bytes(), at=utc_now()
+    )
     emit(
         {"archive": str(to), "wheels": number},
         as_json=as_json,
@@ -93,7 +97,7 @@ def mirror(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch all that requirements need from the index, on a connected machine, into the house.
+    """Fetch all that requirements need from the index, on a connected machine, into the wheelhouse.
 
     Whoever runs this decides to use the network: the gate of an appliance is not asked.
     """

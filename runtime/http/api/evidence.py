@@ -5,21 +5,19 @@ from fastapi import APIRouter, Request, Response
 from packages.inventory import INVENTORY_JSON
 from packages.lock import FILE as LOCK_FILE
 from packages.sbom import sbom, touching
-from runtime.http.context import PartsOf
-from runtime.parts import Parts
+from runtime.http.context import StoreOf, WorkshopOf
 from runtime.store import activations
-from runtime.values.records import PreparedRecord
 
 router = APIRouter(prefix="/v1/packages/{name}/versions/{version}", tags=["packages"])
 
 
 @router.get("/lock", response_class=Response)
-async def get_lock(name: str, version: str, request: Request, parts: PartsOf) -> Response:
+async def get_lock(name: str, version: str, request: Request, store: StoreOf) -> Response:
     """Return the lock that the version runs on, as pylock.toml (PEP 751).
 
     404 `not-locked` while the version was never activated.
     """
-    prepared = await _installed(parts, name=name, version=version)
+    prepared = await store.run(activations.installed, package=name, version=version)
     etag = f'"{prepared.lock_digest.removeprefix("sha256:")}"'
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers={"ETag": etag})
@@ -28,20 +26,16 @@ async def get_lock(name: str, version: str, request: Request, parts: PartsOf) ->
 
 
 @router.get("/sbom", response_class=Response)
-async def get_sbom(name: str, version: str, parts: PartsOf) -> Response:
+async def get_sbom(name: str, version: str, store: StoreOf, workshop: WorkshopOf) -> Response:
     """Return the bill of materials of the version's environment, as CycloneDX 1.6 JSON.
 
     404 `not-locked` while the version was never activated.
     """
-    prepared = await _installed(parts, name=name, version=version)
+    prepared = await store.run(activations.installed, package=name, version=version)
     inventory = INVENTORY_JSON.validate_python(dict(prepared.inventory))
-    known = parts.workshop.locker.advisories
+    known = workshop.locker.advisories
     told = touching(inventory, known) if known else ()
     text = sbom(inventory, name=name, version=version, advisories=told)
     headers = {"Content-Disposition": f'attachment; filename="{name}-{version}.cdx.json"'}
     media_type = "application/vnd.cyclonedx+json; version=1.6"
     return Response(text, media_type=media_type, headers=headers)
-
-
-async def _installed(parts: Parts, *, name: str, version: str) -> PreparedRecord:
-    return await parts.store.run(activations.installed, package=name, version=version)

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from runtime.gate.opening import close_gate, close_if_over, open_gate, opened
 from runtime.http.api.sent_values import Sentence
 from runtime.http.api.views import GateView, gate_view
-from runtime.http.context import CallerOf, PartsOf
+from runtime.http.context import CallerOf, ClockOf, StoreOf
 
 router = APIRouter(prefix="/v1/gate", tags=["gate"])
 
@@ -33,23 +33,23 @@ class GateOrder(BaseModel):
 
 
 @router.get("")
-async def get_gate(parts: PartsOf) -> GateView:
+async def get_gate(store: StoreOf, clock: ClockOf) -> GateView:
     """Return whether the gate is open, until when, and why."""
-    return gate_view(await parts.store.run(close_if_over, at=parts.clock()))
+    return gate_view(await store.run(close_if_over, at=clock()))
 
 
 @router.put("")
-async def put_gate(order: GateOrder, parts: PartsOf, caller: CallerOf) -> GateView:
+async def put_gate(order: GateOrder, store: StoreOf, clock: ClockOf, caller: CallerOf) -> GateView:
     """Open or close the gate; both are written into the audit log."""
-    at = parts.clock()
+    at = clock()
     who = order.who or caller.principal
     if not order.is_open:
         reason = order.reason or "closed by hand"
-        return gate_view(await parts.store.run(close_gate, who=who, reason=reason, at=at))
+        return gate_view(await store.run(close_gate, who=who, reason=reason, at=at))
     gate = opened(
         until=_until(order, at=at), reason=order.reason, who=who, packages=order.packages, at=at
     )
-    return gate_view(await parts.store.run(open_gate, gate=gate))
+    return gate_view(await store.run(open_gate, gate=gate))
 
 
 def _until(order: GateOrder, *, at: datetime) -> datetime:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from fastapi import APIRouter
 
 from runtime.errors import NotReady
-from runtime.http.context import PartsOf
+from runtime.http.context import ClockOf, SettingsOf, StoreOf
 from runtime.store import admission, job_lists, workers
 from runtime.values.states import State
 from wheelhouse.problem import Problem
@@ -20,10 +20,10 @@ async def is_alive() -> dict[str, str]:
 
 
 @router.get("/readyz")
-async def is_ready(parts: PartsOf) -> dict[str, object]:
+async def is_ready(store: StoreOf, clock: ClockOf, settings: SettingsOf) -> dict[str, object]:
     """Return 200 when the store answers and a worker is alive; 503 with the reasons else."""
-    since = parts.clock() - timedelta(seconds=parts.settings.worker_lost_after_s)
-    living = await parts.store.run(workers.alive, since=since)
+    since = clock() - timedelta(seconds=settings.worker_lost_after_s)
+    living = await store.run(workers.alive, since=since)
     if not living:
         what, mend = "no worker is alive", "start one: `fumehood worker`"
         problem = Problem(code="no-worker", what=what, where="workers", mend=mend)
@@ -32,11 +32,11 @@ async def is_ready(parts: PartsOf) -> dict[str, object]:
 
 
 @router.get("/v1/queue", tags=["jobs"])
-async def show_queue(parts: PartsOf) -> dict[str, object]:
+async def show_queue(store: StoreOf, settings: SettingsOf) -> dict[str, object]:
     """Return how many jobs wait, how many may, and how many there are in each state."""
-    counted = await parts.store.run(job_lists.count_by_state)
+    counted = await store.run(job_lists.count_by_state)
     return {
-        "depth": await parts.store.run(admission.depth),
-        "limit": parts.settings.queue_limit,
+        "depth": await store.run(admission.depth),
+        "limit": settings.queue_limit,
         "jobs": {state.value: counted[state] for state in State},
     }

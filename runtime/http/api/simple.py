@@ -10,7 +10,7 @@ from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Resp
 from packaging.utils import canonicalize_name
 
 from runtime.errors import NotFound, UnknownMediaType
-from runtime.http.context import PartsOf
+from runtime.http.context import WheelhouseOf
 from wheelhouse import index
 from wheelhouse.store import Wheel
 
@@ -19,9 +19,9 @@ router = APIRouter(prefix="/simple", tags=["wheelhouse"])
 
 
 @router.get("/", response_class=Response)
-async def list_projects(request: Request, parts: PartsOf) -> Response:
+async def list_projects(request: Request, wheelhouse: WheelhouseOf) -> Response:
     """Return the page that lists all projects."""
-    names = await asyncio.to_thread(parts.wheelhouse.names)
+    names = await asyncio.to_thread(wheelhouse.names)
     media_type = _negotiated(request)
     if media_type == index.JSON_MEDIA_TYPE:
         return JSONResponse(index.root_json(names), media_type=media_type)
@@ -29,12 +29,12 @@ async def list_projects(request: Request, parts: PartsOf) -> Response:
 
 
 @router.get("/{name}/", response_class=Response)
-async def list_files(name: str, request: Request, parts: PartsOf) -> Response:
+async def list_files(name: str, request: Request, wheelhouse: WheelhouseOf) -> Response:
     """Return the page of one project."""
     canonical = canonicalize_name(name)
     if canonical != name:
         return RedirectResponse(f"/simple/{canonical}/", status_code=301)
-    wheels = await asyncio.to_thread(parts.wheelhouse.find, name)
+    wheels = await asyncio.to_thread(wheelhouse.find, name)
     if not wheels:
         raise NotFound(
             f"The wheelhouse has no wheel of {name}",
@@ -54,16 +54,14 @@ def _address(file: index.IndexFile) -> str:
 
 
 @router.get("/files/{sha256}/{filename}", response_class=Response)
-async def get_file(sha256: str, filename: str, parts: PartsOf) -> Response:
+async def get_file(sha256: str, filename: str, wheelhouse: WheelhouseOf) -> Response:
     """Return a wheel, or its metadata where the name ends in `.metadata`."""
     wheel_name = filename.removesuffix(".metadata")
     distribution = wheel_name.partition("-")[0]
-    wheel: Wheel = await asyncio.to_thread(
-        parts.wheelhouse.get, f"sha256:{sha256}", name=distribution
-    )
+    wheel: Wheel = await asyncio.to_thread(wheelhouse.get, f"sha256:{sha256}", name=distribution)
     if wheel.filename != wheel_name:
         raise NotFound(f"There is no file {filename} with this digest", where=filename)
-    path = parts.wheelhouse.path(wheel).with_name(filename)
+    path = wheelhouse.path(wheel).with_name(filename)
     media_type = WHEEL_MEDIA_TYPE if filename == wheel_name else "text/plain"
     headers = {"Cache-Control": "public, max-age=31536000, immutable"}
     return FileResponse(path, media_type=media_type, headers=headers)
