@@ -187,22 +187,8 @@ def _appliance(
 ) -> Appliance:
     notifier = Notifier()
     workshop = _workshop(settings, sandbox=sandbox, store=store, least=least, judges=judges)
-    bundles = Bundles(settings.home / "bundles", judges=judges)
     dispatch = Dispatch(docket=docket, clock=utc_now)
-    runner = AttemptRunner(
-        store=store,
-        notifier=notifier,
-        events=EventLog(store=store, notifier=notifier, clock=utc_now),
-        artifacts=ArtifactFiles(folder=settings.home / "jobs"),
-        blobs=LocalBlobs(settings.home / "blobs"),
-        bundles=bundles,
-        workshop=workshop,
-        cancellations=Cancellations(),
-        secrets=settings.secrets,
-        worker=_worker(settings),
-        clock=utc_now,
-        jobs_folder=settings.home / "jobs",
-    )
+    runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, judges=judges)
     return Appliance(
         settings=settings,
         clock=utc_now,
@@ -211,7 +197,7 @@ def _appliance(
         events=runner.events,
         artifacts=runner.artifacts,
         blobs=runner.blobs,
-        bundles=bundles,
+        bundles=runner.bundles,
         wheelhouse=workshop.house,
         judges=judges,
         workshop=workshop,
@@ -226,13 +212,37 @@ def _appliance(
         intake=Intake(
             store=store,
             dispatch=dispatch,
-            bundles=bundles,
+            bundles=runner.bundles,
             judges=judges,
             ceilings=factories.ceilings_of(settings),
             clock=utc_now,
         ),
         tasks=_tasks(settings, runner=runner, dispatch=dispatch),
         stopping=asyncio.Event(),
+    )
+
+
+def _runner(
+    settings: Settings,
+    *,
+    store: SqliteStore,
+    notifier: Notifier,
+    workshop: Workshop,
+    judges: Judges,
+) -> AttemptRunner:
+    return AttemptRunner(
+        store=store,
+        notifier=notifier,
+        events=EventLog(store=store, notifier=notifier, clock=utc_now),
+        artifacts=ArtifactFiles(folder=settings.home / "jobs"),
+        blobs=LocalBlobs(settings.home / "blobs"),
+        bundles=Bundles(settings.home / "bundles", judges=judges),
+        workshop=workshop,
+        cancellations=Cancellations(),
+        secrets=settings.secrets,
+        worker=_worker(settings),
+        clock=utc_now,
+        jobs_folder=settings.home / "jobs",
     )
 
 

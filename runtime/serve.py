@@ -16,7 +16,7 @@ from runtime.home.socket import SOCKET_NAME, short_of
 from runtime.http.accept_loop import accept_on, room_for
 from runtime.http.app import make_app
 from runtime.http.connection import Connection
-from runtime.http.connection_table import ConnectionBounds, Room
+from runtime.http.connection_table import ConnectionBounds, ConnectionTable
 from runtime.http.context import Services
 from runtime.settings import Settings
 from runtime.worker.tasks import working
@@ -32,9 +32,9 @@ class StoppableServer(uvicorn.Server):
     it also raises the signal again when it is done, before the worker could drain.
     """
 
-    def __init__(self, config: uvicorn.Config, *, room: Room) -> None:
+    def __init__(self, config: uvicorn.Config, *, table: ConnectionTable) -> None:
         super().__init__(config)
-        self._room = room
+        self._table = table
         self._accepting: list[asyncio.Task[None]] = []
 
     @contextmanager
@@ -46,7 +46,7 @@ class StoppableServer(uvicorn.Server):
         """Begin to accept, as far as there is room."""
         self.servers: list[asyncio.base_events.Server] = []
         accepting = (
-            accept_on(one, room=self._room, make=self._connection) for one in sockets or ()
+            accept_on(one, table=self._table, make=self._connection) for one in sockets or ()
         )
         self._accepting = [asyncio.create_task(one) for one in accepting]
         self.started = True
@@ -59,7 +59,7 @@ class StoppableServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _connection(self) -> Connection:
-        return Connection(self.config, self.server_state, {}, room=self._room)
+        return Connection(self.config, self.server_state, {}, table=self._table)
 
 
 async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
@@ -151,7 +151,7 @@ def _server(appliance: Appliance) -> StoppableServer:
         proxy_headers=bool(bounds.proxies),
         forwarded_allow_ips=list(bounds.proxies),
     )
-    return StoppableServer(config, room=Room(bounds))
+    return StoppableServer(config, table=ConnectionTable(bounds))
 
 
 def bounds_of(settings: Settings) -> ConnectionBounds:

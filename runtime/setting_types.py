@@ -1,14 +1,23 @@
-"""What an admin writes into rules, read strictly: requirements, a cooldown, hosts, networks."""
+"""Types and groups of settings, each read strictly: rules, hosts, networks, index, locks."""
 
 import ipaddress
 import json
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+)
 
 from sandbox.network.rules import MOST_PORTS, check_host, check_port
 
@@ -122,3 +131,55 @@ type Networks = Annotated[
     tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_items)
 ]
 """Addresses and networks; from an environment variable as rules are."""
+
+
+def without_login(url: str) -> str:
+    """Return `url` as people may see it: a login in it is masked like any other secret."""
+    scheme, is_address, rest = url.partition("://")
+    login, is_login, place = rest.partition("@")
+    return f"{scheme}://**********@{place}" if is_address and is_login and "/" not in login else url
+
+
+class IndexSettings(BaseModel):
+    """The package index behind the gate. HTTPS_PROXY and SSL_CERT_FILE are its defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, PlainSerializer(without_login, when_used="json")] = ""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ca_bundle: Path | None = None
+    proxy: SecretStr = SecretStr("")
+    hosts: Places = ()
+    """Further hosts (files.example.org, or with a port) that its pages may lead to."""
+    private: Networks = ()
+    """Addresses and networks that these hosts may have although they are not public."""
+    page_mb: Annotated[int, Field(ge=1)] = 64
+    """The longest page, in MiB, as it is unpacked."""
+    page_s: Annotated[float, Field(gt=0)] = 120.0
+    lock_mb: Annotated[int, Field(ge=1)] = 1024
+    """All pages of one lock together, in MiB."""
+    lock_s: Annotated[float, Field(gt=0)] = 600.0
+    wheel_mb: Annotated[int, Field(ge=1)] = 4096
+    wheel_s: Annotated[float, Field(gt=0)] = 7200.0
+    least_kb_s: Annotated[int, Field(ge=0)] = 4
+    """What comes slower than that, for twenty seconds, is given up."""
+
+
+class LockSettings(BaseModel):
+    """The admin's rules for locks: a cooldown, lists of requirements, known advisories."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    exclude_newer: Newest = None
+    """Nothing that the index got later, or is younger than that (7d, 36h)."""
+    allow: Rules = ()
+    """If not empty, only these distributions may be locked."""
+    deny: Rules = ()
+    """These distributions, or these versions of them, may not."""
+    wheelhouse_names: Names = ()
+    """Names or patterns (acme-*) never taken from the index; nor are names of uploaded wheels."""
+    shared_names: Names = ()
+    """Names that may come from the index although some of their wheels were uploaded."""
+    advisories: Literal["warn", "refuse"] = "warn"
+    """What to do with a wheel that an imported advisory names."""

@@ -37,7 +37,7 @@ GATE_FOR = timedelta(minutes=15)
 ABSENT = frozenset({"not-in-wheelhouse", "no-version-satisfies", "wrong-python-or-platform"})
 """Codes of problems that the index may solve, for the distribution that they name."""
 
-type Tell = Callable[[dict[str, Any]], None]
+type OnEvent = Callable[[dict[str, Any]], None]
 """Takes what the job says and does, event by event."""
 
 
@@ -56,14 +56,14 @@ async def try_bundle(
     inputs: Sequence[Path],
     parameters: JsonObject,
     outputs_to: Path | None,
-    tell: Tell,
+    on_event: OnEvent,
     gate_reason: str = "",
 ) -> Trial:
     """Receive, activate and run `bundle` once; put the outputs below `outputs_to`.
 
     Raises BundleRefused for a bad bundle, TryFailed when it does not become active.
-    `tell` hears each event of the job while it runs. `gate_reason` opens the network gate for
-    the install, with that reason on record.
+    `on_event` is given each event of the job as it happens. `gate_reason` opens the network gate
+    for the install, with that reason on record.
     """
     names = InputNames(most=len(inputs))
     for path in inputs:
@@ -83,7 +83,7 @@ async def try_bundle(
         job_id = await _submit(
             appliance, package=version.package, inputs=inputs, parameters=parameters
         )
-        async with _following(appliance.events, job_id=job_id, tell=tell):
+        async with _following(appliance.events, job_id=job_id, on_event=on_event):
             await appliance.tasks.attempt.run(job_id)
             await _refuse_if_ours(appliance.store, job_id=job_id)
         if outputs_to is not None:
@@ -169,9 +169,9 @@ async def _submit(
 
 
 @asynccontextmanager
-async def _following(events: EventLog, *, job_id: str, tell: Tell) -> AsyncGenerator[None]:
-    """Let `tell` hear what the job says, to its last event where the job comes to an end."""
-    following = asyncio.create_task(_follow(events, job_id=job_id, tell=tell))
+async def _following(events: EventLog, *, job_id: str, on_event: OnEvent) -> AsyncGenerator[None]:
+    """Give `on_event` what the job says, to its last event where the job comes to an end."""
+    following = asyncio.create_task(_follow(events, job_id=job_id, on_event=on_event))
     try:
         yield
         await following
@@ -179,9 +179,9 @@ async def _following(events: EventLog, *, job_id: str, tell: Tell) -> AsyncGener
         following.cancel()
 
 
-async def _follow(events: EventLog, *, job_id: str, tell: Tell) -> None:
+async def _follow(events: EventLog, *, job_id: str, on_event: OnEvent) -> None:
     async for event in events.follow(job_id):
-        tell(to_plain(event))
+        on_event(to_plain(event))
 
 
 async def _refuse_if_ours(store: Store, *, job_id: str) -> None:

@@ -53,9 +53,9 @@ def test_guard_3_a_room_from_elsewhere_is_refused_at_start(tmp_path: Path):
                 sys.executable,
                 "-c",
                 f"import sys; sys.path.insert(0, {str(PROJECT)!r})\n"
-                "from runtime.cli.shadowed_imports import check_rooms\n"
+                "from runtime.cli.shadowed_imports import check_not_shadowed\n"
                 f"sys.path.insert(0, {str(tmp_path)!r}); sys.modules.pop({room!r}, None)\n"
-                "check_rooms()",
+                "check_not_shadowed()",
             ],
             capture_output=True,
             text=True,

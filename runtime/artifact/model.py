@@ -4,18 +4,16 @@ It records locations, decisions, digests and sizes, never the content of an inpu
 `runtime.artifact.steps` builds it, phase by phase; `runtime.artifact.files` keeps it.
 """
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from runtime.clock import rfc3339
+from runtime.values.records import JobError
 from runtime.values.states import State
+from runtime.values.times import Time
 
 SCHEMA_VERSION = 1
 SCHEMA_ID = "urn:fumehood:artifact:1"
-
-type Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
 
 
 class Part(BaseModel):
@@ -111,7 +109,7 @@ class HookPart(Part):
     state: Literal["succeeded", "failed", "skipped"]
     exit: int | None = None
     duration_ms: float = 0.0
-    error: "ErrorPart | None" = None
+    error: JobError | None = None
     traffic: TrafficPart | None = None
 
 
@@ -193,17 +191,6 @@ class WorkerPart(Part):
     version: str
 
 
-class ErrorPart(Part):
-    """Why it ended badly: the package's failure or ours, and what to do about it."""
-
-    code: str
-    what: str
-    mend: str
-    kind: Literal["package", "appliance"]
-    traceback: str = ""
-    limit: str = ""
-
-
 class Artifact(Part):
     """All that there is to say about one attempt at a job."""
 
@@ -238,7 +225,7 @@ class Artifact(Part):
     notes: tuple[JsonValue, ...] = ()
     notes_dropped: int = 0
     """How many notes there were beside those that were kept."""
-    error: ErrorPart | None = None
+    error: JobError | None = None
     submitted_at: Time
     started_at: Time
     finished_at: Time | None = None

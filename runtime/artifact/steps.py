@@ -99,7 +99,7 @@ def with_hook(artifact: Artifact, *, name: str, outcome: Outcome) -> Artifact:
         state="succeeded" if outcome.is_ok else "failed",
         exit=outcome.exit_code,
         duration_ms=outcome.usage.wall_ms,
-        error=model.ErrorPart.model_validate(asdict(error)) if error else None,
+        error=error,
         traffic=_traffic(outcome),
     )
     told = {"hooks": (*artifact.hooks, hook), **_noted(artifact, outcome)}
@@ -133,7 +133,7 @@ def with_ending(
         update={
             "state": state,
             "attempts": attempts,
-            "error": model.ErrorPart.model_validate(asdict(error)) if error else None,
+            "error": error,
             "finished_at": at,
         }
     )

@@ -10,7 +10,7 @@ import typer
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from packages.interpreters import discover
-from runtime.cli.input.settings_told import settings_told
+from runtime.cli.input.settings_in_force import settings_in_force
 from runtime.cli.output.printing import AsJson, emit, say, table
 from runtime.home.folders import locks_of_all
 from runtime.home.guard import ways_in
@@ -42,7 +42,7 @@ def wanted_python(python: str) -> Interpreter:
 
 
 async def _examine(interpreter: Interpreter) -> Diagnosis:
-    settings = settings_told()
+    settings = settings_in_force()
     least = settings.least_level
     beside = _beside(settings.home)
     with tempfile.TemporaryDirectory(prefix=".doctor-", dir=beside) as folder:

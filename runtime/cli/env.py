@@ -27,6 +27,7 @@ from runtime.home.factories import (
 from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import load
 from sandbox.command import Command, Outcome
+from sandbox.limits import MIB
 from wheelhouse.osv import Advisory
 
 app = typer.Typer(no_args_is_help=True, help="See, verify and collect environments.")
@@ -147,8 +148,8 @@ def gc(
         environments_here(),
         now=utc_now(),
         older_than_s=span(older_than).total_seconds(),
-        most_bytes=None if most_mb is None else most_mb * 1024 * 1024,
-        is_rehearsal=dry_run,
+        most_bytes=None if most_mb is None else most_mb * MIB,
+        is_dry_run=dry_run,
     )
     emit([kept.to_dict() for kept in removed], as_json=as_json, show=_rows)
 

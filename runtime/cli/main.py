@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from packages.errors import PackageError
-from runtime.cli.input.current_folder import tell_ignored
+from runtime.cli.input.current_folder import warn_of_ignored_settings
 from runtime.cli.lazy import Table, lazy_group
 from runtime.cli.output.printing import say
 from runtime.cli.output.remote_faults import RemoteFault
-from runtime.cli.shadowed_imports import check_rooms
+from runtime.cli.shadowed_imports import check_not_shadowed
 from runtime.errors import RuntimeFault
 from runtime.problem_table import EXIT_BUG, Fault, fault_of
 from sandbox.errors import SandboxError
@@ -74,13 +74,13 @@ def _root(
     Exit codes: 0 ok, 1 the job or package failed, 2 usage, 3 rejected input, 4 not found,
     5 not allowed, 6 conflict, 7 verification failed, 70 a bug of ours, 75 try again.
     """
-    tell_ignored()
+    warn_of_ignored_settings()
 
 
 def main() -> None:
     """Run the command line; exit with the code of the outcome."""
     try:
-        check_rooms()
+        check_not_shadowed()
         app(prog_name="fumehood")
     except RemoteFault as error:
         _report(error.fault)

@@ -5,18 +5,18 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import ModuleType
 
-from runtime.errors import ForeignRoom
+from runtime.errors import ShadowedImport
 
 ROOMS = ("runtime", "sandbox", "packages", "wheelhouse")
 
 
-def check_rooms() -> None:
-    """Raise ForeignRoom unless every room was imported from the same place as this module."""
+def check_not_shadowed() -> None:
+    """Raise ShadowedImport unless every room was imported from the same place as this module."""
     home = Path(__file__).resolve().parents[2]
     for name in ROOMS:
         folder = _folder(importlib.import_module(name))
         if folder != home / name:
-            raise ForeignRoom(
+            raise ShadowedImport(
                 f"the room {name} was imported from {folder}, not from {home / name}",
                 where=str(folder),
                 mend="install fumehood into an environment of its own (uv tool, scripts/run)",
@@ -24,7 +24,7 @@ def check_rooms() -> None:
     try:
         distribution("fumehood")
     except PackageNotFoundError:
-        raise ForeignRoom(
+        raise ShadowedImport(
             "the distribution fumehood is not installed here",
             where=str(home),
             mend="start the appliance by its console script, as scripts/run does",

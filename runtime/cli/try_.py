@@ -15,7 +15,7 @@ from runtime.artifact.traffic_text import traffic_text
 from runtime.cli.input.arguments import Inputs, Pairs, Parameters
 from runtime.cli.input.bundle_zip import bundle_file
 from runtime.cli.input.parameters import parameters_of
-from runtime.cli.input.settings_told import settings_told
+from runtime.cli.input.settings_in_force import settings_in_force
 from runtime.cli.output.job_text import error_text, event_line
 from runtime.cli.output.printing import AsJson, emit, facts, say
 from runtime.errors import TryFailed
@@ -80,12 +80,12 @@ async def _try(
     _stop_at_sigterm()
     try:
         return await try_bundle(
-            settings_told(),
+            settings_in_force(),
             bundle=archive,
             inputs=inputs,
             parameters=parameters,
             outputs_to=outputs_to,
-            tell=_say_event,
+            on_event=_say_event,
             gate_reason=gate_reason,
         )
     except asyncio.CancelledError as fault:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from runtime.appliance import IN_PROCESS
-from runtime.cli.input.settings_told import settings_told
+from runtime.cli.input.settings_in_force import settings_in_force
 from runtime.cli.output.printing import AsJson, say
 from runtime.errors import SettingsRefused
 from runtime.serve import serve, work
@@ -36,7 +36,7 @@ def up(
     """
     flags = {"host": host, "port": port, "home": home, "slots": slots}
     _log_to_stderr()
-    settings = settings_told(flags, config_file=config, tell=log.info)
+    settings = settings_in_force(flags, config_file=config, say=log.info)
 
     def announce(url: str) -> None:
         if as_json:
@@ -54,7 +54,7 @@ def worker(
     With --json the first line on stdout is {"home": …, "slots": …}.
     """
     _log_to_stderr()
-    settings = settings_told({"home": home, "slots": slots}, config_file=config, tell=log.info)
+    settings = settings_in_force({"home": home, "slots": slots}, config_file=config, say=log.info)
     if as_json:
         print(json.dumps({"home": str(settings.home), "slots": settings.slots}), flush=True)
     if settings.docket_url.startswith(IN_PROCESS):

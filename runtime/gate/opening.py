@@ -3,7 +3,6 @@
 Pure decisions, and the two acts that an admin can do with it, each with its audit entry.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from packaging.utils import InvalidName, canonicalize_name
@@ -101,8 +100,3 @@ def _audit(connection: Connection, *, gate: Gate, action: str, details: JsonObje
         subject="gate",
         details=details,
     )
-
-
-def as_seen_at(gate: Gate, *, at: datetime) -> Gate:
-    """Return the gate with `is_open` as it is at `at`."""
-    return replace(gate, is_open=is_open(gate, at=at))

@@ -12,8 +12,10 @@ from packages.keeping import Keeper, Nobody
 from packages.locker import Locker
 from packages.policy import LockPolicy
 from runtime.clock import utc_now
-from runtime.settings import IndexSettings, LockSettings, Settings
+from runtime.setting_types import IndexSettings, LockSettings
+from runtime.settings import Settings
 from sandbox.command import Run
+from sandbox.limits import MIB
 from sandbox.sandbox import Sandbox
 from wheelhouse.advisories import Advisories
 from wheelhouse.judges.pool import Judges
@@ -29,7 +31,7 @@ def wheelhouse_of(home: Path, *, judges: Judges | None = None) -> Wheelhouse:
 
 def ceilings_of(settings: Settings) -> Ceilings:
     """Return how much a bundle may hold."""
-    return Ceilings(archive_bytes=settings.bundle_most_mb * 1024 * 1024)
+    return Ceilings(archive_bytes=settings.bundle_most_mb * MIB)
 
 
 def missing_of(wheelhouse: Wheelhouse) -> MissingList:
@@ -100,7 +102,7 @@ def policy_of(settings: LockSettings) -> LockPolicy:
         exclude_newer=settings.exclude_newer,
         allow=settings.allow,
         deny=settings.deny,
-        house_names=settings.house_names,
+        house_names=settings.wheelhouse_names,
         shared_names=settings.shared_names,
         advisories=settings.advisories,
     )

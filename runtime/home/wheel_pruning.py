@@ -24,7 +24,7 @@ def prune_wheels(
     environments: Environments,
     unused_for: timedelta,
     now: datetime,
-    is_rehearsal: bool,
+    is_dry_run: bool,
 ) -> Pruned:
     """Remove the wheels that nothing needs and that came before `now` - `unused_for`.
 
@@ -32,16 +32,16 @@ def prune_wheels(
     active names (one can go back to it), and what authors locked. Raises StateConflict while
     a version is being activated: it may just have chosen a wheel.
     """
-    if not is_rehearsal and in_home(settings, activations.unfinished):
-        raise activating("wheelhouse")
+    if not is_dry_run and in_home(settings, activations.unfinished):
+        raise activation_under_way("wheelhouse")
     young = {w.sha256 for w in wheelhouse.wheels() if w.origin.at > now - unused_for}
     needed = {*locked_digests(environments), *_active_digests(settings)}
     for _, digests in authors_digests(Bundles(settings.home / "bundles")):
         needed |= digests
-    return prune(wheelhouse, in_use=needed | young, now=now.timestamp(), is_rehearsal=is_rehearsal)
+    return prune(wheelhouse, in_use=needed | young, now=now.timestamp(), is_dry_run=is_dry_run)
 
 
-def activating(where: str) -> StateConflict:
+def activation_under_way(where: str) -> StateConflict:
     """Return why `where` stays as it is: an activation may just have chosen a wheel of it."""
     return StateConflict(
         "A version is being activated, and may need any wheel",

@@ -10,7 +10,7 @@ from packages.environment import Environments
 from packages.lock import read_lock
 from packages.upkeep import listing
 from runtime.errors import StateConflict
-from runtime.home.wheel_pruning import activating, authors_digests
+from runtime.home.wheel_pruning import activation_under_way, authors_digests
 from runtime.store import activations, audit
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
@@ -41,7 +41,7 @@ def remove_wheel(
     meanwhile: it may just have chosen this wheel.
     """
     if activations.unfinished(connection):
-        raise activating(wheel.filename)
+        raise activation_under_way(wheel.filename)
     if needs is not None:
         refuse_needed(wheel, needs=[*needs, *_versions(wheel, activations.locks(connection))])
     wheelhouse.remove(wheel)

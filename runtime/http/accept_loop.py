@@ -11,7 +11,7 @@ import resource
 import socket
 from collections.abc import Callable
 
-from runtime.http.connection_table import Room
+from runtime.http.connection_table import ConnectionTable
 
 RESERVE = 256
 """Descriptors kept back for the worker: cells, the store, uploads."""
@@ -29,14 +29,14 @@ def room_for(most: int) -> int:
 
 
 async def accept_on(
-    listener: socket.socket, *, room: Room, make: Callable[[], asyncio.Protocol]
+    listener: socket.socket, *, table: ConnectionTable, make: Callable[[], asyncio.Protocol]
 ) -> None:
     """Give each connection a protocol that `make` makes, until cancelled."""
     loop = asyncio.get_running_loop()
     listener.setblocking(False)
     is_for_all = listener.family != socket.AF_UNIX
     while True:
-        if is_for_all and room.is_shut:
+        if is_for_all and table.is_shut:
             await asyncio.sleep(PAUSE_S)  # the rest waits in the kernel's backlog
             continue
         try:

@@ -13,8 +13,9 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser
 
 from runtime.errors import Malformed, TooLarge, UnknownMediaType
+from sandbox.limits import MIB
 
-FIELD_MOST_BYTES = 1024 * 1024
+FIELD_MOST_BYTES = MIB
 MULTIPART = "multipart/form-data"
 
 

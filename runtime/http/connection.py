@@ -14,7 +14,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from runtime.http.connection_table import HOME, Room
+from runtime.http.connection_table import HOME_SOCKET, ConnectionTable
 
 HEAD_MOST_BYTES = 64 * 1024
 HEADERS_MOST = 200
@@ -32,12 +32,17 @@ class Connection(HttpToolsProtocol):
     """A connection in `room`; made for each that is accepted."""
 
     def __init__(
-        self, config: Config, server_state: ServerState, app_state: dict[str, Any], *, room: Room
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        *,
+        table: ConnectionTable,
     ) -> None:
         super().__init__(config, server_state, app_state)
-        self.address = HOME
-        self._room = room
-        self._bounds = room.bounds
+        self.address = HOME_SOCKET
+        self._table = table
+        self._bounds = table.bounds
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._head_bytes = 0
@@ -47,15 +52,15 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Find room, or say that there is none."""
         super().connection_made(transport)
-        self.address = self.client[0] if self.client else HOME
-        if self._room.enter(self):
+        self.address = self.client[0] if self.client else HOME_SOCKET
+        if self._table.enter(self):
             self._wait(self._bounds.head_s)
         else:
             self._refuse(503)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Make room."""
-        self._room.leave(self)
+        self._table.leave(self)
         self._stop()
         if self._stalled is not None:
             self._stalled.cancel()
@@ -96,7 +101,7 @@ class Connection(HttpToolsProtocol):
         if status := _fault(self.headers, version=self.parser.get_http_version()):
             self._refuse(status)
             return
-        self._room.is_served(self)
+        self._table.is_served(self)
         self._body_bytes = 0
         self._wait(BODY_WINDOW_S, is_body=True)
         super().on_headers_complete()
@@ -118,7 +123,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         if not self.pipeline:
-            self._room.waits(self)
+            self._table.waits(self)
         super().on_response_complete()
 
     def pause_writing(self) -> None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
-HOME = ""
+HOME_SOCKET = ""
 """The address of who comes by the socket in the home: the owner, for whom there is always room."""
 
 
-class Guest(Protocol):
+class Peer(Protocol):
     """One connection."""
 
     address: str
@@ -44,14 +44,14 @@ class ConnectionBounds:
 
 
 @dataclass(slots=True)
-class Room:
+class ConnectionTable:
     """The connections that there are, within `bounds`."""
 
     bounds: ConnectionBounds
-    _here: dict[Guest, None] = field(default_factory=dict[Guest, None])
-    _waiting: dict[Guest, None] = field(default_factory=dict[Guest, None])
-    _of: defaultdict[str, dict[Guest, None]] = field(
-        default_factory=lambda: defaultdict(dict[Guest, None])
+    _here: dict[Peer, None] = field(default_factory=dict[Peer, None])
+    _waiting: dict[Peer, None] = field(default_factory=dict[Peer, None])
+    _of: defaultdict[str, dict[Peer, None]] = field(
+        default_factory=lambda: defaultdict(dict[Peer, None])
     )
 
     @property
@@ -62,42 +62,42 @@ class Room:
     def __len__(self) -> int:
         return len(self._here)
 
-    def enter(self, guest: Guest) -> bool:
-        """Let `guest` in, at the cost of one that waits if need be; return whether it is in."""
-        if guest.address == HOME:
+    def enter(self, peer: Peer) -> bool:
+        """Let `peer` in, at the cost of one that waits if need be; return whether it is in."""
+        if peer.address == HOME_SOCKET:
             return True
-        own = self._of[guest.address]
+        own = self._of[peer.address]
         is_one_too_many = len(own) >= self.bounds.most_of_one
-        if is_one_too_many and not self.bounds.is_proxy(guest.address):
+        if is_one_too_many and not self.bounds.is_proxy(peer.address):
             if not self._let_go([one for one in own if one in self._waiting][:1]):
                 return False
         elif len(self._here) >= self.bounds.most and not self._let_go(list(self._waiting)[:1]):
             return False
-        self._here[guest] = self._of[guest.address][guest] = self._waiting[guest] = None
+        self._here[peer] = self._of[peer.address][peer] = self._waiting[peer] = None
         return True
 
-    def waits(self, guest: Guest) -> None:
-        """Note that `guest` has nothing under way."""
-        if guest in self._here:
-            self._waiting.pop(guest, None)
-            self._waiting[guest] = None  # last of those that wait
+    def waits(self, peer: Peer) -> None:
+        """Note that `peer` has nothing under way."""
+        if peer in self._here:
+            self._waiting.pop(peer, None)
+            self._waiting[peer] = None  # last of those that wait
 
-    def is_served(self, guest: Guest) -> None:
-        """Note that a whole head of `guest` is here."""
-        self._waiting.pop(guest, None)
+    def is_served(self, peer: Peer) -> None:
+        """Note that a whole head of `peer` is here."""
+        self._waiting.pop(peer, None)
 
-    def leave(self, guest: Guest) -> None:
-        """Forget `guest`."""
-        self._here.pop(guest, None)
-        self._waiting.pop(guest, None)
-        own = self._of.get(guest.address)
+    def leave(self, peer: Peer) -> None:
+        """Forget `peer`."""
+        self._here.pop(peer, None)
+        self._waiting.pop(peer, None)
+        own = self._of.get(peer.address)
         if own is not None:
-            own.pop(guest, None)
+            own.pop(peer, None)
             if not own:
-                del self._of[guest.address]
+                del self._of[peer.address]
 
-    def _let_go(self, longest: list[Guest]) -> bool:
-        for guest in longest:
-            self.leave(guest)
-            guest.give_way()
+    def _let_go(self, longest: list[Peer]) -> bool:
+        for peer in longest:
+            self.leave(peer)
+            peer.give_way()
         return bool(longest)

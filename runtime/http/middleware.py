@@ -12,8 +12,9 @@ from runtime.errors import CrossSite, TooLarge
 from runtime.http.answers import problem_response
 from runtime.ids import new_id
 from runtime.problem_table import fault_of
+from sandbox.limits import MIB
 
-JSON_MOST_BYTES = 1024 * 1024
+JSON_MOST_BYTES = MIB
 REQUEST_ID_MOST = 128
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SECURITY_HEADERS = {

@@ -11,8 +11,7 @@ from fastapi import Request
 
 from runtime.errors import Malformed, TooLarge
 from runtime.http.bodies import form_parts, is_multipart
-
-MIB = 1024 * 1024
+from sandbox.limits import MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import ClassVar, Literal
 
 from runtime.values.states import State
 from sandbox.command import Json
@@ -54,7 +54,12 @@ class StoredOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobError:
-    """Why a job ended badly: the package's own failure, or ours."""
+    """Why a job ended badly and what to do; `kind` says whether the package failed or we did.
+
+    The one shape of it: in the store, in the artifact and in what the API shows.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     code: str
     what: str
@@ -184,7 +189,6 @@ class Claim:
     job: Job
     activation: Activation
     attempts: tuple[Attempt, ...]
-    token: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

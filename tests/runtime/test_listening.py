@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from runtime.http.accept_loop import PAUSE_S, accept_on
-from runtime.http.connection_table import ConnectionBounds, Room
+from runtime.http.connection_table import ConnectionBounds, ConnectionTable
 from runtime.serve import listening_on
 from runtime.settings import load
 
@@ -26,8 +26,8 @@ async def test_answers_are_not_held_back_for_more(host: str) -> None:
     settings = load({"host": host, "port": 0}, environ={}).settings
     with listening_on(settings) as listener:
         listener.listen(8)
-        room = Room(ConnectionBounds())
-        accepting = asyncio.create_task(accept_on(listener, room=room, make=Looking))
+        table = ConnectionTable(ConnectionBounds())
+        accepting = asyncio.create_task(accept_on(listener, table=table, make=Looking))
         _, writer = await asyncio.open_connection(host, listener.getsockname()[1])
         assert await told != 0
         writer.close()
@@ -54,8 +54,8 @@ async def test_accepting_pauses_while_descriptors_are_short(
     monkeypatch.setattr(asyncio.get_running_loop(), "sock_accept", none_left)
     monkeypatch.setattr("runtime.http.accept_loop.asyncio.sleep", noting)
     with socket.socket() as listener:
-        room = Room(ConnectionBounds())
-        accepting = asyncio.create_task(accept_on(listener, room=room, make=asyncio.Protocol))
+        table = ConnectionTable(ConnectionBounds())
+        accepting = asyncio.create_task(accept_on(listener, table=table, make=asyncio.Protocol))
         while len(tries) < 5:
             await real(0)
         accepting.cancel()

@@ -13,7 +13,7 @@ FORMER_SETTINGS = "fumehood.toml"
 """Read in early versions; looked for only to say that it no longer is."""
 
 
-def tell_ignored() -> None:
+def warn_of_ignored_settings() -> None:
     """Say if there is a settings file in the current folder that nobody named."""
     here = Path.cwd() / FORMER_SETTINGS
     words = [os.environ.get("FUMEHOOD_CONFIG", ""), *sys.argv]

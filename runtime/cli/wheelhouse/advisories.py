@@ -30,10 +30,10 @@ def import_snapshot(
     """Take in a snapshot of OSV, in place of the one before."""
     settings = load().settings
     known = advisories_of(wheelhouse_of(settings.home))
-    told = _told(known.import_snapshot(snapshot, at=utc_now()))
-    write_down(settings, action="advisories.import", subject=snapshot.name, details=told)
+    facts = _facts(known.import_snapshot(snapshot, at=utc_now()))
+    write_down(settings, action="advisories.import", subject=snapshot.name, details=facts)
     emit(
-        told,
+        facts,
         as_json=as_json,
         show=lambda one: (
             f"{one['advisories']} advisories for {one['distributions']} distributions, "
@@ -59,13 +59,13 @@ def list_touching(*, as_json: AsJson = False) -> None:
     ]
     snapshot = known.snapshot()
     emit(
-        {"snapshot": _told(snapshot) if snapshot else None, "advisories": found},
+        {"snapshot": _facts(snapshot) if snapshot else None, "advisories": found},
         as_json=as_json,
         show=_text,
     )
 
 
-def _told(snapshot: Snapshot) -> dict[str, Any]:
+def _facts(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "advisories": snapshot.advisories,
         "distributions": snapshot.distributions,

@@ -64,13 +64,13 @@ async def _build(settings: Settings, sdist: Path, *, interpreter: Interpreter) -
             )
             grant = decide(manifest, ceiling=ceiling, gate=GateState())
             return await builder.build(
-                sdist, interpreter=interpreter, grant=grant, by=local_user(), observe=_tell
+                sdist, interpreter=interpreter, grant=grant, by=local_user(), observe=_say_report
             )
         finally:
             await sandbox.close()
 
 
-def _tell(report: Report) -> None:
+def _say_report(report: Report) -> None:
     """Show people what the backend writes."""
     line = report.data.get("line")
     if isinstance(line, str):

@@ -30,13 +30,13 @@ def prune(
         environments=environments_here(),
         unused_for=span(older_than),
         now=utc_now(),
-        is_rehearsal=dry_run,
+        is_dry_run=dry_run,
     )
     for wheel in () if dry_run else pruned.wheels:
         write_down(
             settings, action="wheel.prune", subject=wheel.filename, details={"sha256": wheel.sha256}
         )
-    emit(_document(pruned, is_rehearsal=dry_run), as_json=as_json, show=_text)
+    emit(_document(pruned, is_dry_run=dry_run), as_json=as_json, show=_text)
 
 
 def yank(
@@ -59,17 +59,17 @@ def yank(
     emit(wheel.to_dict(), as_json=as_json, show=lambda one: f"{one['filename']} {done}")
 
 
-def _document(pruned: Pruned, *, is_rehearsal: bool) -> dict[str, Any]:
+def _document(pruned: Pruned, *, is_dry_run: bool) -> dict[str, Any]:
     return {
         "wheels": [wheel.to_dict() for wheel in pruned.wheels],
         "unpacked": pruned.unpacked,
         "size_bytes": pruned.size_bytes,
-        "is_rehearsal": is_rehearsal,
+        "is_dry_run": is_dry_run,
     }
 
 
 def _text(done: dict[str, Any]) -> str:
-    verb = "would go" if done["is_rehearsal"] else "are gone"
+    verb = "would go" if done["is_dry_run"] else "are gone"
     summary = (
         f"{len(done['wheels'])} wheels and {done['unpacked']} unpacked ones {verb}: "
         f"{done['size_bytes'] / 1024**2:.1f} MB"

@@ -36,9 +36,9 @@ from runtime.store import jobs as job_store
 from runtime.store.store import Store
 from runtime.values.records import Job, JobInput, RequestContext, StoredOutput
 from runtime.values.states import State
+from sandbox.limits import MIB
 from wheelhouse.problem import Problem
 
-MIB = 1024 * 1024
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 

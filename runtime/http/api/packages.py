@@ -19,9 +19,9 @@ from runtime.http.api.views import (
 from runtime.http.context import CallerOf, CursorOf, IntakeOf, Limit, SettingsOf, StoreOf
 from runtime.http.spooling import spooled
 from runtime.store import activations, packages
+from sandbox.limits import MIB
 
 CYCLONEDX = "application/vnd.cyclonedx+json"
-MIB = 1024 * 1024
 router = APIRouter(prefix="/v1", tags=["packages"])
 
 

@@ -1,13 +1,11 @@
 """What the API shows of the runtime's values, as models for OpenAPI and as plain JSON."""
 
 from collections.abc import Callable
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from runtime.clock import rfc3339
 from runtime.store.cursor import encode_cursor
 from runtime.store.rows import ACTIVATION, plain
 from runtime.values.records import (
@@ -16,13 +14,13 @@ from runtime.values.records import (
     Attempt,
     Gate,
     Job,
+    JobError,
     Package,
     PackageVersion,
     Page,
 )
 from runtime.values.states import State
-
-type Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+from runtime.values.times import Time
 
 
 class View(BaseModel):
@@ -71,17 +69,6 @@ class OutputView(View):
     media_type: str
 
 
-class ErrorView(View):
-    """Why a job ended badly, and what to do. `kind` says whose failure it is."""
-
-    code: str
-    what: str
-    mend: str
-    kind: str
-    traceback: str = ""
-    limit: str = ""
-
-
 class JobView(View):
     """A job."""
 
@@ -94,7 +81,7 @@ class JobView(View):
     parameters: dict[str, JsonValue]
     inputs: tuple[InputView, ...]
     progress: dict[str, JsonValue] | None
-    error: ErrorView | None
+    error: JobError | None
     worker: str | None
     submitted_at: Time
     queued_at: Time
@@ -112,7 +99,7 @@ class AttemptView(View):
     queued_at: Time
     started_at: Time | None
     finished_at: Time | None
-    error: ErrorView | None
+    error: JobError | None
     artifact_digest: str | None
     is_partial: bool
 

@@ -19,10 +19,10 @@ from runtime.http.context import (
 )
 from runtime.http.spooling import spooled
 from runtime.store import audit
+from sandbox.limits import MIB
 from wheelhouse.advisories import Advisories
 from wheelhouse.store import Origin, Wheel, Wheelhouse
 
-MIB = 1024 * 1024
 router = APIRouter(prefix="/v1/wheelhouse", tags=["wheelhouse"])
 
 

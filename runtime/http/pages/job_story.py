@@ -92,7 +92,7 @@ class JobStory:
         return self.attempt.number == len(self.attempts)
 
 
-def tell(
+def story_of(
     job: Job,
     *,
     attempts: tuple[Attempt, ...],

@@ -25,7 +25,7 @@ from runtime.http.context import (
     SubmissionsOf,
 )
 from runtime.http.pages import formats
-from runtime.http.pages.job_story import JobStory, tell
+from runtime.http.pages.job_story import JobStory, story_of
 from runtime.store import activations, admission, job_lists, packages
 from runtime.store import events as event_store
 from runtime.store import jobs as job_store
@@ -129,7 +129,7 @@ async def _story(
     except NotFound:
         artifact = None
     return await asyncio.to_thread(
-        tell,
+        story_of,
         job,
         attempts=attempts,
         number=number,

@@ -7,14 +7,14 @@ from runtime.cli.output.printing import say_to_people
 from runtime.settings import Settings, load
 
 
-def settings_told(
+def settings_in_force(
     flags: Mapping[str, object] | None = None,
     *,
     config_file: Path | None = None,
-    tell: Callable[[str], None] = say_to_people,
+    say: Callable[[str], None] = say_to_people,
 ) -> Settings:
-    """Return the settings in force; tell which files they were read from."""
+    """Return the settings in force; say which files they were read from."""
     loaded = load(flags, config_file=config_file)
     if loaded.files:
-        tell(f"settings are read from {', '.join(map(str, loaded.files))}")
+        say(f"settings are read from {', '.join(map(str, loaded.files))}")
     return loaded.settings
