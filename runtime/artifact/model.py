@@ -16,13 +16,13 @@ SCHEMA_VERSION = 1
 SCHEMA_ID = "urn:fumehood:artifact:1"
 
 
-class Part(BaseModel):
-    """A part of the artifact: frozen, and without unknown fields."""
+class Entry(BaseModel):
+    """An entry of the artifact: frozen, and without unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
 
 
-class PackagePart(Part):
+class PackageEntry(Entry):
     """Which bundle ran."""
 
     name: str
@@ -30,7 +30,7 @@ class PackagePart(Part):
     digest: str
 
 
-class CallablePart(Part):
+class CallableEntry(Entry):
     """A function that ran: its role, `module:function`, and the SHA-256 of its source file."""
 
     role: str
@@ -38,7 +38,7 @@ class CallablePart(Part):
     sha256: str
 
 
-class InstalledPart(Part):
+class InstalledEntry(Entry):
     """One distribution in the environment."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -47,7 +47,7 @@ class InstalledPart(Part):
     version: str
 
 
-class OverlapPart(Part):
+class OverlapEntry(Entry):
     """A file that two wheels own with different content, and whose bytes are in the environment."""
 
     path: str
@@ -55,14 +55,14 @@ class OverlapPart(Part):
     left_out: str
 
 
-class EnvironmentPart(Part):
+class EnvironmentEntry(Entry):
     """The vendor environment that the code saw."""
 
     key: str
     python: str
     platform: str
-    installed: tuple[InstalledPart, ...] = ()
-    overlaps: tuple[OverlapPart, ...] = ()
+    installed: tuple[InstalledEntry, ...] = ()
+    overlaps: tuple[OverlapEntry, ...] = ()
     overlapping: int = 0
     """How many such files there are; `overlaps` are the first hundred."""
     sourceless: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class EnvironmentPart(Part):
     """How many modules are bytecode only; `sourceless` are the first hundred."""
 
 
-class InstallPart(Part):
+class InstallEntry(Entry):
     """How the environment came to be there for this attempt, and what the gate was then."""
 
     source: str
@@ -79,7 +79,7 @@ class InstallPart(Part):
     gate: dict[str, JsonValue] = Field(default_factory=dict)
 
 
-class ConnectionPart(Part):
+class ConnectionEntry(Entry):
     """One connection that a run with network made, or wanted to make."""
 
     host: str
@@ -91,10 +91,10 @@ class ConnectionPart(Part):
     out_bytes: int = 0
 
 
-class TrafficPart(Part):
+class TrafficEntry(Entry):
     """What a run with network carried: the first connections, and the totals of all."""
 
-    first: tuple[ConnectionPart, ...] = ()
+    first: tuple[ConnectionEntry, ...] = ()
     connections: int = 0
     refused: int = 0
     failed: int = 0
@@ -102,7 +102,7 @@ class TrafficPart(Part):
     out_bytes: int = 0
 
 
-class HookPart(Part):
+class HookEntry(Entry):
     """How a hook of the bundle ended."""
 
     name: str
@@ -110,10 +110,10 @@ class HookPart(Part):
     exit: int | None = None
     duration_ms: float = 0.0
     error: JobError | None = None
-    traffic: TrafficPart | None = None
+    traffic: TrafficEntry | None = None
 
 
-class InputPart(Part):
+class InputEntry(Entry):
     """One input, by digest."""
 
     name: str
@@ -122,7 +122,7 @@ class InputPart(Part):
     media_type: str
 
 
-class OutputPart(Part):
+class OutputEntry(Entry):
     """One output, by digest."""
 
     path: str
@@ -131,14 +131,14 @@ class OutputPart(Part):
     media_type: str
 
 
-class RefusalPart(Part):
+class RefusalEntry(Entry):
     """Something in the output folder that was not collected, and why."""
 
     path: str
     why: str
 
 
-class LayerPart(Part):
+class LayerEntry(Entry):
     """One wall, and whether it was really in force."""
 
     name: str
@@ -146,16 +146,16 @@ class LayerPart(Part):
     detail: str = ""
 
 
-class IsolationPart(Part):
+class IsolationEntry(Entry):
     """The walls around the run."""
 
     level: str
-    layers: tuple[LayerPart, ...]
+    layers: tuple[LayerEntry, ...]
     start: str
     start_reason: str = ""
 
 
-class UsagePart(Part):
+class UsageEntry(Entry):
     """What the run used."""
 
     wall_ms: float
@@ -163,7 +163,7 @@ class UsagePart(Part):
     peak_rss_bytes: int
 
 
-class PhasePart(Part):
+class PhaseEntry(Entry):
     """One phase of the attempt, for the timeline."""
 
     phase: str
@@ -172,7 +172,7 @@ class PhasePart(Part):
     duration_ms: float
 
 
-class AttemptPart(Part):
+class AttemptEntry(Entry):
     """One attempt at the job, this one included."""
 
     number: int
@@ -183,7 +183,7 @@ class AttemptPart(Part):
     finished_at: Time | None = None
 
 
-class WorkerPart(Part):
+class WorkerEntry(Entry):
     """The process that ran the attempt."""
 
     id: str
@@ -191,36 +191,36 @@ class WorkerPart(Part):
     version: str
 
 
-class Artifact(Part):
+class Artifact(Entry):
     """All that there is to say about one attempt at a job."""
 
     schema_: int = Field(SCHEMA_VERSION, alias="schema", serialization_alias="schema")
     job: str
     attempt: int
     state: State
-    attempts: tuple[AttemptPart, ...]
-    package: PackagePart
-    callables: tuple[CallablePart, ...] = ()
+    attempts: tuple[AttemptEntry, ...]
+    package: PackageEntry
+    callables: tuple[CallableEntry, ...] = ()
     lock_digest: str = ""
-    environment: EnvironmentPart | None = None
-    install: InstallPart | None = None
+    environment: EnvironmentEntry | None = None
+    install: InstallEntry | None = None
     grant: dict[str, JsonValue] = Field(default_factory=dict)
-    hooks: tuple[HookPart, ...] = ()
-    inputs: tuple[InputPart, ...] = ()
+    hooks: tuple[HookEntry, ...] = ()
+    inputs: tuple[InputEntry, ...] = ()
     parameters: dict[str, JsonValue] = Field(default_factory=dict)
-    outputs: tuple[OutputPart, ...] = ()
+    outputs: tuple[OutputEntry, ...] = ()
     is_partial: bool = False
-    refusals: tuple[RefusalPart, ...] = ()
+    refusals: tuple[RefusalEntry, ...] = ()
     refused: int = 0
     """How many outputs were refused; `refusals` are the first hundred."""
-    isolation: IsolationPart | None = None
+    isolation: IsolationEntry | None = None
     limits: dict[str, float] = Field(default_factory=dict)
-    usage: UsagePart | None = None
-    traffic: TrafficPart | None = None
+    usage: UsageEntry | None = None
+    traffic: TrafficEntry | None = None
     dropped_log_bytes: int = 0
-    timeline: tuple[PhasePart, ...] = ()
+    timeline: tuple[PhaseEntry, ...] = ()
     request: dict[str, JsonValue] = Field(default_factory=dict)
-    worker: WorkerPart
+    worker: WorkerEntry
     result: JsonValue = None
     notes: tuple[JsonValue, ...] = ()
     notes_dropped: int = 0

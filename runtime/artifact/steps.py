@@ -28,7 +28,7 @@ def begin(claim: Claim, *, worker: Worker) -> Artifact:
         attempt=job.attempt,
         state=job.state,
         attempts=tuple(
-            model.AttemptPart(
+            model.AttemptEntry(
                 number=attempt.number,
                 state=attempt.state,
                 worker=attempt.worker,
@@ -38,13 +38,13 @@ def begin(claim: Claim, *, worker: Worker) -> Artifact:
             )
             for attempt in claim.attempts
         ),
-        package=model.PackagePart(name=job.package, version=job.version, digest=job.digest),
+        package=model.PackageEntry(name=job.package, version=job.version, digest=job.digest),
         lock_digest=prepared.lock_digest if prepared else "",
         grant=_json_object(prepared.grant) if prepared else {},
-        inputs=tuple(model.InputPart.model_validate(asdict(item)) for item in job.inputs),
+        inputs=tuple(model.InputEntry.model_validate(asdict(item)) for item in job.inputs),
         parameters=_json_object(job.parameters),
         request=REQUEST.dump_python(job.request, mode="json"),
-        worker=model.WorkerPart(id=worker.id, host=worker.host, version=worker.version),
+        worker=model.WorkerEntry(id=worker.id, host=worker.host, version=worker.version),
         submitted_at=job.submitted_at,
         started_at=job.started_at or job.queued_at,
     )  # pyright: ignore[reportCallIssue] - `schema` has a default behind its alias
@@ -53,9 +53,9 @@ def begin(claim: Claim, *, worker: Worker) -> Artifact:
 def with_environment(
     artifact: Artifact,
     *,
-    environment: model.EnvironmentPart,
-    install: model.InstallPart,
-    callables: Sequence[model.CallablePart] = (),
+    environment: model.EnvironmentEntry,
+    install: model.InstallEntry,
+    callables: Sequence[model.CallableEntry] = (),
 ) -> Artifact:
     """Add what the code saw, how that came to be there, and which functions will run."""
     return artifact.model_copy(
@@ -69,12 +69,12 @@ def with_run(artifact: Artifact, *, outcome: Outcome, limits: Limits) -> Artifac
         update={
             "isolation": _isolation(outcome),
             "limits": asdict(limits),
-            "usage": model.UsagePart.model_validate(asdict(outcome.usage)),
+            "usage": model.UsageEntry.model_validate(asdict(outcome.usage)),
             "traffic": _traffic(outcome),
             "dropped_log_bytes": outcome.dropped_log_bytes,
             "refused": outcome.refused,
             "refusals": tuple(
-                model.RefusalPart(path=refusal.path, why=refusal.why)
+                model.RefusalEntry(path=refusal.path, why=refusal.why)
                 for refusal in outcome.refusals
             ),
             "result": _json(outcome.value),
@@ -87,14 +87,14 @@ def with_outputs(
     artifact: Artifact, *, outputs: Sequence[StoredOutput], is_partial: bool = False
 ) -> Artifact:
     """Add the outputs that were kept; `is_partial` when the run did not come to its end."""
-    kept = tuple(model.OutputPart.model_validate(asdict(output)) for output in outputs)
+    kept = tuple(model.OutputEntry.model_validate(asdict(output)) for output in outputs)
     return artifact.model_copy(update={"outputs": kept, "is_partial": is_partial})
 
 
 def with_hook(artifact: Artifact, *, name: str, outcome: Outcome) -> Artifact:
     """Add how a hook ended, and what it noted."""
     error = error_of(outcome)
-    hook = model.HookPart(
+    hook = model.HookEntry(
         name=name,
         state="succeeded" if outcome.is_ok else "failed",
         exit=outcome.exit_code,
@@ -110,7 +110,7 @@ def with_phase(
     artifact: Artifact, *, phase: str, started_at: datetime, ended_at: datetime
 ) -> Artifact:
     """Add one phase to the timeline."""
-    entry = model.PhasePart(
+    entry = model.PhaseEntry(
         phase=phase,
         started_at=started_at,
         ended_at=ended_at,
@@ -177,18 +177,18 @@ def error_of(outcome: Outcome) -> JobError | None:
     )
 
 
-def _isolation(outcome: Outcome) -> model.IsolationPart:
+def _isolation(outcome: Outcome) -> model.IsolationEntry:
     isolation = outcome.isolation
-    return model.IsolationPart(
+    return model.IsolationEntry(
         level=isolation.level,
-        layers=tuple(model.LayerPart.model_validate(asdict(layer)) for layer in isolation.layers),
+        layers=tuple(model.LayerEntry.model_validate(asdict(layer)) for layer in isolation.layers),
         start=isolation.start,
         start_reason=isolation.start_reason,
     )
 
 
-def _traffic(outcome: Outcome) -> model.TrafficPart | None:
-    return model.TrafficPart.model_validate(asdict(outcome.traffic)) if outcome.traffic else None
+def _traffic(outcome: Outcome) -> model.TrafficEntry | None:
+    return model.TrafficEntry.model_validate(asdict(outcome.traffic)) if outcome.traffic else None
 
 
 def _noted(artifact: Artifact, outcome: Outcome) -> dict[str, Any]:

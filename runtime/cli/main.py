@@ -21,7 +21,7 @@ from wheelhouse.errors import WheelhouseError
 
 COMMANDS: Table = {
     "up": ("runtime.cli.up:up", "Serve the API and the pages, and work."),
-    "worker": ("runtime.cli.up:worker", "Work only: another process serves."),
+    "worker": ("runtime.cli.worker:worker", "Work only: another process serves."),
     "package": (
         "runtime.cli.package_evidence:app",
         "Check, upload, activate, lock and list packages.",
@@ -38,7 +38,7 @@ COMMANDS: Table = {
     "schema": ("runtime.cli.schema:schema", "Print a published JSON Schema."),
     "try": ("runtime.cli.try_:try_command", "Run a bundle here, with no server."),
     "doctor": ("runtime.cli.doctor:doctor", "Attack every wall of this host; say which held."),
-    "version": ("runtime.cli.schema:version", "Print the version."),
+    "version": ("runtime.cli.version:version", "Print the version."),
 }
 
 

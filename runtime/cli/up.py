@@ -1,4 +1,4 @@
-"""`fumehood up` and `fumehood worker`: the processes of the appliance."""
+"""`fumehood up`: an appliance that serves and works."""
 
 import asyncio
 import json
@@ -9,11 +9,9 @@ from typing import Annotated
 
 import typer
 
-from runtime.appliance import IN_PROCESS
 from runtime.cli.input.settings_in_force import settings_in_force
 from runtime.cli.output.printing import AsJson, say
-from runtime.errors import SettingsRefused
-from runtime.serve import serve, work
+from runtime.serve import serve
 
 Config = Annotated[Path | None, typer.Option("--config", help="A settings file (TOML).")]
 Home = Annotated[Path | None, typer.Option(help="The data folder (FUMEHOOD_HOME).")]
@@ -35,7 +33,7 @@ def up(
     With --json the first line on stdout is {"url": …}, printed when the appliance answers.
     """
     flags = {"host": host, "port": port, "home": home, "slots": slots}
-    _log_to_stderr()
+    log_to_stderr()
     settings = settings_in_force(flags, config_file=config, say=log.info)
 
     def announce(url: str) -> None:
@@ -46,27 +44,8 @@ def up(
     asyncio.run(serve(settings, announce=announce))
 
 
-def worker(
-    home: Home = None, slots: Slots = None, config: Config = None, *, as_json: AsJson = False
-) -> None:
-    """Work until SIGTERM or Ctrl-C; needs a Docket that processes can share (docket_url).
-
-    With --json the first line on stdout is {"home": …, "slots": …}.
-    """
-    _log_to_stderr()
-    settings = settings_in_force({"home": home, "slots": slots}, config_file=config, say=log.info)
-    if as_json:
-        print(json.dumps({"home": str(settings.home), "slots": settings.slots}), flush=True)
-    if settings.docket_url.startswith(IN_PROCESS):
-        raise SettingsRefused(
-            f"{settings.docket_url} lives inside one process, so no other can take work from it",
-            where="docket_url",
-            mend="`fumehood up` works too; for more workers set docket_url to a Redis or Valkey",
-        )
-    asyncio.run(work(settings))
-
-
-def _log_to_stderr() -> None:
+def log_to_stderr() -> None:
+    """Write warnings of all, and what the appliance itself says, to stderr."""
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.WARNING,

@@ -27,11 +27,11 @@ from runtime.artifact import steps
 from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.model import (
     Artifact,
-    CallablePart,
-    EnvironmentPart,
-    InstalledPart,
-    InstallPart,
-    OverlapPart,
+    CallableEntry,
+    EnvironmentEntry,
+    InstalledEntry,
+    InstallEntry,
+    OverlapEntry,
 )
 from runtime.blobs.blob import Blobs
 from runtime.clock import Clock, milliseconds_between
@@ -172,8 +172,8 @@ class _Attempt:
         context = await self.runner.context(bundle, environment=environment, prepared=prepared)
         self.artifact = steps.with_environment(
             self.artifact,
-            environment=environment_part(environment),
-            install=_install_part(prepared, environment),
+            environment=environment_entry(environment),
+            install=_install_entry(prepared, environment),
             callables=_callables(bundle),
         )
         return context, environment
@@ -262,16 +262,18 @@ def _prepared(claim: Claim) -> PreparedRecord:
     return claim.activation.prepared
 
 
-def environment_part(environment: Environment) -> EnvironmentPart:
+def environment_entry(environment: Environment) -> EnvironmentEntry:
     """Return what the artifact tells of an environment."""
     inventory = environment.inventory
-    return EnvironmentPart(
+    return EnvironmentEntry(
         key=environment.key,
         python=inventory.python,
         platform=inventory.platform,
-        installed=tuple(InstalledPart.model_validate(asdict(item)) for item in inventory.installed),
+        installed=tuple(
+            InstalledEntry.model_validate(asdict(item)) for item in inventory.installed
+        ),
         overlaps=tuple(
-            OverlapPart.model_validate(asdict(one)) for one in inventory.overlaps[:MOST_LISTED]
+            OverlapEntry.model_validate(asdict(one)) for one in inventory.overlaps[:MOST_LISTED]
         ),
         overlapping=len(inventory.overlaps),
         sourceless=inventory.sourceless[:MOST_LISTED],
@@ -279,9 +281,9 @@ def environment_part(environment: Environment) -> EnvironmentPart:
     )
 
 
-def _install_part(prepared: PreparedRecord, environment: Environment) -> InstallPart:
+def _install_entry(prepared: PreparedRecord, environment: Environment) -> InstallEntry:
     gate = prepared.install.get("gate")
-    return InstallPart(
+    return InstallEntry(
         source=str(prepared.install.get("source", "")),
         duration_ms=environment.duration_ms,
         reused=environment.is_reused,
@@ -289,12 +291,12 @@ def _install_part(prepared: PreparedRecord, environment: Environment) -> Install
     )
 
 
-def _callables(bundle: Bundle) -> list[CallablePart]:
+def _callables(bundle: Bundle) -> list[CallableEntry]:
     targets = [("extract", bundle.manifest.entrypoint)]
     if hook := bundle.on_after_extract:
         targets.append(("on_after_extract", hook.target))
     return [
-        CallablePart(role=role, impl=target, sha256=source.sha256)
+        CallableEntry(role=role, impl=target, sha256=source.sha256)
         for role, target in targets
         if (source := bundle.source_of(target))
     ]

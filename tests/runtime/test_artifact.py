@@ -15,15 +15,15 @@ from runtime.artifact import steps as assembly
 from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.model import (
     Artifact,
-    CallablePart,
-    EnvironmentPart,
-    InstalledPart,
-    InstallPart,
+    CallableEntry,
+    EnvironmentEntry,
+    InstalledEntry,
+    InstallEntry,
     artifact_schema,
     to_bytes,
 )
 from runtime.errors import NotFound
-from runtime.jobs.attempt import environment_part
+from runtime.jobs.attempt import environment_entry
 from runtime.store import jobs as job_store
 from runtime.store.sqlite import SqliteStore
 from runtime.values.records import Activation, Claim, Job, JobInput, StoredOutput, Worker
@@ -61,14 +61,14 @@ def whole(claim: Claim, outcome: Outcome) -> Artifact:
     artifact = assembly.begin(claim, worker=WORKER)
     artifact = assembly.with_environment(
         artifact,
-        environment=EnvironmentPart(
+        environment=EnvironmentEntry(
             key="k",
             python="3.12.1",
             platform="x86_64-linux-gnu",
-            installed=(InstalledPart(name="six", version="1.17.0"),),
+            installed=(InstalledEntry(name="six", version="1.17.0"),),
         ),
-        install=InstallPart(source="wheelhouse", duration_ms=1, reused=True),
-        callables=[CallablePart(role="extract", impl="extract:extract", sha256=DIGEST)],
+        install=InstallEntry(source="wheelhouse", duration_ms=1, reused=True),
+        callables=[CallableEntry(role="extract", impl="extract:extract", sha256=DIGEST)],
     )
     artifact = assembly.with_run(artifact, outcome=outcome, limits=Limits())
     output = StoredOutput(path="a.csv", size_bytes=1, sha256=DIGEST, media_type="text/csv")
@@ -190,7 +190,7 @@ def test_the_artifact_tells_whose_file_won_and_what_has_no_source() -> None:
         is_reused=True,
         duration_ms=1.0,
     )
-    told = environment_part(environment)
+    told = environment_entry(environment)
     assert told.overlaps[0].model_dump() == {"path": "0.py", "kept": "a", "left_out": "b"}
     assert (len(told.overlaps), told.overlapping) == (100, 150)
     assert (told.sourceless, told.sourceless_modules) == (("demo/who.pyc",), 1)
