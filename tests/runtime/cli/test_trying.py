@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import BUNDLES, FUMEHOOD, run_command
+from ..conftest import BUNDLES, FUMEHOOD, run_command
 
 STEERING = "\x1b[2J\x9b31m\r\u202egpj.exe\u2066"
 

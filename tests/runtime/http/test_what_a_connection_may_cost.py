@@ -13,7 +13,7 @@ from support.world import open_folder
 from runtime.http.accept_loop import RESERVE, room_for
 from runtime.http.connection_table import ConnectionBounds, ConnectionTable
 
-from .conftest import PATIENCE_S, Server, running, zipped
+from ..conftest import PATIENCE_S, Server, running, zipped
 
 HALF = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
 

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from .conftest import Server, zipped
+from ..conftest import Server, zipped
 
 LONG = """
 import json, random

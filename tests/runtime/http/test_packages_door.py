@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from .conftest import Server, zipped
+from ..conftest import Server, zipped
 
 
 def named(name: str, *, version: str = "1.0", **more: object) -> dict[str, str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from support.wheels import make_wheel
 
-from .conftest import Server, zipped
+from ..conftest import Server, zipped
 
 SUBJECT = "locked-words"
 

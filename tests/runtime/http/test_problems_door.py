@@ -11,7 +11,7 @@ from runtime.problem_table import TABLE, fault_of
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
 
-from .conftest import Server
+from ..conftest import Server
 
 
 def families() -> list[type[Exception]]:

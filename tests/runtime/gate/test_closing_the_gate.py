@@ -23,7 +23,7 @@ from runtime.store.sqlite import SqliteStore
 from wheelhouse.store import Wheelhouse
 from wheelhouse.wheel import metadata_of
 
-from .conftest import running, zipped
+from ..conftest import running, zipped
 
 ROUNDS = 100
 GRANTED = GateState(is_open=True)

@@ -42,7 +42,7 @@ from sandbox.command import (
 )
 from sandbox.limits import Limits
 
-from .conftest import DIGEST, NOON
+from ..conftest import DIGEST, NOON
 
 WORKER = Worker(id="w", host="h", version="0", slots=1, started_at=NOON, seen_at=NOON)
 WALLS = Isolation(level=Level.FULL, layers=(Layer(name="seccomp", in_force=True),))

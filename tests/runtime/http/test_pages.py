@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from .conftest import Server, running, zipped
+from ..conftest import Server, running, zipped
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [

@@ -16,7 +16,7 @@ from runtime.values.reports import event_of
 from runtime.values.states import State
 from sandbox.command import Report
 
-from .conftest import NOON
+from ..conftest import NOON
 
 type MakeJob = Callable[[], Job]
 

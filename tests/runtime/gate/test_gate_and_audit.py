@@ -13,7 +13,7 @@ from runtime.store import audit, tables
 from runtime.store.sqlite import SqliteStore
 from runtime.values.records import Gate
 
-from .conftest import NOON
+from ..conftest import NOON
 
 type Later = Callable[[float], datetime]
 

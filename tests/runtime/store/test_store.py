@@ -19,7 +19,7 @@ from runtime.store.sqlite import SqliteStore, sqlite_engine
 from runtime.values.records import Claim, Finish, Job, JobError, StoredOutput
 from runtime.values.states import State
 
-from .conftest import DIGEST, NOON, activate, version_of
+from ..conftest import DIGEST, NOON, activate, version_of
 
 LOST = JobError(code="worker-lost", what="gone", mend="none", kind="appliance")
 type MakeJob = Callable[[], Job]

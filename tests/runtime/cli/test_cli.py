@@ -10,7 +10,7 @@ import pytest
 from runtime.cli.input.bundle_zip import zip_folder
 from runtime.home.local_user import local_user
 
-from .conftest import BUNDLES, Server, run_command, zipped
+from ..conftest import BUNDLES, Server, run_command, zipped
 
 GROUPS = ["package", "job", "gate", "wheelhouse", "config"]
 ALONE = ["up", "worker", "schema", "version"]

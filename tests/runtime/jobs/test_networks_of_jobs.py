@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.servers import saying, serving
 
-from .conftest import run_command
+from ..conftest import run_command
 
 CODE = '''
 import socket, struct

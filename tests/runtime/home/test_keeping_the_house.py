@@ -15,7 +15,7 @@ from support.world import open_folder
 
 from wheelhouse.store import Wheelhouse
 
-from .conftest import Server, run_command, running, zipped
+from ..conftest import Server, run_command, running, zipped
 
 ACTION = "def run(*, context, **_):\n    pass\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import BUNDLES, FUMEHOOD, Server, run_command, zipped
+from ..conftest import BUNDLES, FUMEHOOD, Server, run_command, zipped
 
 
 @pytest.fixture

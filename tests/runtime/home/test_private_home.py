@@ -14,7 +14,7 @@ from support.world import open_folder
 from runtime.errors import SettingsRefused
 from runtime.home.folders import locks_of_all, make_home
 
-from .conftest import FUMEHOOD, run_command, running, zipped
+from ..conftest import FUMEHOOD, run_command, running, zipped
 
 NOBODY = 65_534
 WAITS = """

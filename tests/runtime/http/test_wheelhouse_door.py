@@ -13,7 +13,7 @@ from uv import find_uv_bin
 
 from packages.interpreters import running as running_python
 
-from .conftest import Server, run_command, zipped
+from ..conftest import Server, run_command, zipped
 
 
 @pytest.fixture(scope="session")

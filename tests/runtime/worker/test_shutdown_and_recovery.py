@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Server, run_command, running, zipped
+from ..conftest import Server, run_command, running, zipped
 
 SLOW = {
     "manifest.json": json.dumps({"schema": 1, "name": "slow", "version": "1.0"}),

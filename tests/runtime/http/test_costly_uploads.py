@@ -18,7 +18,7 @@ from wheelhouse.errors import WheelRefused
 from wheelhouse.judges.budget import Budget
 from wheelhouse.store import Wheelhouse
 
-from .conftest import Server, run_command, zipped
+from ..conftest import Server, run_command, zipped
 from .test_packages_door import named
 
 TINY = Budget(answer_bytes=10)

@@ -12,9 +12,9 @@ from runtime.settings import Settings
 from sandbox import shown_level
 from sandbox.command import Level
 
-from .conftest import run_command
+from ..conftest import run_command
 
-HELLO = Path(__file__).parents[2] / "packages/examples/hello"
+HELLO = Path(__file__).parents[3] / "packages/examples/hello"
 USED_UP = 'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
 
 

@@ -14,7 +14,7 @@ from support.world import open_folder
 
 from wheelhouse.store import Wheelhouse
 
-from .conftest import Server, running, zipped
+from ..conftest import Server, running, zipped
 
 LOGIN = ("robot-of-the-index", "s3cret-of-the-index")
 PROXY_LOGIN = ("robot-of-the-proxy", "s3cret-of-the-proxy")

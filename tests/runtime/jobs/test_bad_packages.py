@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from .conftest import Server, zipped
+from ..conftest import Server, zipped
 
 FAULTS = [
     ("extract-raises", "the third column is empty"),

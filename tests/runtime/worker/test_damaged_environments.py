@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.wheels import make_wheel
 
-from .conftest import PATIENCE_S, Server, run_command, running, zipped
+from ..conftest import PATIENCE_S, Server, run_command, running, zipped
 
 READER = {
     "manifest.json": json.dumps({"schema": 1, "name": "reader", "version": "1.0"}),

@@ -7,7 +7,7 @@ import subprocess
 import httpx2
 import pytest
 
-from .conftest import Server, zipped
+from ..conftest import Server, zipped
 
 INPUTS = {"one.txt": b"the quick brown fox", "two.txt": b"jumps"}
 
