@@ -115,7 +115,7 @@ async def open_appliance(
 
 
 def _least(settings: Settings, level: Level, file: Path) -> Level:
-    """Return the level below which nothing runs, with a word where this host had a better one."""
+    """Return the level below which nothing runs; warn where this host had a better one before."""
     shown = shown_level.note(file, level)
     is_on_purpose = "least_level" in settings.model_fields_set
     least = shown_level.least(
@@ -132,7 +132,7 @@ def _least(settings: Settings, level: Level, file: Path) -> Level:
 
 
 def _around(home: Path) -> tuple[Path, ...]:
-    """Return the homes that hold what cells run: a `fumehood try` shares another's."""
+    """Return the homes that hold what cells run: `fumehood try` links to folders of another one."""
     shared = (home / name for name in ("environments", "wheelhouse"))
     return tuple({home, *(folder.resolve().parent for folder in shared)})
 
@@ -318,7 +318,7 @@ def _worker(settings: Settings) -> Worker:
 
 
 async def _recover(tasks: WorkerTasks) -> None:
-    """Put back all that runs: whoever ran it is gone, since the home is ours alone."""
+    """Requeue all that is recorded as running: its worker is gone, since the home is ours alone."""
     await tasks.store.run(workers.forget_others, worker=tasks.worker.id)
     await tasks.reconciler.recover(alive=[])
     await tasks.reconciler.dispatch_again(patience=timedelta(0))

@@ -108,7 +108,7 @@ TABLE: Mapping[str, Answer] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Any exception of ours, said in one way."""
+    """Any exception of ours, in the one form that HTTP and the command line answer."""
 
     code: str
     what: str
@@ -135,7 +135,7 @@ def answer_of(code: str) -> Answer:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return what `error` says, whichever room raised it; a stranger is a bug of ours."""
+    """Return `error` as a fault, whichever room raised it; an unknown class is a bug of ours."""
     match error:
         case RuntimeFault():
             what, problems = error.what, error.problems

@@ -1,4 +1,4 @@
-"""The story of `fumehood try`: a bundle, some inputs, no server, and the same walls and record.
+"""Runs `fumehood try`: a bundle, some inputs, no server, and the same walls and artifact.
 
 Everything is as in production, in a home that is thrown away; only wheels and environments
 are the user's own, so that a second try starts warm.
@@ -112,6 +112,7 @@ def _judge_files(paths: Sequence[Path]) -> None:
 @asynccontextmanager
 async def _throwaway(settings: Settings) -> AsyncGenerator[Appliance]:
     """Offer an appliance whose home is gone afterwards."""
+    # Not /tmp, which is often memory and small: outputs and blobs lie here (file-hierarchy(7)).
     with tempfile.TemporaryDirectory(prefix="fumehood-try-", dir="/var/tmp") as folder:
         home = Path(folder)
         with writable(settings.home):
@@ -185,7 +186,7 @@ async def _follow(events: EventLog, *, job_id: str, on_event: OnEvent) -> None:
 
 
 async def _refuse_if_ours(store: Store, *, job_id: str) -> None:
-    """Raise where it was us who failed: the job would be tried again, and nobody is there."""
+    """Raise AttemptLost where we failed: a worker would retry the job, and here is none."""
     job = await store.run(job_store.get, job_id=job_id)
     if job.state not in {State.QUEUED, State.RUNNING}:
         return

@@ -107,6 +107,16 @@ def test_modules_and_functions_fit_a_screen():
                 assert (node.end_lineno or 0) - node.lineno < 60, (path, node.name)
 
 
+@pytest.mark.parametrize(
+    "page", sorted((PROJECT / "docs").glob("*.md")), ids=lambda page: page.name
+)
+def test_a_path_that_a_page_names_is_there(page: Path):
+    named = re.findall(
+        r"`((?:runtime|sandbox|packages|wheelhouse|tests)/[\w./-]*)`", page.read_text()
+    )
+    assert not [path for path in named if not (PROJECT / path).exists()]
+
+
 def test_what_runs_inside_uses_the_standard_library_of_python_39_only():
     for path in (PROJECT / "sandbox" / "inside").glob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))

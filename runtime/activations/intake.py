@@ -1,4 +1,4 @@
-"""The stories of packages: receive a bundle, ask for its activation, go back to a former one."""
+"""Receives bundles, asks for their activation, and goes back to a former version."""
 
 import asyncio
 from dataclasses import dataclass

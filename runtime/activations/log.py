@@ -21,7 +21,7 @@ class ActivationLog:
         self._dropped = 0
 
     def observe(self, report: Report) -> None:
-        """Keep one report: an `Observe` for the rooms below."""
+        """Keep one report: an `Observe` for packages and sandbox."""
         event, data = event_of(report)
         self._bytes_left -= len(json.dumps(dict(data)))
         if len(self._kept) < MOST_LINES and self._bytes_left >= 0:

@@ -1,4 +1,4 @@
-"""The story of one activation: prepare the version, and only then switch to it.
+"""Runs one activation: prepares the version, and only then switches to it.
 
 Whatever goes wrong, the version that was active before stays active.
 """

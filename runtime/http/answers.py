@@ -1,4 +1,4 @@
-"""Every fault as application/problem+json (RFC 9457), whoever raised it."""
+"""Answers every exception of ours as application/problem+json (RFC 9457)."""
 
 import logging
 from collections.abc import Mapping, Sequence

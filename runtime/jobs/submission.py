@@ -1,4 +1,4 @@
-"""The stories that callers begin: submit a job, cancel it, try it again."""
+"""What callers may do with jobs: submit one, cancel it, retry it."""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submissions:
-    """What callers begin: each method is one story, and what it promises is in the store."""
+    """Submits, cancels and retries jobs; what a method promises is in the store when it returns."""
 
     store: Store
     dispatch: Dispatch

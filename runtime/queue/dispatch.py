@@ -53,5 +53,8 @@ class Dispatch:
 
 
 def _delay_s(job: Job) -> float:
-    """Return how long a further attempt waits: nobody asked for it just now, so not long."""
+    """Return the backoff before a further attempt: 0.1 s, then 1.1, 3.1, … up to the longest.
+
+    The first attempt does not wait: somebody asked for it just now.
+    """
     return 0.0 if job.attempt == 1 else min(2.0 ** (job.attempt - 2) - 0.9, LONGEST_DELAY_S)

@@ -1,4 +1,4 @@
-"""One attempt as a task of a worker: whoever fails or is stopped gives the attempt back.
+"""One attempt as a task of a worker: an attempt that we fail, or stop, goes back to the queue.
 
 Everything here is about being delivered at least once, being stopped, and being killed.
 What an attempt does is told in `runtime.jobs.attempt`.

@@ -1,4 +1,4 @@
-"""The settings of a command, and which files they came from, said to whoever started it."""
+"""The settings in force for a command; says which files they were read from."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`fumehood wheelhouse prune|yank`: what nobody needs goes, what nobody should choose is marked."""
+"""`fumehood wheelhouse prune|yank`: removes unneeded wheels, marks bad ones."""
 
 from typing import Annotated, Any
 
