@@ -6,7 +6,7 @@ Any failure leaves the former version active; nothing that it built is half ther
 import hashlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,11 @@ from packages.interpreters import discover
 from packages.lock import Lock
 from packages.locker import Locker, Locking
 from packages.progress import quiet
-from packages.runnable import runnable
-from sandbox.command import Interpreter, Level, Observe, Outcome, Report, Run
+from packages.run_context import run_context
+from sandbox.command import Interpreter, Level, Observe, Outcome, Run
 from wheelhouse.durable import flush_filesystem, publish, remove_tree
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
-
-MOST_LOG_LINES = 2_000
-MOST_LOG_CHARS = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,16 +119,16 @@ async def prepare(
             requested=bundle.requirements.names,
             observe=observe,
         )
-        shown = await runnable(bundle, interpreter=interpreter, run=workshop.run)
+        stage = await run_context(
+            bundle,
+            environment=environment,
+            interpreter=interpreter,
+            grant=grant,
+            run=workshop.run,
+            least=workshop.least,
+        )
     except (NoInterpreter, LockFailed, LockRefused, EnvironmentFailed) as failed:
         raise ActivationRefused(*failed.problems) from failed
-    stage = Stage(
-        bundle=shown,
-        environment=environment,
-        interpreter=interpreter,
-        grant=grant,
-        least=workshop.least,
-    )
     hook, data_folder = await _try_hook(stage, workshop, observe)
     return Prepared(
         lock=locking.lock,
@@ -151,14 +148,13 @@ async def _try_hook(
     command = on_activate_command(stage)
     if command is None:
         return None, None
-    log = _Log(observe)
     workshop.data_root.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".hook-", dir=workshop.data_root))
     try:
         async with workshop.environments.lease(stage.environment.key):
-            outcome = await workshop.run(command, outputs_to=aside / "data", observe=log.observe)
+            outcome = await workshop.run(command, outputs_to=aside / "data", observe=observe)
         if not outcome.is_ok:
-            raise _failed(stage, outcome, log)
+            raise _failed(stage, outcome)
         return outcome, _keep_data(stage, outcome, aside, workshop.data_root)
     finally:
         remove_tree(aside)
@@ -183,26 +179,7 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-class _Log:
-    """Passes on what the hook says, and keeps the lines for the one who has to mend it."""
-
-    def __init__(self, observe: Observe):
-        self.pass_on = observe
-        self.lines: list[str] = []
-        self._chars_left = MOST_LOG_CHARS
-
-    def observe(self, report: Report) -> None:
-        """Take one report."""
-        self.pass_on(report)
-        text = report.data.get("line", report.data.get("message"))
-        if not isinstance(text, str):
-            return
-        self._chars_left -= len(text)
-        if len(self.lines) < MOST_LOG_LINES and self._chars_left >= 0:
-            self.lines.append(text)
-
-
-def _failed(stage: Stage, outcome: Outcome, log: _Log) -> ActivationFailed:
+def _failed(stage: Stage, outcome: Outcome) -> ActivationFailed:
     failure = outcome.failure
     hook = stage.bundle.on_activate
     target = hook.target if hook else "on_activate"
@@ -210,10 +187,10 @@ def _failed(stage: Stage, outcome: Outcome, log: _Log) -> ActivationFailed:
         what = "it asked a question" if outcome.question else f"it ended: {outcome.ending}"
         mend = "let on_activate return; only a job can ask"
         problem = Problem(code="hook-failed", what=what, where=target, mend=mend)
-        return ActivationFailed(problem, log=tuple(log.lines))
+        return ActivationFailed(problem)
     code = f"hook-{failure.code.removeprefix('package-')}"
     problem = Problem(code=code, what=failure.what, where=target, mend=failure.mend)
-    return ActivationFailed(problem, traceback=failure.traceback, log=tuple(log.lines))
+    return ActivationFailed(problem, traceback=failure.traceback)
 
 
 def _record(locking: Locking, environment: Environment, gate: GateState) -> InstallRecord:
@@ -226,19 +203,3 @@ def _record(locking: Locking, environment: Environment, gate: GateState) -> Inst
         fetched=locking.fetched,
         warnings=locking.warnings,
     )
-
-
-def prepared_dict(prepared: Prepared) -> dict[str, Any]:
-    """Return what was prepared as plain JSON, for the record of the activation."""
-    return {
-        "lock_digest": prepared.lock.digest,
-        "lock": prepared.lock.text,
-        "interpreter": {k: str(v) for k, v in asdict(prepared.interpreter).items()},
-        "environment_key": prepared.environment.key,
-        "environment_folder": str(prepared.environment.folder),
-        "site_packages": prepared.environment.site_packages,
-        "inventory": prepared.environment.inventory.to_dict(),
-        "grant": prepared.grant.to_dict(),
-        "install": prepared.install.to_dict(),
-        "data_folder": str(prepared.data_folder) if prepared.data_folder else None,
-    }

@@ -84,7 +84,6 @@ class ActivationFailed(PackageError):
 
     code = "activation-failed"
 
-    def __init__(self, *problems: Problem, traceback: str = "", log: tuple[str, ...] = ()) -> None:
+    def __init__(self, *problems: Problem, traceback: str = "") -> None:
         super().__init__(*problems)
         self.traceback = traceback
-        self.log = log

@@ -105,7 +105,7 @@ def collect(
     older_than_s: float,
     most_bytes: int | None = None,
     keep: Collection[str] = (),
-    is_rehearsal: bool = False,
+    is_dry_run: bool = False,
 ) -> list[Kept]:
     """Remove the environments that nobody used for `older_than_s`, oldest first.
 
@@ -119,10 +119,10 @@ def collect(
         is_too_much = most_bytes is not None and total > most_bytes
         if one.key in keep or not (is_old or is_too_much):
             continue
-        if not one.is_in_use and (is_rehearsal or _remove(environments, one.key)):
+        if not one.is_in_use and (is_dry_run or _remove(environments, one.key)):
             total -= one.inventory.size_bytes
             removed.append(one)
-    if not is_rehearsal:
+    if not is_dry_run:
         sweep_aside(
             environments.root / ".attic", older_than_s=ABANDONED_AFTER_S, now=now.timestamp()
         )

@@ -1,4 +1,4 @@
-"""The one place where the parts of the appliance are put together."""
+"""The one place where the appliance is put together: each story is given what it uses."""
 
 import asyncio
 import logging
@@ -16,27 +16,33 @@ from docket import Docket
 from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.grant import Ceiling
-from runtime import house
-from runtime.artifact_files import ArtifactFiles
-from runtime.bell import Bell
+from runtime.activations.intake import Intake
+from runtime.activations.switchover import Switchover
+from runtime.artifact.files import ArtifactFiles
+from runtime.blobs.blob import Blobs
 from runtime.blobs.local import LocalBlobs
-from runtime.cancellations import Cancellations
-from runtime.clock import utc_now
-from runtime.dispatch import Dispatch, make_docket
+from runtime.clock import Clock, utc_now
 from runtime.errors import HomeInUse
-from runtime.events import EventLog
-from runtime.gatekeeper import Gatekeeper
-from runtime.home import LEVEL_FILE, make_home
+from runtime.gate.watch import GateWatch
+from runtime.home import factories
+from runtime.home.cleanup import sweep_home
+from runtime.home.folders import LEVEL_FILE, make_home
 from runtime.ids import new_id
-from runtime.parts import Parts
-from runtime.reconcile import Reconciler
-from runtime.records import Worker
+from runtime.jobs.attempt import AttemptRunner
+from runtime.jobs.cancellations import Cancellations
+from runtime.jobs.events import EventLog
+from runtime.jobs.submission import Submissions
+from runtime.queue.dispatch import Dispatch, make_docket
+from runtime.queue.notifier import Notifier
 from runtime.settings import Settings
 from runtime.store import workers
 from runtime.store.migrate import migrate
 from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
-from runtime.sweeping import sweep_home
-from runtime.worker import Hands
+from runtime.store.store import Store
+from runtime.values.records import Worker
+from runtime.worker.attempt_task import AttemptTask
+from runtime.worker.reconcile import Reconciler
+from runtime.worker.tasks import WorkerTasks
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from sandbox.walls import shown_level
@@ -50,10 +56,25 @@ log = logging.getLogger("fumehood.appliance")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appliance:
-    """What a process of ours holds: its parts, its hands, and whether it is about to stop."""
+    """What a process of ours is made of, and whether it is about to stop.
 
-    parts: Parts
-    hands: Hands
+    Only `serve` and `trial` see it whole; every story was given what it uses.
+    """
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    notifier: Notifier
+    events: EventLog
+    artifacts: ArtifactFiles
+    blobs: Blobs
+    bundles: Bundles
+    wheelhouse: Wheelhouse
+    judges: Judges
+    workshop: Workshop
+    submissions: Submissions
+    intake: Intake
+    tasks: WorkerTasks
     stopping: asyncio.Event
 
 
@@ -84,18 +105,17 @@ async def open_appliance(
         level_file = level_file or settings.home / LEVEL_FILE
         least = await asyncio.to_thread(_least, settings, sandbox.level, level_file)
         judges = stack.enter_context(Judges())
-        parts = _parts(
+        appliance = _appliance(
             settings, store=store, docket=docket, sandbox=sandbox, least=least, judges=judges
         )
-        hands = Hands(parts=parts, reconciler=_reconciler(parts))
-        hands.register()
+        appliance.tasks.register()
         if is_alone:
-            await _recover(hands)
-        yield Appliance(parts=parts, hands=hands, stopping=asyncio.Event())
+            await _recover(appliance.tasks)
+        yield appliance
 
 
 def _least(settings: Settings, level: Level, file: Path) -> Level:
-    """Return the level below which nothing runs, with a word where this host had a better one."""
+    """Return the level below which nothing runs; warn where this host had a better one before."""
     shown = shown_level.note(file, level)
     is_on_purpose = "least_level" in settings.model_fields_set
     least = shown_level.least(
@@ -112,13 +132,13 @@ def _least(settings: Settings, level: Level, file: Path) -> Level:
 
 
 def _around(home: Path) -> tuple[Path, ...]:
-    """Return the homes that hold what cells run: a `fumehood try` shares another's."""
+    """Return the homes that hold what cells run: `fumehood try` links to folders of another one."""
     shared = (home / name for name in ("environments", "wheelhouse"))
     return tuple({home, *(folder.resolve().parent for folder in shared)})
 
 
 def _warn_of_no_advisories(settings: Settings) -> None:
-    known = house.advisories_of(house.wheelhouse_of(settings.home))
+    known = factories.advisories_of(factories.wheelhouse_of(settings.home))
     if settings.lock.advisories == "refuse" and known.snapshot() is None:
         log.warning(
             "known vulnerabilities shall be refused (lock.advisories), and none are known: "
@@ -156,7 +176,7 @@ def _migrate(settings: Settings) -> None:
         engine.dispose()
 
 
-def _parts(
+def _appliance(
     settings: Settings,
     *,
     store: SqliteStore,
@@ -164,61 +184,123 @@ def _parts(
     sandbox: Sandbox,
     least: Level,
     judges: Judges,
-) -> Parts:
-    bell = Bell()
-    wheelhouse = house.wheelhouse_of(settings.home, judges=judges)
-    ceiling = Ceiling(
-        limits=settings.limits,
-        run_network=settings.network_of_runs(),
-        source_builds=settings.source_builds,
-        secrets=frozenset(settings.secrets),
-    )
-    return Parts(
+) -> Appliance:
+    notifier = Notifier()
+    workshop = _workshop(settings, sandbox=sandbox, store=store, least=least, judges=judges)
+    dispatch = Dispatch(docket=docket, clock=utc_now)
+    runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, judges=judges)
+    return Appliance(
         settings=settings,
         clock=utc_now,
         store=store,
-        blobs=LocalBlobs(settings.home / "blobs"),
-        bell=bell,
-        events=EventLog(store=store, bell=bell, clock=utc_now),
-        artifacts=ArtifactFiles(folder=settings.home / "jobs"),
-        cancellations=Cancellations(),
-        dispatch=Dispatch(docket=docket, clock=utc_now),
-        bundles=Bundles(settings.home / "bundles", judges=judges),
-        wheelhouse=wheelhouse,
+        notifier=notifier,
+        events=runner.events,
+        artifacts=runner.artifacts,
+        blobs=runner.blobs,
+        bundles=runner.bundles,
+        wheelhouse=workshop.house,
         judges=judges,
-        workshop=_workshop(
-            settings,
-            wheelhouse=wheelhouse,
-            ceiling=ceiling,
-            sandbox=sandbox,
+        workshop=workshop,
+        submissions=Submissions(
             store=store,
-            least=least,
+            dispatch=dispatch,
+            notifier=notifier,
+            cancellations=runner.cancellations,
+            clock=utc_now,
+            queue_limit=settings.queue_limit,
         ),
-        run=sandbox.run,
-        ceiling=ceiling,
-        least=least,
+        intake=Intake(
+            store=store,
+            dispatch=dispatch,
+            bundles=runner.bundles,
+            judges=judges,
+            ceilings=factories.ceilings_of(settings),
+            clock=utc_now,
+        ),
+        tasks=_tasks(settings, runner=runner, dispatch=dispatch),
+        stopping=asyncio.Event(),
+    )
+
+
+def _runner(
+    settings: Settings,
+    *,
+    store: SqliteStore,
+    notifier: Notifier,
+    workshop: Workshop,
+    judges: Judges,
+) -> AttemptRunner:
+    return AttemptRunner(
+        store=store,
+        notifier=notifier,
+        events=EventLog(store=store, notifier=notifier, clock=utc_now),
+        artifacts=ArtifactFiles(folder=settings.home / "jobs"),
+        blobs=LocalBlobs(settings.home / "blobs"),
+        bundles=Bundles(settings.home / "bundles", judges=judges),
+        workshop=workshop,
+        cancellations=Cancellations(),
+        secrets=settings.secrets,
         worker=_worker(settings),
+        clock=utc_now,
         jobs_folder=settings.home / "jobs",
     )
 
 
+def _tasks(settings: Settings, *, runner: AttemptRunner, dispatch: Dispatch) -> WorkerTasks:
+    store, clock = runner.store, runner.clock
+    return WorkerTasks(
+        worker=runner.worker,
+        attempt=AttemptTask(
+            runner=runner,
+            store=store,
+            dispatch=dispatch,
+            notifier=runner.notifier,
+            clock=clock,
+            most_attempts=settings.most_attempts,
+        ),
+        switchover=Switchover(
+            store=store,
+            notifier=runner.notifier,
+            bundles=runner.bundles,
+            workshop=runner.workshop,
+            clock=clock,
+            worker_id=runner.worker.id,
+        ),
+        reconciler=Reconciler(
+            store=store,
+            dispatch=dispatch,
+            clock=clock,
+            lost_after=timedelta(seconds=settings.worker_lost_after_s),
+            most_attempts=settings.most_attempts,
+        ),
+        dispatch=dispatch,
+        store=store,
+        clock=clock,
+        cancellations=runner.cancellations,
+        environments=runner.workshop.environments,
+        settings=settings,
+    )
+
+
 def _workshop(
-    settings: Settings,
-    *,
-    wheelhouse: Wheelhouse,
-    ceiling: Ceiling,
-    sandbox: Sandbox,
-    store: SqliteStore,
-    least: Level,
+    settings: Settings, *, sandbox: Sandbox, store: SqliteStore, least: Level, judges: Judges
 ) -> Workshop:
-    keeper = Gatekeeper(store=store, clock=utc_now)
+    wheelhouse = factories.wheelhouse_of(settings.home, judges=judges)
+    watch = GateWatch(store=store, clock=utc_now)
     return Workshop(
         house=wheelhouse,
-        locker=house.locker_of(settings, house=wheelhouse, keeper=keeper),
-        environments=house.environments_of(settings.home, house=wheelhouse, run=sandbox.run),
+        locker=factories.locker_of(settings, wheelhouse=wheelhouse, watch=watch),
+        environments=factories.environments_of(
+            settings.home, wheelhouse=wheelhouse, run=sandbox.run
+        ),
         run=sandbox.run,
         data_root=settings.home / "data",
-        ceiling=ceiling,
+        ceiling=Ceiling(
+            limits=settings.limits,
+            run_network=settings.network_of_runs(),
+            source_builds=settings.source_builds,
+            secrets=frozenset(settings.secrets),
+        ),
         least=least,
     )
 
@@ -235,19 +317,8 @@ def _worker(settings: Settings) -> Worker:
     )
 
 
-def _reconciler(parts: Parts) -> Reconciler:
-    return Reconciler(
-        store=parts.store,
-        dispatch=parts.dispatch,
-        clock=parts.clock,
-        lost_after=timedelta(seconds=parts.settings.worker_lost_after_s),
-        most_attempts=parts.settings.most_attempts,
-    )
-
-
-async def _recover(hands: Hands) -> None:
-    """Put back all that runs: whoever ran it is gone, since the home is ours alone."""
-    parts = hands.parts
-    await parts.store.run(workers.forget_others, worker=parts.worker.id)
-    await hands.reconciler.recover(alive=[])
-    await hands.reconciler.dispatch_again(patience=timedelta(0))
+async def _recover(tasks: WorkerTasks) -> None:
+    """Requeue all that is recorded as running: its worker is gone, since the home is ours alone."""
+    await tasks.store.run(workers.forget_others, worker=tasks.worker.id)
+    await tasks.reconciler.recover(alive=[])
+    await tasks.reconciler.dispatch_again(patience=timedelta(0))

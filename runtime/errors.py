@@ -31,13 +31,13 @@ class RuntimeFault(Exception):
 
 
 class NotFound(RuntimeFault):
-    """There is no such thing here."""
+    """There is nothing of this name here."""
 
     code = "not-found"
 
 
 class StateConflict(RuntimeFault):
-    """The state of the thing does not allow this change."""
+    """The current state does not allow this change."""
 
     code = "state-conflict"
 
@@ -49,7 +49,7 @@ class VersionConflict(RuntimeFault):
 
 
 class NotActive(RuntimeFault):
-    """The package has no version that jobs could run."""
+    """The package has no active version that a job could run."""
 
     code = "not-active"
 
@@ -79,13 +79,13 @@ class Malformed(RuntimeFault):
 
 
 class CrossSite(RuntimeFault):
-    """Another web site may not change anything here in the name of its visitors."""
+    """A request from another web site may not change anything here."""
 
     code = "cross-site"
 
 
 class TooLarge(RuntimeFault):
-    """What was sent is larger than this appliance accepts."""
+    """The request is larger than this appliance accepts."""
 
     code = "too-large"
 
@@ -102,14 +102,8 @@ class Superseded(RuntimeFault):
     code = "superseded"
 
 
-class Draining(RuntimeFault):
-    """The appliance is shutting down and takes no new work."""
-
-    code = "draining"
-
-
 class NotReady(RuntimeFault):
-    """The appliance cannot work yet, or no longer."""
+    """The appliance cannot take work now."""
 
     code = "not-ready"
 
@@ -161,13 +155,13 @@ class TryFailed(RuntimeFault):
         self.traceback = traceback
 
 
-class ForeignRoom(RuntimeFault):
-    """A room of the appliance was imported from somewhere else."""
+class ShadowedImport(RuntimeFault):
+    """A package of the appliance was imported from another distribution."""
 
-    code = "foreign-room"
+    code = "shadowed-import"
 
 
 class AttemptLost(RuntimeFault):
-    """An attempt failed on our side, and nobody is there to try it again."""
+    """An attempt failed on our side, and nothing will try it again."""
 
     code = "attempt-lost"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from packages.errors import PackageError
-from runtime.bounds import kept_problems
 from runtime.errors import RuntimeFault
+from runtime.values.bounds import kept_problems
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.problem import Problem
@@ -60,11 +60,10 @@ TABLE: Mapping[str, Answer] = {
     "unknown-media-type": Answer(status=415, exit_code=EXIT_USAGE),
     "method-not-allowed": Answer(status=405, exit_code=EXIT_USAGE),
     "superseded": CONFLICT,
-    "draining": UNAVAILABLE,
     "not-ready": UNAVAILABLE,
     "settings-refused": Answer(status=500, exit_code=EXIT_USAGE),
     "home-in-use": CONFLICT,
-    "foreign-room": Answer(status=500, exit_code=EXIT_USAGE),
+    "shadowed-import": Answer(status=500, exit_code=EXIT_USAGE),
     "address-taken": CONFLICT,
     "blob-missing": MISSING,
     "output-gone": Answer(status=410, exit_code=EXIT_NOT_FOUND),
@@ -109,7 +108,7 @@ TABLE: Mapping[str, Answer] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Any exception of ours, said in one way."""
+    """Any exception of ours, in the one form that HTTP and the command line answer."""
 
     code: str
     what: str
@@ -136,7 +135,7 @@ def answer_of(code: str) -> Answer:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return what `error` says, whichever room raised it; a stranger is a bug of ours."""
+    """Return `error` as a fault, whichever room raised it; an unknown class is a bug of ours."""
     match error:
         case RuntimeFault():
             what, problems = error.what, error.problems

@@ -10,15 +10,16 @@ from pathlib import Path
 
 import uvicorn
 
-from runtime.accepting import accept_on, room_for
-from runtime.api.app import make_app
 from runtime.appliance import Appliance, open_appliance
-from runtime.connection import Connection
-from runtime.connections import ConnectionBounds, Room
 from runtime.errors import AddressTaken, SettingsRefused
-from runtime.home_socket import SOCKET_NAME, short_of
+from runtime.home.socket import SOCKET_NAME, short_of
+from runtime.http.accept_loop import accept_on, room_for
+from runtime.http.app import make_app
+from runtime.http.connection import Connection
+from runtime.http.connection_table import ConnectionBounds, ConnectionTable
+from runtime.http.context import Services
 from runtime.settings import Settings
-from runtime.worker import working
+from runtime.worker.tasks import working
 
 GRACE_S = 5
 log = logging.getLogger("fumehood.serve")
@@ -31,9 +32,9 @@ class StoppableServer(uvicorn.Server):
     it also raises the signal again when it is done, before the worker could drain.
     """
 
-    def __init__(self, config: uvicorn.Config, *, room: Room) -> None:
+    def __init__(self, config: uvicorn.Config, *, table: ConnectionTable) -> None:
         super().__init__(config)
-        self._room = room
+        self._table = table
         self._accepting: list[asyncio.Task[None]] = []
 
     @contextmanager
@@ -45,20 +46,20 @@ class StoppableServer(uvicorn.Server):
         """Begin to accept, as far as there is room."""
         self.servers: list[asyncio.base_events.Server] = []
         accepting = (
-            accept_on(one, room=self._room, make=self._connection) for one in sockets or ()
+            accept_on(one, table=self._table, make=self._connection) for one in sockets or ()
         )
         self._accepting = [asyncio.create_task(one) for one in accepting]
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept nobody any more, and let those here come to an end."""
+        """Accept no further connection, and let open ones come to an end."""
         for accepting in self._accepting:
             accepting.cancel()
         await asyncio.gather(*self._accepting, return_exceptions=True)
         await super().shutdown(sockets)
 
     def _connection(self) -> Connection:
-        return Connection(self.config, self.server_state, {}, room=self._room)
+        return Connection(self.config, self.server_state, {}, table=self._table)
 
 
 async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
@@ -68,7 +69,7 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         at_home = stack.enter_context(listening_at(settings.home))
         server = _server(appliance)
         _stop_on_signals(server, appliance=appliance)
-        await stack.enter_async_context(working(appliance.hands))
+        await stack.enter_async_context(working(appliance.tasks))
         serving = asyncio.create_task(server.serve(sockets=[listener, at_home]))
         await _started(server, serving=serving)
         announce(address_of(listener, host=settings.host))
@@ -78,7 +79,7 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
 
 async def work(settings: Settings) -> None:
     """Work only, until SIGTERM or SIGINT."""
-    async with open_appliance(settings) as appliance, working(appliance.hands):
+    async with open_appliance(settings) as appliance, working(appliance.tasks):
         _on_signals(appliance.stopping.set)
         await appliance.stopping.wait()
 
@@ -136,9 +137,9 @@ def address_of(listener: socket.socket, *, host: str) -> str:
 
 
 def _server(appliance: Appliance) -> StoppableServer:
-    bounds = bounds_of(appliance.parts.settings)
+    bounds = bounds_of(appliance.settings)
     config = uvicorn.Config(
-        make_app(appliance.parts, stopping=appliance.stopping),
+        make_app(services_of(appliance)),
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -150,7 +151,7 @@ def _server(appliance: Appliance) -> StoppableServer:
         proxy_headers=bool(bounds.proxies),
         forwarded_allow_ips=list(bounds.proxies),
     )
-    return StoppableServer(config, room=Room(bounds))
+    return StoppableServer(config, table=ConnectionTable(bounds))
 
 
 def bounds_of(settings: Settings) -> ConnectionBounds:
@@ -162,6 +163,25 @@ def bounds_of(settings: Settings) -> ConnectionBounds:
         idle_s=settings.idle_s,
         body_least_bytes_s=settings.body_least_kb_s * 1024,
         proxies=settings.proxies,
+    )
+
+
+def services_of(appliance: Appliance) -> Services:
+    """Return what the operations of the API and the pages may ask for."""
+    return Services(
+        settings=appliance.settings,
+        clock=appliance.clock,
+        store=appliance.store,
+        events=appliance.events,
+        artifacts=appliance.artifacts,
+        blobs=appliance.blobs,
+        bundles=appliance.bundles,
+        wheelhouse=appliance.wheelhouse,
+        judges=appliance.judges,
+        workshop=appliance.workshop,
+        submissions=appliance.submissions,
+        intake=appliance.intake,
+        stopping=appliance.stopping,
     )
 
 
@@ -179,7 +199,7 @@ def _stop_on_signals(server: StoppableServer, *, appliance: Appliance) -> None:
             server.force_exit = True
         server.should_exit = True
         appliance.stopping.set()
-        appliance.parts.bell.ring_all()
+        appliance.notifier.notify_all()
 
     _on_signals(stop)
 

@@ -10,14 +10,11 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal, cast
+from typing import Annotated, cast
 
 import platformdirs
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
-    PlainSerializer,
     SecretStr,
     ValidationError,
     field_validator,
@@ -25,7 +22,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.errors import SettingsRefused
-from runtime.rules import Hosts, Names, Networks, Newest, Places, Ports, Rules
+from runtime.setting_types import Hosts, IndexSettings, LockSettings, Networks, Ports
 from sandbox.command import Level
 from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules
@@ -38,58 +35,6 @@ CLIENT_VARIABLES = frozenset({"FUMEHOOD_URL", "FUMEHOOD_CONFIG"})
 type Tree = dict[str, object]
 
 
-def without_login(url: str) -> str:
-    """Return `url` as people may see it: a login in it is masked like any other secret."""
-    scheme, is_address, rest = url.partition("://")
-    login, is_login, place = rest.partition("@")
-    return f"{scheme}://**********@{place}" if is_address and is_login and "/" not in login else url
-
-
-class IndexSettings(BaseModel):
-    """The package index behind the gate. HTTPS_PROXY and SSL_CERT_FILE are its defaults."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    url: Annotated[str, PlainSerializer(without_login, when_used="json")] = ""
-    username: str = ""
-    password: SecretStr = SecretStr("")
-    ca_bundle: Path | None = None
-    proxy: SecretStr = SecretStr("")
-    hosts: Places = ()
-    """Further hosts (files.example.org, or with a port) that its pages may lead to."""
-    private: Networks = ()
-    """Addresses and networks that these hosts may have although they are not public."""
-    page_mb: Annotated[int, Field(ge=1)] = 64
-    """The longest page, in MiB, as it is unpacked."""
-    page_s: Annotated[float, Field(gt=0)] = 120.0
-    lock_mb: Annotated[int, Field(ge=1)] = 1024
-    """All pages of one lock together, in MiB."""
-    lock_s: Annotated[float, Field(gt=0)] = 600.0
-    wheel_mb: Annotated[int, Field(ge=1)] = 4096
-    wheel_s: Annotated[float, Field(gt=0)] = 7200.0
-    least_kb_s: Annotated[int, Field(ge=0)] = 4
-    """What comes slower than that, for twenty seconds, is given up."""
-
-
-class LockSettings(BaseModel):
-    """The admin's rules for locks: a cooldown, lists of requirements, known advisories."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    exclude_newer: Newest = None
-    """Nothing that the index got later, or is younger than that (7d, 36h)."""
-    allow: Rules = ()
-    """If not empty, only these distributions may be locked."""
-    deny: Rules = ()
-    """These distributions, or these versions of them, may not."""
-    house_names: Names = ()
-    """Names, or patterns (acme-*), that come from the house alone; so do all that were uploaded."""
-    shared_names: Names = ()
-    """Names that may come from the index although some of their wheels were uploaded."""
-    advisories: Literal["warn", "refuse"] = "warn"
-    """What to do with a wheel that an imported advisory names."""
-
-
 class Settings(BaseSettings):
     """Every setting of the appliance."""
 
@@ -97,33 +42,53 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("fumehood")),
-        description="The folder below which everything is kept.",
+        description="The data folder: database, bundles, wheels, artifacts.",
     )
     host: str = Field("127.0.0.1", description="The address the server listens on.")
-    port: int = Field(8800, ge=0, le=65535, description="The port; 0 picks a free one.")
-    connections: int = Field(1024, ge=1, description="Connections to the port at a time.")
-    connections_of_one: int = Field(256, ge=1, description="Those of one address at a time.")
-    head_s: float = Field(10.0, gt=0, description="How long the head of a request may take.")
-    idle_s: float = Field(15.0, ge=1, description="How long a connection may wait for the next.")
-    body_least_kb_s: int = Field(4, ge=0, description="A body that comes slower is given up.")
-    proxies: Networks = Field((), description="Proxies whose X-Forwarded headers are believed.")
-    docket_url: str = Field("memory://", description="Where Docket keeps its queue.")
+    port: int = Field(
+        8800, ge=0, le=65535, description="The port it listens on; 0 picks a free one."
+    )
+    connections: int = Field(
+        1024, ge=1, description="Most connections to the port at the same time."
+    )
+    connections_of_one: int = Field(
+        256, ge=1, description="Most connections from one address, proxies aside."
+    )
+    head_s: float = Field(
+        10.0, gt=0, description="Seconds in which the head of a request must arrive."
+    )
+    idle_s: float = Field(15.0, ge=1, description="Seconds a connection may idle between requests.")
+    body_least_kb_s: int = Field(
+        4, ge=0, description="Slowest request body accepted, in KiB/s; 0: any."
+    )
+    proxies: Networks = Field((), description="Proxies whose X-Forwarded-For is believed.")
+    docket_url: str = Field(
+        "memory://", description="Where Docket keeps its queue; memory:// for one process."
+    )
     docket_name: str = Field("fumehood", description="The name of the Docket queue.")
     docket_check_interval_ms: int = Field(
-        25, ge=1, le=1000, description="How often a full worker looks for free slots."
+        25, ge=1, le=1000, description="Milliseconds between a full worker's looks for free slots."
     )
     slots: Annotated[int, Field(ge=1, le=1024)] = Field(
         default_factory=lambda: max(2, os.cpu_count() or 1),
         description="How many attempts one worker runs at a time.",
     )
-    queue_limit: int = Field(10_000, ge=1, description="Jobs that may wait; more get 429.")
-    most_attempts: int = Field(3, ge=1, description="Tries of a job when it is us who fail.")
-    reconcile_interval_s: float = Field(5.0, gt=0, description="How often lost work is sought.")
-    worker_lost_after_s: float = Field(30.0, gt=0, description="Silence that means a dead worker.")
-    drain_s: float = Field(20.0, ge=0, description="Time that running attempts get at shutdown.")
-    bundle_most_mb: int = Field(256, ge=1, description="The largest bundle taken, in MiB.")
-    input_most_mb: int = Field(1024, ge=1, description="All inputs of one job, in MiB.")
-    wheel_most_mb: int = Field(1024, ge=1, description="The largest wheel taken, in MiB.")
+    queue_limit: int = Field(10_000, ge=1, description="Most jobs that wait; further ones get 429.")
+    most_attempts: int = Field(
+        3, ge=1, description="Attempts before an infrastructure failure is final."
+    )
+    reconcile_interval_s: float = Field(
+        5.0, gt=0, description="Seconds between searches for work that was lost."
+    )
+    worker_lost_after_s: float = Field(
+        30.0, gt=0, description="Seconds without a heartbeat after which a worker counts as dead."
+    )
+    drain_s: float = Field(
+        20.0, ge=0, description="Seconds that running attempts get to finish at shutdown."
+    )
+    bundle_most_mb: int = Field(256, ge=1, description="The largest bundle accepted, in MiB.")
+    input_most_mb: int = Field(1024, ge=1, description="All inputs of one job together, in MiB.")
+    wheel_most_mb: int = Field(1024, ge=1, description="The largest wheel accepted, in MiB.")
     inputs_most: int = Field(1000, ge=1, description="How many input files one job may have.")
     least_level: Level = Field(
         Level.UNPRIVILEGED, description="The isolation level below which nothing runs."
@@ -143,23 +108,31 @@ class Settings(BaseSettings):
             result_kb=16_384,
             cpus=float(os.cpu_count() or 1),
         ),
-        description="The admin's ceiling over every manifest's limits.",
+        description="The most that any manifest can raise its limits to.",
     )
-    run_network: bool = Field(False, description="Whether a manifest may ask for network in jobs.")
+    run_network: bool = Field(
+        False, description="Whether manifests may ask for the network in jobs."
+    )
     run_network_hosts: Hosts = Field(
-        (), description="Hosts that a job may reach then: names, *.example.org, or * for any."
+        (), description="Hosts that such a job may reach: names, *.example.org, or * for any."
     )
-    run_network_ports: Ports = Field((443, 80), description="Ports that it may reach there.")
+    run_network_ports: Ports = Field((443, 80), description="Ports that such a job may reach.")
     run_network_private: Networks = Field(
-        (), description="Addresses and networks that it may reach although they are not public."
+        (), description="Private addresses and networks that such a job may reach all the same."
     )
-    run_network_mb: int = Field(4096, ge=1, description="What it may carry in all, in MiB.")
+    run_network_mb: int = Field(
+        4096, ge=1, description="Most traffic of one run, in both directions, in MiB."
+    )
     run_network_ca_bundle: Path | None = Field(
-        None, description="The certificates that it trusts, if not the host's own."
+        None, description="The CA certificates that such a job trusts, if not the host's own."
     )
-    source_builds: bool = Field(False, description="Whether requirements may be built from source.")
-    index: IndexSettings = Field(IndexSettings(), description="Where the open gate leads.")
-    lock: LockSettings = Field(LockSettings(), description="What may be locked at all.")
+    source_builds: bool = Field(False, description="Whether wheels may be built from source.")
+    index: IndexSettings = Field(
+        IndexSettings(), description="The package index that the open gate leads to."
+    )
+    lock: LockSettings = Field(
+        LockSettings(), description="The admin's rules for what may be locked."
+    )
     secrets: dict[str, SecretStr] = Field(
         default_factory=dict, description="Values that manifests may ask for by name."
     )
@@ -357,7 +330,7 @@ def _problems(error: ValidationError, origins: Mapping[str, str]) -> Iterator[Pr
         is_unknown = fault["type"] in {"extra_forbidden", "unexpected_keyword_argument"}
         yield Problem(
             code="unknown-setting" if is_unknown else "invalid-setting",
-            what=f"{key} is not a setting" if is_unknown else f"{key}: {_said(fault['msg'])}",
+            what=f"{key} is not a setting" if is_unknown else f"{key}: {_in_words(fault['msg'])}",
             where=f"{key} (from {origin})",
             mend="run `fumehood config show` for the settings there are"
             if is_unknown
@@ -378,5 +351,5 @@ def _origins_below(key: str, origins: Mapping[str, str]) -> str:
     return ", ".join(sorted(below))
 
 
-def _said(message: str) -> str:
+def _in_words(message: str) -> str:
     return message.removeprefix("Value error, ")

@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from runtime.cli.bundling import bundle_file
 from runtime.cli.client import ask, connected, fetch, follow
-from runtime.cli.faults import RemoteFault
+from runtime.cli.input.bundle_zip import bundle_file
+from runtime.cli.output.remote_faults import RemoteFault
 
 PROJECT = Path(__file__).resolve().parent.parent
 EXAMPLES = PROJECT / "packages" / "examples"

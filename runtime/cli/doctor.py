@@ -10,10 +10,10 @@ import typer
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from packages.interpreters import discover
-from runtime.cli.configured import settings_told
-from runtime.cli.printing import AsJson, emit, say, table
-from runtime.home import locks_of_all
-from runtime.home_guard import ways_in
+from runtime.cli.input.settings_in_force import settings_in_force
+from runtime.cli.output.printing import AsJson, emit, say, table
+from runtime.home.folders import locks_of_all
+from runtime.home.guard import ways_in
 from sandbox.command import Interpreter
 from sandbox.doctor.examination import Diagnosis, Finding, examine
 from sandbox.sandbox import Sandbox
@@ -42,7 +42,7 @@ def wanted_python(python: str) -> Interpreter:
 
 
 async def _examine(interpreter: Interpreter) -> Diagnosis:
-    settings = settings_told()
+    settings = settings_in_force()
     least = settings.least_level
     beside = _beside(settings.home)
     with tempfile.TemporaryDirectory(prefix=".doctor-", dir=beside) as folder:

@@ -15,13 +15,19 @@ from packages.sbom import sbom, touching
 from packages.upkeep import collect, listing
 from packages.upkeep import repair as repair_environments
 from packages.upkeep import verify as verify_environment
-from runtime.cli.printing import AsJson, emit, say, table
+from runtime.cli.output.printing import AsJson, emit, say, table
 from runtime.clock import utc_now
 from runtime.errors import Malformed, NotFound, NotReady
-from runtime.house import advisories_of, environments_of, wheelhouse_of, workshop_of
+from runtime.home.factories import (
+    advisories_of,
+    environments_in_cells,
+    environments_of,
+    wheelhouse_of,
+)
 from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import load
 from sandbox.command import Command, Outcome
+from sandbox.limits import MIB
 from wheelhouse.osv import Advisory
 
 app = typer.Typer(no_args_is_help=True, help="See, verify and collect environments.")
@@ -114,7 +120,7 @@ def verify(
 
 async def _repair(keys: list[str]) -> set[str]:
     """Return those of the damaged environments `keys` that are whole again."""
-    async with workshop_of(load().settings.home) as environments:
+    async with environments_in_cells(load().settings.home) as environments:
         repaired = await repair_environments(
             environments, interpreters=every, keys=keys, is_full=True
         )
@@ -142,8 +148,8 @@ def gc(
         environments_here(),
         now=utc_now(),
         older_than_s=span(older_than).total_seconds(),
-        most_bytes=None if most_mb is None else most_mb * 1024 * 1024,
-        is_rehearsal=dry_run,
+        most_bytes=None if most_mb is None else most_mb * MIB,
+        is_dry_run=dry_run,
     )
     emit([kept.to_dict() for kept in removed], as_json=as_json, show=_rows)
 
@@ -151,7 +157,7 @@ def gc(
 def environments_here() -> Environments:
     """Return the environments of this home, to be looked at."""
     home = load().settings.home
-    return environments_of(home, house=wheelhouse_of(home), run=_builds_nothing)
+    return environments_of(home, wheelhouse=wheelhouse_of(home), run=_builds_nothing)
 
 
 async def _builds_nothing(command: Command, **_: object) -> Outcome:

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from runtime.cli.client import ask, connected
-from runtime.cli.printing import AsJson, emit
+from runtime.cli.output.printing import AsJson, emit
 from runtime.errors import Malformed
-from runtime.local_user import local_user
+from runtime.home.local_user import local_user
 
 app = typer.Typer(no_args_is_help=True, help="Show, open and close the network gate.")
 SPAN = re.compile(r"(\d+)([smhd])")

@@ -11,11 +11,11 @@ from urllib.parse import quote
 import httpx2
 import typer
 
-from runtime.cli.arguments import Inputs, JobId, Pairs, Parameters
 from runtime.cli.client import all_items, ask, connected, fetch, follow
-from runtime.cli.job_text import event_line, job_facts, job_rows
-from runtime.cli.parameters import parameters_of
-from runtime.cli.printing import AsJson, as_text, emit, emit_line, harmless, say, table
+from runtime.cli.input.arguments import Inputs, JobId, Pairs, Parameters
+from runtime.cli.input.parameters import parameters_of
+from runtime.cli.output.job_text import event_line, job_facts, job_rows
+from runtime.cli.output.printing import AsJson, as_text, emit, emit_line, harmless, say, table
 from runtime.problem_table import EXIT_JOB_FAILED
 
 app = typer.Typer(no_args_is_help=True, help="Submit jobs, follow them, fetch what they left.")

@@ -9,33 +9,36 @@ from typing import Annotated
 import typer
 
 from packages.errors import PackageError
-from runtime.cli.current_folder import tell_ignored
-from runtime.cli.faults import RemoteFault
+from runtime.cli.input.current_folder import warn_of_ignored_settings
 from runtime.cli.lazy import Table, lazy_group
-from runtime.cli.printing import say
+from runtime.cli.output.printing import say
+from runtime.cli.output.remote_faults import RemoteFault
+from runtime.cli.shadowed_imports import check_not_shadowed
 from runtime.errors import RuntimeFault
 from runtime.problem_table import EXIT_BUG, Fault, fault_of
-from runtime.rooms import check_rooms
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
 
 COMMANDS: Table = {
-    "up": ("runtime.cli.server:up", "Serve the API and the pages, and work."),
-    "worker": ("runtime.cli.server:worker", "Work only: another process serves."),
-    "package": ("runtime.cli.evidence:app", "Check, upload, activate, lock and list packages."),
+    "up": ("runtime.cli.up:up", "Serve the API and the pages, and work."),
+    "worker": ("runtime.cli.worker:worker", "Work only: another process serves."),
+    "package": (
+        "runtime.cli.package_evidence:app",
+        "Check, upload, activate, lock and list packages.",
+    ),
     "job": ("runtime.cli.job:app", "Submit jobs, follow them, fetch what they left."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
     "wheelhouse": (
-        "runtime.cli.wheelhouse_commands:app",
+        "runtime.cli.wheelhouse.commands:app",
         "Add wheels, see which there are, carry them.",
     ),
     "env": ("runtime.cli.env:app", "See, verify and collect environments."),
     "audit": ("runtime.cli.audit:app", "Read the audit log, and check that it is whole."),
     "config": ("runtime.cli.config:app", "Show the settings and where they come from."),
     "schema": ("runtime.cli.schema:schema", "Print a published JSON Schema."),
-    "try": ("runtime.cli.trying:try_command", "Run a bundle here, with no server."),
+    "try": ("runtime.cli.try_:try_command", "Run a bundle here, with no server."),
     "doctor": ("runtime.cli.doctor:doctor", "Attack every wall of this host; say which held."),
-    "version": ("runtime.cli.schema:version", "Print the version."),
+    "version": ("runtime.cli.version:version", "Print the version."),
 }
 
 
@@ -71,13 +74,13 @@ def _root(
     Exit codes: 0 ok, 1 the job or package failed, 2 usage, 3 rejected input, 4 not found,
     5 not allowed, 6 conflict, 7 verification failed, 70 a bug of ours, 75 try again.
     """
-    tell_ignored()
+    warn_of_ignored_settings()
 
 
 def main() -> None:
     """Run the command line; exit with the code of the outcome."""
     try:
-        check_rooms()
+        check_not_shadowed()
         app(prog_name="fumehood")
     except RemoteFault as error:
         _report(error.fault)

@@ -9,13 +9,13 @@ import typer
 from packaging.version import Version as PythonVersion
 
 from packages.archive import check as check_bundle
-from runtime.cli.arguments import Name, plain
-from runtime.cli.bundling import bundle_file
 from runtime.cli.client import ask, connected
-from runtime.cli.job_text import event_line
-from runtime.cli.printing import AsJson, emit, facts, say, table
+from runtime.cli.input.arguments import Name, plain
+from runtime.cli.input.bundle_zip import bundle_file
+from runtime.cli.output.job_text import event_line
+from runtime.cli.output.printing import AsJson, emit, facts, say, table
 from runtime.errors import NotFound
-from runtime.house import ceilings_of
+from runtime.home.factories import ceilings_of
 from runtime.problem_table import EXIT_BUG, EXIT_JOB_FAILED, EXIT_REJECTED
 from runtime.settings import load
 from wheelhouse.judges.pool import Judges

@@ -1,15 +1,14 @@
-"""`fumehood schema` and `fumehood version`: what is published, without a server."""
+"""`fumehood schema`: the JSON Schemas that are published."""
 
 import json
 from enum import StrEnum
-from importlib.metadata import version as distribution_version
 from typing import Annotated
 
 import typer
 
 from packages.manifest import manifest_schema
-from runtime.artifact import artifact_schema
-from runtime.cli.printing import AsJson, emit
+from runtime.artifact.model import artifact_schema
+from runtime.cli.output.printing import AsJson
 
 
 class Schema(StrEnum):
@@ -25,12 +24,3 @@ def schema(
     """Print a published JSON Schema (it is JSON with and without --json)."""
     found = manifest_schema() if name is Schema.MANIFEST else artifact_schema()
     print(json.dumps(found, indent=2))
-
-
-def version(*, as_json: AsJson = False) -> None:
-    """Print the version."""
-    emit(
-        {"version": distribution_version("fumehood")},
-        as_json=as_json,
-        show=lambda value: value["version"],
-    )

@@ -7,9 +7,15 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from runtime.errors import NotActive, NotFound, NotLocked, StateConflict
-from runtime.records import Activation, ActivationState, JsonObject, PackageVersion, PreparedRecord
 from runtime.store import packages, tables
 from runtime.store.rows import ACTIVATION, PREPARED, plain, value_of
+from runtime.values.records import (
+    Activation,
+    ActivationState,
+    JsonObject,
+    PackageVersion,
+    PreparedRecord,
+)
 from wheelhouse.problem import Problem
 
 UNFINISHED = (ActivationState.QUEUED, ActivationState.RUNNING)
@@ -211,7 +217,7 @@ def installed(connection: Connection, *, package: str, version: str) -> Prepared
     return activation.prepared
 
 
-def runnable(connection: Connection, *, package: str, version: str | None) -> Activation:
+def for_jobs(connection: Connection, *, package: str, version: str | None) -> Activation:
     """Return the activation that a new job runs on: the active one, or that of `version`."""
     found = packages.get_package(connection, name=package)
     if version:

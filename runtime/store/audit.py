@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from runtime.clock import rfc3339
-from runtime.records import AuditEntry, JsonObject, Page
 from runtime.store import tables
 from runtime.store.cursor import number_of, page_of
 from runtime.store.rows import AUDIT_ENTRY, value_of
+from runtime.values.records import AuditEntry, JsonObject, Page
 
 BEGINNING = "sha256:" + "0" * 64
 

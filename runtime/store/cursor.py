@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Callable, Sequence
 
 from runtime.errors import Malformed
-from runtime.records import Page
+from runtime.values.records import Page
 
 
 def page_of[T](found: Sequence[T], *, limit: int, key: Callable[[T], str]) -> Page[T]:

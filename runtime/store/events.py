@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from runtime.records import Event, JsonObject
 from runtime.store import tables
 from runtime.store.rows import EVENT, value_of
+from runtime.values.records import Event, JsonObject
 
 type Happening = tuple[datetime, str, JsonObject]
 """When, the event's name, and its data."""

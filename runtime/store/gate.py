@@ -5,9 +5,9 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects.sqlite import insert
 
-from runtime.records import Gate
 from runtime.store import tables
 from runtime.store.rows import GATE, plain, value_of
+from runtime.values.records import Gate
 
 ROW = 1
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from runtime.errors import NotFound
-from runtime.jobs import State
-from runtime.records import Job, Page, StoredOutput
 from runtime.store import tables
 from runtime.store.cursor import page_of
 from runtime.store.rows import JOB, STORED_OUTPUT, value_of
+from runtime.values.records import Job, Page, StoredOutput
+from runtime.values.states import State
 
 
 def list_jobs(

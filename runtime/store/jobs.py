@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from runtime.errors import NotFound, Superseded
-from runtime.jobs import ENDINGS, Change, State, after, is_allowed
-from runtime.records import Attempt, Claim, Finish, Job, JobError, JsonObject
 from runtime.store import activations, admission, events, tables
 from runtime.store.rows import ATTEMPT, JOB, STORED_OUTPUT, plain, plain_error, value_of
+from runtime.values.records import Attempt, Claim, Finish, Job, JobError, JsonObject
+from runtime.values.states import ENDINGS, Change, State, after, is_allowed
 
 DRAINED = "drained"
 """The error code of an attempt that was stopped with its worker: it does not count."""
@@ -27,7 +27,7 @@ def submit(connection: Connection, *, job: Job, queue_limit: int) -> Job:
     connection.execute(tables.jobs.insert().values(columns | times))
     _queue_attempt(connection, job_id=job.id, number=1, at=job.queued_at)
     data: JsonObject = {"package": job.package, "version": job.version}
-    _tell(connection, job.id, attempt=1, at=job.queued_at, event="job.queued", data=data)
+    _add_event(connection, job.id, attempt=1, at=job.queued_at, event="job.queued", data=data)
     return job
 
 
@@ -60,14 +60,13 @@ def claim(
     admission.leave(connection)
     change = {"state": State.RUNNING, "token": token, "worker": worker, "started_at": at}
     _change_attempt(connection, job, change)
-    _tell(
+    _add_event(
         connection, job.id, attempt=job.attempt, at=at, event="job.started", data={"worker": worker}
     )
     return Claim(
         job=job,
         activation=activations.get(connection, activation_id=job.activation_id),
         attempts=list_attempts(connection, job_id=job_id),
-        token=token,
     )
 
 
@@ -128,7 +127,7 @@ def cancel(connection: Connection, *, job_id: str, at: datetime) -> Job:
     state = after(job.state, change=Change.CANCEL)
     if job.state is State.RUNNING:
         _change_job(connection, job, {"cancel_requested_at": at})
-        _tell(connection, job_id, attempt=job.attempt, at=at, event="job.cancelling", data={})
+        _add_event(connection, job_id, attempt=job.attempt, at=at, event="job.cancelling", data={})
         return get(connection, job_id=job_id)
     if job.state is State.QUEUED:
         admission.leave(connection)
@@ -195,7 +194,7 @@ def _queue_again(
     blank = {"started_at": None, "finished_at": None, "error": None, "cancel_requested_at": None}
     _change_job(connection, job, {"state": after(job.state, change=change)} | fresh | blank)
     _queue_attempt(connection, job_id=job.id, number=number, at=at)
-    _tell(connection, job.id, attempt=number, at=at, event="job.retried", data={"why": why})
+    _add_event(connection, job.id, attempt=number, at=at, event="job.retried", data={"why": why})
     return get(connection, job_id=job.id)
 
 
@@ -226,10 +225,10 @@ def _tell_finished(
     at: datetime,
 ) -> None:
     data: JsonObject = {"state": state.value, "error": error}
-    _tell(connection, job.id, attempt=job.attempt, at=at, event="job.finished", data=data)
+    _add_event(connection, job.id, attempt=job.attempt, at=at, event="job.finished", data=data)
 
 
-def _tell(
+def _add_event(
     connection: Connection, job_id: str, *, attempt: int, at: datetime, event: str, data: JsonObject
 ) -> None:
     events.append(connection, job_id=job_id, attempt=attempt, happenings=[(at, event, data)])

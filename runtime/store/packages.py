@@ -6,10 +6,10 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from runtime.errors import NotFound, VersionConflict
-from runtime.records import Package, PackageVersion, Page
 from runtime.store import tables
 from runtime.store.cursor import page_of
 from runtime.store.rows import PACKAGE, PACKAGE_VERSION, plain, value_of
+from runtime.values.records import Package, PackageVersion, Page
 
 
 def add_version(connection: Connection, *, version: PackageVersion) -> bool:

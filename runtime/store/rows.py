@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
-from runtime.records import (
+from runtime.values.records import (
     Activation,
     Attempt,
     AuditEntry,

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, update
 
-from runtime.records import Worker
 from runtime.store import tables
 from runtime.store.rows import WORKER, plain, value_of
+from runtime.values.records import Worker
 
 
 def register(connection: Connection, *, worker: Worker) -> None:

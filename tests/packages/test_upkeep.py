@@ -112,7 +112,7 @@ async def test_collection_takes_old_ones_and_never_one_in_use(
     assert collect(environments, now=datetime.now(UTC), older_than_s=day) == []
     async with environments.lease(used.key):
         rehearsed = collect(
-            environments, now=later, older_than_s=day, keep=[kept.key], is_rehearsal=True
+            environments, now=later, older_than_s=day, keep=[kept.key], is_dry_run=True
         )
         assert [one.key for one in rehearsed] == [old.key]
         removed = collect(environments, now=later, older_than_s=day, keep=[kept.key])

@@ -18,11 +18,11 @@ import httpx2
 import pytest
 
 from runtime.ids import new_id
-from runtime.jobs import State
-from runtime.records import Activation, Job, PackageVersion, PreparedRecord, RequestContext
 from runtime.store import activations, packages
 from runtime.store.migrate import migrate
 from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
+from runtime.values.records import Activation, Job, PackageVersion, PreparedRecord, RequestContext
+from runtime.values.states import State
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 DIGEST = "sha256:" + "1" * 64

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import SettingsRefused
-from runtime.house import policy_of
+from runtime.home.factories import policy_of
 from runtime.settings import load
 
 

@@ -58,7 +58,7 @@ def test_pruning_removes_what_nobody_uses_and_a_rehearsal_nothing(tmp_path: Path
     house, (used, unused) = house_of(tmp_path, ("used", {}), ("unused", {}))
     unpack(house, used)
     unpack(house, unused)
-    rehearsed = prune(house, in_use=[used.sha256], now=time.time(), is_rehearsal=True)
+    rehearsed = prune(house, in_use=[used.sha256], now=time.time(), is_dry_run=True)
     assert [w.name for w in rehearsed.wheels] == ["unused"]
     assert len(list(house.wheels())) == 2
     (house.root / ".fetch-abandoned").mkdir()

@@ -1,0 +1,109 @@
+"""Receives bundles, asks for their activation, and goes back to a former version."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from packages.archive import Bundles, receive
+from packages.bundle import Bundle
+from runtime.clock import Clock
+from runtime.ids import new_id
+from runtime.queue.dispatch import Dispatch
+from runtime.store import activations, audit, packages
+from runtime.store.store import Store
+from runtime.values.records import Activation, Package, PackageVersion
+from wheelhouse.judges.pool import Judges
+from wheelhouse.judging import Ceilings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """Takes bundles in and asks for their activation; each act is in the audit log."""
+
+    store: Store
+    dispatch: Dispatch
+    bundles: Bundles
+    judges: Judges
+    ceilings: Ceilings
+    clock: Clock
+
+    async def receive(self, upload: Path, *, who: str) -> tuple[PackageVersion, bool]:
+        """Judge and keep the bundle in the file `upload`; return it, and whether it is new.
+
+        Raises BundleRefused with every fault, or VersionConflict; nothing is kept then.
+        """
+        known = set(await asyncio.to_thread(self.bundles.digests))
+        bundle = await self.judges.beside(self._receive, upload)
+        version = version_of(bundle, at=self.clock(), who=who)
+        try:
+            is_new = await self.store.run(packages.add_version, version=version)
+        except Exception:
+            if bundle.digest not in known:
+                await asyncio.to_thread(self.bundles.remove, bundle.digest)
+            raise
+        if is_new:
+            await self.store.run(
+                audit.append,
+                at=version.uploaded_at,
+                who=who,
+                action="package.upload",
+                subject=f"{version.package} {version.version}",
+                details={"digest": version.digest, "size_bytes": version.size_bytes},
+            )
+        return version, is_new
+
+    def _receive(self, upload: Path) -> Bundle:
+        with upload.open("rb") as source:
+            return receive(source, bundles=self.bundles, ceilings=self.ceilings)
+
+    async def request_activation(
+        self, *, package: str, version: str, who: str, reason: str
+    ) -> Activation:
+        """Ask for a version to be made active; raise StateConflict while another one is asked."""
+        found = await self.store.run(packages.get_version, package=package, version=version)
+        activation = await self.store.run(
+            activations.request,
+            activation_id=new_id(),
+            version=found,
+            who=who,
+            reason=reason,
+            at=self.clock(),
+        )
+        await self.dispatch.activation(activation.id)
+        return activation
+
+    async def roll_back(self, *, package: str, who: str, reason: str) -> Package:
+        """Make the version active again that was so before; it is ready, so nothing is built."""
+        former = await self.store.run(activations.former, package=package)
+        await self.store.run(
+            packages.switch,
+            package=package,
+            version=former.version,
+            activation_id=former.id,
+        )
+        await self.store.run(
+            audit.append,
+            at=self.clock(),
+            who=who,
+            action="package.rollback",
+            subject=f"{package} {former.version}",
+            details={"reason": reason, "activation": former.id},
+        )
+        return await self.store.run(packages.get_package, name=package)
+
+
+def version_of(bundle: Bundle, *, at: datetime, who: str) -> PackageVersion:
+    """Return the record of a bundle that `who` uploaded at `at`."""
+    manifest = bundle.manifest
+    return PackageVersion(
+        package=manifest.name,
+        version=manifest.version,
+        digest=bundle.digest,
+        size_bytes=bundle.size_bytes,
+        title=manifest.title,
+        manifest=manifest.model_dump(mode="json", by_alias=True),
+        requirements=tuple(wanted.text for wanted in bundle.requirements.wanted),
+        uploaded_at=at,
+        uploaded_by=who,
+    )

@@ -1,0 +1,94 @@
+"""Runs one activation: prepares the version, and only then switches to it.
+
+Whatever goes wrong, the version that was active before stays active.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from packages.activation import ActivationFailed, Prepared, Workshop, prepare
+from packages.archive import Bundles
+from packages.errors import PackageError
+from runtime.activations.log import ActivationLog
+from runtime.activations.prepared import record_of
+from runtime.clock import Clock
+from runtime.gate.opening import close_if_over
+from runtime.gate.watch import gate_state
+from runtime.problem_table import fault_of
+from runtime.queue.notifier import Notifier
+from runtime.store import activations, audit
+from runtime.store.store import Store
+from runtime.values.records import Activation
+
+log = logging.getLogger("fumehood.activation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Switchover:
+    """Runs requested activations on this worker."""
+
+    store: Store
+    notifier: Notifier
+    bundles: Bundles
+    workshop: Workshop
+    clock: Clock
+    worker_id: str
+
+    async def run(self, activation_id: str) -> None:
+        """Prepare the version of a requested activation and make it active; or record why not."""
+        activation = await self.store.run(
+            activations.start, activation_id=activation_id, worker=self.worker_id, at=self.clock()
+        )
+        if activation is None:
+            return  # delivered twice; somebody is at it, or was
+        kept = ActivationLog(self.clock)
+        try:
+            prepared = await self._prepare(activation, kept=kept)
+        except Exception as error:
+            await self._fail(activation, error=error, kept=kept)
+        else:
+            await self._succeed(activation, prepared=prepared, kept=kept)
+        finally:
+            self.notifier.notify(activation_id)
+
+    async def _prepare(self, activation: Activation, *, kept: ActivationLog) -> Prepared:
+        gate = await self.store.run(close_if_over, at=self.clock())
+        bundle = self.bundles.open(activation.digest)
+        return await prepare(
+            bundle, workshop=self.workshop, gate=gate_state(gate), observe=kept.observe
+        )
+
+    async def _succeed(
+        self, activation: Activation, *, prepared: Prepared, kept: ActivationLog
+    ) -> None:
+        await self.store.run(
+            activations.succeed,
+            activation_id=activation.id,
+            prepared=record_of(prepared),
+            log=kept.lines,
+            at=self.clock(),
+        )
+        await self._audit(activation, result="succeeded")
+
+    async def _fail(self, activation: Activation, *, error: Exception, kept: ActivationLog) -> None:
+        if not isinstance(error, PackageError):
+            log.exception("activation %s failed on our side", activation.id, exc_info=error)
+        await self.store.run(
+            activations.fail,
+            activation_id=activation.id,
+            problems=fault_of(error).problems,
+            traceback=error.traceback if isinstance(error, ActivationFailed) else "",
+            log=kept.lines,
+            at=self.clock(),
+        )
+        await self._audit(activation, result="failed")
+
+    async def _audit(self, activation: Activation, *, result: str) -> None:
+        await self.store.run(
+            audit.append,
+            at=self.clock(),
+            who=activation.who,
+            action="package.activate",
+            subject=f"{activation.package} {activation.version}",
+            details={"result": result, "activation": activation.id, "digest": activation.digest},
+        )

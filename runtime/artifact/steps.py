@@ -1,0 +1,215 @@
+"""Builds an artifact, phase by phase. Pure: each step returns a new one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from runtime.artifact import model
+from runtime.artifact.model import Artifact
+from runtime.clock import milliseconds_between
+from runtime.values.bounds import kept_notes, shortened
+from runtime.values.records import Claim, JobError, RequestContext, StoredOutput, Worker
+from runtime.values.states import State
+from sandbox.command import Ending, Json, Outcome
+from sandbox.limits import Limits
+
+REQUEST = TypeAdapter(RequestContext)
+
+
+def begin(claim: Claim, *, worker: Worker) -> Artifact:
+    """Return the artifact of an attempt that was just claimed."""
+    job = claim.job
+    prepared = claim.activation.prepared
+    return Artifact(
+        job=job.id,
+        attempt=job.attempt,
+        state=job.state,
+        attempts=tuple(
+            model.AttemptEntry(
+                number=attempt.number,
+                state=attempt.state,
+                worker=attempt.worker,
+                queued_at=attempt.queued_at,
+                started_at=attempt.started_at,
+                finished_at=attempt.finished_at,
+            )
+            for attempt in claim.attempts
+        ),
+        package=model.PackageEntry(name=job.package, version=job.version, digest=job.digest),
+        lock_digest=prepared.lock_digest if prepared else "",
+        grant=_json_object(prepared.grant) if prepared else {},
+        inputs=tuple(model.InputEntry.model_validate(asdict(item)) for item in job.inputs),
+        parameters=_json_object(job.parameters),
+        request=REQUEST.dump_python(job.request, mode="json"),
+        worker=model.WorkerEntry(id=worker.id, host=worker.host, version=worker.version),
+        submitted_at=job.submitted_at,
+        started_at=job.started_at or job.queued_at,
+    )  # pyright: ignore[reportCallIssue] - `schema` has a default behind its alias
+
+
+def with_environment(
+    artifact: Artifact,
+    *,
+    environment: model.EnvironmentEntry,
+    install: model.InstallEntry,
+    callables: Sequence[model.CallableEntry] = (),
+) -> Artifact:
+    """Add what the code saw, how that came to be there, and which functions will run."""
+    return artifact.model_copy(
+        update={"environment": environment, "install": install, "callables": tuple(callables)}
+    )
+
+
+def with_run(artifact: Artifact, *, outcome: Outcome, limits: Limits) -> Artifact:
+    """Add the run of the entry point: its walls, limits, usage, result and notes."""
+    return artifact.model_copy(
+        update={
+            "isolation": _isolation(outcome),
+            "limits": asdict(limits),
+            "usage": model.UsageEntry.model_validate(asdict(outcome.usage)),
+            "traffic": _traffic(outcome),
+            "dropped_log_bytes": outcome.dropped_log_bytes,
+            "refused": outcome.refused,
+            "refusals": tuple(
+                model.RefusalEntry(path=refusal.path, why=refusal.why)
+                for refusal in outcome.refusals
+            ),
+            "result": _json(outcome.value),
+            **_noted(artifact, outcome),
+        }
+    )
+
+
+def with_outputs(
+    artifact: Artifact, *, outputs: Sequence[StoredOutput], is_partial: bool = False
+) -> Artifact:
+    """Add the outputs that were kept; `is_partial` when the run did not come to its end."""
+    kept = tuple(model.OutputEntry.model_validate(asdict(output)) for output in outputs)
+    return artifact.model_copy(update={"outputs": kept, "is_partial": is_partial})
+
+
+def with_hook(artifact: Artifact, *, name: str, outcome: Outcome) -> Artifact:
+    """Add how a hook ended, and what it noted."""
+    error = error_of(outcome)
+    hook = model.HookEntry(
+        name=name,
+        state="succeeded" if outcome.is_ok else "failed",
+        exit=outcome.exit_code,
+        duration_ms=outcome.usage.wall_ms,
+        error=error,
+        traffic=_traffic(outcome),
+    )
+    told = {"hooks": (*artifact.hooks, hook), **_noted(artifact, outcome)}
+    return artifact.model_copy(update=told)
+
+
+def with_phase(
+    artifact: Artifact, *, phase: str, started_at: datetime, ended_at: datetime
+) -> Artifact:
+    """Add one phase to the timeline."""
+    entry = model.PhaseEntry(
+        phase=phase,
+        started_at=started_at,
+        ended_at=ended_at,
+        duration_ms=milliseconds_between(started_at, ended_at),
+    )
+    return artifact.model_copy(update={"timeline": (*artifact.timeline, entry)})
+
+
+def with_ending(
+    artifact: Artifact, *, state: State, error: JobError | None, at: datetime
+) -> Artifact:
+    """Add how the attempt ended; the entry of this attempt says the same."""
+    attempts = tuple(
+        attempt.model_copy(update={"state": state, "finished_at": at})
+        if attempt.number == artifact.attempt
+        else attempt
+        for attempt in artifact.attempts
+    )
+    return artifact.model_copy(
+        update={
+            "state": state,
+            "attempts": attempts,
+            "error": error,
+            "finished_at": at,
+        }
+    )
+
+
+def state_of(outcome: Outcome) -> State:
+    """Return the state of a job whose entry point came to `outcome`."""
+    match outcome.ending:
+        case Ending.RETURNED:
+            return State.SUCCEEDED
+        case Ending.CANCELLED:
+            return State.CANCELLED
+        case _:
+            return State.FAILED
+
+
+def error_of(outcome: Outcome) -> JobError | None:
+    """Return the package's failure that `outcome` tells of, None when there is none."""
+    if outcome.is_ok or outcome.ending is Ending.CANCELLED:
+        return None
+    failure = outcome.failure
+    if outcome.question is not None:
+        return JobError(
+            code="question-unanswered",
+            what=shortened(
+                f"the job asked for {outcome.question.key!r}: {outcome.question.prompt}"
+            ),
+            mend="give the answer as a parameter: jobs cannot wait for answers yet",
+            kind="package",
+        )
+    if failure is None:
+        what = f"the run ended: {outcome.ending}"
+        return JobError(code=outcome.ending, what=what, mend="see the log", kind="package")
+    return JobError(
+        code=failure.code,
+        what=failure.what,
+        mend=failure.mend,
+        kind="package",
+        traceback=failure.traceback,
+        limit=failure.limit,
+    )
+
+
+def _isolation(outcome: Outcome) -> model.IsolationEntry:
+    isolation = outcome.isolation
+    return model.IsolationEntry(
+        level=isolation.level,
+        layers=tuple(model.LayerEntry.model_validate(asdict(layer)) for layer in isolation.layers),
+        start=isolation.start,
+        start_reason=isolation.start_reason,
+    )
+
+
+def _traffic(outcome: Outcome) -> model.TrafficEntry | None:
+    return model.TrafficEntry.model_validate(asdict(outcome.traffic)) if outcome.traffic else None
+
+
+def _noted(artifact: Artifact, outcome: Outcome) -> dict[str, Any]:
+    """Return the notes with those of `outcome`, as many as are kept, and how many are not."""
+    notes = artifact.notes + _notes(outcome)
+    kept = kept_notes(notes)
+    return {"notes": kept, "notes_dropped": artifact.notes_dropped + len(notes) - len(kept)}
+
+
+def _notes(outcome: Outcome) -> tuple[Any, ...]:
+    """Return what a function noted by returning {"notes": …}: one note, or a list of them."""
+    value = outcome.value
+    if not isinstance(value, dict) or "notes" not in value:
+        return ()
+    notes = value["notes"]
+    return tuple(notes) if isinstance(notes, list) else (notes,)
+
+
+def _json(value: Json) -> Any:
+    return value
+
+
+def _json_object(value: Mapping[str, Json]) -> dict[str, Any]:
+    return dict(value)

@@ -1,0 +1,1 @@
+"""What commands read: arguments, parameters, bundle folders, settings."""

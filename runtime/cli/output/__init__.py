@@ -1,0 +1,1 @@
+"""What commands print: text or JSON, jobs and events, faults that an appliance answered."""

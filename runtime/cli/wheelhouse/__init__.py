@@ -1,0 +1,1 @@
+"""`fumehood wheelhouse`: its commands, which work on the wheelhouse of this home."""

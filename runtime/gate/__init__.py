@@ -1,0 +1,1 @@
+"""The network gate: opening and closing it, and asking it again while an install is at work."""

@@ -1,0 +1,82 @@
+"""Watches the gate while an install is at work: how it is now, and what comes through it."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from packages.grant import GateState
+from packages.lock import Offered
+from runtime.clock import Clock
+from runtime.gate.opening import close_if_over
+from runtime.store import audit
+from runtime.store.store import Store
+from runtime.values.records import Gate
+from wheelhouse.store import Staged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateWatch:
+    """Asks the store how the gate stands, and keeps what comes through in a transaction of it."""
+
+    store: Store
+    clock: Clock
+
+    async def gate(self, granted: GateState) -> GateState:
+        """Return the gate as it is now."""
+        return gate_state(await self.store.run(close_if_over, at=self.clock()))
+
+    async def keep(
+        self, wheel: Offered, *, staged: Staged, index: str, granted: GateState
+    ) -> GateState:
+        """Keep what came through and write it down, if the gate still lets it; return the gate.
+
+        All in one transaction: closing the gate is before it, or after it and both are so.
+        """
+        work = asyncio.ensure_future(
+            self.store.run(_keep, wheel=wheel, staged=staged, index=index, at=self.clock())
+        )
+        try:
+            return gate_state(await asyncio.shield(work))
+        except asyncio.CancelledError:
+            await asyncio.wait({work})  # it goes on in its thread, and uses what we clean up
+            raise
+        except Exception:
+            staged.forget()
+            raise
+
+
+def _keep(
+    connection: Connection, *, wheel: Offered, staged: Staged, index: str, at: datetime
+) -> Gate:
+    gate = close_if_over(connection, at=at)
+    if not gate_state(gate).allows(wheel.name):
+        return gate
+    audit.append(
+        connection,
+        at=at,
+        who=gate.who,
+        action="gate.fetch",
+        subject=wheel.wheel,
+        details={
+            "name": wheel.name,
+            "version": wheel.version,
+            "sha256": wheel.sha256,
+            "index": index,
+            "reason": gate.reason,
+        },
+    )
+    staged.keep()
+    return gate
+
+
+def gate_state(gate: Gate) -> GateState:
+    """Return the gate as the packages room sees it."""
+    return GateState(
+        is_open=gate.is_open,
+        until=gate.until,
+        reason=gate.reason,
+        who=gate.who,
+        packages=gate.packages,
+    )

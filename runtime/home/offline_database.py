@@ -1,0 +1,49 @@
+"""The database of a home, for commands that work on the home itself, beside an appliance.
+
+What they change there is an admin's act like any other, and is in the same audit log.
+"""
+
+from collections.abc import Callable
+from typing import Concatenate
+
+from sqlalchemy import Connection
+
+from runtime.clock import utc_now
+from runtime.home.local_user import local_user
+from runtime.settings import Settings
+from runtime.store import audit
+from runtime.store.sqlite import sqlite_engine
+from runtime.values.records import JsonObject
+
+
+def in_home[**P, T](
+    settings: Settings, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs
+) -> T | None:
+    """Run `act` in one transaction of the home's database; None where there is none yet."""
+    if not has_database(settings):
+        return None
+    engine = sqlite_engine(settings.database_path)
+    try:
+        with engine.begin() as connection:
+            return act(connection, *args, **kw)
+    finally:
+        engine.dispose()
+
+
+def has_database(settings: Settings) -> bool:
+    """Return whether an appliance has ever run in this home; the file alone may be made before."""
+    path = settings.database_path
+    return path.is_file() and path.stat().st_size > 0
+
+
+def write_down(settings: Settings, *, action: str, subject: str, details: JsonObject) -> None:
+    """Write what the user of this machine did into the audit log of the home, if it has one."""
+    in_home(
+        settings,
+        audit.append,
+        at=utc_now(),
+        who=local_user(),
+        action=action,
+        subject=subject,
+        details=details,
+    )

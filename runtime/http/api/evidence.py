@@ -1,0 +1,41 @@
+"""What a version installs: its lock and its bill of materials, as files for other tools."""
+
+from fastapi import APIRouter, Request, Response
+
+from packages.inventory import INVENTORY_JSON
+from packages.lock import FILE as LOCK_FILE
+from packages.sbom import sbom, touching
+from runtime.http.context import StoreOf, WorkshopOf
+from runtime.store import activations
+
+router = APIRouter(prefix="/v1/packages/{name}/versions/{version}", tags=["packages"])
+
+
+@router.get("/lock", response_class=Response)
+async def get_lock(name: str, version: str, request: Request, store: StoreOf) -> Response:
+    """Return the lock that the version runs on, as pylock.toml (PEP 751).
+
+    404 `not-locked` while the version was never activated.
+    """
+    prepared = await store.run(activations.installed, package=name, version=version)
+    etag = f'"{prepared.lock_digest.removeprefix("sha256:")}"'
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers={"ETag": etag})
+    headers = {"ETag": etag, "Content-Disposition": f'attachment; filename="{LOCK_FILE}"'}
+    return Response(prepared.lock, media_type="application/toml", headers=headers)
+
+
+@router.get("/sbom", response_class=Response)
+async def get_sbom(name: str, version: str, store: StoreOf, workshop: WorkshopOf) -> Response:
+    """Return the bill of materials of the version's environment, as CycloneDX 1.6 JSON.
+
+    404 `not-locked` while the version was never activated.
+    """
+    prepared = await store.run(activations.installed, package=name, version=version)
+    inventory = INVENTORY_JSON.validate_python(dict(prepared.inventory))
+    known = workshop.locker.advisories
+    told = touching(inventory, known) if known else ()
+    text = sbom(inventory, name=name, version=version, advisories=told)
+    headers = {"Content-Disposition": f'attachment; filename="{name}-{version}.cdx.json"'}
+    media_type = "application/vnd.cyclonedx+json; version=1.6"
+    return Response(text, media_type=media_type, headers=headers)

@@ -1,0 +1,57 @@
+"""/v1/gate: the network gate."""
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from runtime.gate.opening import close_gate, close_if_over, open_gate, opened
+from runtime.http.api.sent_values import Sentence
+from runtime.http.api.views import GateView, gate_view
+from runtime.http.context import CallerOf, ClockOf, StoreOf
+
+router = APIRouter(prefix="/v1/gate", tags=["gate"])
+
+
+class GateOrder(BaseModel):
+    """Open the gate until a time (or for some minutes) for a reason, or close it."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"is_open": True, "minutes": 15, "reason": "first install of spreadsheet"}
+        },
+    )
+
+    is_open: bool
+    until: AwareDatetime | None = Field(None, description="Until when; or give `minutes`.")
+    minutes: Annotated[float, Field(gt=0, le=527_040, allow_inf_nan=False)] | None = None
+    reason: Sentence = ""
+    packages: tuple[str, ...] = Field((), description="Only for these packages; empty: for all.")
+    who: Sentence = Field("", description="Who opens it, for the audit log.")
+
+
+@router.get("")
+async def get_gate(store: StoreOf, clock: ClockOf) -> GateView:
+    """Return whether the gate is open, until when, and why."""
+    return gate_view(await store.run(close_if_over, at=clock()))
+
+
+@router.put("")
+async def put_gate(order: GateOrder, store: StoreOf, clock: ClockOf, caller: CallerOf) -> GateView:
+    """Open or close the gate; both are written into the audit log."""
+    at = clock()
+    who = order.who or caller.principal
+    if not order.is_open:
+        reason = order.reason or "closed by hand"
+        return gate_view(await store.run(close_gate, who=who, reason=reason, at=at))
+    gate = opened(
+        until=_until(order, at=at), reason=order.reason, who=who, packages=order.packages, at=at
+    )
+    return gate_view(await store.run(open_gate, gate=gate))
+
+
+def _until(order: GateOrder, *, at: datetime) -> datetime:
+    """Return the time that was asked for; 15 minutes when none was."""
+    return order.until or at + timedelta(minutes=order.minutes or 15)

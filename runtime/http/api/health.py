@@ -1,0 +1,42 @@
+"""/healthz, /readyz and /v1/queue: is it alive, can it work, how much is waiting."""
+
+from datetime import timedelta
+
+from fastapi import APIRouter
+
+from runtime.errors import NotReady
+from runtime.http.context import ClockOf, SettingsOf, StoreOf
+from runtime.store import admission, job_lists, workers
+from runtime.values.states import State
+from wheelhouse.problem import Problem
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz")
+async def is_alive() -> dict[str, str]:
+    """Return 200 while the process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def is_ready(store: StoreOf, clock: ClockOf, settings: SettingsOf) -> dict[str, object]:
+    """Return 200 when the store answers and a worker is alive; 503 with the reasons else."""
+    since = clock() - timedelta(seconds=settings.worker_lost_after_s)
+    living = await store.run(workers.alive, since=since)
+    if not living:
+        what, mend = "no worker is alive", "start one: `fumehood worker`"
+        problem = Problem(code="no-worker", what=what, where="workers", mend=mend)
+        raise NotReady(problems=[problem], retry_after_s=5)
+    return {"status": "ok", "workers": len(living)}
+
+
+@router.get("/v1/queue", tags=["jobs"])
+async def show_queue(store: StoreOf, settings: SettingsOf) -> dict[str, object]:
+    """Return how many jobs wait, how many may, and how many there are in each state."""
+    counted = await store.run(job_lists.count_by_state)
+    return {
+        "depth": await store.run(admission.depth),
+        "limit": settings.queue_limit,
+        "jobs": {state.value: counted[state] for state in State},
+    }

@@ -1,0 +1,323 @@
+"""/v1/jobs: submit, look at, follow, fetch, cancel, try again."""
+
+import mimetypes
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import FileResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from runtime.blobs.blob import Blobs
+from runtime.errors import InputRefused, Malformed, NotFound, TooLarge
+from runtime.http.api.sent_values import Parameters
+from runtime.http.api.streams import NDJSON, SSE, event_stream, line_stream
+from runtime.http.api.views import JobDetail, JobView, OutputView, PageOf, job_detail, page_view
+from runtime.http.bodies import Part, form_parts, is_multipart
+from runtime.http.context import (
+    ArtifactsOf,
+    BlobsOf,
+    CallerOf,
+    CursorOf,
+    EventsOf,
+    Limit,
+    SettingsOf,
+    StoppingOf,
+    StoreOf,
+    SubmissionsOf,
+)
+from runtime.http.downloads import download
+from runtime.jobs.events import to_line
+from runtime.jobs.submission import InputNames, Submissions
+from runtime.settings import Settings
+from runtime.store import events as event_store
+from runtime.store import job_lists
+from runtime.store import jobs as job_store
+from runtime.store.store import Store
+from runtime.values.records import Job, JobInput, RequestContext, StoredOutput
+from runtime.values.states import State
+from sandbox.limits import MIB
+from wheelhouse.problem import Problem
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+class JobOrder(BaseModel):
+    """What to run: a package (its active version, or the one named), with which parameters."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"package": "hello", "parameters": {"name": "Ada"}}},
+    )
+
+    package: str
+    version: str | None = Field(None, description="Empty: the active version.")
+    parameters: Parameters = Field(default_factory=dict)
+
+
+ORDER = TypeAdapter(JobOrder)
+BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": JobOrder.model_json_schema()},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["job"],
+                    "properties": {
+                        "job": JobOrder.model_json_schema()
+                        | {"description": "JSON; it comes before the inputs."},
+                        "input": {
+                            "type": "array",
+                            "items": {"type": "string", "format": "binary"},
+                        },
+                    },
+                }
+            },
+        },
+    }
+}
+
+
+@router.post("", status_code=202, openapi_extra=BODY)
+async def submit_job(
+    request: Request,
+    response: Response,
+    caller: CallerOf,
+    *,
+    submissions: SubmissionsOf,
+    store: StoreOf,
+    blobs: BlobsOf,
+    settings: SettingsOf,
+) -> JobDetail:
+    """Accept a job: JSON alone, or a form with the field `job` and files in `input`.
+
+    202 with `Location`; 429 with `Retry-After` when the queue is full.
+    """
+    if is_multipart(request):
+        job = await _submit_form(
+            request, caller=caller, submissions=submissions, blobs=blobs, settings=settings
+        )
+    else:
+        order = _read_order((await request.body()).decode(errors="replace"))
+        activation = await submissions.activation_for(order.package, version=order.version)
+        job = await submissions.submit(
+            activation, parameters=order.parameters, inputs=(), request=caller
+        )
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return await _detail(store, job=job)
+
+
+async def _submit_form(
+    request: Request,
+    *,
+    caller: RequestContext,
+    submissions: Submissions,
+    blobs: Blobs,
+    settings: Settings,
+) -> Job:
+    form = form_parts(request)
+    order = _read_order(await _first_field(form))
+    activation = await submissions.activation_for(order.package, version=order.version)
+    inputs: list[JobInput] = []
+    names = InputNames(most=settings.inputs_most)
+    most_mb = settings.input_most_mb
+    left = most_mb * MIB
+    async for part in form:
+        names.take(part.filename)
+        inputs.append(await _keep_input(part, blobs=blobs, most_bytes=left, most_mb=most_mb))
+        left -= inputs[-1].size_bytes
+    return await submissions.submit(
+        activation, parameters=order.parameters, inputs=inputs, request=caller
+    )
+
+
+async def _first_field(form: AsyncIterator[Part]) -> str:
+    first = await anext(form, None)
+    if first is None or first.field != "job" or first.filename:
+        raise Malformed(
+            "The first field of the form is not `job`",
+            where="form",
+            mend='send the field job={"package": …} before the inputs',
+        )
+    return await first.text()
+
+
+async def _keep_input(part: Part, *, blobs: Blobs, most_bytes: int, most_mb: int) -> JobInput:
+    if part.field != "input":
+        raise Malformed(
+            f"The form has an unknown field {part.field!r}",
+            where=part.field,
+            mend="files go into fields named `input`",
+        )
+    try:
+        blob = await blobs.put_stream(part.chunks, most_bytes=most_bytes)
+    except TooLarge as error:
+        raise TooLarge(
+            f"The inputs are larger than {most_mb} MiB together",
+            where=part.filename,
+            mend="send less, or raise the setting `input_most_mb`",
+        ) from error
+    return JobInput(
+        name=part.filename,
+        size_bytes=blob.size_bytes,
+        sha256=blob.sha256,
+        media_type=_media_type(part),
+    )
+
+
+def _media_type(part: Part) -> str:
+    if part.media_type != "application/octet-stream":
+        return part.media_type
+    return mimetypes.guess_type(part.filename)[0] or part.media_type
+
+
+def _read_order(text: str) -> JobOrder:
+    try:
+        return ORDER.validate_json(text)
+    except ValidationError as error:
+        problems = [
+            Problem(
+                code="invalid-value",
+                what=fault["msg"],
+                where="job: /" + "/".join(map(str, fault["loc"])),
+                mend='a job is {"package": NAME, "version": …, "parameters": {…}}',
+            )
+            for fault in error.errors(include_url=False)
+        ]
+        raise InputRefused("The job cannot be accepted as it is", problems=problems) from error
+
+
+@router.get("")
+async def list_jobs(
+    request: Request,
+    response: Response,
+    store: StoreOf,
+    cursor: CursorOf,
+    limit: Limit = 50,
+    state: State | None = None,
+    package: str | None = None,
+) -> PageOf[JobView]:
+    """Return jobs, the last submitted first."""
+    page = await store.run(
+        job_lists.list_jobs, limit=limit, cursor=cursor, state=state, package=package
+    )
+    return page_view(page, show=JobView.model_validate, request=request, response=response)
+
+
+@router.get("/{job_id}")
+async def get_job(job_id: str, store: StoreOf) -> JobDetail:
+    """Return a job with its attempts."""
+    return await _detail(store, job=await store.run(job_store.get, job_id=job_id))
+
+
+async def _detail(store: Store, *, job: Job) -> JobDetail:
+    attempts = await store.run(job_store.list_attempts, job_id=job.id)
+    return job_detail(job, attempts=attempts)
+
+
+@router.get(
+    "/{job_id}/events",
+    response_class=Response,
+    responses={200: {"content": {NDJSON: {}, SSE: {}}}},
+)
+async def read_events(
+    job_id: str,
+    *,
+    store: StoreOf,
+    log: EventsOf,
+    stopping: StoppingOf,
+    after: Annotated[int, Query(ge=0, description="Only events after this number.")] = 0,
+    follow: Annotated[bool, Query(description="NDJSON: go on until the job ends.")] = False,
+    accept: Annotated[str, Header()] = NDJSON,
+    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+) -> Response:
+    """Return what happened: NDJSON lines, or live SSE with `Accept: text/event-stream`."""
+    await store.run(job_store.get, job_id=job_id)
+    if SSE in accept:
+        after = max(after, last_event_id or 0)
+        return event_stream(log, job_id=job_id, after=after, stop=stopping)
+    if follow:
+        return line_stream(log, job_id=job_id, after=after, stop=stopping)
+    return StreamingResponse(_stored_lines(store, job_id=job_id, after=after), media_type=NDJSON)
+
+
+async def _stored_lines(store: Store, *, job_id: str, after: int) -> AsyncIterator[bytes]:
+    while batch := await store.run(event_store.read, job_id=job_id, after=after):
+        yield b"".join(to_line(event) for event in batch)
+        after = batch[-1].seq
+
+
+@router.get("/{job_id}/artifact", response_class=Response)
+async def get_artifact(
+    job_id: str,
+    store: StoreOf,
+    artifacts: ArtifactsOf,
+    attempt: Annotated[int | None, Query(ge=1, description="Empty: the last one.")] = None,
+) -> Response:
+    """Return the artifact of an attempt: the record of what ran, behind which walls."""
+    job = await store.run(job_store.get, job_id=job_id)
+    file = artifacts.existing(job_id, attempt=_number(job, attempt))
+    return FileResponse(file, media_type="application/json")  # in pieces, however long it is
+
+
+@router.get("/{job_id}/outputs")
+async def list_outputs(
+    job_id: str, store: StoreOf, attempt: Annotated[int | None, Query(ge=1)] = None
+) -> PageOf[OutputView]:
+    """Return the outputs of an attempt."""
+    job = await store.run(job_store.get, job_id=job_id)
+    number = _number(job, attempt)
+    found = await store.run(job_lists.list_outputs, job_id=job_id, attempt=number)
+    items = tuple(OutputView.model_validate(output) for output in found)
+    return PageOf(items=items, next_cursor=None)
+
+
+@router.get("/{job_id}/outputs/{path:path}", response_class=Response)
+async def get_output(
+    job_id: str,
+    path: str,
+    request: Request,
+    *,
+    store: StoreOf,
+    blobs: BlobsOf,
+    attempt: Annotated[int | None, Query(ge=1)] = None,
+) -> Response:
+    """Return one output: with ETag, Range and Repr-Digest, as an attachment."""
+    job = await store.run(job_store.get, job_id=job_id)
+    output: StoredOutput = await store.run(
+        job_lists.get_output, job_id=job_id, attempt=_number(job, attempt), path=path
+    )
+    return await download(request, output=output, blobs=blobs)
+
+
+def _number(job: Job, attempt: int | None) -> int:
+    """Return which attempt is meant, the last where none was named. Raises NotFound."""
+    if attempt is not None and attempt > job.attempt:
+        raise NotFound(
+            f"Job {job.id} has no attempt {attempt}",
+            where=f"attempt {attempt}",
+            mend=f"its attempts are 1 to {job.attempt}",
+        )
+    return attempt or job.attempt
+
+
+@router.post("/{job_id}/cancel", status_code=202)
+async def cancel_job(
+    job_id: str, response: Response, submissions: SubmissionsOf, store: StoreOf
+) -> JobDetail:
+    """Cancel a job. 202 while it is stopping, 200 when it is cancelled, 409 when it has ended."""
+    job = await submissions.cancel(job_id)
+    response.status_code = 200 if job.state.is_final else 202
+    return await _detail(store, job=job)
+
+
+@router.post("/{job_id}/retry", status_code=202)
+async def retry_job(
+    job_id: str, response: Response, submissions: SubmissionsOf, store: StoreOf
+) -> JobDetail:
+    """Queue a new attempt of a job that has ended; 409 while it has not."""
+    job = await submissions.retry(job_id)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return await _detail(store, job=job)

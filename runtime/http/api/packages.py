@@ -1,0 +1,137 @@
+"""/v1/packages and /v1/activations: upload, look at, activate, go back."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Request, Response
+from pydantic import BaseModel, ConfigDict
+
+from runtime.http.api.sent_values import Sentence
+from runtime.http.api.views import (
+    ActivationView,
+    PackageView,
+    PageOf,
+    VersionDetail,
+    VersionView,
+    activation_view,
+    page_view,
+    version_detail,
+)
+from runtime.http.context import CallerOf, CursorOf, IntakeOf, Limit, SettingsOf, StoreOf
+from runtime.http.spooling import spooled
+from runtime.store import activations, packages
+from sandbox.limits import MIB
+
+CYCLONEDX = "application/vnd.cyclonedx+json"
+router = APIRouter(prefix="/v1", tags=["packages"])
+
+
+class Wish(BaseModel):
+    """Why a version shall become active."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Sentence = ""
+
+
+@router.post("/packages", status_code=201)
+async def upload_package(
+    request: Request,
+    response: Response,
+    caller: CallerOf,
+    *,
+    intake: IntakeOf,
+    store: StoreOf,
+    settings: SettingsOf,
+) -> VersionDetail:
+    """Judge and keep a bundle: the body is the archive, or a form with the file `bundle`.
+
+    201 when it is new, 200 when the same bytes are there; 422 with one problem per fault.
+    """
+    most_bytes = settings.bundle_most_mb * MIB
+    folder = settings.home / "cache"
+    async with spooled(request, field="bundle", folder=folder, most_bytes=most_bytes) as upload:
+        version, is_new = await intake.receive(upload.path, who=caller.principal)
+    package = await store.run(packages.get_package, name=version.package)
+    response.status_code = 201 if is_new else 200
+    response.headers["Location"] = f"/v1/packages/{version.package}/versions/{version.version}"
+    return version_detail(version, package=package)
+
+
+@router.get("/packages")
+async def list_packages(
+    request: Request, response: Response, store: StoreOf, cursor: CursorOf, limit: Limit = 50
+) -> PageOf[PackageView]:
+    """Return packages by name."""
+    page = await store.run(packages.list_packages, limit=limit, cursor=cursor)
+    return page_view(page, show=PackageView.model_validate, request=request, response=response)
+
+
+@router.get("/packages/{name}")
+async def get_package(name: str, store: StoreOf) -> PackageView:
+    """Return a package."""
+    return PackageView.model_validate(await store.run(packages.get_package, name=name))
+
+
+@router.get("/packages/{name}/versions")
+async def list_versions(name: str, store: StoreOf) -> PageOf[VersionView]:
+    """Return the versions of a package, the last uploaded first."""
+    await store.run(packages.get_package, name=name)
+    found = await store.run(packages.list_versions, package=name)
+    items = tuple(VersionView.model_validate(version) for version in found)
+    return PageOf(items=items, next_cursor=None)
+
+
+@router.get("/packages/{name}/versions/{version}")
+async def get_version(name: str, version: str, store: StoreOf) -> VersionDetail:
+    """Return one version with its manifest."""
+    found = await store.run(packages.get_version, package=name, version=version)
+    package = await store.run(packages.get_package, name=name)
+    return version_detail(found, package=package)
+
+
+@router.post("/packages/{name}/versions/{version}/activate", status_code=202)
+async def activate_version(
+    name: str,
+    version: str,
+    response: Response,
+    intake: IntakeOf,
+    caller: CallerOf,
+    wish: Annotated[Wish | None, Body()] = None,
+) -> ActivationView:
+    """Prepare a version and make it the active one if its on_activate hook passes.
+
+    202; follow `Location` until the state is `succeeded` or `failed`.
+    """
+    activation = await intake.request_activation(
+        package=name,
+        version=version,
+        who=caller.principal,
+        reason=wish.reason if wish else "",
+    )
+    response.headers["Location"] = f"/v1/activations/{activation.id}"
+    return activation_view(activation)
+
+
+@router.get("/packages/{name}/activations")
+async def list_activations(name: str, store: StoreOf) -> PageOf[ActivationView]:
+    """Return the activations of a package, the last first."""
+    await store.run(packages.get_package, name=name)
+    found = await store.run(activations.list_for, package=name)
+    return PageOf(items=tuple(activation_view(one) for one in found), next_cursor=None)
+
+
+@router.get("/activations/{activation_id}")
+async def get_activation(activation_id: str, store: StoreOf) -> ActivationView:
+    """Return an activation: its state, its problems, and what on_activate said."""
+    return activation_view(await store.run(activations.get, activation_id=activation_id))
+
+
+@router.post("/packages/{name}/rollback")
+async def roll_back(
+    name: str, intake: IntakeOf, caller: CallerOf, wish: Annotated[Wish | None, Body()] = None
+) -> PackageView:
+    """Make the version active again that was so before."""
+    package = await intake.roll_back(
+        package=name, who=caller.principal, reason=wish.reason if wish else ""
+    )
+    return PackageView.model_validate(package)

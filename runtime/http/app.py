@@ -1,0 +1,61 @@
+"""Puts the HTTP door together: operations, pages, answers to faults, headers."""
+
+from importlib.metadata import version as distribution_version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from runtime.http.answers import MEDIA_TYPE, install_answers
+from runtime.http.api import (
+    audit,
+    evidence,
+    gate,
+    health,
+    jobs,
+    packages,
+    schemas,
+    simple,
+    wheelhouse,
+)
+from runtime.http.api.views import ProblemDocument
+from runtime.http.context import Services
+from runtime.http.middleware import BoundedJson, Heads, RequestIds, SameSite
+from runtime.http.pages import pages
+
+DESCRIPTION = """Runs other people's packages without breathing them in.
+
+Upload a bundle, activate a version, submit jobs, follow their events, fetch outputs and the
+artifact. Every fault is `application/problem+json` with one problem per fault, each with its
+place and its mend.
+"""
+FAULTS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "What was asked cannot be done.", "content": {MEDIA_TYPE: {}}},
+    "5XX": {"description": "The appliance cannot do it now.", "content": {MEDIA_TYPE: {}}},
+}
+
+
+def make_app(services: Services) -> FastAPI:
+    """Return the application, whose operations ask for what is in `services`."""
+    app = FastAPI(
+        title="Fumehood",
+        description=DESCRIPTION,
+        version=distribution_version("fumehood"),
+        docs_url=None,  # FastAPI's loads from a CDN; ours is runtime.http.pages
+        redoc_url=None,
+        responses={
+            status: answer | {"model": ProblemDocument} for status, answer in FAULTS.items()
+        },
+    )
+    app.state.services = services
+    app.state.templates = pages.make_templates()
+    for door in (packages, evidence, jobs, gate, wheelhouse, audit, schemas, simple, health):
+        app.include_router(door.router)
+    app.include_router(pages.router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=pages.STATIC))
+    install_answers(app)
+    app.add_middleware(BoundedJson)
+    app.add_middleware(SameSite)
+    app.add_middleware(RequestIds)
+    app.add_middleware(Heads)
+    return app

@@ -1,0 +1,93 @@
+"""What an operation may ask for: a service of the appliance, who asks, and where in a list.
+
+Each operation names what it uses, such as `store: StoreOf`; nothing is handed down whole.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request
+
+from packages.activation import Workshop
+from packages.archive import Bundles
+from runtime.activations.intake import Intake
+from runtime.artifact.files import ArtifactFiles
+from runtime.blobs.blob import Blobs
+from runtime.clock import Clock
+from runtime.jobs.events import EventLog
+from runtime.jobs.submission import Submissions
+from runtime.settings import Settings
+from runtime.store.cursor import decode_cursor
+from runtime.store.store import Store
+from runtime.values.records import RequestContext
+from wheelhouse.judges.pool import Judges
+from wheelhouse.store import Wheelhouse
+
+KEPT_HEADERS = ("user-agent", "x-origin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What there is to ask for. `stopping` is set when open streams shall end."""
+
+    settings: Settings
+    clock: Clock
+    store: Store
+    events: EventLog
+    artifacts: ArtifactFiles
+    blobs: Blobs
+    bundles: Bundles
+    wheelhouse: Wheelhouse
+    judges: Judges
+    workshop: Workshop
+    submissions: Submissions
+    intake: Intake
+    stopping: asyncio.Event
+
+
+def _service(name: str) -> Callable[[Request], Any]:
+    def service(request: Request) -> Any:
+        return getattr(request.app.state.services, name)
+
+    return service
+
+
+def caller_of(request: Request) -> RequestContext:
+    """Return who asks and from where; nothing secret is kept."""
+    headers = request.headers
+    return RequestContext(
+        principal="anonymous",
+        request_id=request.state.request_id,
+        traceparent=headers.get("traceparent", ""),
+        source=request.client.host if request.client else "",
+        headers={name: headers[name] for name in KEPT_HEADERS if name in headers},
+    )
+
+
+def cursor_of(
+    cursor: Annotated[
+        str | None, Query(description="The `next_cursor` of the page before.")
+    ] = None,
+) -> str | None:
+    """Return the key that the list goes on after."""
+    return decode_cursor(cursor)
+
+
+SettingsOf = Annotated[Settings, Depends(_service("settings"))]
+ClockOf = Annotated[Clock, Depends(_service("clock"))]
+StoreOf = Annotated[Store, Depends(_service("store"))]
+EventsOf = Annotated[EventLog, Depends(_service("events"))]
+ArtifactsOf = Annotated[ArtifactFiles, Depends(_service("artifacts"))]
+BlobsOf = Annotated[Blobs, Depends(_service("blobs"))]
+BundlesOf = Annotated[Bundles, Depends(_service("bundles"))]
+WheelhouseOf = Annotated[Wheelhouse, Depends(_service("wheelhouse"))]
+JudgesOf = Annotated[Judges, Depends(_service("judges"))]
+WorkshopOf = Annotated[Workshop, Depends(_service("workshop"))]
+SubmissionsOf = Annotated[Submissions, Depends(_service("submissions"))]
+IntakeOf = Annotated[Intake, Depends(_service("intake"))]
+StoppingOf = Annotated[asyncio.Event, Depends(_service("stopping"))]
+CallerOf = Annotated[RequestContext, Depends(caller_of)]
+CursorOf = Annotated[str | None, Depends(cursor_of)]
+Limit = Annotated[int, Query(ge=1, le=200, description="How many items at most.")]

@@ -1,0 +1,179 @@
+"""The pages: jobs, one job, packages, wheelhouse, and the reference of the API.
+
+They read the store and render; what they change, they change by the same stories as the API.
+"""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from runtime.artifact.files import ArtifactFiles
+from runtime.errors import NotFound
+from runtime.gate.opening import close_if_over
+from runtime.http.context import (
+    ArtifactsOf,
+    ClockOf,
+    CursorOf,
+    Services,
+    SettingsOf,
+    StoreOf,
+    SubmissionsOf,
+)
+from runtime.http.pages import formats
+from runtime.http.pages.job_story import JobStory, story_of
+from runtime.store import activations, admission, job_lists, packages
+from runtime.store import events as event_store
+from runtime.store import jobs as job_store
+from runtime.store.cursor import encode_cursor
+from runtime.store.store import Store
+from runtime.values.records import Event, Job
+from runtime.values.states import State
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+ROWS = 50
+LOG_EVENTS_MOST = 5000
+router = APIRouter()
+
+
+def make_templates() -> Environment:
+    """Return the templates: escaped always, and failing on a name they do not know."""
+    templates = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters.update(formats.FILTERS)
+    return templates
+
+
+async def _page(request: Request, template: str, **values: Any) -> HTMLResponse:
+    """Render a page; every page shows the gate in its header."""
+    services: Services = request.app.state.services
+    now = services.clock()
+    gate = await services.store.run(close_if_over, at=now)
+    templates: Environment = request.app.state.templates
+    everywhere = {
+        "gate": gate,
+        "version": request.app.version,
+        "path": request.url.path,
+        "now": now,
+    }
+    render = templates.get_template(template).render
+    return HTMLResponse(await asyncio.to_thread(render, everywhere | values))
+
+
+@router.get("/")
+async def show_jobs(
+    request: Request,
+    store: StoreOf,
+    settings: SettingsOf,
+    cursor: CursorOf,
+    state: Annotated[State | None, Query()] = None,
+    package: Annotated[str, Query()] = "",
+) -> HTMLResponse:
+    """Show the jobs, the last submitted first."""
+    page = await store.run(
+        job_lists.list_jobs, limit=ROWS, cursor=cursor, state=state, package=package or None
+    )
+    known = await store.run(packages.list_packages, limit=200, cursor=None)
+    return await _page(
+        request,
+        "jobs.html",
+        jobs=page.items,
+        next_cursor=encode_cursor(page.next_cursor),
+        state=state,
+        package=package,
+        packages=[one.name for one in known.items],
+        counts=await store.run(job_lists.count_by_state),
+        depth=await store.run(admission.depth),
+        limit=settings.queue_limit,
+        slots=settings.slots,
+        states=list(State),
+    )
+
+
+@router.get("/jobs/{job_id}")
+async def show_job(
+    job_id: str,
+    request: Request,
+    *,
+    store: StoreOf,
+    artifacts: ArtifactsOf,
+    clock: ClockOf,
+    attempt: Annotated[int | None, Query(ge=1)] = None,
+) -> HTMLResponse:
+    """Show one job: what happened, what came of it, behind which walls."""
+    job = await store.run(job_store.get, job_id=job_id)
+    story = await _story(
+        store, artifacts=artifacts, now=clock(), job=job, number=attempt or job.attempt
+    )
+    return await _page(request, "job.html", job=job, story=story)
+
+
+async def _story(
+    store: Store, *, artifacts: ArtifactFiles, now: datetime, job: Job, number: int
+) -> JobStory:
+    attempts = await store.run(job_store.list_attempts, job_id=job.id)
+    if number > len(attempts):
+        raise NotFound(f"Job {job.id} has no attempt {number}", where=f"attempt {number}")
+    try:
+        artifact = await artifacts.load(job.id, attempt=number)
+    except NotFound:
+        artifact = None
+    return await asyncio.to_thread(
+        story_of,
+        job,
+        attempts=attempts,
+        number=number,
+        events=await _events(store, job_id=job.id),
+        outputs=await store.run(job_lists.list_outputs, job_id=job.id, attempt=number),
+        artifact=artifact,
+        now=now,
+    )
+
+
+async def _events(store: Store, *, job_id: str) -> tuple[Event, ...]:
+    return await store.run(event_store.read, job_id=job_id, limit=LOG_EVENTS_MOST)
+
+
+@router.post("/jobs/{job_id}/cancel")
+async def cancel_job(job_id: str, submissions: SubmissionsOf) -> Response:
+    """Cancel a job, then show it."""
+    await submissions.cancel(job_id)
+    return RedirectResponse(f"/jobs/{job_id}", status_code=303)
+
+
+@router.post("/jobs/{job_id}/retry")
+async def retry_job(job_id: str, submissions: SubmissionsOf) -> Response:
+    """Try a job again, then show it."""
+    await submissions.retry(job_id)
+    return RedirectResponse(f"/jobs/{job_id}", status_code=303)
+
+
+@router.get("/packages")
+async def show_packages(request: Request, store: StoreOf) -> HTMLResponse:
+    """Show the packages with their versions and last activations."""
+    known = await store.run(packages.list_packages, limit=200, cursor=None)
+    rows = [
+        {
+            "package": one,
+            "versions": await store.run(packages.list_versions, package=one.name),
+            "activations": await store.run(activations.list_for, package=one.name, limit=5),
+        }
+        for one in known.items
+    ]
+    return await _page(request, "packages.html", rows=rows)
+
+
+@router.get("/docs")
+async def show_reference(request: Request) -> HTMLResponse:
+    """Show the reference of the API, rendered here: nothing is loaded from elsewhere."""
+    return await _page(request, "reference.html", api=request.app.openapi())

@@ -1,0 +1,170 @@
+"""What a run says becomes events of its job: batched, numbered, and told to those who wait.
+
+An event is one NDJSON line: seq, at, job, attempt, event, data.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from runtime.clock import Clock, rfc3339
+from runtime.queue.notifier import Notifier, wait_for_news
+from runtime.store import events as event_store
+from runtime.store import jobs as job_store
+from runtime.store.events import Happening
+from runtime.store.store import Store
+from runtime.values.records import Event, JsonObject
+from runtime.values.reports import event_of
+from sandbox.command import Report
+
+FLUSH_EVERY_S = 0.025
+BATCH_MOST = 500
+LISTEN_AT_MOST_S = 1.0
+PAGE = 1000
+
+
+def to_line(event: Event) -> bytes:
+    """Return `event` as one NDJSON line."""
+    return (json.dumps(to_plain(event), ensure_ascii=False) + "\n").encode(errors="replace")
+
+
+def to_plain(event: Event) -> dict[str, object]:
+    """Return `event` as plain JSON, in the order of the line."""
+    return {
+        "seq": event.seq,
+        "at": rfc3339(event.at),
+        "job": event.job,
+        "attempt": event.attempt,
+        "event": event.event,
+        "data": event.data,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLog:
+    """Writes and follows the events of jobs."""
+
+    store: Store
+    notifier: Notifier
+    clock: Clock
+
+    @asynccontextmanager
+    async def writer(
+        self, *, job_id: str, attempt: int, token: str
+    ) -> AsyncGenerator["EventWriter"]:
+        """Offer a writer for the attempt that holds `token`; everything is flushed at the end."""
+        writer = EventWriter(self, job_id=job_id, attempt=attempt, token=token)
+        flushing = asyncio.create_task(writer.keep_flushing())
+        try:
+            yield writer
+        finally:
+            flushing.cancel()
+            await asyncio.gather(flushing, return_exceptions=True)
+            await writer.flush()
+
+    async def follow(
+        self, job_id: str, *, after: int = 0, stop: asyncio.Event | None = None
+    ) -> AsyncGenerator[Event]:
+        """Yield the events after number `after`, then new ones, until the job has ended.
+
+        Ends at the last event of the current attempt, or when `stop` is set.
+        """
+        with self.notifier.listen(job_id) as news:
+            while not (stop and stop.is_set()):
+                batch = await self.store.run(
+                    event_store.read, job_id=job_id, after=after, limit=PAGE
+                )
+                for event in batch:
+                    after = event.seq
+                    yield event
+                if len(batch) == PAGE:
+                    continue
+                if await self.store.run(_has_ended, job_id=job_id, seq=after):
+                    return
+                await wait_for_news(news, at_most_s=LISTEN_AT_MOST_S)
+
+
+def _has_ended(connection: Connection, *, job_id: str, seq: int) -> bool:
+    is_final = job_store.get(connection, job_id=job_id).state.is_final
+    return is_final and event_store.last_seq(connection, job_id=job_id) <= seq
+
+
+class EventWriter:
+    """Collects what happens in one attempt and stores it in batches.
+
+    Used from the event loop only. Once another attempt has taken over, everything is
+    dropped: nobody may write into a job that is no longer theirs.
+    """
+
+    def __init__(self, log: EventLog, *, job_id: str, attempt: int, token: str) -> None:
+        self._log = log
+        self._job_id = job_id
+        self._attempt = attempt
+        self._token = token
+        self._waiting: list[Happening] = []
+        self._progress: JsonObject | None = None
+        self._something = asyncio.Event()
+        self._flushing = asyncio.Lock()
+        self.is_superseded = False
+
+    def write(self, event: str, data: JsonObject | None = None) -> None:
+        """Add an event; it is stored within some 25 ms."""
+        self._waiting.append((self._log.clock(), event, dict(data or {})))
+        self._something.set()
+
+    def observe(self, report: Report) -> None:
+        """Add what a run said: an `Observe` for the sandbox."""
+        event, data = event_of(report)
+        if report.kind == "progress":
+            self._progress = data
+        self.write(event, data)
+
+    async def flush(self) -> None:
+        """Store everything that was added so far."""
+        async with self._flushing:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:BATCH_MOST], self._waiting[BATCH_MOST:]
+                progress, self._progress = self._progress, None
+                if not self.is_superseded:
+                    await self._store(batch, progress=progress)
+        self._something.clear()
+
+    async def _store(self, batch: list[Happening], *, progress: JsonObject | None) -> None:
+        is_stored = await self._log.store.run(
+            _append_if_held,
+            job_id=self._job_id,
+            attempt=self._attempt,
+            token=self._token,
+            batch=batch,
+            progress=progress,
+        )
+        self.is_superseded = not is_stored
+        self._log.notifier.notify(self._job_id)
+
+    async def keep_flushing(self) -> None:
+        """Store what comes in, again and again, until cancelled."""
+        while True:
+            await self._something.wait()
+            await asyncio.sleep(FLUSH_EVERY_S)
+            await self.flush()
+
+
+def _append_if_held(
+    connection: Connection,
+    *,
+    job_id: str,
+    attempt: int,
+    token: str,
+    batch: list[Happening],
+    progress: JsonObject | None,
+) -> bool:
+    if not job_store.is_held(connection, job_id=job_id, token=token):
+        return False
+    event_store.append(connection, job_id=job_id, attempt=attempt, happenings=batch)
+    if progress is not None:
+        job_store.report_progress(connection, job_id=job_id, token=token, progress=progress)
+    return True

@@ -1,0 +1,124 @@
+"""What callers may do with jobs: submit one, cancel it, retry it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from runtime.clock import Clock
+from runtime.errors import InputRefused
+from runtime.ids import new_id
+from runtime.jobs.cancellations import Cancellations
+from runtime.queue.dispatch import Dispatch
+from runtime.queue.notifier import Notifier
+from runtime.store import activations, admission
+from runtime.store import jobs as job_store
+from runtime.store.store import Store
+from runtime.values.records import Activation, Job, JobInput, JsonObject, RequestContext
+from runtime.values.states import State
+from wheelhouse.problem import Problem, shown
+
+INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,255}")
+"""A lone surrogate is a byte that is not UTF-8; no artifact could record such a name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submissions:
+    """Submits, cancels and retries jobs; what a method promises is in the store when it returns."""
+
+    store: Store
+    dispatch: Dispatch
+    notifier: Notifier
+    cancellations: Cancellations
+    clock: Clock
+    queue_limit: int
+
+    async def activation_for(self, package: str, *, version: str | None) -> Activation:
+        """Return what a job of `package` would run on; raise before any input is read.
+
+        The queue's exact bound is kept when the job is stored; a full queue is told here
+        already, so that nobody sends a gigabyte in vain.
+        """
+        found = await self.store.run(activations.for_jobs, package=package, version=version)
+        await self.store.run(admission.refuse_if_full, limit=self.queue_limit)
+        return found
+
+    async def submit(
+        self,
+        activation: Activation,
+        *,
+        parameters: JsonObject,
+        inputs: Sequence[JobInput],
+        request: RequestContext,
+    ) -> Job:
+        """Accept a job, or raise QueueFull; what was accepted is never lost."""
+        at = self.clock()
+        job = Job(
+            id=new_id(),
+            package=activation.package,
+            version=activation.version,
+            digest=activation.digest,
+            activation_id=activation.id,
+            state=State.QUEUED,
+            attempt=1,
+            parameters=parameters,
+            inputs=tuple(inputs),
+            request=request,
+            submitted_at=at,
+            queued_at=at,
+        )
+        # Stored first: whatever is lost from here on, the reconciler finds the job in the store.
+        accepted = await self.store.run(job_store.submit, job=job, queue_limit=self.queue_limit)
+        await self.dispatch.attempt(accepted)
+        return accepted
+
+    async def cancel(self, job_id: str) -> Job:
+        """Cancel a job: at once while it waits, by stopping its cell while it runs."""
+        job = await self.store.run(job_store.cancel, job_id=job_id, at=self.clock())
+        self.cancellations.cancel(job_id)
+        self.notifier.notify(job_id)
+        return job
+
+    async def retry(self, job_id: str) -> Job:
+        """Queue a new attempt of a job that has ended."""
+        job = await self.store.run(
+            job_store.retry, job_id=job_id, at=self.clock(), queue_limit=self.queue_limit
+        )
+        await self.dispatch.attempt(job)
+        self.notifier.notify(job_id)
+        return job
+
+
+class InputNames:
+    """Judges the names of inputs one by one, as they arrive; `most` is how many there may be."""
+
+    def __init__(self, *, most: int):
+        self._most = most
+        self._taken: set[str] = set()
+
+    def take(self, name: str) -> None:
+        """Take one more name. Raises InputRefused where a cell could not show it as a file."""
+        number = len(self._taken) + 1
+        if number > self._most:
+            what = f"more than {self._most} inputs were sent, which is what a job may have"
+            self._refuse("too-many-inputs", what, "inputs", "send fewer")
+        if not is_input_name(name):
+            what = f"{shown(name)!r} cannot be the name of an input"
+            mend = (
+                "use a file name of 1 to 255 bytes of UTF-8 without a slash or control characters"
+            )
+            self._refuse("input-name", what, f"input {number}", mend)
+        if name in self._taken:
+            what = f"there are several inputs named {name}"
+            self._refuse("input-twice", what, name, "give each input a name of its own")
+        self._taken.add(name)
+
+    def _refuse(self, code: str, what: str, where: str, mend: str) -> NoReturn:
+        problem = Problem(code=code, what=what, where=where, mend=mend)
+        raise InputRefused("The inputs cannot be taken as they are", problems=[problem])
+
+
+def is_input_name(name: str) -> bool:
+    """Return whether `name` can be the name of a file in the cell's input folder."""
+    is_plain = INPUT_NAME.fullmatch(name) is not None and name not in {".", ".."}
+    return is_plain and len(name.encode()) <= 255

@@ -1,0 +1,185 @@
+"""Types and groups of settings, each read strictly: rules, hosts, networks, index, locks."""
+
+import ipaddress
+import json
+import re
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+)
+
+from sandbox.network_rules import MOST_PORTS, check_host, check_port
+
+NAMES = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]*")
+AGE = re.compile(r"(?P<number>\d{1,4})(?P<unit>[dh])")
+
+
+def _items(value: object) -> object:
+    """Take a text, as an environment variable holds it, for a JSON list or words."""
+    if not isinstance(value, str):
+        return value
+    return json.loads(value) if value.lstrip().startswith("[") else value.split()
+
+
+def _rule(text: str) -> str:
+    """Return `text` if it names a distribution, or versions of one; raise ValueError."""
+    try:
+        rule = Requirement(text)
+    except InvalidRequirement as error:
+        raise ValueError(f"{text!r} is not a requirement, such as urllib3<2 or six") from error
+    if rule.url or rule.marker or rule.extras:
+        raise ValueError(f"{text!r} may have a name and versions only, such as urllib3<2 or six")
+    return text
+
+
+def _place(text: str) -> str:
+    """Return `text` if it is a host, or a host and a port; raise ValueError."""
+    host, _, port = text.rpartition(":")
+    if host and port.isdecimal() and "*" not in host:
+        check_port(int(port))
+        return f"{check_host(host)}:{port}" if not _is_address(host) else text
+    if "*" in text:
+        raise ValueError(f"{text!r} has to be one host: what is below a name is others' to choose")
+    return text if _is_address(text) else check_host(text)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _pattern(text: str) -> str:
+    """Return `text` if it names distributions, as six or acme-*; raise ValueError."""
+    if not NAMES.fullmatch(text):
+        raise ValueError(f"{text!r} is no name, or pattern of names, such as acme-*")
+    return canonicalize_name(text)
+
+
+def _network(text: str) -> str:
+    """Return `text` if it is an address or a network; raise ValueError."""
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no address or network, such as 10.1.0.0/16") from error
+    return text
+
+
+def _newest(value: object) -> object:
+    """Return the moment or the age that `value` says; raise ValueError."""
+    if isinstance(value, str):
+        if found := AGE.fullmatch(value):
+            number = int(found["number"])
+            return timedelta(days=number) if found["unit"] == "d" else timedelta(hours=number)
+        value = _moment(value)
+    elif isinstance(value, date) and not isinstance(value, datetime):
+        value = _moment(value.isoformat())
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    if value is None or isinstance(value, datetime | timedelta):
+        return value
+    raise ValueError(f"{value} is neither a moment, such as 2026-11-01T12:00:00Z, nor an age: 7d")
+
+
+def _moment(text: str) -> object:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return text
+
+
+type Rules = Annotated[tuple[Annotated[str, AfterValidator(_rule)], ...], BeforeValidator(_items)]
+"""Requirements; from an environment variable, as words or as a JSON list."""
+
+type Newest = Annotated[datetime | timedelta | None, BeforeValidator(_newest)]
+"""A moment, UTC where it does not say, or an age such as 7d or 36h."""
+
+type Hosts = Annotated[
+    tuple[Annotated[str, AfterValidator(check_host)], ...], BeforeValidator(_items)
+]
+"""Names of hosts, or patterns of them; from an environment variable as rules are."""
+
+type Places = Annotated[tuple[Annotated[str, AfterValidator(_place)], ...], BeforeValidator(_items)]
+"""Hosts, each with a port or not; from an environment variable as rules are."""
+
+type Names = Annotated[
+    tuple[Annotated[str, AfterValidator(_pattern)], ...], BeforeValidator(_items)
+]
+"""Names of distributions, or patterns of them; from an environment variable as rules are."""
+
+type Ports = Annotated[
+    tuple[Annotated[int, AfterValidator(check_port)], ...],
+    BeforeValidator(_items),
+    Field(max_length=MOST_PORTS),
+]
+"""Ports of TCP; from an environment variable as rules are."""
+
+type Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_items)
+]
+"""Addresses and networks; from an environment variable as rules are."""
+
+
+def without_login(url: str) -> str:
+    """Return `url` as people may see it: a login in it is masked like any other secret."""
+    scheme, is_address, rest = url.partition("://")
+    login, is_login, place = rest.partition("@")
+    return f"{scheme}://**********@{place}" if is_address and is_login and "/" not in login else url
+
+
+class IndexSettings(BaseModel):
+    """The package index behind the gate. HTTPS_PROXY and SSL_CERT_FILE are its defaults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, PlainSerializer(without_login, when_used="json")] = ""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ca_bundle: Path | None = None
+    proxy: SecretStr = SecretStr("")
+    hosts: Places = ()
+    """Further hosts (files.example.org, or with a port) that its pages may lead to."""
+    private: Networks = ()
+    """Addresses and networks that these hosts may have although they are not public."""
+    page_mb: Annotated[int, Field(ge=1)] = 64
+    """The longest page, in MiB, as it is unpacked."""
+    page_s: Annotated[float, Field(gt=0)] = 120.0
+    lock_mb: Annotated[int, Field(ge=1)] = 1024
+    """All pages of one lock together, in MiB."""
+    lock_s: Annotated[float, Field(gt=0)] = 600.0
+    wheel_mb: Annotated[int, Field(ge=1)] = 4096
+    wheel_s: Annotated[float, Field(gt=0)] = 7200.0
+    least_kb_s: Annotated[int, Field(ge=0)] = 4
+    """What comes slower than that, for twenty seconds, is given up."""
+
+
+class LockSettings(BaseModel):
+    """The admin's rules for locks: a cooldown, lists of requirements, known advisories."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    exclude_newer: Newest = None
+    """Nothing that the index got later, or is younger than that (7d, 36h)."""
+    allow: Rules = ()
+    """If not empty, only these distributions may be locked."""
+    deny: Rules = ()
+    """These distributions, or these versions of them, may not."""
+    wheelhouse_names: Names = ()
+    """Names or patterns (acme-*) never taken from the index; nor are names of uploaded wheels."""
+    shared_names: Names = ()
+    """Names that may come from the index although some of their wheels were uploaded."""
+    advisories: Literal["warn", "refuse"] = "warn"
+    """What to do with a wheel that an imported advisory names."""

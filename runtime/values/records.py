@@ -1,0 +1,253 @@
+"""The values that the store keeps: frozen, and free of any database."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, Literal
+
+from runtime.values.states import State
+from sandbox.command import Json
+
+type JsonObject = Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page[T]:
+    """A part of a list, newest first, and the cursor of what follows (None at the end)."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestContext:
+    """Who asked, and from where: captured once when a job is submitted; holds no secret."""
+
+    principal: str = "anonymous"
+    scopes: tuple[str, ...] = ()
+    request_id: str = ""
+    traceparent: str = ""
+    source: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobInput:
+    """One input file of a job; its bytes are the blob `sha256`."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredOutput:
+    """One output file of an attempt; its bytes are the blob `sha256`."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobError:
+    """Why a job ended badly and what to do; `kind` says whether the package failed or we did.
+
+    The one shape of it: in the store, in the artifact and in what the API shows.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    code: str
+    what: str
+    mend: str
+    kind: Literal["package", "appliance"]
+    traceback: str = ""
+    limit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One piece of work for one version of a package, pinned at submission."""
+
+    id: str
+    package: str
+    version: str
+    digest: str
+    activation_id: str
+    state: State
+    attempt: int
+    parameters: JsonObject
+    inputs: tuple[JobInput, ...]
+    request: RequestContext
+    submitted_at: datetime
+    queued_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    progress: JsonObject | None = None
+    error: JobError | None = None
+    worker: str | None = None
+    token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at a job. `token` is its fencing token, set when a worker claims it."""
+
+    job_id: str
+    number: int
+    state: State
+    queued_at: datetime
+    token: str | None = None
+    worker: str | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    error: JobError | None = None
+    artifact_digest: str | None = None
+    is_partial: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """How an attempt ended: all that is published of it, in one transaction."""
+
+    state: State
+    outputs: tuple[StoredOutput, ...] = ()
+    error: JobError | None = None
+    artifact_digest: str | None = None
+    is_partial: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened to a job; `seq` counts from 1 over all its attempts."""
+
+    seq: int
+    at: datetime
+    job: str
+    attempt: int
+    event: str
+    data: JsonObject
+
+
+class ActivationState(StrEnum):
+    """Where an activation stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedRecord:
+    """What a successful activation made ready, as plain values.
+
+    `lock` is the text that the environment can be built from again, anywhere. `data_folder`
+    is the name below the home's data folder of what on_activate left, None for nothing.
+    """
+
+    lock_digest: str
+    lock: str
+    environment_key: str
+    interpreter: JsonObject
+    inventory: JsonObject
+    grant: JsonObject
+    install: JsonObject
+    data_folder: str | None = None
+    hook: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """One try to make a version the active one of its package."""
+
+    id: str
+    package: str
+    version: str
+    digest: str
+    state: ActivationState
+    who: str
+    reason: str
+    requested_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    problems: tuple[Mapping[str, str], ...] = ()
+    traceback: str = ""
+    log: tuple[JsonObject, ...] = ()
+    prepared: PreparedRecord | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """An attempt that is now ours: the job, what its version needs, and every attempt so far."""
+
+    job: Job
+    activation: Activation
+    attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageVersion:
+    """One immutable bundle of a package."""
+
+    package: str
+    version: str
+    digest: str
+    size_bytes: int
+    title: str
+    manifest: JsonObject
+    requirements: tuple[str, ...]
+    uploaded_at: datetime
+    uploaded_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A name and the version that new jobs of it run."""
+
+    name: str
+    created_at: datetime
+    active_version: str | None = None
+    active_activation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """The network gate as an admin left it; `runtime.gate.opening` decides whether it is open."""
+
+    is_open: bool
+    until: datetime | None
+    reason: str
+    who: str
+    packages: tuple[str, ...]
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One act of an admin, chained to the one before it by `digest`."""
+
+    seq: int
+    at: datetime
+    who: str
+    action: str
+    subject: str
+    details: JsonObject
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A process that runs attempts; `seen_at` is its last sign of life."""
+
+    id: str
+    host: str
+    version: str
+    slots: int
+    started_at: datetime
+    seen_at: datetime

@@ -1,0 +1,82 @@
+"""Looks after what was lost: work that Docket forgot, workers that died, a gate left open."""
+
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+from runtime.clock import Clock
+from runtime.errors import StateConflict, Superseded
+from runtime.gate.opening import close_if_over
+from runtime.queue.dispatch import Dispatch
+from runtime.store import activations, job_lists, workers
+from runtime.store import jobs as job_store
+from runtime.store.store import Store
+from runtime.values.records import Job, JobError
+from runtime.values.states import State
+
+BATCH = 1000
+PATIENCE = timedelta(seconds=10)
+"""How long Docket may carry something before it is handed over again."""
+
+log = logging.getLogger("fumehood.reconcile")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciler:
+    """Compares the truth in the store with what is really going on."""
+
+    store: Store
+    dispatch: Dispatch
+    clock: Clock
+    lost_after: timedelta
+    most_attempts: int
+
+    async def run(self) -> None:
+        """Do everything once."""
+        now = self.clock()
+        await self.store.run(close_if_over, at=now)
+        living = await self.store.run(workers.alive, since=now - self.lost_after)
+        await self.recover(alive=[worker.id for worker in living])
+        await self.dispatch_again(patience=PATIENCE)
+
+    async def recover(self, *, alive: Collection[str]) -> None:
+        """Put back what runs on workers that are not among those alive."""
+        for job in await self.store.run(job_lists.running_elsewhere, alive=alive):
+            await self._put_back(job)
+        for activation_id in await self.store.run(activations.running_elsewhere, alive=alive):
+            await self.store.run(activations.requeue, activation_id=activation_id)
+
+    async def dispatch_again(self, *, patience: timedelta) -> None:
+        """Hand over again what has waited for longer than `patience`."""
+        before = self.clock() - patience
+        for activation_id in await self.store.run(activations.queued_before, at=before):
+            await self.dispatch.activation(activation_id)
+        for job in await self.store.run(job_lists.queued_before, at=before, limit=BATCH):
+            await self.dispatch.attempt(job)
+
+    async def _put_back(self, job: Job) -> None:
+        log.warning("job %s lost its worker %s", job.id, job.worker)
+        try:
+            again = await self.store.run(
+                job_store.give_back,
+                job_id=job.id,
+                token=job.token or "",
+                error=lost(job),
+                at=self.clock(),
+                most_attempts=self.most_attempts,
+            )
+        except (Superseded, StateConflict):
+            return  # it came to an end while we looked
+        if again.state is State.QUEUED:
+            await self.dispatch.attempt(again)
+
+
+def lost(job: Job) -> JobError:
+    """Return the error of an attempt whose worker died."""
+    return JobError(
+        code="worker-lost",
+        what=f"the worker {job.worker} was gone before the attempt ended",
+        mend="see the worker's log; the job is tried again by itself",
+        kind="appliance",
+    )

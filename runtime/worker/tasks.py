@@ -1,0 +1,143 @@
+"""The tasks of a worker: what Docket may call here, and how they are stopped in order."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from docket import Perpetual
+from docket import Worker as DocketWorker
+
+from packages.environment import Environments
+from runtime.activations.switchover import Switchover
+from runtime.clock import Clock
+from runtime.jobs.cancellations import Cancellations
+from runtime.queue.dispatch import ACTIVATION_TASK, ATTEMPT_TASK, Dispatch
+from runtime.settings import Settings
+from runtime.store import job_lists, workers
+from runtime.store.store import Store
+from runtime.values.records import Worker
+from runtime.worker.attempt_task import AttemptTask
+from runtime.worker.environment_check import check_environments
+from runtime.worker.reconcile import Reconciler
+
+HEARTBEAT_S = 1.0
+
+type Task = Callable[..., Awaitable[None]]
+
+log = logging.getLogger("fumehood.worker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerTasks:
+    """What this worker does; `busy` are the tasks under way, so that it can be stopped in order."""
+
+    worker: Worker
+    attempt: AttemptTask
+    switchover: Switchover
+    reconciler: Reconciler
+    dispatch: Dispatch
+    store: Store
+    clock: Clock
+    cancellations: Cancellations
+    environments: Environments
+    settings: Settings
+    busy: set[asyncio.Task[object]] = field(default_factory=set[asyncio.Task[object]])
+
+    def register(self) -> None:
+        """Tell Docket which tasks there are; also a process that only adds them needs this."""
+        docket = self.dispatch.docket
+        docket.register(self._attempt_task(), names=[ATTEMPT_TASK])
+        docket.register(self._activation_task(), names=[ACTIVATION_TASK])
+        docket.register(self._reconcile_task())
+
+    def _attempt_task(self) -> Task:
+        async def fumehood_attempt(job_id: str) -> None:
+            with self._counted():
+                await self.attempt.run(job_id)
+
+        return fumehood_attempt
+
+    def _activation_task(self) -> Task:
+        async def fumehood_activation(activation_id: str) -> None:
+            with self._counted():
+                await self.switchover.run(activation_id)
+
+        return fumehood_activation
+
+    def _reconcile_task(self) -> Task:
+        every = timedelta(seconds=self.settings.reconcile_interval_s)
+
+        async def fumehood_reconcile(
+            perpetual: Perpetual = Perpetual(every=every, automatic=True),  # noqa: B008
+        ) -> None:
+            await self.reconciler.run()
+
+        return fumehood_reconcile
+
+    @contextmanager
+    def _counted(self) -> Generator[None]:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("only a task can be stopped in order")
+        self.busy.add(task)
+        try:
+            yield
+        finally:
+            self.busy.discard(task)
+
+
+@asynccontextmanager
+async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
+    """Work in the background; at the end let running attempts finish, for a while.
+
+    What does not finish within `drain_s` is stopped and given back to the queue.
+    """
+    settings = tasks.settings
+    await tasks.store.run(workers.register, worker=tasks.worker)
+    async with DocketWorker(
+        tasks.dispatch.docket,
+        name=tasks.worker.id,
+        concurrency=settings.slots,
+        minimum_check_interval=timedelta(milliseconds=settings.docket_check_interval_ms),
+        scheduling_resolution=timedelta(milliseconds=100),
+    ) as docket_worker:
+        working = asyncio.create_task(docket_worker.run_forever(), name="fumehood-worker")
+        heart = asyncio.create_task(_beat(tasks), name="fumehood-heartbeat")
+        check = asyncio.create_task(_check_environments(tasks), name="fumehood-environments")
+        try:
+            yield
+        finally:
+            await _drain(working, tasks=tasks)
+            for beside in (heart, check):
+                beside.cancel()
+            await asyncio.gather(heart, check, return_exceptions=True)
+            await tasks.store.run(workers.forget, worker=tasks.worker.id)
+
+
+async def _check_environments(tasks: WorkerTasks) -> None:
+    await check_environments(
+        tasks.environments, store=tasks.store, clock=tasks.clock, who=tasks.worker.id
+    )
+
+
+async def _drain(working: asyncio.Task[None], *, tasks: WorkerTasks) -> None:
+    working.cancel()  # docket takes nothing new and waits for what runs
+    await asyncio.wait({working}, timeout=tasks.settings.drain_s)
+    for task in tuple(tasks.busy):
+        task.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+
+
+async def _beat(tasks: WorkerTasks) -> None:
+    """Show signs of life, and hear of cancellations that other processes took."""
+    while True:
+        try:
+            await tasks.store.run(workers.see, worker=tasks.worker.id, at=tasks.clock())
+            for job_id in await tasks.store.run(job_lists.cancelling, worker=tasks.worker.id):
+                tasks.cancellations.cancel(job_id)
+        except Exception:
+            log.exception("a heartbeat failed")
+        await asyncio.sleep(HEARTBEAT_S)

@@ -1,0 +1,110 @@
+"""What a run says becomes events: in order, batched, live, and only while it holds the job."""
+
+import asyncio
+from collections.abc import Callable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.jobs.events import EventLog, to_line
+from runtime.queue.notifier import Notifier
+from runtime.store import events as event_store
+from runtime.store import jobs as job_store
+from runtime.store.sqlite import SqliteStore
+from runtime.values.records import Event, Finish, Job
+from runtime.values.reports import event_of
+from runtime.values.states import State
+from sandbox.command import Report
+
+from ..conftest import NOON
+
+type MakeJob = Callable[[], Job]
+
+
+def log_of(store: SqliteStore) -> EventLog:
+    return EventLog(store=store, notifier=Notifier(), clock=lambda: NOON)
+
+
+async def started(store: SqliteStore, job: Job, token: str) -> Job:
+    await store.run(job_store.submit, job=job, queue_limit=9)
+    await store.run(job_store.claim, job_id=job.id, token=token, worker="w", at=NOON)
+    return job
+
+
+async def names(store: SqliteStore, job: Job) -> list[str]:
+    return [event.event for event in await store.run(event_store.read, job_id=job.id)]
+
+
+async def test_reports_become_numbered_events_and_progress_is_kept(
+    store: SqliteStore, make_job: MakeJob
+) -> None:
+    job = await started(store, make_job(), "t")
+    async with log_of(store).writer(job_id=job.id, attempt=1, token="t") as writer:
+        writer.observe(Report(kind="stdout", data={"line": "hello"}))
+        writer.observe(Report(kind="progress", data={"done": 1, "total": 2, "message": "half"}))
+        writer.observe(Report(kind="event", data={"name": "seen", "data": {"n": 1}}))
+        for number in range(1200):
+            writer.write("job.log", {"stream": "stdout", "line": str(number)})
+    told = await store.run(event_store.read, job_id=job.id, limit=5000)
+    assert [event.seq for event in told] == list(range(1, len(told) + 1))
+    assert [event.event for event in told[2:5]] == ["job.log", "job.progress", "job.event"]
+    assert [event.data["line"] for event in told[5:]] == [str(n) for n in range(1200)]
+    assert (await store.run(job_store.get, job_id=job.id)).progress == {
+        "done": 1,
+        "total": 2,
+        "message": "half",
+    }
+
+
+async def test_a_superseded_attempt_writes_nothing_more(
+    store: SqliteStore, make_job: MakeJob
+) -> None:
+    job = await started(store, make_job(), "old")
+    async with log_of(store).writer(job_id=job.id, attempt=1, token="someone else's") as writer:
+        writer.write("job.log", {"line": "ghost"})
+    assert writer.is_superseded
+    assert await names(store, job) == ["job.queued", "job.started"]
+
+
+async def test_followers_are_woken_and_end_with_the_job(
+    store: SqliteStore, make_job: MakeJob
+) -> None:
+    log = log_of(store)
+    job = await started(store, make_job(), "t")
+
+    async def follow() -> list[str]:
+        return [event.event async for event in log.follow(job.id, after=1)]
+
+    followers = [asyncio.create_task(follow()) for _ in range(3)]
+    async with log.writer(job_id=job.id, attempt=1, token="t") as writer:
+        writer.write("job.log", {"line": "a"})
+        await writer.flush()
+    ending = Finish(state=State.SUCCEEDED)
+    await store.run(job_store.finish, job_id=job.id, token="t", finish=ending, at=NOON)
+    log.notifier.notify(job.id)
+    for told in await asyncio.gather(*followers):
+        assert told == ["job.started", "job.log", "job.finished"]
+
+
+async def test_followers_end_when_the_appliance_stops(
+    store: SqliteStore, make_job: MakeJob
+) -> None:
+    log = log_of(store)
+    job = await started(store, make_job(), "t")
+    stop = asyncio.Event()
+
+    async def follow() -> int:
+        return len([event async for event in log.follow(job.id, stop=stop)])
+
+    follower = asyncio.create_task(follow())
+    await asyncio.sleep(0)
+    stop.set()
+    log.notifier.notify_all()
+    assert await follower <= 2
+
+
+@given(st.text(), st.sampled_from(["stdout", "stderr"]))
+def test_whatever_is_printed_stays_one_line_of_json(text: str, kind: str) -> None:
+    event, data = event_of(Report(kind=kind, data={"line": text}))  # type: ignore[arg-type]
+    line = to_line(Event(seq=1, at=NOON, job="j", attempt=1, event=event, data=data))
+    assert line.count(b"\n") == 1 and line.endswith(b"\n")
