@@ -16,6 +16,7 @@ from docket import Docket
 from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.grant import Ceiling
+from packages.keeping import Closings
 from runtime import house
 from runtime.artifact_files import ArtifactFiles
 from runtime.bell import Bell
@@ -165,7 +166,7 @@ def _parts(
     least: Level,
     judges: Judges,
 ) -> Parts:
-    bell = Bell()
+    bell, closings = Bell(), Closings()
     wheelhouse = house.wheelhouse_of(settings.home, judges=judges)
     ceiling = Ceiling(
         limits=settings.limits,
@@ -179,6 +180,7 @@ def _parts(
         store=store,
         blobs=LocalBlobs(settings.home / "blobs"),
         bell=bell,
+        closings=closings,
         events=EventLog(store=store, bell=bell, clock=utc_now),
         artifacts=ArtifactFiles(folder=settings.home / "jobs"),
         cancellations=Cancellations(),
@@ -193,6 +195,7 @@ def _parts(
             sandbox=sandbox,
             store=store,
             least=least,
+            closings=closings,
         ),
         run=sandbox.run,
         ceiling=ceiling,
@@ -210,8 +213,9 @@ def _workshop(
     sandbox: Sandbox,
     store: SqliteStore,
     least: Level,
+    closings: Closings,
 ) -> Workshop:
-    keeper = Gatekeeper(store=store, clock=utc_now)
+    keeper = Gatekeeper(store=store, clock=utc_now, closings=closings)
     return Workshop(
         house=wheelhouse,
         locker=house.locker_of(settings, house=wheelhouse, keeper=keeper),

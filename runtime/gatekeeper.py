@@ -1,12 +1,13 @@
 """The keeper of the gate while an install is at work: as it is now, and what comes through."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from packages.grant import GateState
+from packages.keeping import Closings
 from packages.lock import Offered
 from runtime.clock import Clock
 from runtime.gate import close_if_over
@@ -22,6 +23,7 @@ class Gatekeeper:
 
     store: Store
     clock: Clock
+    closings: Closings = field(default_factory=Closings)
 
     async def gate(self, granted: GateState) -> GateState:
         """Return the gate as it is now."""

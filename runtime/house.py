@@ -103,4 +103,6 @@ def policy_of(settings: LockSettings) -> LockPolicy:
         house_names=settings.house_names,
         shared_names=settings.shared_names,
         advisories=settings.advisories,
+        wheels=settings.wheels,
+        wheels_mb=settings.wheels_mb,
     )

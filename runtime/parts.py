@@ -6,6 +6,7 @@ from pathlib import Path
 from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.grant import Ceiling
+from packages.keeping import Closings
 from runtime.artifact_files import ArtifactFiles
 from runtime.bell import Bell
 from runtime.blobs.blob import Blobs
@@ -30,6 +31,7 @@ class Parts:
     store: Store
     blobs: Blobs
     bell: Bell
+    closings: Closings
     events: EventLog
     artifacts: ArtifactFiles
     cancellations: Cancellations

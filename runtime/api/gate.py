@@ -45,6 +45,7 @@ async def put_gate(order: GateOrder, parts: PartsOf, caller: CallerOf) -> GateVi
     who = order.who or caller.principal
     if not order.is_open:
         reason = order.reason or "closed by hand"
+        parts.closings.note()
         return gate_view(await parts.store.run(close_gate, who=who, reason=reason, at=at))
     gate = opened(
         until=_until(order, at=at), reason=order.reason, who=who, packages=order.packages, at=at
