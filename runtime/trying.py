@@ -200,11 +200,16 @@ async def _take(parts: Parts, path: Path) -> JobInput:
 
 async def _hand_over(parts: Parts, *, job_id: str, outputs_to: Path) -> None:
     job = await parts.store.run(job_store.get, job_id=job_id)
-    outputs = await parts.store.run(job_lists.list_outputs, job_id=job_id, attempt=job.attempt)
-    for output in outputs:
-        source = await parts.blobs.local_path(output.sha256)
-        target = outputs_to / output.path
-        await asyncio.to_thread(_copy, source, target)
+    cursor = ""
+    while cursor is not None:
+        page = await parts.store.run(
+            job_lists.list_outputs, job_id=job_id, attempt=job.attempt, limit=200, cursor=cursor
+        )
+        for output in page.items:
+            source = await parts.blobs.local_path(output.sha256)
+            target = outputs_to / output.path
+            await asyncio.to_thread(_copy, source, target)
+        cursor = page.next_cursor
 
 
 def _copy(source: Path, target: Path) -> None:

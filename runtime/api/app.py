@@ -34,6 +34,7 @@ def make_app(parts: Parts, *, stopping: asyncio.Event) -> FastAPI:
         version=distribution_version("fumehood"),
         docs_url=None,  # FastAPI's loads from a CDN; ours is runtime.pages
         redoc_url=None,
+        openapi_url=None,  # ours too, beside the event loop
         responses={
             status: answer | {"model": ProblemDocument} for status, answer in FAULTS.items()
         },

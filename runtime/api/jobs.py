@@ -234,14 +234,25 @@ async def get_artifact(
 
 @router.get("/{job_id}/outputs")
 async def list_outputs(
-    job_id: str, parts: PartsOf, attempt: Annotated[int | None, Query(ge=1)] = None
+    job_id: str,
+    *,
+    request: Request,
+    response: Response,
+    parts: PartsOf,
+    cursor: CursorOf,
+    limit: Limit = 50,
+    attempt: Annotated[int | None, Query(ge=1)] = None,
 ) -> PageOf[OutputView]:
-    """Return the outputs of an attempt."""
+    """Return the outputs of an attempt, by path."""
     job = await parts.store.run(job_store.get, job_id=job_id)
-    number = _number(job, attempt)
-    found = await parts.store.run(job_lists.list_outputs, job_id=job_id, attempt=number)
-    items = tuple(OutputView.model_validate(output) for output in found)
-    return PageOf(items=items, next_cursor=None)
+    page = await parts.store.run(
+        job_lists.list_outputs,
+        job_id=job_id,
+        attempt=_number(job, attempt),
+        limit=limit,
+        cursor=cursor,
+    )
+    return page_view(page, show=OutputView.model_validate, request=request, response=response)
 
 
 @router.get("/{job_id}/outputs/{path:path}", response_class=Response)
