@@ -40,4 +40,9 @@ def cursor_of(
 PartsOf = Annotated[Parts, Depends(parts_of)]
 CallerOf = Annotated[RequestContext, Depends(caller_of)]
 CursorOf = Annotated[str | None, Depends(cursor_of)]
+MOST_NUMBER = 2**63 - 1
+"""What a database has room for."""
 Limit = Annotated[int, Query(ge=1, le=200, description="How many items at most.")]
+AttemptNumber = Annotated[
+    int | None, Query(ge=1, le=MOST_NUMBER, description="Which attempt; empty: the last one.")
+]

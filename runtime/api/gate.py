@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from runtime.api.context import CallerOf, PartsOf
 from runtime.api.plain import Sentence
@@ -12,6 +12,13 @@ from runtime.api.views import GateView, gate_view
 from runtime.gate import close_gate, close_if_over, open_gate, opened
 
 router = APIRouter(prefix="/v1/gate", tags=["gate"])
+
+
+def _in_this_age(until: datetime) -> datetime:
+    """Refuse a time that no other zone can tell: the first and the last day of the calendar."""
+    if not 2000 <= until.year <= 9000:
+        raise ValueError("the year has to be between 2000 and 9000")
+    return until
 
 
 class GateOrder(BaseModel):
@@ -25,7 +32,9 @@ class GateOrder(BaseModel):
     )
 
     is_open: bool
-    until: AwareDatetime | None = Field(None, description="Until when; or give `minutes`.")
+    until: Annotated[AwareDatetime, AfterValidator(_in_this_age)] | None = Field(
+        None, description="Until when; or give `minutes`."
+    )
     minutes: Annotated[float, Field(gt=0, le=527_040, allow_inf_nan=False)] | None = None
     reason: Sentence = ""
     packages: tuple[str, ...] = Field((), description="Only for these packages; empty: for all.")

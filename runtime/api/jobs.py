@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from runtime import submission
 from runtime.api.bodies import Part, form_parts, is_multipart
-from runtime.api.context import CallerOf, CursorOf, Limit, PartsOf
+from runtime.api.context import MOST_NUMBER, AttemptNumber, CallerOf, CursorOf, Limit, PartsOf
 from runtime.api.downloads import download
 from runtime.api.plain import Parameters
 from runtime.api.streams import NDJSON, SSE, event_stream, line_stream
@@ -198,10 +198,12 @@ async def read_events(
     *,
     request: Request,
     parts: PartsOf,
-    after: Annotated[int, Query(ge=0, description="Only events after this number.")] = 0,
+    after: Annotated[
+        int, Query(ge=0, le=MOST_NUMBER, description="Only events after this number.")
+    ] = 0,
     follow: Annotated[bool, Query(description="NDJSON: go on until the job ends.")] = False,
     accept: Annotated[str, Header()] = NDJSON,
-    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    last_event_id: Annotated[int | None, Header(ge=0, le=MOST_NUMBER)] = None,
 ) -> Response:
     """Return what happened: NDJSON lines, or live SSE with `Accept: text/event-stream`."""
     await parts.store.run(job_store.get, job_id=job_id)
@@ -224,7 +226,9 @@ async def _stored_lines(parts: Parts, *, job_id: str, after: int) -> AsyncIterat
 async def get_artifact(
     job_id: str,
     parts: PartsOf,
-    attempt: Annotated[int | None, Query(ge=1, description="Empty: the last one.")] = None,
+    attempt: Annotated[
+        int | None, Query(ge=1, le=MOST_NUMBER, description="Empty: the last one.")
+    ] = None,
 ) -> Response:
     """Return the artifact of an attempt: the record of what ran, behind which walls."""
     job = await parts.store.run(job_store.get, job_id=job_id)
@@ -241,7 +245,7 @@ async def list_outputs(
     parts: PartsOf,
     cursor: CursorOf,
     limit: Limit = 50,
-    attempt: Annotated[int | None, Query(ge=1)] = None,
+    attempt: AttemptNumber = None,
 ) -> PageOf[OutputView]:
     """Return the outputs of an attempt, by path."""
     job = await parts.store.run(job_store.get, job_id=job_id)
@@ -261,7 +265,7 @@ async def get_output(
     path: str,
     request: Request,
     parts: PartsOf,
-    attempt: Annotated[int | None, Query(ge=1)] = None,
+    attempt: AttemptNumber = None,
 ) -> Response:
     """Return one output: with ETag, Range and Repr-Digest, as an attachment."""
     job = await parts.store.run(job_store.get, job_id=job_id)

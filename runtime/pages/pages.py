@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from runtime import submission
-from runtime.api.context import CursorOf, PartsOf
+from runtime.api.context import AttemptNumber, CursorOf, PartsOf
 from runtime.errors import NotFound
 from runtime.gate import close_if_over
 from runtime.jobs import State
@@ -103,7 +103,7 @@ async def show_job(
     job_id: str,
     request: Request,
     parts: PartsOf,
-    attempt: Annotated[int | None, Query(ge=1)] = None,
+    attempt: AttemptNumber = None,
 ) -> HTMLResponse:
     """Show one job: what happened, what came of it, behind which walls."""
     job = await parts.store.run(job_store.get, job_id=job_id)
