@@ -26,18 +26,35 @@ async def while_open[T](
 
     Where the gate is closed already nothing is asked: it may have closed since the Grant.
     """
-    now = await keeper.gate(gate)
-    if not now.is_open_at(clock()):
-        work.close()
-        raise LockFailed(resolve_cut(now.reason, when="before uv asked the index"))
-    task = asyncio.ensure_future(work)
-    try:
-        while not (await asyncio.wait({task}, timeout=LOOK_EVERY_S))[0]:
-            now = await keeper.gate(gate)
-            if not now.is_open_at(clock()):
-                raise LockFailed(resolve_cut(now.reason, when=f"while {doing}"))
-        return task.result()
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await task
+    with keeper.closings.listening() as closed:
+        now = await keeper.gate(gate)
+        if closed.is_set() or not now.is_open_at(clock()):
+            work.close()
+            raise LockFailed(resolve_cut(now.reason, when="before uv asked the index"))
+        task = asyncio.ensure_future(work)
+        news = asyncio.ensure_future(closed.wait())
+        try:
+            while not task.done():
+                await asyncio.wait(
+                    {task, news}, timeout=LOOK_EVERY_S, return_when=asyncio.FIRST_COMPLETED
+                )
+                if task.done():
+                    break
+                now = await keeper.gate(gate)
+                if closed.is_set() or not now.is_open_at(clock()):
+                    why = "" if now.is_open else now.reason
+                    raise LockFailed(resolve_cut(why, when=f"while {doing}"))
+            return task.result()
+        finally:
+            news.cancel()
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+def still_open(
+    keeper: Keeper, *, gate: GateState, clock: Callable[[], datetime]
+) -> Callable[[], bool]:
+    """Return what says, without asking anybody, whether the gate has been open since now."""
+    begun = keeper.closings.count
+    return lambda: keeper.closings.count == begun and gate.is_open_at(clock())

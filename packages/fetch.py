@@ -10,12 +10,13 @@ from pathlib import Path
 
 import httpx2
 
-from packages.cutting import while_open
+from packages.cutting import still_open, while_open
 from packages.diagnosis import (
     disk_full,
     gate_closed,
     index_unreachable,
     leads_elsewhere,
+    resolve_cut,
     too_costly,
 )
 from packages.errors import FetchFailed, LockFailed
@@ -23,6 +24,7 @@ from packages.grant import GateState
 from packages.index import MIB, Index
 from packages.keeping import Keeper, Nobody
 from packages.lock import Offered
+from packages.policy import LockPolicy, too_large
 from packages.progress import tell
 from packages.reading import (
     Budget,
@@ -41,12 +43,16 @@ AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetcher:
-    """Fetches from `index` into `house`. `clock` gives the time in UTC."""
+    """Fetches from `index` into `house`. `clock` gives the time in UTC.
+
+    All wheels of one fetch together have no more than `most_mb`, whatever was said of them.
+    """
 
     house: Wheelhouse
     index: Index
     clock: Callable[[], datetime]
     keeper: Keeper = field(default_factory=Nobody)
+    most_mb: int = LockPolicy().wheels_mb
 
     async def fetch(
         self, wanted: Sequence[Offered], *, gate: GateState, observe: Observe
@@ -55,8 +61,9 @@ class Fetcher:
         if not wanted:
             return ()
         crowd = asyncio.Semaphore(AT_ONCE)
-        tally = _Tally(observe, total_bytes=sum(w.size_bytes or 0 for w in wanted))
-        async with client_of(self.index) as client:
+        total_bytes = sum(w.size_bytes or 0 for w in wanted)
+        tally = _Tally(observe, total_bytes=total_bytes, most_bytes=self.most_mb * MIB)
+        async with await asyncio.to_thread(client_of, self.index) as client:
             reader = Reader(index=self.index, client=client)
             one = (self._one(reader, w, gate=gate, tally=tally, crowd=crowd) for w in wanted)
             results = await asyncio.gather(*one)
@@ -75,11 +82,12 @@ class Fetcher:
         crowd: asyncio.Semaphore,
     ) -> Wheel | Problem:
         async with crowd:
+            is_open = still_open(self.keeper, gate=gate, clock=self.clock)
             gate = await self.keeper.gate(gate)
             if closed := self._closed(gate, wanted):
                 return closed
             try:
-                work = self._fetch(reader, wanted, gate=gate, tally=tally)
+                work = self._fetch(reader, wanted, gate=gate, tally=tally, is_open=is_open)
                 return await while_open(
                     work,
                     keeper=self.keeper,
@@ -95,6 +103,8 @@ class Fetcher:
                 return refused.problems[0]
             except LeadsElsewhereError as error:
                 return leads_elsewhere(wanted.wheel, str(error))
+            except _OverdrawnError as overdrawn:
+                return too_large(str(overdrawn))
             except TooCostlyError as error:
                 return too_costly(wanted.wheel, str(error))
             except httpx2.HTTPError as error:
@@ -112,12 +122,18 @@ class Fetcher:
         return None
 
     async def _fetch(
-        self, reader: Reader, wanted: Offered, *, gate: GateState, tally: "_Tally"
+        self,
+        reader: Reader,
+        wanted: Offered,
+        *,
+        gate: GateState,
+        tally: "_Tally",
+        is_open: Callable[[], bool],
     ) -> Wheel | Problem:
         """Download, judge, and keep if the gate is open still."""
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=self._root()) as folder:
             path = Path(folder) / wanted.wheel
-            await self._download(reader, wanted, path, tally)
+            await self._download(reader, wanted, path, tally, is_open=is_open)
             staging = self.house.staged(path, origin=self._origin(gate), filename=wanted.wheel)
             staged = await self.house.judges.beside(staging.__enter__)
             try:
@@ -129,8 +145,19 @@ class Fetcher:
             finally:
                 staging.__exit__(None, None, None)
 
-    async def _download(self, reader: Reader, wanted: Offered, path: Path, tally: "_Tally") -> None:
-        """Stream the wheel to `path`. Raises _MismatchError where it is not what was locked."""
+    async def _download(
+        self,
+        reader: Reader,
+        wanted: Offered,
+        path: Path,
+        tally: "_Tally",
+        *,
+        is_open: Callable[[], bool],
+    ) -> None:
+        """Stream the wheel to `path`, each read while the gate `is_open`.
+
+        Raises _MismatchError where it is not what was locked, LockFailed once the gate closes.
+        """
         bounds = self.index.bounds
         budget = Budget(
             most_bytes=min(wanted.size_bytes or bounds.wheel_mb * MIB, bounds.wheel_mb * MIB),
@@ -143,6 +170,9 @@ class Fetcher:
                 raise httpx2.HTTPError(f"it answers {answer.status}")
             with path.open("wb") as file:
                 async for chunk in answer.chunks:
+                    if not is_open():
+                        when = f"while {wanted.wheel} came, so it was left"
+                        raise LockFailed(resolve_cut("", when=when))
                     digest.update(chunk)
                     file.write(chunk)
                     tally.add(len(chunk), wanted.wheel)
@@ -173,17 +203,24 @@ class _MismatchError(Exception):
         self.problem = problem
 
 
+class _OverdrawnError(Exception):
+    """All wheels together are more than a lock may have."""
+
+
 class _Tally:
     """Counts bytes over all wheels, and tells them at most once a megabyte."""
 
     STEP_BYTES = 1 << 20
 
-    def __init__(self, observe: Observe, *, total_bytes: int):
-        self.observe, self.total_bytes = observe, total_bytes
+    def __init__(self, observe: Observe, *, total_bytes: int, most_bytes: int):
+        self.observe, self.total_bytes, self.most_bytes = observe, total_bytes, most_bytes
         self.done_bytes = self.told_bytes = 0
 
     def add(self, size: int, what: str) -> None:
         self.done_bytes += size
+        if self.done_bytes > self.most_bytes:
+            most = f"{self.most_bytes // MIB} MiB (lock.wheels_mb)"
+            raise _OverdrawnError(f"more wheels than it may, of at most {most}")
         is_last = self.done_bytes >= self.total_bytes
         if is_last or self.done_bytes - self.told_bytes >= self.STEP_BYTES:
             self.told_bytes = self.done_bytes

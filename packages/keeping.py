@@ -1,6 +1,8 @@
 """Keeping: who minds the gate while something comes through it."""
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Protocol
 
 from packages.grant import GateState
@@ -8,8 +10,41 @@ from packages.lock import Offered
 from wheelhouse.store import Staged
 
 
+class Closings:
+    """How often the gate was closed by hand in this process: asked at each read, for no price.
+
+    A gate that was closed and opened again is another: what had begun before is cut all the same.
+    Who closes it in another process is seen when the store is asked (packages.cutting).
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._listeners: set[asyncio.Event] = set()
+
+    def note(self) -> None:
+        """Count a closing from the moment of its order on, and wake who listens."""
+        self.count += 1
+        for listener in self._listeners:
+            listener.set()
+
+    @contextmanager
+    def listening(self) -> Generator[asyncio.Event]:
+        """Offer an event that the next closing sets."""
+        listener = asyncio.Event()
+        self._listeners.add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+
+
 class Keeper(Protocol):
     """Who minds the gate: says how it stands at this moment, and keeps what came through."""
+
+    @property
+    def closings(self) -> Closings:
+        """Return the count of closings."""
+        ...
 
     async def gate(self, granted: GateState) -> GateState:
         """Return the gate as it is now; `granted` is how it was when the install began."""
@@ -27,6 +62,9 @@ class Keeper(Protocol):
 
 class Nobody:
     """Minds no gate: whoever calls has decided, and the wheel's origin is the record."""
+
+    def __init__(self) -> None:
+        self.closings = Closings()
 
     async def gate(self, granted: GateState) -> GateState:
         """Return the gate as it was granted."""

@@ -33,8 +33,8 @@ from packages.interpreters import target_of
 from packages.keeping import Keeper, Nobody
 from packages.lock import Lock, Locked, Offered, make_lock
 from packages.lock_judging import author_offers, packages_of
-from packages.origins import house_names, in_both_places, is_of_the_house, judge_origins
-from packages.policy import LockPolicy, judge_advisories, judge_policy
+from packages.origins import house_names, judge_lacking, judge_origins
+from packages.policy import LockPolicy, judge_advisories, judge_extent, judge_policy
 from packages.progress import quiet, tell
 from packages.requirements import Requirements, Wanted
 from packages.uv import Said, UvTimeoutError, compile_pylock, scratch_folder
@@ -112,6 +112,7 @@ class Locker:
             *judge_hashes(lock, requirements),
             *self._judge_pythons(lock, target),
             *judge_policy(lock.packages, self.policy),
+            *judge_extent([package.size_bytes for package in lock.packages], self.policy),
             *self._judge_index(chosen),
         ]
         known = judge_advisories(lock.packages, self.advisories) if self.advisories else []
@@ -204,7 +205,8 @@ class Locker:
         lacking = [one for one in chosen if not self._is_here(one)]
         if not lacking or not grant.install_network:
             return tuple(chosen)
-        self._refuse_two_origins(lacking)
+        if ours := judge_lacking(lacking, self.house, self.policy):
+            raise LockFailed(*ours)
         work = addressed(
             lacking,
             index=self.index,
@@ -216,16 +218,6 @@ class Locker:
         found = await self._while_open(work, grant)
         addresses = {one.sha256: one.url for one in found}
         return tuple(replace(one, url=addresses.get(one.sha256, "")) for one in chosen)
-
-    def _refuse_two_origins(self, lacking: Sequence[Offered]) -> None:
-        """Raise LockFailed where what would come from the index has a name of the house's."""
-        ours = [
-            in_both_places(one.name, f"the lock's {one.wheel} is not in it")
-            for one in lacking
-            if is_of_the_house(one.name, self.house.find(one.name), self.policy)
-        ]
-        if ours:
-            raise LockFailed(*ours)
 
     async def _while_open[T](self, work: Coroutine[Any, Any, T], grant: Grant) -> T:
         return await while_open(work, keeper=self.keeper, gate=grant.gate, clock=self.clock)
@@ -288,6 +280,8 @@ class Locker:
         self, chosen: Sequence[Offered], grant: Grant, observe: Observe, target: Target
     ) -> tuple[Wheel, ...]:
         """Fetch what is not in the house, if the Grant lets it. Raises LockFailed."""
+        if excess := judge_extent([one.size_bytes or 0 for one in chosen], self.policy):
+            raise LockFailed(*excess)
         wanted = [o for o in chosen if not self._is_here(o)]
         if not wanted:
             return ()
@@ -297,7 +291,13 @@ class Locker:
                 asked_by = "a lock in a bundle"
                 self._note(pinned, asked_by=asked_by, target=target, sha256=one.sha256)
             raise LockFailed(*(self._not_here(o, grant, target) for o in wanted))
-        fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock, keeper=self.keeper)
+        fetcher = Fetcher(
+            house=self.house,
+            index=self.index,
+            clock=self.clock,
+            keeper=self.keeper,
+            most_mb=self.policy.wheels_mb,
+        )
         try:
             return await fetcher.fetch(wanted, gate=grant.gate, observe=observe)
         except FetchFailed as failed:

@@ -1,11 +1,13 @@
 """Mirror: resolves and fetches a closed set of wheels for several targets, when connected.
 
 It lives beside the locker, since it asks uv too; what it fetches goes into a wheelhouse, to
-be exported and carried to where there is no network.
+be exported and carried to where there is no network. Names of the house come from the house
+here too: the index is not asked for them.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -19,8 +21,11 @@ from packages.index import Index
 from packages.lock import Offered
 from packages.lock_judging import Package, packages_of
 from packages.manifest import Manifest
+from packages.origins import house_names, judge_lacking
+from packages.policy import LockPolicy, judge_extent
 from packages.progress import quiet
 from packages.requirements import Requirements
+from packages.uv import scratch_folder
 from sandbox.command import Observe
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
@@ -54,8 +59,8 @@ class Mirror:
     clock: Callable[[], datetime]
     python: Path
     by: str
-    exclude_newer: datetime | None = None
-    """The admin's cooldown: what the index got later is not there for us."""
+    policy: LockPolicy = field(default_factory=LockPolicy)
+    """The admin's rules: the cooldown, whose names are whose, how much a lock may have."""
 
     async def mirror(
         self,
@@ -81,20 +86,13 @@ class Mirror:
         problems: list[Problem] = []
         for target in targets:
             try:
-                if requirements is not None:
-                    offers = await self._offers(await self._resolve(requirements, target), target)
-                    offers = await self._exact(offers, requirements, target)
-                else:
-                    offers = await self._addressed(await self._offers(lock, target), target)
+                offers = await self._wanted(requirements, lock, target)
                 wanted |= {offer.sha256: offer for offer in offers}
             except LockFailed as failed:
                 problems += failed.problems
-        here = {wheel.sha256 for wheel in self.house.wheels()}
-        lacking = [offer for offer in wanted.values() if offer.sha256 not in here]
-        gate = GateState(is_open=True, who=self.by, reason="fumehood wheelhouse mirror")
-        fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock)
+        lacking = self._lacking(wanted.values())
         try:
-            fetched = await fetcher.fetch(lacking, gate=gate, observe=observe)
+            fetched = await self._fetch(lacking, targets=len(targets), observe=observe)
         except FetchFailed as failed:
             raise FetchFailed(*problems, *failed.problems) from failed
         if problems:
@@ -103,22 +101,61 @@ class Mirror:
             fetched=fetched, already_here=len(wanted) - len(lacking), targets=tuple(targets)
         )
 
+    async def _wanted(
+        self, requirements: Requirements | None, lock: str, target: Target
+    ) -> Sequence[Offered]:
+        """Return what `target` needs, none of it against the admin's rules. Raises LockFailed."""
+        if requirements is not None:
+            offers = await self._offers(await self._resolve(requirements, target), target)
+            offers = await self._exact(offers, requirements, target)
+        else:
+            offers = await self._at_our_index(await self._offers(lock, target), target)
+        problems = judge_lacking(self._lacking(offers), self.house, self.policy)
+        problems += judge_extent([one.size_bytes or 0 for one in offers], self.policy)
+        if problems:
+            raise LockFailed(*problems)
+        return offers
+
+    async def _fetch(
+        self, lacking: Sequence[Offered], *, targets: int, observe: Observe
+    ) -> tuple[Wheel, ...]:
+        gate = GateState(is_open=True, who=self.by, reason="fumehood wheelhouse mirror")
+        most_mb = self.policy.wheels_mb * targets
+        fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock, most_mb=most_mb)
+        return await fetcher.fetch(lacking, gate=gate, observe=observe)
+
+    def _lacking(self, offers: Iterable[Offered]) -> list[Offered]:
+        here = {wheel.sha256 for wheel in self.house.wheels()}
+        return [offer for offer in offers if offer.sha256 not in here]
+
     async def _resolve(self, requirements: Requirements, target: Target) -> str:
-        """Return uv's lock of `requirements` for `target`. Raises LockFailed."""
-        told = await ask_index(
-            requirements.text,
-            requirements.constraints_text,
-            index=self.index,
-            python=self.python,
-            options=[
-                *("--python-version", target.python),
-                *("--python-platform", _uv_platform(target.platform)),
-                *excluding(self.exclude_newer),
-            ],
-            tried=self._tried(target),
-            awaited="lock",
-        )
+        """Return uv's lock of `requirements` for `target`. Raises LockFailed.
+
+        Of the house uv sees the wheels of its own names alone, in a flat folder.
+        """
+        ours = house_names(self.house, self.policy)
+        with scratch_folder() as folder:
+            await asyncio.to_thread(self._lay_out, ours, Path(folder))
+            told = await ask_index(
+                requirements.text,
+                requirements.constraints_text,
+                index=self.index,
+                python=self.python,
+                options=[
+                    *("--python-version", target.python),
+                    *("--python-platform", _uv_platform(target.platform)),
+                    *("--find-links", str(folder)),
+                    *excluding(self._cutoff),
+                ],
+                tried=self._tried(target),
+                kept_out=(*ours, *self.policy.house_names),
+                awaited="lock",
+            )
         return told.text
+
+    def _lay_out(self, names: Iterable[str], folder: Path) -> None:
+        for wheel in (wheel for name in names for wheel in self.house.find(name)):
+            (folder / wheel.filename).symlink_to(self.house.path(wheel).resolve())
 
     async def _exact(
         self, offers: Sequence[Offered], requirements: Requirements, target: Target
@@ -138,13 +175,25 @@ class Mirror:
         named = [replace(o, wheel=unquote(urlsplit(o.url).path.rpartition("/")[2])) for o in found]
         return (*(o for o in offers if o not in wrong), *named)
 
+    async def _at_our_index(self, offers: Sequence[Offered], target: Target) -> tuple[Offered, ...]:
+        """Return `offers` with addresses where the house lacks them. Raises LockFailed."""
+        lacking = self._lacking(offers)
+        if ours := judge_lacking(lacking, self.house, self.policy):
+            raise LockFailed(*ours)
+        here = [offer for offer in offers if offer not in lacking]
+        return (*here, *(await self._addressed(lacking, target) if lacking else ()))
+
+    @property
+    def _cutoff(self) -> datetime | None:
+        return self.policy.cutoff(self.clock())
+
     async def _addressed(self, offers: list[Offered], target: Target) -> tuple[Offered, ...]:
         """Return `offers` with the addresses of our index; those of a lock are not followed."""
         return await addressed(
             offers,
             index=self.index,
             python=self.python,
-            exclude_newer=self.exclude_newer,
+            exclude_newer=self._cutoff,
             tried=self._tried(target),
             judges=self.house.judges,
         )

@@ -8,6 +8,7 @@ and the index is not even asked for it.
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from packages.lock import Offered
 from packages.policy import LockPolicy
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
@@ -38,6 +39,17 @@ def judge_origins(
             yield in_both_places(
                 wheel.name, f"{wheel.filename} came from {wheel.origin.index or 'an index'}"
             )
+
+
+def judge_lacking(
+    lacking: Iterable[Offered], house: Wheelhouse, policy: LockPolicy
+) -> list[Problem]:
+    """Return a problem for each wheel that would come from the index and has a house's name."""
+    return [
+        in_both_places(one.name, f"the lock's {one.wheel} is not in it")
+        for one in lacking
+        if is_of_the_house(one.name, house.find(one.name), policy)
+    ]
 
 
 def in_both_places(name: str, what: str) -> Problem:

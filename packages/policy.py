@@ -1,6 +1,6 @@
 """Lock policy: what the admin lets into any lock, whoever asks. Pure decisions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -12,6 +12,8 @@ from packages.lock import Locked
 from wheelhouse.advisories import Advisories
 from wheelhouse.osv import Advisory
 from wheelhouse.problem import Problem
+
+MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,9 @@ class LockPolicy:
     """Names, or patterns of them (`acme-*`), that come from the house alone, in it or not."""
     shared_names: tuple[str, ...] = ()
     """Names that may come from the index although some of their wheels were uploaded."""
+    wheels: int = 2_000
+    wheels_mb: int = 32_768
+    """How many wheels a lock may have, and how many MiB they may have together."""
 
     def cutoff(self, now: datetime) -> datetime | None:
         """Return the moment after which nothing may have come to the index; None for no limit."""
@@ -52,6 +57,31 @@ def judge_policy(packages: Iterable[Locked], policy: LockPolicy) -> list[Problem
         elif policy.allow and not any(_matches(rule, package) for rule in policy.allow):
             problems.append(_fault(package, "it is not on the admin's list of what may be locked"))
     return problems
+
+
+def judge_extent(sizes: Sequence[int], policy: LockPolicy) -> list[Problem]:
+    """Return what keeps a lock of wheels of these sizes (0 where one is not known) from being.
+
+    >>> [problem.what for problem in judge_extent([1] * 3, LockPolicy(wheels=2))]
+    ['it takes 3 wheels, of at most 2 (lock.wheels)']
+    """
+    problems: list[Problem] = []
+    if len(sizes) > policy.wheels:
+        problems.append(too_large(f"{len(sizes)} wheels, of at most {policy.wheels} (lock.wheels)"))
+    if sum(sizes) > policy.wheels_mb * MIB:
+        most = f"{policy.wheels_mb} MiB (lock.wheels_mb)"
+        problems.append(too_large(f"{sum(sizes) / MIB:.1f} MiB of wheels, of at most {most}"))
+    return problems
+
+
+def too_large(what: str) -> Problem:
+    """Return the problem of a lock that takes more than the admin gives one."""
+    return Problem(
+        code="too-costly",
+        what=f"it takes {what}",
+        where="pylock.toml",
+        mend="ask for less, or let the admin raise the bound (`fumehood config show`, lock)",
+    )
 
 
 def judge_advisories(packages: Iterable[Locked], known: Advisories) -> list[Problem]:

@@ -16,6 +16,7 @@ from docket import Docket
 from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.grant import Ceiling
+from packages.keeping import Closings
 from runtime.activations.intake import Intake
 from runtime.activations.switchover import Switchover
 from runtime.artifact.files import ArtifactFiles
@@ -64,6 +65,7 @@ class Appliance:
     settings: Settings
     clock: Clock
     store: Store
+    closings: Closings
     notifier: Notifier
     events: EventLog
     artifacts: ArtifactFiles
@@ -186,13 +188,17 @@ def _appliance(
     judges: Judges,
 ) -> Appliance:
     notifier = Notifier()
-    workshop = _workshop(settings, sandbox=sandbox, store=store, least=least, judges=judges)
+    closings = Closings()
+    workshop = _workshop(
+        settings, sandbox=sandbox, store=store, least=least, judges=judges, closings=closings
+    )
     dispatch = Dispatch(docket=docket, clock=utc_now)
     runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, judges=judges)
     return Appliance(
         settings=settings,
         clock=utc_now,
         store=store,
+        closings=closings,
         notifier=notifier,
         events=runner.events,
         artifacts=runner.artifacts,
@@ -283,10 +289,16 @@ def _tasks(settings: Settings, *, runner: AttemptRunner, dispatch: Dispatch) -> 
 
 
 def _workshop(
-    settings: Settings, *, sandbox: Sandbox, store: SqliteStore, least: Level, judges: Judges
+    settings: Settings,
+    *,
+    sandbox: Sandbox,
+    store: SqliteStore,
+    least: Level,
+    judges: Judges,
+    closings: Closings,
 ) -> Workshop:
     wheelhouse = factories.wheelhouse_of(settings.home, judges=judges)
-    watch = GateWatch(store=store, clock=utc_now)
+    watch = GateWatch(store=store, clock=utc_now, closings=closings)
     return Workshop(
         house=wheelhouse,
         locker=factories.locker_of(settings, wheelhouse=wheelhouse, watch=watch),

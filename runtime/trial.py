@@ -210,11 +210,16 @@ async def _take(blobs: Blobs, path: Path) -> JobInput:
 
 async def _hand_over(appliance: Appliance, *, job_id: str, outputs_to: Path) -> None:
     job = await appliance.store.run(job_store.get, job_id=job_id)
-    outputs = await appliance.store.run(job_lists.list_outputs, job_id=job_id, attempt=job.attempt)
-    for output in outputs:
-        source = await appliance.blobs.local_path(output.sha256)
-        target = outputs_to / output.path
-        await asyncio.to_thread(_copy, source, target)
+    cursor: str | None = ""
+    while cursor is not None:
+        page = await appliance.store.run(
+            job_lists.list_outputs, job_id=job_id, attempt=job.attempt, limit=200, cursor=cursor
+        )
+        for output in page.items:
+            source = await appliance.blobs.local_path(output.sha256)
+            target = outputs_to / output.path
+            await asyncio.to_thread(_copy, source, target)
+        cursor = page.next_cursor
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -226,7 +226,7 @@ def watch(show: Show, client: httpx2.Client, job_id: str, name: str) -> None:
 def save_outputs(client: httpx2.Client, job_id: str, name: str) -> list[dict[str, Any]]:
     """Fetch every output to the data folder; return what there is."""
     saved: list[dict[str, Any]] = []
-    for output in ask(client, "GET", f"/v1/jobs/{job_id}/outputs")["items"]:
+    for output in ask(client, "GET", f"/v1/jobs/{job_id}/outputs?limit=200")["items"]:
         file = HOME / "first-run" / name / output["path"]
         fetch(client, f"/v1/jobs/{job_id}/outputs/{output['path']}", to=file)
         saved.append({"job": job_id, "package": name, "file": str(file), **output})

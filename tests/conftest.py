@@ -1,6 +1,8 @@
 """Properties are judged by what they say, not by how fast a loaded machine finds examples."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +17,31 @@ if settings.get_current_profile_name() != "ci":  # that one is unhurried already
         "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("unhurried")
+
+
+LOOP_WATCH = Path(__file__).parent / "support/loop_watch"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def watched_loops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder in which each server that tests start notes who held its event loop."""
+    folder = tmp_path_factory.mktemp("loops")
+    folder.chmod(0o777)
+    path = os.pathsep.join(filter(None, [str(LOOP_WATCH), os.environ.get("PYTHONPATH", "")]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", path)
+        patch.setenv("LOOP_WATCH_FOLDER", str(folder))
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_holds_an_event_loop(watched_loops: Path) -> Iterator[None]:
+    """Fail the test in which a server's loop was held for more than 50 ms of its CPU time."""
+    yield
+    held = [(note, note.read_text()) for note in watched_loops.iterdir()]
+    for note, _ in held:
+        note.unlink()
+    assert not held, "held the event loop: " + "".join(text for _, text in held)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,34 +1,56 @@
 """Artifacts on disk, one for each attempt: saved whole after every phase.
 
-A crash leaves the narrative as far as it was true.
+A crash leaves the narrative as far as it was true. Beside one that is long lies what a page
+shows of it, so that nobody has to parse 100 MB to show a page of them.
 """
 
 import asyncio
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from runtime.artifact.model import Artifact, to_bytes
+from runtime.artifact.model import Artifact, shown_of, to_bytes
 from runtime.errors import NotFound
 from wheelhouse.durable import write_file
+
+SHOWN_WHOLE_BYTES = 1 << 18
+"""Of an artifact: so much is read for a page; of a longer one there is a short form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactFiles:
-    """The folder of jobs: `<job>/<attempt>/artifact.json`."""
+    """The folder of jobs: `<job>/<attempt>/artifact.json`, and `shown.json` beside a long one."""
 
     folder: Path
 
     async def save(self, artifact: Artifact) -> str:
         """Write the artifact over its former state; return the digest of its bytes."""
+        return await asyncio.to_thread(self._save, artifact)
+
+    def _save(self, artifact: Artifact) -> str:
         content = to_bytes(artifact)
         path = self.path(artifact.job, attempt=artifact.attempt)
-        await asyncio.to_thread(write_file, path, content)
+        if len(content) > SHOWN_WHOLE_BYTES:
+            write_file(path.with_name("shown.json"), json.dumps(shown_of(artifact)).encode())
+        write_file(path, content)
         return "sha256:" + hashlib.sha256(content).hexdigest()
 
     async def load(self, job_id: str, *, attempt: int) -> bytes:
         """Return the artifact as it was last saved; raise NotFound before the first time."""
         return await asyncio.to_thread(self.existing(job_id, attempt=attempt).read_bytes)
+
+    def shown(self, job_id: str, *, attempt: int) -> dict[str, Any]:
+        """Return what a page shows of the artifact; raise NotFound before it was saved once.
+
+        Nothing of a long one that has no short form, as an earlier version of ours left it.
+        """
+        whole = self.existing(job_id, attempt=attempt)
+        if whole.stat().st_size <= SHOWN_WHOLE_BYTES:
+            return json.loads(whole.read_bytes())
+        short = whole.with_name("shown.json")
+        return json.loads(short.read_bytes()) if short.is_file() else {}
 
     def existing(self, job_id: str, *, attempt: int) -> Path:
         """Return the file of the artifact; raise NotFound before it was saved once."""

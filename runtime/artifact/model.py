@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from runtime.values.bounds import preview
 from runtime.values.records import JobError
 from runtime.values.states import State
 from runtime.values.times import Time
@@ -240,3 +241,14 @@ def artifact_schema() -> dict[str, Any]:
 def to_bytes(artifact: Artifact) -> bytes:
     """Return the artifact as the JSON that is stored: indented, with a last newline."""
     return artifact.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
+
+
+def shown_of(artifact: Artifact) -> dict[str, Any]:
+    """Return what a page shows of a long artifact: its result as far as anybody reads.
+
+    What else can be long (parameters, inputs, outputs) a page has from the store.
+    """
+    left_out = {"attempts", "inputs", "outputs", "parameters", "request", "result"}
+    short = artifact.model_dump(mode="json", by_alias=True, exclude=left_out)
+    text = None if artifact.result is None else preview(artifact.result)
+    return short | {"result_text": text}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,7 +132,9 @@ def follow(client: httpx2.Client, job_id: str, *, after: int = 0) -> Iterator[di
             yield json.loads(line)
 
 
-def all_items(client: httpx2.Client, path: str, *, most: int, **query: Any) -> list[Any]:
+def all_items(
+    client: httpx2.Client, path: str, *, most: int = sys.maxsize, **query: Any
+) -> list[Any]:
     """Return up to `most` items of a list, page by page."""
     items: list[Any] = []
     cursor: str | None = None

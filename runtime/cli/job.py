@@ -172,7 +172,7 @@ def outputs(
         if folder:
             found = _fetch_outputs(client, job_id, folder=folder, query=query)
         else:
-            found = ask(client, "GET", f"/v1/jobs/{job_id}/outputs", params=query)["items"]
+            found = all_items(client, f"/v1/jobs/{job_id}/outputs", **query)
     columns = ("path", "size_bytes", "sha256", "media_type")
     emit(found, as_json=as_json, show=lambda rows: table(rows, columns=columns))
 
@@ -190,7 +190,7 @@ def _print_output(client: httpx2.Client, job_id: str, *, path: str, query: dict[
 def _fetch_outputs(
     client: httpx2.Client, job_id: str, *, folder: Path, query: dict[str, int] | None = None
 ) -> list[dict[str, Any]]:
-    found = ask(client, "GET", f"/v1/jobs/{job_id}/outputs", params=query or {})["items"]
+    found = all_items(client, f"/v1/jobs/{job_id}/outputs", **(query or {}))
     suffix = f"?attempt={query['attempt']}" if query else ""
     for output in found:
         fetch(client, _output_path(job_id, output["path"]) + suffix, to=folder / output["path"])

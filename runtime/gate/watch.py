@@ -1,12 +1,13 @@
 """Watches the gate while an install is at work: how it is now, and what comes through it."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from packages.grant import GateState
+from packages.keeping import Closings
 from packages.lock import Offered
 from runtime.clock import Clock
 from runtime.gate.opening import close_if_over
@@ -22,6 +23,7 @@ class GateWatch:
 
     store: Store
     clock: Clock
+    closings: Closings = field(default_factory=Closings)
 
     async def gate(self, granted: GateState) -> GateState:
         """Return the gate as it is now."""

@@ -105,4 +105,6 @@ def policy_of(settings: LockSettings) -> LockPolicy:
         house_names=settings.wheelhouse_names,
         shared_names=settings.shared_names,
         advisories=settings.advisories,
+        wheels=settings.wheels,
+        wheels_mb=settings.wheels_mb,
     )

@@ -43,6 +43,7 @@ def make_app(services: Services) -> FastAPI:
         version=distribution_version("fumehood"),
         docs_url=None,  # FastAPI's loads from a CDN; ours is runtime.http.pages
         redoc_url=None,
+        openapi_url=None,  # ours too, beside the event loop
         responses={
             status: answer | {"model": ProblemDocument} for status, answer in FAULTS.items()
         },

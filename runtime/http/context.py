@@ -12,6 +12,7 @@ from fastapi import Depends, Query, Request
 
 from packages.activation import Workshop
 from packages.archive import Bundles
+from packages.keeping import Closings
 from runtime.activations.intake import Intake
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
@@ -35,6 +36,7 @@ class Services:
     settings: Settings
     clock: Clock
     store: Store
+    closings: Closings
     events: EventLog
     artifacts: ArtifactFiles
     blobs: Blobs
@@ -77,6 +79,7 @@ def cursor_of(
 
 SettingsOf = Annotated[Settings, Depends(_service("settings"))]
 ClockOf = Annotated[Clock, Depends(_service("clock"))]
+ClosingsOf = Annotated[Closings, Depends(_service("closings"))]
 StoreOf = Annotated[Store, Depends(_service("store"))]
 EventsOf = Annotated[EventLog, Depends(_service("events"))]
 ArtifactsOf = Annotated[ArtifactFiles, Depends(_service("artifacts"))]
@@ -90,4 +93,9 @@ IntakeOf = Annotated[Intake, Depends(_service("intake"))]
 StoppingOf = Annotated[asyncio.Event, Depends(_service("stopping"))]
 CallerOf = Annotated[RequestContext, Depends(caller_of)]
 CursorOf = Annotated[str | None, Depends(cursor_of)]
+MOST_NUMBER = 2**63 - 1
+"""What a database has room for."""
 Limit = Annotated[int, Query(ge=1, le=200, description="How many items at most.")]
+AttemptNumber = Annotated[
+    int | None, Query(ge=1, le=MOST_NUMBER, description="Which attempt; empty: the last one.")
+]

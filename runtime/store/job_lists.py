@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from runtime.errors import NotFound
 from runtime.store import tables
@@ -69,23 +69,41 @@ def cancelling(connection: Connection, *, worker: str) -> tuple[str, ...]:
     return tuple(connection.execute(query).scalars())
 
 
-def list_outputs(connection: Connection, *, job_id: str, attempt: int) -> tuple[StoredOutput, ...]:
-    """Return the outputs of one attempt, by path."""
+def list_outputs(
+    connection: Connection, *, job_id: str, attempt: int, limit: int, cursor: str | None = None
+) -> Page[StoredOutput]:
+    """Return outputs of one attempt, by path."""
     query = (
         select(tables.outputs)
-        .where(tables.outputs.c.job_id == job_id, tables.outputs.c.attempt == attempt)
+        .where(_of_attempt(job_id, attempt))
         .order_by(tables.outputs.c.path)
+        .limit(limit + 1)
     )
-    return tuple(value_of(row, STORED_OUTPUT) for row in connection.execute(query))
+    if cursor:
+        query = query.where(tables.outputs.c.path > cursor)
+    found = [value_of(row, STORED_OUTPUT) for row in connection.execute(query)]
+    return page_of(found, limit=limit, key=lambda output: output.path)
+
+
+def count_outputs(connection: Connection, *, job_id: str, attempt: int) -> int:
+    """Return how many outputs one attempt has."""
+    query = select(func.count()).select_from(tables.outputs).where(_of_attempt(job_id, attempt))
+    return connection.execute(query).scalar_one()
 
 
 def get_output(connection: Connection, *, job_id: str, attempt: int, path: str) -> StoredOutput:
     """Return one output of an attempt by its path; raise NotFound."""
-    for output in list_outputs(connection, job_id=job_id, attempt=attempt):
-        if output.path == path:
-            return output
+    query = select(tables.outputs).where(
+        _of_attempt(job_id, attempt), tables.outputs.c.path == path
+    )
+    if found := connection.execute(query).one_or_none():
+        return value_of(found, STORED_OUTPUT)
     raise NotFound(
         f"Attempt {attempt} of job {job_id} has no output {path}",
         where=path,
         mend=f"`fumehood job outputs {job_id}` lists what there is",
     )
+
+
+def _of_attempt(job_id: str, attempt: int) -> ColumnElement[bool]:
+    return and_(tables.outputs.c.job_id == job_id, tables.outputs.c.attempt == attempt)

@@ -19,6 +19,7 @@ MOST_PROBLEMS = 100
 MOST_LISTED = 100
 """Of the files of an environment that the artifact tells of."""
 MOST_TEXT_CHARS = 2_000
+PREVIEW_CHARS = 64 * 1024
 
 
 def kept_notes(notes: Sequence[Any]) -> tuple[Any, ...]:
@@ -58,3 +59,18 @@ def shortened(text: str) -> str:
     """Return `text`, or its beginning and how much more there is."""
     more = len(text) - MOST_TEXT_CHARS
     return f"{text[:MOST_TEXT_CHARS]}… and {more} characters more" if more > 0 else text
+
+
+def preview(value: object) -> str:
+    """Return `value` as indented JSON, no more of it than a page can show.
+
+    It is made bit by bit: a result of a million keys was a page of 115 MB.
+    """
+    kept: list[str] = []
+    left = PREVIEW_CHARS
+    for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value):
+        kept.append(piece[:left])
+        left -= len(piece)
+        if left <= 0:
+            return "".join([*kept, "\n… more of it is in the JSON"])
+    return "".join(kept)

@@ -6,7 +6,7 @@ import os
 import sys
 
 from . import handle, wanted
-from .channel import Channel, encoded_size, framed, refuse_extremes
+from .channel import Channel, TooManyError, encoded_size, framed, refuse_extremes
 from .sigterm import Terminated
 
 TYPE_CHECKING = False
@@ -106,6 +106,13 @@ def _judge(most_bytes: int) -> Callable[[dict[str, Any]], None]:
 def _returned(value: Any, result_bytes: int) -> dict[str, Any]:
     try:
         size = encoded_size(value)
+    except TooManyError as fault:
+        return {
+            "kind": "done",
+            "ending": "raised",
+            "code": "result-too-many",
+            "what": "the returned value has %s" % (fault,),
+        }
     except (TypeError, ValueError, RecursionError) as fault:
         return {
             "kind": "done",

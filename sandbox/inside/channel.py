@@ -34,6 +34,8 @@ MOST_DIGITS = 308
 _BEYOND = 10**MOST_DIGITS
 _AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 _MANY_DIGITS = b"0" * (MOST_DIGITS + 1)
+_MANY = 50_000
+"""Of marks that stand in texts too: fewer cannot be more values than are taken."""
 # Bound at import: package code that patches modules later does not change the runner.
 _loads = marshal.loads
 
@@ -62,6 +64,14 @@ def _plain(value: Any) -> object:
 
 
 _AS_TEXT = {("decimal", "Decimal"), ("uuid", "UUID")}
+
+
+class TooManyError(ValueError):
+    """There are more values than the worker reads; `args` are how many, and how many may be."""
+
+    def __str__(self) -> str:
+        """Say what to do."""
+        return "%d values (at most %d): write them to a file in output_dir" % self.args
 
 
 class Channel:
@@ -141,10 +151,16 @@ def encoded_size(value: object) -> int:
 
 
 def refuse_extremes(value: object, body: bytes) -> None:
-    """Raise ValueError for what the worker does not take: too deep, or a number too long.
+    """Raise ValueError for what the worker does not take: too many, too deep, too long a number.
 
     `body` is `value` as JSON: counting in it costs next to nothing, and spares most a walk.
     """
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > _MANY:
+        from .counting import MOST_VALUES, count_values  # noqa: PLC0415 - hardly ever needed
+
+        count = count_values(body)
+        if count > MOST_VALUES:
+            raise TooManyError(count, MOST_VALUES)
     deep = body.count(b"[") + body.count(b"{") > DEEPEST
     if not deep and _MANY_DIGITS not in body.translate(_AS_ZEROS):
         return

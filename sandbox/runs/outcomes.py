@@ -166,6 +166,9 @@ def _done(done: Done, isolation: Isolation, result_kb: int) -> Outcome:
     return Outcome(ending=done.ending, isolation=isolation, failure=failure)
 
 
+_OWN_CODES = ("result-not-json", "result-too-many")
+
+
 def _has_network(isolation: Isolation) -> bool:
     return any(layer.name == "network" for layer in isolation.layers)
 
@@ -173,7 +176,7 @@ def _has_network(isolation: Isolation) -> bool:
 def _code(done: Done) -> str:
     if done.ending is Ending.UNLOADABLE:
         return "entry-point-unloadable"
-    return "result-not-json" if done.code == "result-not-json" else "package-raised"
+    return done.code if done.code in _OWN_CODES else "package-raised"
 
 
 def _mend(done: Done) -> str:
@@ -181,6 +184,8 @@ def _mend(done: Done) -> str:
         return "name what brings that module in requirements.txt, or put it into the bundle"
     if done.ending is Ending.UNLOADABLE:
         return "read the traceback: the entry point's module must be importable"
+    if done.code == "result-too-many":
+        return "write it into a file in output_dir, and return what sums it up"
     if done.code == "result-not-json":
         return (
             "return only None, booleans, finite numbers, text, lists and objects of those, nested "

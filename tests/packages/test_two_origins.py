@@ -1,5 +1,6 @@
 """A name that is the house's own comes from the house, whatever an index has of that name."""
 
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +9,12 @@ import pytest
 from support.index_server import index_of
 from support.wheels import UPLOADED, make_wheel
 
-from packages.errors import LockFailed
+from packages.errors import FetchFailed, LockFailed
 from packages.grant import Grant
 from packages.index import Index
+from packages.lock import Locked, make_lock
 from packages.locker import Locker
+from packages.mirror import Mirror
 from packages.policy import LockPolicy
 from packages.requirements import Requirements
 from sandbox.command import Interpreter
@@ -120,3 +123,95 @@ async def test_an_authors_lock_brings_no_other_origin_either(
     assert [p.code for p in failed.value.problems] == ["two-origins"]
     assert served.asked == []
     assert [w.version for w in locker.house.find("internal")] == ["1.0"]
+
+
+def mirror_of(house: Wheelhouse, url: str, interpreter: Interpreter, **rules: object) -> Mirror:
+    return Mirror(
+        house=house,
+        index=Index(url=url),
+        clock=lambda: UPLOADED.at,
+        python=interpreter.executable,
+        by="ana",
+        policy=LockPolicy(**rules),
+    )
+
+
+TARGETS = {"pythons": ["3.12"], "platforms": ["manylinux_2_28_x86_64"]}
+
+
+async def test_a_mirror_takes_the_names_of_the_house_from_the_house_alone(
+    theirs: Wheelhouse, house: Wheelhouse, wants: Wants, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    house.add(make_wheel(tmp_path / "ours", "internal", "1.0"), origin=UPLOADED)
+    with index_of(theirs) as served:
+        mirror = mirror_of(house, served.url, interpreter)
+        done = await mirror.mirror(wants("public"), **TARGETS)
+    assert [wheel.name for wheel in done.fetched] == ["public"] and done.already_here == 1
+    assert [wheel.version for wheel in house.find("internal")] == ["1.0"]
+    assert not [path for path in served.asked if "internal" in path]
+
+
+async def test_a_mirror_does_not_ask_an_index_for_what_the_admin_keeps_from_it(
+    theirs: Wheelhouse, house: Wheelhouse, wants: Wants, interpreter: Interpreter
+) -> None:
+    with index_of(theirs) as served:
+        mirror = mirror_of(house, served.url, interpreter, house_names=("inter*",))
+        with pytest.raises(LockFailed) as failed:
+            await mirror.mirror(wants("public"), **TARGETS)
+    assert "internal" in str(failed.value) and not list(house.wheels())
+    assert not [path for path in served.asked if "internal" in path]
+
+
+async def test_a_mirror_of_a_lock_takes_no_name_of_the_house_from_the_index(
+    theirs: Wheelhouse, house: Wheelhouse, interpreter: Interpreter, tmp_path: Path
+) -> None:
+    house.add(make_wheel(tmp_path / "ours", "internal", "1.0"), origin=UPLOADED)
+    (foreign,) = theirs.find("internal")
+    locked = Locked(
+        name="internal",
+        version="99.0",
+        wheel=foreign.filename,
+        sha256=foreign.sha256,
+        size_bytes=foreign.size_bytes,
+    )
+    lock = make_lock([locked], python_minor="3.12").text
+    with index_of(theirs) as served:
+        mirror = mirror_of(house, served.url, interpreter)
+        with pytest.raises(LockFailed) as failed:
+            await mirror.mirror(None, lock=lock, **TARGETS)
+    assert [problem.code for problem in failed.value.problems] == ["two-origins"]
+    assert served.asked == [] and [w.version for w in house.wheels()] == ["1.0"]
+
+
+@pytest.mark.parametrize("bound", ["wheels", "wheels_mb"])
+@pytest.mark.parametrize("where", ["index", "house", "mirror"])
+async def test_all_wheels_of_a_lock_together_are_bounded(
+    bound: str,
+    where: str,
+    locker: Locker,
+    wants: Wants,
+    interpreter: Interpreter,
+    opened: Grant,
+    tmp_path: Path,
+) -> None:
+    theirs = Wheelhouse(tmp_path / "theirs")
+    for name in ("one", "two", "three"):
+        wheel = make_wheel(
+            tmp_path, name, files={f"{name}.py": random.Random(name).randbytes(500_000)}
+        )
+        theirs.add(wheel, origin=UPLOADED)
+        if where == "house":
+            locker.house.add(wheel, origin=UPLOADED)
+    policy = LockPolicy(**{bound: {"wheels": 2, "wheels_mb": 1}[bound]})
+    asked = wants("one | two | three")
+    with index_of(theirs) as served:
+        bounded = replace(locker, index=Index(url=served.url), policy=policy)
+        mirror = mirror_of(locker.house, served.url, interpreter, **{bound: getattr(policy, bound)})
+        with pytest.raises((LockFailed, FetchFailed)) as failed:
+            if where == "mirror":
+                await mirror.mirror(asked, **TARGETS)
+            else:
+                await bounded.lock(asked, interpreter=interpreter, grant=opened)
+    assert {problem.code for problem in failed.value.problems} == {"too-costly"}
+    assert f"lock.{bound})" in str(failed.value)
+    assert sum(wheel.size_bytes for wheel in locker.house.wheels()) < 2_000_000

@@ -37,6 +37,20 @@ ENDINGS = [
     ("raise OSError(10**400, 'odd')", Ending.RAISED, "package-raised", "odd"),
     ("raise OSError('odd', 'errno')", Ending.RAISED, "package-raised", "odd"),
     ("raise OSError(5, 'odd', '/' * (4 << 20))", Ending.RAISED, "package-raised", "odd"),
+    (
+        "return {f'k{n}': n for n in range(60_000)}",
+        Ending.RAISED,
+        "result-too-many",
+        "at most 100000",
+    ),
+    ("return [0] * 100_001", Ending.RAISED, "result-too-many", "at most 100000"),
+    ("return [[]] * 100_000", Ending.RAISED, "result-too-many", "at most 100000"),
+    (
+        "job.event('e', n=[0] * 100_001)",
+        Ending.RAISED,
+        "package-raised",
+        "write them to a file in output_dir",
+    ),
     ("return 'x' * (2 << 20)", Ending.OVER_LIMIT, "over-limit", "result_kb"),
     ("raise SystemExit(3)", Ending.EXITED, "package-exited", "exit(3)"),
     ("import os; os._exit(4)", Ending.EXITED, "package-exited", "exit(4)"),
@@ -225,3 +239,10 @@ async def cancelled_when_ready(lab, command):
         await asyncio.sleep(0.01)
     cancelled.set()
     return await running
+
+
+@pytest.mark.parametrize("start", ["cold", "warm"])
+async def test_a_long_text_may_be_full_of_what_stands_between_values(lab, warm, start):
+    command = lab.command("def extract(*, job, **_):\n    return ',:[{\"' * 50_000")
+    outcome = await lab.run(warm(command) if start == "warm" else command)
+    assert outcome.value == ',:[{"' * 50_000, outcome.failure

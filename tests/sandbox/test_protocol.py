@@ -55,6 +55,12 @@ def test_an_oversized_frame_is_refused_before_it_is_read(length):
         list(Frames(largest_bytes=100).feed(struct.pack(">I", length)))
 
 
+@pytest.mark.parametrize("piece", ['[],{}:"', '\\",', '\\\\"', ","])
+def test_a_text_is_one_value_whatever_it_is_full_of(piece: str) -> None:
+    told = {"kind": "done", "ending": "returned", "value": piece * 150_000}
+    assert protocol.read(json.dumps(told).encode()).value == piece * 150_000
+
+
 @pytest.mark.parametrize("piece", [b"[],", b"{},", b'{"a":[]},'])
 def test_a_message_of_more_lists_than_can_be_held_is_refused_before_it_is_parsed(
     piece: bytes, monkeypatch: pytest.MonkeyPatch
@@ -65,8 +71,8 @@ def test_a_message_of_more_lists_than_can_be_held_is_refused_before_it_is_parsed
             raise AssertionError("it was parsed")
 
     monkeypatch.setattr(protocol, "_DECODER", Decoder)
-    body = b'{"kind": "done", "value": [' + piece * 500_001 + b"0]}"
-    with pytest.raises(ProtocolFault, match="lists and objects"):
+    body = b'{"kind": "done", "value": [' + piece * 101_001 + b"0]}"
+    with pytest.raises(ProtocolFault, match="more than 101000 values"):
         protocol.read(body)
 
 

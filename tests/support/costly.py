@@ -201,8 +201,27 @@ def wheel(*, filename: str = "demo-1.0-py3-none-any.whl", **facts: object) -> Bu
     return build
 
 
+def recorded(record: str) -> BuildWheel:
+    """Return a builder of a wheel with another RECORD."""
+    name = "demo-1.0-py3-none-any.whl"
+    return lambda folder: pack_wheel(folder, name, wheel_files("demo", "1.0"), record=record)
+
+
 TAGS = ".".join(f"t{number}" for number in range(20))
 WHEELS: dict[str, tuple[str, BuildWheel]] = {
+    "a RECORD of 1,500,000 lines about one file": (
+        "bad-record",
+        recorded("demo.py,sha256=x,1\n" * 1_500_000),
+    ),
+    "a RECORD of one row with 500,000 fields": (
+        "bad-record",
+        recorded(",".join(map(str, range(500_000)))),
+    ),
+    "a RECORD of 500,000 lines about files that are not there": (
+        "bad-record",
+        recorded("".join(f"{number},,\n" for number in range(500_000))),
+    ),
+    "a RECORD of rows with two fields": ("bad-record", recorded("one\u2028,two\n" * 1000)),
     "an entry point with 60,000 blanks": (
         "bad-entry-point",
         wheel(entry_points="[console_scripts]\na = b:c" + " " * BLANKS + "!"),

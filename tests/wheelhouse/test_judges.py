@@ -2,13 +2,17 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
+from support.interpreters import reachable_copy, run_environment
+from support.lacking import lacking
 from support.wheels import make_wheel
+from support.world import open_folder
 
 from wheelhouse.errors import JudgeFailed
 from wheelhouse.judges.budget import Budget
@@ -18,6 +22,8 @@ from wheelhouse.judges.warm import Answered
 from wheelhouse.problem import Problem
 from wheelhouse.wheel import WHEEL
 
+PROJECT = Path(__file__).parents[2]
+SOMEBODY = 60_300
 CODE = Judgement(target="timeit:timeit", returns=TypeAdapter(dict[str, int]))
 """Runs any code in a judge: what a reader does that was taken over."""
 ANSWER_FROM_HERE = """
@@ -164,3 +170,61 @@ def test_what_each_judgement_cost_can_be_metered(tmp_path: Path) -> None:
         judges.judge(WHEEL, about=wheel.name, **arguments)
     cost = costs[wheel.name]
     assert 0 < cost.peak_kb < 1024 * 1024 and cost.cpu_ms > 0 and not cost.crossed
+
+
+LOOK = """
+import os, socket
+status = dict(line.split(':', 1) for line in open('/proc/self/status'))
+try:
+    socket.create_connection(('127.0.0.1', 9), timeout=5)
+except OSError as error:
+    said = error.errno
+with open({look!r}, 'w') as file:
+    print(status['CapEff'].strip(), status['CapPrm'].strip(), status['NoNewPrivs'].strip(), file=file)
+    print(said, os.getpriority(os.PRIO_PROCESS, 0), file=file)
+"""
+UNREACHABLE = 101
+"""ENETUNREACH: there is no network; where there is one, nobody listens (ECONNREFUSED)."""
+
+
+def test_a_judge_has_no_network_hardly_a_capability_and_gives_way(
+    fresh: Judges, tmp_path: Path
+) -> None:
+    look = tmp_path / "look"
+    told(fresh, LOOK.format(look=str(look)))
+    capabilities, place = look.read_text().splitlines()
+    allowed = "0000000000000006" if os.geteuid() == 0 else "0" * 16
+    assert capabilities.split() == [allowed, allowed, "1"]
+    assert place == f"{UNREACHABLE} 10"
+
+
+def test_a_judge_of_an_ordinary_user_is_as_alone_and_keeps_what_it_unpacks() -> None:
+    if os.geteuid() != 0:
+        lacking("root, to act as another user")
+    with open_folder() as world:
+        interpreter = reachable_copy(world)
+        # A judge is isolated (-I) and sees no PYTHONPATH, only what is installed.
+        environ = run_environment(interpreter, project=PROJECT)
+        (site,) = interpreter.prefix.glob("lib/python3.*/site-packages")
+        (site / "of-the-test.pth").write_text(environ["PYTHONPATH"].replace(":", "\n"))
+        home = world / "home"
+        home.mkdir()
+        os.chown(home, SOMEBODY, SOMEBODY)
+        code = (
+            "from wheelhouse.judges.pool import Judges\n"
+            "from wheelhouse.judges.judgement import Judgement\n"
+            "from pydantic import TypeAdapter\n"
+            "code = Judgement(target='timeit:timeit', returns=TypeAdapter(dict[str, int]))\n"
+            "with Judges() as judges:\n"
+            f"    judges.judge(code, about='x', stmt={LOOK.format(look=f'{home}/look')!r}, number=1)\n"
+        )
+        subprocess.run(
+            [interpreter.executable, "-c", code],
+            env=environ,
+            user=SOMEBODY,
+            group=SOMEBODY,
+            extra_groups=[],
+            check=True,
+        )
+        assert (home / "look").read_text() == f"{'0' * 16} {'0' * 16} 1\n{UNREACHABLE} 10\n"
+        assert (home / "look").stat().st_uid == SOMEBODY

@@ -110,7 +110,7 @@ def mirror(
         clock=utc_now,
         python=interpreter.executable,
         by=local_user(),
-        exclude_newer=policy_of(settings.lock).cutoff(utc_now()),
+        policy=policy_of(settings.lock),
     )
     done = asyncio.run(
         mirroring.mirror(

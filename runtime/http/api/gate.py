@@ -4,14 +4,21 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from runtime.gate.opening import close_gate, close_if_over, open_gate, opened
 from runtime.http.api.sent_values import Sentence
 from runtime.http.api.views import GateView, gate_view
-from runtime.http.context import CallerOf, ClockOf, StoreOf
+from runtime.http.context import CallerOf, ClockOf, ClosingsOf, StoreOf
 
 router = APIRouter(prefix="/v1/gate", tags=["gate"])
+
+
+def _in_this_age(until: datetime) -> datetime:
+    """Refuse a time that no other zone can tell: the first and the last day of the calendar."""
+    if not 2000 <= until.year <= 9000:
+        raise ValueError("the year has to be between 2000 and 9000")
+    return until
 
 
 class GateOrder(BaseModel):
@@ -25,7 +32,9 @@ class GateOrder(BaseModel):
     )
 
     is_open: bool
-    until: AwareDatetime | None = Field(None, description="Until when; or give `minutes`.")
+    until: Annotated[AwareDatetime, AfterValidator(_in_this_age)] | None = Field(
+        None, description="Until when; or give `minutes`."
+    )
     minutes: Annotated[float, Field(gt=0, le=527_040, allow_inf_nan=False)] | None = None
     reason: Sentence = ""
     packages: tuple[str, ...] = Field((), description="Only for these packages; empty: for all.")
@@ -39,12 +48,15 @@ async def get_gate(store: StoreOf, clock: ClockOf) -> GateView:
 
 
 @router.put("")
-async def put_gate(order: GateOrder, store: StoreOf, clock: ClockOf, caller: CallerOf) -> GateView:
+async def put_gate(
+    order: GateOrder, *, store: StoreOf, closings: ClosingsOf, clock: ClockOf, caller: CallerOf
+) -> GateView:
     """Open or close the gate; both are written into the audit log."""
     at = clock()
     who = order.who or caller.principal
     if not order.is_open:
         reason = order.reason or "closed by hand"
+        closings.note()
         return gate_view(await store.run(close_gate, who=who, reason=reason, at=at))
     gate = opened(
         until=_until(order, at=at), reason=order.reason, who=who, packages=order.packages, at=at

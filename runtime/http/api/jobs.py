@@ -15,7 +15,9 @@ from runtime.http.api.streams import NDJSON, SSE, event_stream, line_stream
 from runtime.http.api.views import JobDetail, JobView, OutputView, PageOf, job_detail, page_view
 from runtime.http.bodies import Part, form_parts, is_multipart
 from runtime.http.context import (
+    MOST_NUMBER,
     ArtifactsOf,
+    AttemptNumber,
     BlobsOf,
     CallerOf,
     CursorOf,
@@ -228,10 +230,12 @@ async def read_events(
     store: StoreOf,
     log: EventsOf,
     stopping: StoppingOf,
-    after: Annotated[int, Query(ge=0, description="Only events after this number.")] = 0,
+    after: Annotated[
+        int, Query(ge=0, le=MOST_NUMBER, description="Only events after this number.")
+    ] = 0,
     follow: Annotated[bool, Query(description="NDJSON: go on until the job ends.")] = False,
     accept: Annotated[str, Header()] = NDJSON,
-    last_event_id: Annotated[int | None, Header(ge=0)] = None,
+    last_event_id: Annotated[int | None, Header(ge=0, le=MOST_NUMBER)] = None,
 ) -> Response:
     """Return what happened: NDJSON lines, or live SSE with `Accept: text/event-stream`."""
     await store.run(job_store.get, job_id=job_id)
@@ -254,7 +258,7 @@ async def get_artifact(
     job_id: str,
     store: StoreOf,
     artifacts: ArtifactsOf,
-    attempt: Annotated[int | None, Query(ge=1, description="Empty: the last one.")] = None,
+    attempt: AttemptNumber = None,
 ) -> Response:
     """Return the artifact of an attempt: the record of what ran, behind which walls."""
     job = await store.run(job_store.get, job_id=job_id)
@@ -264,14 +268,25 @@ async def get_artifact(
 
 @router.get("/{job_id}/outputs")
 async def list_outputs(
-    job_id: str, store: StoreOf, attempt: Annotated[int | None, Query(ge=1)] = None
+    job_id: str,
+    *,
+    request: Request,
+    response: Response,
+    store: StoreOf,
+    cursor: CursorOf,
+    limit: Limit = 50,
+    attempt: AttemptNumber = None,
 ) -> PageOf[OutputView]:
-    """Return the outputs of an attempt."""
+    """Return the outputs of an attempt, by path."""
     job = await store.run(job_store.get, job_id=job_id)
-    number = _number(job, attempt)
-    found = await store.run(job_lists.list_outputs, job_id=job_id, attempt=number)
-    items = tuple(OutputView.model_validate(output) for output in found)
-    return PageOf(items=items, next_cursor=None)
+    page = await store.run(
+        job_lists.list_outputs,
+        job_id=job_id,
+        attempt=_number(job, attempt),
+        limit=limit,
+        cursor=cursor,
+    )
+    return page_view(page, show=OutputView.model_validate, request=request, response=response)
 
 
 @router.get("/{job_id}/outputs/{path:path}", response_class=Response)
@@ -282,7 +297,7 @@ async def get_output(
     *,
     store: StoreOf,
     blobs: BlobsOf,
-    attempt: Annotated[int | None, Query(ge=1)] = None,
+    attempt: AttemptNumber = None,
 ) -> Response:
     """Return one output: with ETag, Range and Repr-Digest, as an attachment."""
     job = await store.run(job_store.get, job_id=job_id)

@@ -1,6 +1,5 @@
 """How values are written for people: sizes, durations, times, states."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -10,10 +9,10 @@ from markupsafe import Markup, escape
 
 from runtime.artifact.traffic_text import traffic_text
 from runtime.clock import rfc3339
+from runtime.values.bounds import preview
 from runtime.values.states import State
 
 CODE = re.compile(r"`([^`]+)`")
-PREVIEW_CHARS = 64 * 1024
 STATE_ICONS: Mapping[str, str] = {
     State.QUEUED: "clock",
     State.RUNNING: "play",
@@ -90,21 +89,6 @@ def state_icon(state: State) -> str:
 def prose(text: str) -> Markup:
     """Return `text` escaped, with what stands between backticks as code."""
     return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped here
-
-
-def preview(value: object) -> str:
-    """Return `value` as indented JSON, no more of it than a page can show.
-
-    It is made bit by bit: a result of a million keys was a page of 115 MB.
-    """
-    kept: list[str] = []
-    left = PREVIEW_CHARS
-    for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value):
-        kept.append(piece[:left])
-        left -= len(piece)
-        if left <= 0:
-            return "".join([*kept, "\n… more of it is in the JSON"])
-    return "".join(kept)
 
 
 FILTERS: Mapping[str, Callable[..., Any]] = {

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from runtime.artifact.traffic_text import connection_text
-from runtime.values.bounds import shortened
+from runtime.values.bounds import preview, shortened
 from runtime.values.records import Attempt, Event, Job, StoredOutput
 
 NOTHING_YET: Mapping[str, Any] = {
@@ -21,6 +21,7 @@ NOTHING_YET: Mapping[str, Any] = {
     "notes": (),
     "refusals": (),
     "result": None,
+    "result_text": None,
     "timeline": (),
     "traffic": None,
     "usage": None,
@@ -34,9 +35,8 @@ LIMIT_OF_USAGE = (
 )
 
 
-OUTPUTS_MOST = 1000
 LOG_CHARS_MOST = 1 << 20
-"""What a page shows of each; the API has the rest."""
+"""What a page shows of it; the API has the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +99,15 @@ def story_of(
     number: int,
     events: Sequence[Event],
     outputs: tuple[StoredOutput, ...],
-    artifact: bytes | None,
+    more_outputs: int,
+    artifact: Mapping[str, Any] | None,
     now: datetime,
 ) -> JobStory:
     """Return the story of attempt `number` of `job`."""
     attempt = attempts[number - 1]
-    record: dict[str, Any] = dict(NOTHING_YET) | (json.loads(artifact) if artifact else {})
+    record: dict[str, Any] = dict(NOTHING_YET) | dict(artifact or {})
+    if record["result"] is not None:
+        record["result_text"] = preview(record["result"])
     mine = [event for event in events if event.attempt == number]
     ended_at = attempt.finished_at or now
     took = (ended_at - attempt.started_at).total_seconds() * 1000 if attempt.started_at else None
@@ -114,8 +117,8 @@ def story_of(
         timeline=timeline(attempt, artifact=record, now=now),
         log=tuple(_kept(line for event in mine if (line := log_line(event)))),
         last_seq=events[-1].seq if events else 0,
-        outputs=outputs[:OUTPUTS_MOST],
-        more_outputs=max(0, len(outputs) - OUTPUTS_MOST),
+        outputs=outputs,
+        more_outputs=more_outputs,
         artifact=record,
         has_artifact=artifact is not None,
         usage=usage_bars(record),

@@ -1,6 +1,7 @@
 """Closed means closed: what is on its way when the gate closes is not kept."""
 
 import asyncio
+import hashlib
 import json
 import random
 import threading
@@ -14,12 +15,17 @@ from support.odd_index import lists, odd_index, says
 from support.wheels import UPLOADED, make_wheel
 from support.world import open_folder
 
+from packages.errors import FetchFailed
+from packages.fetch import Fetcher
 from packages.grant import GateState
+from packages.index import Index
+from packages.keeping import Closings, Nobody
 from packages.lock import Offered
 from runtime.gate.opening import close_gate, open_gate, opened
 from runtime.gate.watch import GateWatch
 from runtime.store import audit
 from runtime.store.sqlite import SqliteStore
+from sandbox.command import Report
 from wheelhouse.store import Wheelhouse
 from wheelhouse.wheel import metadata_of
 
@@ -161,3 +167,40 @@ def test_a_download_that_was_begun_is_cut_and_nothing_of_it_kept(rest: str, tmp_
         assert list(house.wheels()) == [] and not list(house.root.glob(".fetch-*"))
         acts = server.http.get("/v1/audit", params={"limit": 50}).json()["items"]
         assert "gate.fetch" not in [entry["action"] for entry in acts]
+
+
+class Unheard(Closings):
+    """Closings that wake nobody: what is left is to ask."""
+
+    def note(self) -> None:
+        self.count += 1
+
+
+async def test_each_read_asks_whether_the_gate_is_open(tmp_path: Path) -> None:
+    """The gate closes between two reads, and the rest of the wheel has come already."""
+    noise = random.Random(8).randbytes(6 << 20)
+    wheel = make_wheel(tmp_path / "made", "large", files={"large.py": noise})
+    keeper, done = Nobody(), list[Report]()
+    keeper.closings = Unheard()
+
+    def observe(report: Report) -> None:
+        done.append(report)
+        keeper.closings.note()
+
+    house = Wheelhouse(tmp_path / "house")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    with odd_index({"/f": says(wheel.read_bytes())}) as odd:
+        wanted = Offered(
+            name="large",
+            version="1.0",
+            wheel=wheel.name,
+            sha256=f"sha256:{digest}",
+            size_bytes=wheel.stat().st_size,
+            url=odd.at("/f"),
+        )
+        index, clock = Index(url=odd.url), lambda: datetime.now(UTC)
+        fetcher = Fetcher(house=house, index=index, clock=clock, keeper=keeper)
+        with pytest.raises(FetchFailed) as failed:
+            await fetcher.fetch([wanted], gate=GRANTED, observe=observe)
+    assert [problem.code for problem in failed.value.problems] == ["gate-closed"]
+    assert len(done) == 1 and list(house.wheels()) == []
