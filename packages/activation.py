@@ -3,6 +3,7 @@
 Any failure leaves the former version active; nothing that it built is half there.
 """
 
+import asyncio
 import hashlib
 import tempfile
 from collections.abc import Callable
@@ -155,9 +156,10 @@ async def _try_hook(
             outcome = await workshop.run(command, outputs_to=aside / "data", observe=observe)
         if not outcome.is_ok:
             raise _failed(stage, outcome)
-        return outcome, _keep_data(stage, outcome, aside, workshop.data_root)
+        kept = await asyncio.to_thread(_keep_data, stage, outcome, aside, workshop.data_root)
+        return outcome, kept
     finally:
-        remove_tree(aside)
+        await asyncio.to_thread(remove_tree, aside)
 
 
 def _keep_data(stage: Stage, outcome: Outcome, aside: Path, root: Path) -> Path | None:

@@ -111,14 +111,17 @@ class Builder:
         observe: Observe,
     ) -> None:
         parts = await self.prepare(wheels, interpreter=interpreter, observe=observe)
-        planned = plan(parts, interpreter=interpreter)
+        planned = await asyncio.to_thread(plan, parts, interpreter=interpreter)
         if planned.clashes:
             raise EnvironmentFailed(*map(_clashing, planned.clashes))
         tag = cache_tag(interpreter)
         names = {wheel.name: f"{wheel.hex_digest}-{tag}" for wheel in wheels}
-        own = share(planned, names=names, site=site_packages_of(interpreter))
+        site = site_packages_of(interpreter)
+        own = await asyncio.to_thread(share, planned, names=names, site=site)
         shared = tuple(sorted({names[link.part] for link in own.links}))
-        inventory = self._inventory(final.name, lock, interpreter, wheels, planned, shared)
+        inventory = await asyncio.to_thread(
+            self._inventory, final.name, lock, interpreter, wheels, planned, shared
+        )
         _ready(final.parent)
         await asyncio.to_thread(
             place_shared, final.parent, own.links, parts=parts, names=names, interpreter=interpreter

@@ -1,9 +1,11 @@
 """Bytecode: compiled once per wheel or bundle and interpreter, behind walls, then linked."""
 
+import asyncio
 import base64
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
@@ -48,8 +50,8 @@ class Compiler:
         if not final.is_dir():
             with folder_aside(final) as aside:
                 await self._compile(wheel, unpacked, aside, interpreter, site_packages)
-                flush_filesystem(aside)
-        return read_unpacked(final)
+                await asyncio.to_thread(flush_filesystem, aside)  # 229 ms on a busy disk
+        return await asyncio.to_thread(read_unpacked, final)
 
     async def _compile(
         self,
@@ -59,7 +61,7 @@ class Compiler:
         interpreter: Interpreter,
         site_packages: str,
     ) -> None:
-        sources = _sources(unpacked)
+        sources = await asyncio.to_thread(_sources, unpacked)
         (aside / SITE).mkdir()
         kept: list[Output] = []
         if sources:
@@ -72,7 +74,7 @@ class Compiler:
                 run=self.run,
                 name=wheel.filename,
             )
-        write_listing(aside, [_listed(output) for output in kept])
+        await asyncio.to_thread(_list, aside, kept)
 
 
 async def compile_modules(
@@ -102,8 +104,8 @@ async def compile_modules(
         outcome = await run(command, outputs_to=outputs, observe=quiet)
         if not outcome.is_ok:
             raise EnvironmentFailed(_failed(name, outcome))
-        kept = list(_expected(outcome.outputs, modules, cache_tag(interpreter)))
-        return [output for output in kept if _keep(outputs, to, output)]
+        expected = partial(_expected, outcome.outputs, modules, cache_tag(interpreter))
+        return await asyncio.to_thread(_keep_all, outputs, to, expected)
 
 
 def compile_command(
@@ -152,6 +154,14 @@ def _expected(outputs: Iterable[Output], modules: Iterable[str], tag: str) -> It
         for path in modules
     }
     return (output for output in outputs if output.path in wanted)
+
+
+def _keep_all(outputs: Path, to: Path, expected: Callable[[], Iterable[Output]]) -> list[Output]:
+    return [output for output in expected() if _keep(outputs, to, output)]
+
+
+def _list(folder: Path, kept: Sequence[Output]) -> None:
+    write_listing(folder, [_listed(output) for output in kept])
 
 
 def _keep(outputs: Path, to: Path, output: Output) -> bool:
