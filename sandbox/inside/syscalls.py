@@ -100,6 +100,7 @@ NUMBERS: dict[str, int] = {
         "dup3": (292, 24),
         "exit_group": (231, 94),
         "fchmodat": (268, 53),
+        "fcntl": (72, 25),
         "ioctl": (16, 29),
         "landlock_add_rule": (445, 445),
         "landlock_create_ruleset": (444, 444),

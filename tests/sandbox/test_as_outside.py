@@ -110,3 +110,79 @@ async def test_it_is_told_of_as_many_processors_as_it_may_use(run: Callable):
     """
     outcome = await run(code, cpus=1)
     assert outcome.value == [1, 1, "1"], outcome.failure
+
+
+async def test_generators_that_nobody_seeded_differ_and_seeded_ones_do_not(lab, warm):
+    code = """
+    import random
+    OWN, SEEDED = random.Random(), random.Random(42)
+    class Kept:
+        own = random.Random()
+    random.seed(7)
+    def extract(*, job, **_):
+        return [
+            [OWN.random(), Kept.own.random()], [SEEDED.random(), random.random()],
+            random.Random.seed.__qualname__, vars(SEEDED),
+        ]
+    """
+    command = lab.command(code)
+    cold = (await lab.run(command)).value
+    runs = [await lab.run(warm(command)) for _ in range(3)]
+    assert {run.isolation.start for run in runs} == {"warm"}
+    drawn = [tuple(run.value[0]) for run in runs]
+    assert len({number for pair in drawn for number in pair}) == 6
+    assert all(run.value[1:] == cold[1:] for run in runs), "as `python` gives them each time"
+
+
+async def test_what_an_import_left_open_or_shared_is_had_anew(lab, warm):
+    code = """
+    import mmap, multiprocessing, os
+    LOCK, QUEUE = multiprocessing.Lock(), multiprocessing.Queue()
+    COUNT = multiprocessing.Value("i", 7)
+    MEMORY = mmap.mmap(-1, 8192)
+    MEMORY[:5] = b"first"
+    GAP = open(os.devnull)
+    FILES = [open(__file__) for _ in range(3)]
+    GAP.close()
+    FILES[1].seek(3)
+    PIPE = os.pipe()
+    def child():
+        with LOCK:
+            COUNT.value += 1
+            MEMORY[:5] = b"child"
+            QUEUE.put("from the child")
+    def extract(*, job, **_):
+        LOCK.acquire()
+        process = multiprocessing.Process(target=child)
+        process.start()
+        process.join(0.2)
+        was_waiting = process.is_alive()
+        LOCK.release()
+        said = QUEUE.get(timeout=5)
+        process.join()
+        os.write(PIPE[1], b"x")
+        return [
+            was_waiting, said, COUNT.value, MEMORY[:5].decode(), os.read(PIPE[0], 9).decode(),
+            [len(file.read()) for file in FILES],
+        ]
+    """
+    command = lab.command(code)
+    cold = (await lab.run(command)).value
+    assert cold[:5] == [True, "from the child", 8, "child", "x"]
+    for _ in range(3):
+        outcome = await lab.run(warm(command))
+        assert outcome.isolation.start == "warm", outcome.isolation.start_reason
+        assert outcome.value == cold, "nothing that the run before did is there"
+
+
+async def test_a_pipe_with_something_in_it_keeps_a_version_cold(lab, warm):
+    code = """
+    import os
+    PIPE = os.pipe()
+    os.write(PIPE[1], b"secret")
+    def extract(*, job, **_):
+        return os.read(PIPE[0], 9).decode()
+    """
+    outcome = await lab.run(warm(lab.command(code)))
+    assert (outcome.value, outcome.isolation.start) == ("secret", "cold")
+    assert "pipe:" in outcome.isolation.start_reason

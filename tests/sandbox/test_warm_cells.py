@@ -64,7 +64,7 @@ async def test_each_run_draws_its_own_randomness(lab, warm):
             "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
             "1 threads running",
         ),
-        ("HELD = open('/bundle/extract.py')", "left open: /bundle/extract.py"),
+        ("HELD = open('/tmp/made', 'w')", "left open: /work/scratch/tmp/made"),
         ("import socket\nHELD = socket.socket(socket.AF_UNIX)", "left open: socket:"),
         (
             "import os, time\nif os.fork() == 0:\n    time.sleep(60)\n    os._exit(0)",

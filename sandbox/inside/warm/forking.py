@@ -20,20 +20,25 @@ _WNOHANG = 1
 _PR_GET_TID_ADDRESS = 40
 
 
-def be_forked(begin: Callable[[], None], *, id_place: Any) -> None:
+def be_forked(begin: Callable[[], None], have_again: Callable[[], None], *, id_place: Any) -> None:
     """Wait to be forked by the warden; return in each fork, and never in this process.
 
     The call that is made here is refused to everybody, and stops a process that is traced
     (SECCOMP_RET_TRACE, seccomp(2)): the warden makes a clone(2) of it, again and again, and this
     process comes no further. Its arguments are those that clone takes last: where the C library
     notes the thread id, which differs in place from one machine to the other.
-    The fork calls `begin`, which must not raise, before the functions that packages have
-    registered with os.register_at_fork.
+    The fork calls `begin`, which must not raise, and `have_again`, before the functions that
+    packages have registered with os.register_at_fork.
     """
     _before_fork()
     if syscalls.call(syscalls.NUMBERS["setns"], -1, 0, None, id_place, id_place) != 0:
         os._exit(_NOBODY_HOLDS_US)
     begin()
+    try:
+        have_again()
+    except OSError as fault:
+        os.write(2, b"%s\n" % (str(fault).encode(),))
+        os._exit(_NOBODY_HOLDS_US)
     _after_fork_in_child()
 
 

@@ -16,10 +16,12 @@ from . import (
     fork_script,
     fork_script_on_host,
     forking,
+    generators,
     heap,
     huge_pages,
     immortal,
     made_files,
+    renewed,
     warmup,
 )
 
@@ -44,25 +46,32 @@ def main(setup: dict[str, Any]) -> None:
     if setup["mounts"] is not None:
         walls.make_scratch(setup["scratch_dir"])  # of its own: forks mount theirs over it
     walls.shut_around_import(setup)
+    watch, unseeded = generators.Watch(), generators.Unseeded()
+    watch.begin()
     failure = _preload(setup)
+    watch.end()
+    unseeded.find()
     call.flush_streams()
     if failure:
         os.write(DOOR, FAILED + failure.encode("utf-8", "replace"))
         os._exit(0)
+    left = renewed.Renewed()
+    left.take_down(apart_from=(0, 1, 2, DOOR))
     os.write(DOOR, IMPORTED)
     os.read(DOOR, 1)
     kind = fork_script_on_host.ForkScript if setup["mounts"] is None else fork_script.ForkScript
     born = kind(setup, door=DOOR)
     warmup.rehearse(listener)
     channel = Channel(fork_script.CHANNEL)
-    _share((born, channel, listener))
-    forking.be_forked(born.play, id_place=born.id_place)
-    _serve(channel, listener)
+    _share((born, channel, listener, left, unseeded))
+    forking.be_forked(born.play, left.put_back, id_place=born.id_place)
+    _serve(channel, listener, unseeded)
 
 
-def _serve(channel: Channel, listener: sigterm.Listener) -> None:
+def _serve(channel: Channel, listener: sigterm.Listener, unseeded: generators.Unseeded) -> None:
     """Be a fork, and serve its run."""
     try:
+        unseeded.seed()
         code = run.serve(channel, listener)
     except BaseException:
         sys.stderr.write(_traceback())
