@@ -57,6 +57,7 @@ class Launcher:
         self._home = home
         self._numbers = itertools.count(secrets.randbelow(1 << 20))
         self._inside: dict[str, Path] = {}
+        self._library_paths: dict[Path, str] = {}
         self._base_files: dict[str, bytes] = {}
         self._free: list[Path] = []
         self._namespace_thread = NamespaceThread()
@@ -97,6 +98,7 @@ class Launcher:
     ) -> Child:
         """Start the first process of a cold or warm cell, with the cell's ends of `both`."""
         inside = await self._inside_for(command.interpreter)
+        library_path = self._library_paths[command.interpreter.executable]
         user = self.host.user(number)
         if self.has_namespaces:
             furniture = bubblewrap.Furniture(
@@ -104,6 +106,7 @@ class Launcher:
                 etc=self._etc(command),
                 programs=_programs(self._home),
                 processors=self._processors(command.limits),
+                library_path=library_path,
                 input_dir=folder / "input" if mode == "cold" else None,
                 devices="" if self._mount_namespace is None else self._mount_namespace.devices,
             )
@@ -114,7 +117,7 @@ class Launcher:
                 [],
                 layout.variables(
                     self.layout(command, folder),
-                    interpreter=command.interpreter,
+                    library_path=library_path,
                     limits=command.limits,
                 ),
             )
@@ -289,6 +292,9 @@ class Launcher:
 
     async def _inside_for(self, interpreter: Interpreter) -> Path:
         """Return the runner's code, byte-compiled once for this interpreter."""
+        if interpreter.executable not in self._library_paths:
+            path = await asyncio.to_thread(_library_path, interpreter)
+            self._library_paths[interpreter.executable] = path
         known = self._inside.get(interpreter.soabi)
         if known is None:
             known = await asyncio.to_thread(_prepare_inside, self._home, interpreter)
@@ -315,6 +321,19 @@ def _kept(folder: Path, files: Mapping[str, bytes]) -> Path:
             (fresh / name).write_bytes(content)
         _publish(fresh, folder)
     return folder
+
+
+def _library_path(interpreter: Interpreter) -> str:
+    """Return where the interpreter's shared library is, unless it finds that itself.
+
+    One that was copied finds that of the original, which no cell sees: so where it is counts.
+    """
+    argv = [interpreter.executable, "-I", "-S", "-c", "print(open('/proc/self/maps').read())"]
+    done = subprocess.run(argv, capture_output=True, check=False, env={}, text=True)
+    shared = {line.split()[-1] for line in done.stdout.splitlines() if "/libpython" in line}
+    places = (interpreter.prefix, Path("/usr"), Path("/lib"))
+    finds_it = all(any(Path(path).is_relative_to(place) for place in places) for path in shared)
+    return "" if done.returncode == 0 and finds_it else str(interpreter.prefix / "lib")
 
 
 def _programs(home: Path) -> Path:

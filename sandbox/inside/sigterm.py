@@ -43,6 +43,10 @@ class Listener:
         """Raise Terminated at SIGTERM from here on: there is a run that may clean up."""
         self._is_listening = True
 
+    def is_on(self) -> bool:
+        """Say whether it was told to listen: this process has a run, or was forked by one."""
+        return self._is_listening
+
     def stop(self) -> None:
         """Be as before it was told to listen."""
         self._is_listening = False

@@ -33,6 +33,8 @@ class Furniture:
     """How many there are, by the files that the C library counts them by (get_nprocs(3))."""
     input_dir: Path | None
     """The run's inputs; a warm cell sees none, and its forks get theirs from the worker."""
+    library_path: str
+    """Where the interpreter's shared library is, if it does not know it itself."""
     devices: str
     """Where the cell's host user finds the cell's /dev ready; empty where it has to be made."""
 
@@ -41,7 +43,7 @@ def arguments(command: Command, furniture: Furniture, *, reach: Reach, is_warm: 
     """Return bwrap's arguments for `command`, without the program to run."""
     return [
         *_namespaces(command, is_warm=is_warm),
-        *_variables(command),
+        *_variables(command, furniture.library_path),
         *_system(command.interpreter, reach),
         *_temporary(command.interpreter),
         *_devices(furniture.devices),
@@ -66,9 +68,9 @@ def _namespaces(command: Command, *, is_warm: bool) -> list[str]:
     return [*flags, *(("--cap-add", "CAP_SYS_ADMIN") if is_warm else ())]
 
 
-def _variables(command: Command) -> list[str]:
+def _variables(command: Command, library_path: str) -> list[str]:
     start = layout.variables(
-        layout.namespaced(command.folders), interpreter=command.interpreter, limits=command.limits
+        layout.namespaced(command.folders), library_path=library_path, limits=command.limits
     )
     start |= etc.variables() if command.network else {}
     pairs = [("--setenv", name, value) for name, value in start.items()]

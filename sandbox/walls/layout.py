@@ -84,14 +84,14 @@ def seen_at(folder: Folder, *, has_namespaces: bool) -> str:
     return f"/{folder.name}" if has_namespaces else str(folder.source)
 
 
-def variables(layout: Layout, *, interpreter: Interpreter, limits: Limits) -> dict[str, str]:
+def variables(layout: Layout, *, library_path: str, limits: Limits) -> dict[str, str]:
     """Return the environment that a cell starts with: nothing of the host's is in it.
 
-    The library path lets an interpreter with a shared libpython run where it was moved to.
+    The library path lets an interpreter with a shared libpython run where it was moved to, if it
+    does not without.
     """
     threads = str(max(1, math.ceil(limits.cpus)))
-    return {
-        "LD_LIBRARY_PATH": str(interpreter.prefix / "lib"),
+    return ({"LD_LIBRARY_PATH": library_path} if library_path else {}) | {
         "HOME": layout.scratch_dir,
         "TMPDIR": f"{layout.scratch_dir}/tmp",
         "PATH": f"{layout.prefix}/bin:/usr/bin:/bin" if layout.prefix else "/usr/bin:/bin",

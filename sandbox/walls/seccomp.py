@@ -23,6 +23,8 @@ _NR, _ARCH, _ARGUMENT_0 = 0, 4, 16
 _LOAD, _RETURN, _AND, _GOTO = 0x20, 0x06, 0x54, 0x05
 _EQUAL, _GREATER, _AT_LEAST, _ANY_BIT = 0x15, 0x25, 0x35, 0x45
 _KILL_PROCESS, _TRACE, _ERRNO, _ALLOW = 0x80000000, 0x7FF00000, 0x00050000, 0x7FFF0000
+_TRAP = 0x00030000
+_FIRST, _SIGKILL = 1, 9
 _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
 _SOCK_STREAM, _SOCK_RAW, _SOCK_PACKET = 1, 3, 10
 _SOCK_TYPE_MASK = 0xF
@@ -215,6 +217,9 @@ def _conditional(profile: Profile, numbers: dict[str, int]) -> Iterable[Instruct
     if profile.startswith("warm"):
         answer = _TRACE
     yield from _when(numbers["clone"], "clone", _if_any_bit(0, _NEW_NAMESPACES, answer=answer))
+    if profile == "warm":
+        yield from _when(numbers["kill"], "kill", _kill_of_the_first(1))
+        yield from _when(numbers["tgkill"], "tgkill", _kill_of_the_first(2))
     if _has_namespaces(profile):
         yield from _when(numbers["socket"], "socket", _socket_families())
     yield from _when(numbers["socketpair"], "socketpair", _pair(profile))
@@ -232,6 +237,21 @@ def _when(number: int, name: str, body: Sequence[Instruction]) -> Iterable[Instr
     whole = [*body, Instruction(_RETURN, 0, 0, _ALLOW, f"this {name} is allowed")]
     yield Instruction(_EQUAL, 0, len(whole), number, name)
     yield from whole
+
+
+def _kill_of_the_first(signal_at: int) -> list[Instruction]:
+    """Answer SIGKILL to the first process of a pid namespace with SIGSYS (see own_signals.py).
+
+    A fork of a warm cell is that, and the kernel lets it ignore what it would die of from within
+    (pid_namespaces(7)).
+    """
+    return [
+        _argument(0),
+        Instruction(_EQUAL, 0, 3, _FIRST, "to the first process"),
+        _argument(signal_at),
+        Instruction(_EQUAL, 0, 1, _SIGKILL, "SIGKILL"),
+        Instruction(_RETURN, 0, 0, _TRAP, "it ends by SIGSYS, which says so"),
+    ]
 
 
 def _pair(profile: Profile) -> list[Instruction]:

@@ -186,3 +186,61 @@ async def test_a_pipe_with_something_in_it_keeps_a_version_cold(lab, warm):
     outcome = await lab.run(warm(lab.command(code)))
     assert (outcome.value, outcome.isolation.start) == ("secret", "cold")
     assert "pipe:" in outcome.isolation.start_reason
+
+
+@STARTS
+@pytest.mark.parametrize(
+    ("way", "signal"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+        ("signal.raise_signal(signal.SIGKILL)", "SIGKILL"),
+        ("signal.alarm(1); time.sleep(3)", "SIGALRM"),
+        ("os.abort()", "SIGABRT"),
+        ("os.kill(os.getpid(), signal.SIGUSR1)", "SIGUSR1"),
+        ("ctypes.string_at(0)", "SIGSEGV"),
+    ],
+)
+async def test_it_ends_by_a_signal_of_its_own(run: Callable, way: str, signal: str):
+    code = f"""
+    import ctypes, os, signal, time
+    def extract(*, job, **_):
+        {way}
+        time.sleep(0.5)
+        return "alive"
+    """
+    outcome = await run(code)
+    assert outcome.signal == signal, outcome
+    assert outcome.failure is not None and outcome.failure.code == "package-crashed"
+
+
+@STARTS
+async def test_its_children_have_signals_as_outside(run: Callable):
+    code = """
+    import faulthandler, multiprocessing, os, signal, subprocess, sys, time
+    def end(how):
+        signal.alarm(0)
+        if how == "abort":
+            os.abort()
+        os.kill(os.getpid(), how)
+        time.sleep(5)
+    def extract(*, job, **_):
+        said = [int(signal.getsignal(signal.SIGALRM)), int(signal.getsignal(signal.SIGABRT))]
+        ended = []
+        for how in (signal.SIGALRM, signal.SIGKILL, "abort", signal.SIGTERM):
+            pid = os.fork()
+            if pid == 0:
+                end(how)
+            ended.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        ran = subprocess.run([sys.executable, "-c", "import os; os.kill(os.getpid(), 14)"])
+        before = signal.signal(signal.SIGALRM, lambda *_: said.append("rang"))
+        signal.alarm(1)
+        time.sleep(1.5)
+        signal.signal(signal.SIGALRM, before)
+        return [said, ended, ran.returncode]
+    """
+    outcome = await run(code)
+    assert outcome.value == [
+        [0, 0, "rang"],
+        [-14, -9, -6, -15],
+        -14,
+    ], outcome

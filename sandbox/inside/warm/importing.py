@@ -21,6 +21,7 @@ from . import (
     huge_pages,
     immortal,
     made_files,
+    own_signals,
     renewed,
     warmup,
 )
@@ -41,8 +42,10 @@ def main(setup: dict[str, Any]) -> None:
     syscalls.be_measurable()
     if setup["mounts"] is not None:
         walls.own_user_namespace()
-    cold.prepare(setup)
     listener = sigterm.Listener()
+    if setup["mounts"] is not None:
+        own_signals.end_by_them(listener.is_on)
+    cold.prepare(setup)
     if setup["mounts"] is not None:
         walls.make_scratch(setup["scratch_dir"])  # of its own: forks mount theirs over it
     walls.shut_around_import(setup)
