@@ -29,6 +29,13 @@ OLD: dict[str, frozenset[str]] = {
         verify_house wait_for_ring workshop_of
         """
     ),
+    "sandbox": words(
+        """
+        birth birth_on_host Birth cgroup_v1 cgroup_v2 hugetext kept_warm lasting mail
+        mover Mover rehearsal _Seat Seat seat stage Stage stage_set stagehand Stagehand
+        terminating verdicts
+        """
+    ),
     "packages": words("is_rehearsal prepared_dict"),
     "wheelhouse": words("is_rehearsal"),
 }

@@ -49,7 +49,7 @@ class Inbox:
         self._control = syscalls.Room(_HEAD_BYTES + -(-most_fds * _FD_BYTES // 8) * 8)
         self._header = syscalls.Room(_HEADER_BYTES)
         body, control = self._body.place, self._control.place
-        self._vector = syscalls.lasting(syscalls.words(syscalls.address_of(body), most_bytes))
+        self._vector = syscalls.at_an_address(syscalls.words(syscalls.address_of(body), most_bytes))
         self._fresh = _header(self._vector, control, len(self._control.here))
 
     @property

@@ -284,7 +284,7 @@ class Filter:
     """A classic BPF program, laid out as the kernel takes it (struct sock_fprog, seccomp(2))."""
 
     def __init__(self, program: bytes) -> None:
-        self._program = lasting(program)
+        self._program = at_an_address(program)
         self.packed = words(len(program) // 8, _c.addressof(self._program))
 
     def install(self) -> None:
@@ -344,7 +344,7 @@ def words(*numbers: int) -> bytes:
     return b"".join(number.to_bytes(8, sys.byteorder) for number in numbers)
 
 
-def lasting(body: bytes) -> Any:
+def at_an_address(body: bytes) -> Any:
     """Return a copy of `body` that has an address of its own (see address_of)."""
     return _room(len(body)).from_buffer_copy(body)
 

@@ -141,7 +141,11 @@ async def test_an_import_that_leaves_a_way_from_job_to_job_runs_cold_and_is_name
     await jobs(bundle(MEETING[attack]), [client])
     assert client.outcome is not None
     isolation = client.outcome.isolation
-    if attack in made_by_the_run or (attack in had_anew and level == "namespaced") or (attack, level) == ("fifo", "unprivileged"):
+    if (
+        attack in made_by_the_run
+        or (attack in had_anew and level == "namespaced")
+        or (attack, level) == ("fifo", "unprivileged")
+    ):
         assert isolation.start == "warm", isolation.start_reason
     else:
         assert isolation.start == "cold"

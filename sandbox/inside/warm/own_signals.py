@@ -73,7 +73,7 @@ def _placed(code: bytes) -> int:
     room = _call("mmap", 0, _PAGE_BYTES, _READ | _WRITE, _PRIVATE | _ANONYMOUS, -1, 0)
     if room < 0:
         return 0
-    held = syscalls.lasting(code)
+    held = syscalls.at_an_address(code)
     _call("memcpy", room, syscalls.address_of(held), len(code))
     return room if _call("mprotect", room, _PAGE_BYTES, _READ | _EXEC) == 0 else 0
 
