@@ -1,6 +1,7 @@
-"""Artifacts on disk, one for each attempt: saved whole after every phase.
+"""Artifacts on disk, one for each attempt: noted whole after every phase, saved at the end.
 
-A crash leaves the narrative as far as it was true. Beside one that is long lies what a page
+A crash of ours leaves the narrative as far as it was true; what a loss of power leaves of one
+that was under way is in the store, which ends the attempt as lost. Beside one that is long lies what a page
 shows of it, so that nobody has to parse 100 MB to show a page of them.
 """
 
@@ -27,14 +28,19 @@ class ArtifactFiles:
 
     async def save(self, artifact: Artifact) -> str:
         """Write the artifact over its former state; return the digest of its bytes."""
-        return await asyncio.to_thread(self._save, artifact)
+        return await asyncio.to_thread(self._write, artifact, is_kept=True)
 
-    def _save(self, artifact: Artifact) -> str:
+    async def note(self, artifact: Artifact) -> None:
+        """Write it as it is so far: ten waits for the disk were a tenth of a job's time."""
+        await asyncio.to_thread(self._write, artifact, is_kept=False)
+
+    def _write(self, artifact: Artifact, *, is_kept: bool) -> str:
         content = to_bytes(artifact)
         path = self.path(artifact.job, attempt=artifact.attempt)
         if len(content) > SHOWN_WHOLE_BYTES:
-            write_file(path.with_name("shown.json"), json.dumps(shown_of(artifact)).encode())
-        write_file(path, content)
+            short = json.dumps(shown_of(artifact)).encode()
+            write_file(path.with_name("shown.json"), short, is_kept=is_kept)
+        write_file(path, content, is_kept=is_kept)
         return "sha256:" + hashlib.sha256(content).hexdigest()
 
     async def load(self, job_id: str, *, attempt: int) -> bytes:

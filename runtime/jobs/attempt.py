@@ -1,6 +1,6 @@
 """The story of one attempt at a job: from its claim to what is published of it.
 
-Each step is a call downwards; the artifact is saved after each phase, so that a crash leaves
+Each step is a call downwards; the artifact is written after each phase, so that a crash leaves
 a true narrative. What the package does wrong is an ending of the job; what we do wrong is an
 exception, and the worker gives the attempt back.
 """
@@ -82,7 +82,7 @@ class AttemptRunner:
                 writer=writer,
                 artifact=steps.begin(claim, worker=self.worker),
             )
-            await attempt.save()
+            await attempt.note()
             finish = await attempt.run()
         await self.store.run(
             job_store.finish, job_id=job_id, token=token, finish=finish, at=self.clock()
@@ -132,7 +132,7 @@ class _Attempt:
         self.artifact = steps.with_ending(
             self.artifact, state=state, error=error, at=self.runner.clock()
         )
-        digest = await self.save()
+        digest = await self.runner.artifacts.save(self.artifact)
         return Finish(
             state=state,
             outputs=tuple(outputs),
@@ -141,13 +141,13 @@ class _Attempt:
             is_partial=self.artifact.is_partial,
         )
 
-    async def save(self) -> str:
-        """Write the artifact as it is now."""
-        return await self.runner.artifacts.save(self.artifact)
+    async def note(self) -> None:
+        """Write the artifact as it is now, lest a crash leaves none."""
+        await self.runner.artifacts.note(self.artifact)
 
     @asynccontextmanager
     async def _phase(self, name: str) -> AsyncGenerator[None]:
-        """Tell when a phase starts and ends; save the artifact after it."""
+        """Tell when a phase starts and ends; write the artifact after it."""
         started_at = self.runner.clock()
         self.writer.write("job.phase", {"phase": name, "state": "started"})
         yield
@@ -157,7 +157,7 @@ class _Attempt:
             self.artifact, phase=name, started_at=started_at, ended_at=ended_at
         )
         self.writer.write("job.phase", {"phase": name, "state": "ended", "duration_ms": took_ms})
-        await self.save()
+        await self.note()
 
     async def _prepare(self) -> tuple[Stage, Environment]:
         """Bring bundle and environment in sight; say in the artifact what they are."""
