@@ -1,12 +1,13 @@
-"""Activation: lock → environment → on_activate. What is prepared here, the runtime switches to.
+"""Activation: lock → environment → on_activate → import; then the runtime switches to it.
 
 Any failure leaves the former version active; nothing that it built is half there.
 """
 
+import asyncio
 import hashlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from packages.errors import (
 )
 from packages.grant import Ceiling, GateState, Grant, decide
 from packages.hooks import Stage, on_activate_command
+from packages.import_check import check_import
 from packages.interpreters import discover
 from packages.lock import Lock
 from packages.locker import Locker, Locking
@@ -104,7 +106,10 @@ async def prepare(
     """
     grant = decide(bundle.manifest, ceiling=workshop.ceiling, gate=gate)
     try:
-        interpreter = workshop.interpreter_for(bundle.manifest.requires_python)
+        # In a thread: to look for another Python starts each one of this host.
+        interpreter = await asyncio.to_thread(
+            workshop.interpreter_for, bundle.manifest.requires_python
+        )
         locking = await workshop.locker.lock(
             bundle.requirements,
             interpreter=interpreter,
@@ -130,6 +135,7 @@ async def prepare(
     except (NoInterpreter, LockFailed, LockRefused, EnvironmentFailed) as failed:
         raise ActivationRefused(*failed.problems) from failed
     hook, data_folder = await _try_hook(stage, workshop, observe)
+    await _try_import(replace(stage, data_folder=data_folder), workshop, observe)
     return Prepared(
         lock=locking.lock,
         interpreter=interpreter,
@@ -156,6 +162,19 @@ async def _try_hook(
         if not outcome.is_ok:
             raise _failed(stage, outcome)
         return outcome, _keep_data(stage, outcome, aside, workshop.data_root)
+    finally:
+        remove_tree(aside)
+
+
+async def _try_import(stage: Stage, workshop: Workshop, observe: Observe) -> None:
+    """Import the entry point with all that its jobs will see."""
+    workshop.data_root.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".import-", dir=workshop.data_root))
+    try:
+        async with workshop.environments.lease(stage.environment.key):
+            await check_import(
+                stage, run=workshop.run, outputs_to=aside / "outputs", observe=observe
+            )
     finally:
         remove_tree(aside)
 

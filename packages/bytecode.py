@@ -1,5 +1,6 @@
 """Bytecode: compiled once per wheel or bundle and interpreter, behind walls, then linked."""
 
+import asyncio
 import base64
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -48,7 +49,7 @@ class Compiler:
         if not final.is_dir():
             with folder_aside(final) as aside:
                 await self._compile(wheel, unpacked, aside, interpreter, site_packages)
-                flush_filesystem(aside)
+                await asyncio.to_thread(flush_filesystem, aside)
         return read_unpacked(final)
 
     async def _compile(

@@ -185,6 +185,8 @@ class Manifest(_Part):
     version: Annotated[str, StringConstraints(max_length=64), AfterValidator(_version)]
     title: Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)] = ""
     entrypoint: Target = "extract:extract"
+    start: Literal["warm", "cold"] = "warm"
+    """Warm: each job is forked from a process that imported the entry point, where that is safe."""
     hooks: Hooks = Hooks()
     requires_python: Annotated[
         str, StringConstraints(max_length=200), AfterValidator(_specifiers)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from packages.missing_modules import mend_of
 from runtime.artifact import model
 from runtime.artifact.model import Artifact
 from runtime.clock import milliseconds_between
@@ -170,7 +171,7 @@ def error_of(outcome: Outcome) -> JobError | None:
     return JobError(
         code=failure.code,
         what=failure.what,
-        mend=failure.mend,
+        mend=mend_of(failure.what, otherwise=failure.mend),
         kind="package",
         traceback=failure.traceback,
         limit=failure.limit,

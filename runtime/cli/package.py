@@ -119,7 +119,9 @@ def _exit_code(activation: dict[str, Any]) -> int:
     codes = [problem["code"] for problem in activation["problems"]]
     if "internal-error" in codes:
         return EXIT_BUG
-    is_hook = activation["traceback"] or any(code.startswith("hook-") for code in codes)
+    is_hook = activation["traceback"] or any(
+        code == "import-failed" or code.startswith("hook-") for code in codes
+    )
     return EXIT_JOB_FAILED if is_hook else EXIT_REJECTED
 
 
