@@ -27,9 +27,10 @@ from packages.import_check import check_import
 from packages.interpreters import discover
 from packages.lock import Lock
 from packages.locker import Locker, Locking
+from packages.notices import overlapping
 from packages.progress import quiet
 from packages.run_context import run_context
-from sandbox.command import Interpreter, Level, Observe, Outcome, Run
+from sandbox.command import Interpreter, Level, Observe, Outcome, Report, Run
 from wheelhouse.durable import flush_filesystem, publish, remove_tree
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
@@ -134,6 +135,9 @@ async def prepare(
         )
     except (NoInterpreter, LockFailed, LockRefused, EnvironmentFailed) as failed:
         raise ActivationRefused(*failed.problems) from failed
+    noticed = (*bundle.notices, *overlapping(environment.inventory.overlaps))
+    for notice in (*locking.warnings, *noticed):
+        observe(Report(kind="log", data={"level": "warning", "message": _line(notice)}))
     hook, data_folder = await _try_hook(stage, workshop, observe)
     await _try_import(replace(stage, data_folder=data_folder), workshop, observe)
     return Prepared(
@@ -141,7 +145,7 @@ async def prepare(
         interpreter=interpreter,
         environment=environment,
         grant=grant,
-        install=_record(locking, environment, gate),
+        install=_record(locking, environment, gate, noticed),
         hook=hook,
         data_folder=data_folder,
     )
@@ -212,7 +216,13 @@ def _failed(stage: Stage, outcome: Outcome) -> ActivationFailed:
     return ActivationFailed(problem, traceback=failure.traceback)
 
 
-def _record(locking: Locking, environment: Environment, gate: GateState) -> InstallRecord:
+def _line(notice: Problem) -> str:
+    return f"{notice.where}: {notice.what} [{notice.code}]; {notice.mend}"
+
+
+def _record(
+    locking: Locking, environment: Environment, gate: GateState, noticed: tuple[Problem, ...]
+) -> InstallRecord:
     return InstallRecord(
         source=locking.source,
         lock_ms=locking.duration_ms,
@@ -220,5 +230,5 @@ def _record(locking: Locking, environment: Environment, gate: GateState) -> Inst
         is_reused=environment.is_reused,
         gate=gate,
         fetched=locking.fetched,
-        warnings=locking.warnings,
+        warnings=(*locking.warnings, *noticed),
     )

@@ -1,12 +1,8 @@
 """Manifest: what a bundle says of itself. Read strictly, all faults at once."""
 
-import difflib
 import json
-import re
 from collections import Counter
-from collections.abc import Iterable
-from itertools import chain, islice
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -19,30 +15,20 @@ from pydantic import (
     StringConstraints,
     ValidationError,
 )
-from pydantic_core import ErrorDetails
 
 from packages.errors import ManifestRefused
+from packages.manifest_faults import Words, fault, problems_of
+from packages.text import NotUtf8Error, decoded
 from sandbox.limits import Limits
 from sandbox.network_rules import is_name
 from wheelhouse.paths import RESERVED
-from wheelhouse.problem import MOST_PROBLEMS, Problem, first_problems, shown
+from wheelhouse.problem import Problem, first_problems, shown
 
-FILE = "manifest.json"
 MOST_BYTES = 256 * 1024
 FEWEST_OPEN_FILES = 8
 """Fewer would not let the runner itself come up: its streams, its channel, the import."""
+SCHEMA_REF = "$schema"
 MODULE = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
-PLAIN_WORDS = {
-    "a valid tuple": "a list",
-    r"a valid dictionary( or instance of \w+)?": "a JSON object",
-    "a valid string, unable to parse raw data as a unicode string": "text that is valid Unicode",
-    "a valid string": "text",
-    "a valid integer": "a whole number",
-    "a valid number": "a number",
-    "a valid boolean": "true or false",
-}
-"""What people call what pydantic calls otherwise (as patterns)."""
-MOST_SHOWN_CHARS = 60
 VARIABLES_OF_OURS = ("PATH", "HOME", "TMPDIR", "IFS", "ENV", "BASH_ENV", "GCONV_PATH")
 PREFIXES_OF_OURS = ("LD_", "PYTHON", "FUMEHOOD", "GLIBC_", "MALLOC_")
 
@@ -201,10 +187,12 @@ class Manifest(_Part):
 
 def manifest_schema() -> dict[str, Any]:
     """Return the JSON Schema of manifest.json."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Manifest.model_json_schema(by_alias=True),
+    schema = Manifest.model_json_schema(by_alias=True)
+    schema["properties"][SCHEMA_REF] = {
+        "type": "string",
+        "description": "Where this schema is, for editors; nothing else reads it.",
     }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def read_manifest(content: bytes) -> Manifest:
@@ -215,33 +203,35 @@ def read_manifest(content: bytes) -> Manifest:
     try:
         return Manifest.model_validate(value)
     except ValidationError as error:
-        raise ManifestRefused(*_problems(error)) from error
+        words = Words(meant=MEANT, fields_at=_fields_at)
+        raise ManifestRefused(*problems_of(error, words=words)) from error
 
 
 def _read_json(content: bytes) -> tuple[object, list[Problem]]:
     repeated: list[str] = []
     if len(content) > MOST_BYTES:
-        return None, [_fault("too-large", f"it is larger than {MOST_BYTES} bytes", "")]
+        return None, [fault("too-large", f"it is larger than {MOST_BYTES} bytes", "")]
     try:
-        text = content.decode("utf-8-sig")
+        text = decoded(content)
         value = json.loads(
             text,
             object_pairs_hook=lambda pairs: _object(pairs, repeated),
             parse_constant=_refuse_constant,
         )
-    except UnicodeDecodeError as error:
-        return None, [
-            _fault("not-utf-8", f"byte {error.start} is not UTF-8", "", "save it as UTF-8")
-        ]
+    except NotUtf8Error as error:
+        return None, [fault("not-utf-8", error.what, "", error.mend)]
     except json.JSONDecodeError as error:
         where = f":{error.lineno}:{error.colno}"
-        return None, [_fault("bad-json", error.msg, where, "mend the JSON at that place")]
+        return None, [fault("bad-json", error.msg, where, "mend the JSON at that place")]
     except (RecursionError, ValueError) as error:
-        return None, [_fault("bad-json", str(error), "", "mend the JSON")]
+        return None, [fault("bad-json", str(error), "", "mend the JSON")]
     mend = "keep one of them"
-    faults = (
-        _fault("repeated-key", f"{shown(key)!r} is there twice", "", mend) for key in repeated
-    )
+    faults = (fault("repeated-key", f"{shown(key)!r} is there twice", "", mend) for key in repeated)
+    if isinstance(value, dict):
+        told = cast("dict[str, object]", value)
+        if isinstance(told.get(SCHEMA_REF), str):
+            del told[SCHEMA_REF]  # for editors alone
+        return told, list(first_problems(faults))
     return value, list(first_problems(faults))
 
 
@@ -255,81 +245,6 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _problems(error: ValidationError) -> Iterable[Problem]:
-    """Return a problem for each of the first errors; the rest are counted, not put into words."""
-    every = error.errors(include_url=False)
-    told = (_problem(details) for details in islice(every, MOST_PROBLEMS))
-    more = (_fault("wrong-field", "", "") for _ in every[MOST_PROBLEMS:])
-    return first_problems(chain(told, more))
-
-
-def _problem(details: ErrorDetails) -> Problem:
-    place = [shown(str(part)) for part in details["loc"] if part != "[key]"]
-    pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in place)
-    return _fault(_code(details), _what(details), f"#{pointer}", _mend(details))
-
-
-def _code(details: ErrorDetails) -> str:
-    known = {"missing": "missing-field", "extra_forbidden": "unknown-field"}
-    return known.get(details["type"], "wrong-field")
-
-
-def _what(details: ErrorDetails) -> str:
-    label = _label(details["loc"])
-    if details["type"] == "missing":
-        return f"{label} is missing"
-    if details["type"] == "extra_forbidden":
-        return f"there is no field {label}"
-    shown = json.dumps(details["input"], default=str)
-    if len(shown) > MOST_SHOWN_CHARS:
-        shown = f"{shown[:MOST_SHOWN_CHARS]}…"
-    meant = _meant(details)
-    return f"{label} is {shown}; it should be {meant}" if meant else f"{label}: {_said(details)}"
-
-
-def _mend(details: ErrorDetails) -> str:
-    name = shown(str(details["loc"][-1])) if details["loc"] else ""
-    if details["type"] == "missing":
-        return f"add {name!r}"
-    if details["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(name, _fields_at(details["loc"][:-1]), n=1)
-        return f"did you mean {close[0]!r}?" if close else f"remove {name!r}"
-    if meant := _meant(details):
-        return f"make it {meant}"
-    is_name = "[key]" in details["loc"]
-    return "remove it" if is_name else "see `fumehood schema manifest` for what may stand there"
-
-
-def _label(place: tuple[int | str, ...]) -> str:
-    """Return what people call the value at `place`: a field, or an item of one."""
-    named = [part for part in place if part != "[key]"]
-    if not named:
-        return "the manifest"
-    if isinstance(named[-1], int) and len(named) > 1:
-        return f"'{named[-2]}[{named[-1]}]'"
-    return repr(shown(str(named[-1])))
-
-
-def _meant(details: ErrorDetails) -> str:
-    """Return what should stand there, where that can be said in words."""
-    if details["type"] == "string_pattern_mismatch":
-        return MEANT[str(details.get("ctx", {})["pattern"])]
-    found = re.fullmatch(r"it should (?:be (?P<kind>.*)|have (?P<size>.*))", _said(details))
-    if not found:
-        return ""
-    return found["kind"] or f"text of {found['size']}"
-
-
-def _said(details: ErrorDetails) -> str:
-    """Return pydantic's sentence, or our own, in plain words."""
-    said = details["msg"].removeprefix("Value error, ")
-    for theirs, ours in (("Input ", "it "), ("String ", "it ")):
-        said = ours + said.removeprefix(theirs) if said.startswith(theirs) else said
-    for theirs, ours in PLAIN_WORDS.items():
-        said = re.sub(theirs, ours, said)
-    return said
-
-
 def _fields_at(place: tuple[int | str, ...]) -> list[str]:
     """Return the names of the fields that may stand at `place`."""
     parts: dict[str, type[BaseModel]] = {
@@ -341,7 +256,3 @@ def _fields_at(place: tuple[int | str, ...]) -> list[str]:
     }
     model = parts.get(str(place[-1]), Manifest) if place else Manifest
     return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _fault(code: str, what: str, place: str, mend: str = "make it smaller") -> Problem:
-    return Problem(code=code, what=what, where=f"{FILE}{place}", mend=mend)

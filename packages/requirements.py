@@ -15,6 +15,7 @@ from itertools import pairwise
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from packages.text import NotUtf8Error, decoded
 from wheelhouse.problem import Problem, Problems, shown
 from wheelhouse.requirement import read_requirement
 
@@ -158,9 +159,9 @@ class _Reader:
         content = self.files[path][: MOST_BYTES + 1]
         self.bytes_left -= len(content)
         try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            self._fault("not-utf-8", f"byte {error.start} is not UTF-8", path, "save it as UTF-8")
+            text = decoded(content)
+        except NotUtf8Error as error:
+            self._fault("not-utf-8", error.what, path, error.mend)
             return ""
         if len(content) > MOST_BYTES:
             self._fault("too-large", f"it is larger than {MOST_BYTES} bytes", path, "shorten it")

@@ -8,7 +8,7 @@ import httpx2
 import typer
 from packaging.version import Version as PythonVersion
 
-from packages.archive import check as check_bundle
+from packages.archive import check_whole
 from runtime.cli.client import ask, connected
 from runtime.cli.input.arguments import Name, plain
 from runtime.cli.input.bundle_zip import bundle_file
@@ -32,15 +32,22 @@ def check(bundle: BundlePath, *, as_json: AsJson = False) -> None:
     """Judge a bundle here, as an upload would; needs no server. Exit 3 with what is wrong."""
     with bundle_file(bundle) as path, path.open("rb") as source, Judges() as judges:
         ceilings = ceilings_of(load().settings)
-        problems = check_bundle(source, judges=judges, ceilings=ceilings, name=bundle.name)
+        problems, right = check_whole(source, judges=judges, ceilings=ceilings, name=bundle.name)
     found = [problem.to_dict() for problem in problems]
+    notices = [notice.to_dict() for notice in right.notices] if right else []
     emit(
-        {"bundle": str(bundle), "problems": found},
+        {"bundle": str(bundle), "problems": found, "notices": notices},
         as_json=as_json,
-        show=lambda _: _problems(found) or f"{bundle} is right",
+        show=lambda _: _problems(found) or _right(bundle, notices),
     )
     if problems:
         raise typer.Exit(EXIT_REJECTED)
+
+
+def _right(bundle: Path, notices: list[dict[str, str]]) -> str:
+    if not notices:
+        return f"{bundle} is right"
+    return f"{bundle} can be uploaded; look at this again:\n{_problems(notices)}"
 
 
 @app.command()
