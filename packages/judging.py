@@ -27,6 +27,7 @@ from packages.lock import MOST_BYTES as MOST_LOCK_BYTES
 from packages.manifest import Manifest, read_manifest
 from packages.manifest_faults import FILE as MANIFEST
 from packages.notices import is_leftover, notices
+from packages.order_judging import judge_schema
 from packages.requirements import MOST_BYTES as MOST_REQUIREMENTS_BYTES
 from packages.requirements import Requirements, parse
 from packages.tarballs import judge_tarball
@@ -34,7 +35,7 @@ from packages.text import POWERSHELL, NotUtf8Error, decoded, is_utf_16
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.judging import Ceilings
-from wheelhouse.problem import Problem
+from wheelhouse.problem import Problem, first_problems
 from wheelhouse.zipfiles import judge_zip
 
 AUTHOR_LOCK = "pylock.toml"
@@ -200,7 +201,9 @@ def _judge_manifest(folder: Path, paths: set[str]) -> tuple[Manifest | None, lis
             mend = f"it is in {within}/: pack what is in that folder, not the folder itself"
         return None, [_fault("missing-manifest", f"there is no {MANIFEST}", MANIFEST, mend)]
     try:
-        return read_manifest((folder / MANIFEST).read_bytes()), []
+        manifest = read_manifest((folder / MANIFEST).read_bytes())
+        faults = judge_schema(manifest.parameters) if manifest.parameters is not None else []
+        return manifest, list(first_problems(faults))
     except ManifestRefused as refused:
         return None, list(refused.problems)
 

@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     StringConstraints,
     ValidationError,
 )
@@ -183,6 +184,9 @@ class Manifest(_Part):
     env: dict[Variable, NoNul] = Field(default={}, max_length=100)
     secrets: tuple[Variable, ...] = Field(default=(), max_length=50, strict=False)
     accepts: tuple[MediaType, ...] = Field(default=(), max_length=50, strict=False)
+    """Media types of inputs; a job with another one is refused. Where none is named, any."""
+    parameters: dict[str, JsonValue] | None = None
+    """A JSON Schema (draft 2020-12): a job whose parameters it does not allow is refused."""
 
 
 def manifest_schema() -> dict[str, Any]:

@@ -5,7 +5,6 @@ are the user's own, so that a second try starts warm.
 """
 
 import asyncio
-import mimetypes
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -27,6 +26,7 @@ from runtime.settings import Settings
 from runtime.store import activations, job_lists
 from runtime.store import jobs as job_store
 from runtime.store.store import Store
+from runtime.values.media_types import media_type_of
 from runtime.values.records import Activation, JobInput, JsonObject, RequestContext
 from runtime.values.states import State
 from wheelhouse.problem import Problem
@@ -209,7 +209,7 @@ async def _refuse_if_ours(store: Store, *, job_id: str) -> None:
 async def _take(blobs: Blobs, path: Path) -> JobInput:
     source = await asyncio.to_thread(path.resolve)  # a link of the user's own is followed
     blob = await blobs.put_file(source)
-    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    media_type = media_type_of(path.name)
     return JobInput(
         name=path.name, size_bytes=blob.size_bytes, sha256=blob.sha256, media_type=media_type
     )
