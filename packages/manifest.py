@@ -106,14 +106,17 @@ NoNul = Annotated[str, StringConstraints(pattern=WITHOUT_NUL, max_length=4000)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 class Hook(_Part):
     """A function that runs at a moment of the package's life."""
 
-    target: Target
-    required: bool = False
+    target: Target = Field(examples=["hooks.prepare:run"])
+    """The function, as module:function."""
+    required: bool = Field(default=False, examples=[True])
     """Whether its failure makes the job fail (for on_activate it always counts)."""
 
 
@@ -123,33 +126,52 @@ HookOrTarget = Annotated[Hook, BeforeValidator(_hook, json_schema_input_type=Hoo
 class Hooks(_Part):
     """The hooks. A file hooks/on_activate.py or hooks/on_after_extract.py needs no entry here."""
 
-    on_activate: HookOrTarget | None = None
-    on_after_extract: HookOrTarget | None = None
+    on_activate: HookOrTarget | None = Field(default=None, examples=["hooks.prepare:run"])
+    """Runs once, before the version becomes active; what it leaves in output_dir is kept."""
+    on_after_extract: HookOrTarget | None = Field(default=None, examples=["hooks.notify:run"])
+    """Runs after each job, after a failed one as well."""
 
 
 class Network(_Part):
     """What the bundle wishes of the network; what it gets is the admin's to say."""
 
-    install: Literal["never", "if-open", "required"] = "if-open"
-    run: bool = False
-    hosts: tuple[Host, ...] = Field(default=(), max_length=100, strict=False)
+    install: Literal["never", "if-open", "required"] = Field(default="if-open", examples=["never"])
+    """Whether wheels may come through the network gate, where an admin has opened it."""
+    run: bool = Field(default=False, examples=[True])
+    """Whether runs want a network; they have none otherwise."""
+    hosts: tuple[Host, ...] = Field(
+        default=(), max_length=100, strict=False, examples=[["api.example.org"]]
+    )
     """What a run wants to reach; where none is named, whatever the admin allows."""
 
 
 class Wishes(_Part):
     """Limits that the bundle asks for; what is left out is the appliance's to choose."""
 
-    wall_s: float | None = Field(default=None, gt=0, le=86_400)
-    cpu_s: float | None = Field(default=None, gt=0, le=86_400)
-    memory_mb: int | None = Field(default=None, gt=0, le=1_048_576)
-    processes: int | None = Field(default=None, gt=0, le=4096)
-    open_files: int | None = Field(default=None, ge=FEWEST_OPEN_FILES, le=65_536)
-    output_mb: int | None = Field(default=None, gt=0, le=1_048_576)
-    output_files: int | None = Field(default=None, gt=0, le=1_000_000)
-    scratch_mb: int | None = Field(default=None, gt=0, le=1_048_576)
-    log_kb: int | None = Field(default=None, gt=0, le=1_048_576)
-    log_lines: int | None = Field(default=None, gt=0, le=10_000_000)
-    result_kb: int | None = Field(default=None, gt=0, le=1_048_576)
+    wall_s: float | None = Field(default=None, gt=0, le=86_400, examples=[120])
+    """Seconds that a run may take."""
+    cpu_s: float | None = Field(default=None, gt=0, le=86_400, examples=[300])
+    """Seconds of CPU time, of all its processes together."""
+    cpus: float | None = Field(default=None, gt=0, le=1024, examples=[2])
+    """How many processors it may use at a time."""
+    memory_mb: int | None = Field(default=None, gt=0, le=1_048_576, examples=[2048])
+    """Memory in MiB, of all its processes together."""
+    processes: int | None = Field(default=None, gt=0, le=4096, examples=[128])
+    """How many processes and threads there may be."""
+    open_files: int | None = Field(default=None, ge=FEWEST_OPEN_FILES, le=65_536, examples=[1024])
+    """How many files one process may have open."""
+    output_mb: int | None = Field(default=None, gt=0, le=1_048_576, examples=[512])
+    """MiB in output_dir."""
+    output_files: int | None = Field(default=None, gt=0, le=1_000_000, examples=[50000])
+    """How many files there may be in output_dir."""
+    scratch_mb: int | None = Field(default=None, gt=0, le=1_048_576, examples=[1024])
+    """MiB in scratch_dir, /tmp and HOME together."""
+    log_kb: int | None = Field(default=None, gt=0, le=1_048_576, examples=[4096])
+    """KiB that a run may print and report."""
+    log_lines: int | None = Field(default=None, gt=0, le=10_000_000, examples=[50000])
+    """Lines that a run may print and report."""
+    result_kb: int | None = Field(default=None, gt=0, le=1_048_576, examples=[4096])
+    """KiB of JSON that it may return."""
 
     def to_limits(self) -> Limits:
         """Return the wishes as Limits, the sandbox's own where nothing was asked."""
@@ -160,32 +182,58 @@ class Manifest(_Part):
     """What is in manifest.json."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, title="Fumehood bundle manifest"
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        title="Fumehood bundle manifest",
     )
 
     schema_version: Annotated[Literal[1], BeforeValidator(_no_boolean)] = Field(
-        alias="schema", description="Always 1."
+        alias="schema", examples=[1]
     )
+    """Always 1."""
     name: Annotated[
         str, StringConstraints(pattern=NAME, min_length=1, max_length=64), AfterValidator(_name)
-    ]
-    version: Annotated[str, StringConstraints(max_length=64), AfterValidator(_version)]
-    title: Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)] = ""
-    entrypoint: Target = "extract:extract"
-    start: Literal["warm", "cold"] = "warm"
+    ] = Field(examples=["word-counter"])
+    """The package's name: lower-case letters and digits, with single hyphens between."""
+    version: Annotated[str, StringConstraints(max_length=64), AfterValidator(_version)] = Field(
+        examples=["1.2.0"]
+    )
+    """Its version (PEP 440). A version never changes: other files are another version."""
+    title: Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)] = Field(
+        default="", examples=["Counts words"]
+    )
+    """What it does, in a few words, for lists and pages."""
+    entrypoint: Target = Field(default="extract:extract", examples=["mine.main:extract"])
+    """The function of a job, as module:function; it is called with job= and takes **_."""
+    start: Literal["warm", "cold"] = Field(default="warm", examples=["cold"])
     """Warm: each job is forked from a process that imported the entry point, where that is safe."""
     hooks: Hooks = Hooks()
+    """Functions of other moments; hooks/on_activate.py and hooks/on_after_extract.py need none."""
     requires_python: Annotated[
         str, StringConstraints(max_length=200), AfterValidator(_specifiers)
-    ] = ""
+    ] = Field(default="", examples=[">=3.11,<3.14"])
+    """Which Pythons it runs on (PEP 440); the appliance's own where that fits."""
     network: Network = Network()
+    """What it wishes of the network."""
     limits: Wishes = Wishes()
-    preload: tuple[Module, ...] = Field(default=(), max_length=50, strict=False)
-    env: dict[Variable, NoNul] = Field(default={}, max_length=100)
-    secrets: tuple[Variable, ...] = Field(default=(), max_length=50, strict=False)
-    accepts: tuple[MediaType, ...] = Field(default=(), max_length=50, strict=False)
+    """What a run may use; what is left out has its default."""
+    preload: tuple[Module, ...] = Field(
+        default=(), max_length=50, strict=False, examples=[["pandas"]]
+    )
+    """Modules that a warm cell imports besides the entry point's own imports."""
+    env: dict[Variable, NoNul] = Field(default={}, max_length=100, examples=[{"MODE": "fast"}])
+    """Variables of the environment of every run; nothing secret."""
+    secrets: tuple[Variable, ...] = Field(
+        default=(), max_length=50, strict=False, examples=[["API_KEY"]]
+    )
+    """Secrets that it may ask for (job.secret), if an admin has set them."""
+    accepts: tuple[MediaType, ...] = Field(
+        default=(), max_length=50, strict=False, examples=[["text/csv", "image/*"]]
+    )
     """Media types of inputs; a job with another one is refused. Where none is named, any."""
-    parameters: dict[str, JsonValue] | None = None
+    parameters: dict[str, JsonValue] | None = Field(default=None, examples=[{"type": "object"}])
     """A JSON Schema (draft 2020-12): a job whose parameters it does not allow is refused."""
 
 

@@ -1,5 +1,6 @@
 """`fumehood package`: check, upload, activate, go back, list."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from runtime.cli.input.arguments import Name, plain
 from runtime.cli.input.bundle_zip import bundle_file
 from runtime.cli.output.job_text import event_line
 from runtime.cli.output.printing import AsJson, emit, facts, say, table
+from runtime.cli.resolving import resolve
 from runtime.errors import NotFound
 from runtime.home.factories import ceilings_of
 from runtime.problem_table import EXIT_BUG, EXIT_JOB_FAILED, EXIT_REJECTED
@@ -28,17 +30,32 @@ POLL_S = 0.1
 
 
 @app.command()
-def check(bundle: BundlePath, *, as_json: AsJson = False) -> None:
+def check(
+    bundle: BundlePath,
+    *,
+    is_resolved: Annotated[
+        bool, typer.Option("--resolve", help="Look whether what it requires can be had.")
+    ] = False,
+    gate_reason: Annotated[
+        str, typer.Option("--open-gate", help="With --resolve: ask the index too; say the reason.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
     """Judge a bundle here, as an upload would; needs no server. Exit 3 with what is wrong."""
     with bundle_file(bundle) as path, path.open("rb") as source, Judges() as judges:
-        ceilings = ceilings_of(load().settings)
+        settings = load().settings
+        ceilings = ceilings_of(settings)
         problems, right = check_whole(source, judges=judges, ceilings=ceilings, name=bundle.name)
+    resolved: list[str] = []
+    if is_resolved and right is not None:
+        work = resolve(right, settings=settings, gate_reason=gate_reason)
+        resolved, problems = asyncio.run(work)
     found = [problem.to_dict() for problem in problems]
     notices = [notice.to_dict() for notice in right.notices] if right else []
     emit(
-        {"bundle": str(bundle), "problems": found, "notices": notices},
+        {"bundle": str(bundle), "problems": found, "notices": notices, "resolved": resolved},
         as_json=as_json,
-        show=lambda _: _problems(found) or _right(bundle, notices),
+        show=lambda _: _problems(found) or "\n".join([_right(bundle, notices), *resolved]),
     )
     if problems:
         raise typer.Exit(EXIT_REJECTED)
