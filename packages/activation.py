@@ -163,6 +163,9 @@ async def _try_hook(
     try:
         async with workshop.environments.lease(stage.environment.key):
             outcome = await workshop.run(command, outputs_to=aside / "data", observe=observe)
+        for refusal in outcome.refusals:
+            message = f"{refusal.path!r} of on_activate is not kept: {refusal.why}"
+            observe(Report(kind="log", data={"level": "warning", "message": message}))
         if not outcome.is_ok:
             raise _failed(stage, outcome)
         return outcome, _keep_data(stage, outcome, aside, workshop.data_root)

@@ -155,7 +155,7 @@ def _command(
         limits=stage.grant.limits,
         folders=_folders(stage),
         inputs=inputs,
-        facts=facts,
+        facts=facts if stage.data_folder else {**facts, "data": None},
         arguments=dict(arguments or {}),
         answers=dict(answers or {}),
         variables=stage.bundle.manifest.env,

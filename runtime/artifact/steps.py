@@ -41,6 +41,7 @@ def begin(claim: Claim, *, worker: Worker) -> Artifact:
         ),
         package=model.PackageEntry(name=job.package, version=job.version, digest=job.digest),
         lock_digest=prepared.lock_digest if prepared else "",
+        data=(prepared.data_folder or "") if prepared else "",
         grant=_json_object(prepared.grant) if prepared else {},
         inputs=tuple(model.InputEntry.model_validate(asdict(item)) for item in job.inputs),
         parameters=_json_object(job.parameters),

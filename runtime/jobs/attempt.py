@@ -244,9 +244,20 @@ class _Attempt:
         async with self._phase("on_after_extract"):
             ended = await self._run(command, folder="hook", cancelled=None)
             self.artifact = steps.with_hook(self.artifact, name="on_after_extract", outcome=ended)
+            self._tell_left(ended)
             remove_tree(self._folder / "hook")
         hook = context.bundle.on_after_extract
         return steps.error_of(ended) if hook and hook.required else None
+
+    def _tell_left(self, hook: Outcome) -> None:
+        """Say that what a hook after the job leaves is not the job's."""
+        if hook.outputs:
+            more = f" and {len(hook.outputs) - 1} more files" if hook.outputs[1:] else ""
+            message = (
+                f"on_after_extract left {hook.outputs[0].path}{more} in output_dir, where only "
+                "what extract leaves is kept"
+            )
+            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
 
     async def _run(
         self, command: Command, *, folder: str, cancelled: asyncio.Event | None

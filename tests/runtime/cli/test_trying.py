@@ -312,3 +312,33 @@ def test_a_bundle_grants_itself_nothing_by_a_settings_file_of_its_own(
     told = run_command("try", ".", environ=named)
     assert f"settings are read from {bundle / 'fumehood.toml'}" in told.stderr
     assert "is not read" not in told.stderr
+
+
+def test_what_on_activate_leaves_is_there_in_each_run_and_in_the_hook_after_it(
+    try_: Try, tmp_path: Path
+):
+    hooks = tmp_path / "bundle/hooks"
+    hooks.mkdir(parents=True)
+    (hooks / "on_activate.py").write_text(
+        "def run(*, context, **_):\n"
+        "    assert context.data is None\n"
+        "    (context.output_dir / 'model.txt').write_text('trained')\n"
+        "    (context.output_dir / 'empty').mkdir()\n"
+    )
+    (hooks / "on_after_extract.py").write_text(
+        "def run(*, context, **_):\n"
+        "    (context.output_dir / 'mine.txt').write_text('x')\n"
+        "    return {'notes': (context.data / 'model.txt').read_text()}\n"
+    )
+    told = try_("return (job.data / 'model.txt').read_text()", "--json")
+    artifact = json.loads(told.stdout)
+    assert (artifact["result"], artifact["notes"]) == ("trained", ["trained"])
+    assert artifact["data"] and artifact["outputs"] == []
+    assert "'empty' of on_activate is not kept: an empty folder" in told.stderr
+    assert "on_after_extract left mine.txt in output_dir" in told.stderr
+
+
+def test_without_data_there_is_none_and_an_empty_folder_is_told(try_: Try):
+    told = try_("(job.output_dir / 'empty').mkdir(); return job.data is None")
+    assert "result     true" in told.stdout
+    assert "not kept   empty: an empty folder; only files are kept" in told.stdout
