@@ -1,4 +1,4 @@
-"""Activation: lock → environment → on_activate. What is prepared here, the runtime switches to.
+"""Activation: lock → environment → on_activate → import; then the runtime switches to it.
 
 Any failure leaves the former version active; nothing that it built is half there.
 """
@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,14 @@ from packages.errors import (
 )
 from packages.grant import Ceiling, GateState, Grant, decide
 from packages.hooks import Stage, on_activate_command
+from packages.import_check import check_import
 from packages.interpreters import discover
 from packages.lock import Lock
 from packages.locker import Locker, Locking
+from packages.notices import overlapping
 from packages.progress import quiet
 from packages.run_context import run_context
-from sandbox.command import Interpreter, Level, Observe, Outcome, Run
+from sandbox.command import Interpreter, Level, Observe, Outcome, Report, Run
 from wheelhouse.durable import flush_filesystem, publish, remove_tree
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
@@ -105,7 +107,10 @@ async def prepare(
     """
     grant = decide(bundle.manifest, ceiling=workshop.ceiling, gate=gate)
     try:
-        interpreter = workshop.interpreter_for(bundle.manifest.requires_python)
+        # In a thread: to look for another Python starts each one of this host.
+        interpreter = await asyncio.to_thread(
+            workshop.interpreter_for, bundle.manifest.requires_python
+        )
         locking = await workshop.locker.lock(
             bundle.requirements,
             interpreter=interpreter,
@@ -130,13 +135,17 @@ async def prepare(
         )
     except (NoInterpreter, LockFailed, LockRefused, EnvironmentFailed) as failed:
         raise ActivationRefused(*failed.problems) from failed
+    noticed = (*bundle.notices, *overlapping(environment.inventory.overlaps))
+    for notice in (*locking.warnings, *noticed):
+        observe(Report(kind="log", data={"level": "warning", "message": _line(notice)}))
     hook, data_folder = await _try_hook(stage, workshop, observe)
+    await _try_import(replace(stage, data_folder=data_folder), workshop, observe)
     return Prepared(
         lock=locking.lock,
         interpreter=interpreter,
         environment=environment,
         grant=grant,
-        install=_record(locking, environment, gate),
+        install=_record(locking, environment, gate, noticed),
         hook=hook,
         data_folder=data_folder,
     )
@@ -154,12 +163,28 @@ async def _try_hook(
     try:
         async with workshop.environments.lease(stage.environment.key):
             outcome = await workshop.run(command, outputs_to=aside / "data", observe=observe)
+        for refusal in outcome.refusals:
+            message = f"{refusal.path!r} of on_activate is not kept: {refusal.why}"
+            observe(Report(kind="log", data={"level": "warning", "message": message}))
         if not outcome.is_ok:
             raise _failed(stage, outcome)
         kept = await asyncio.to_thread(_keep_data, stage, outcome, aside, workshop.data_root)
         return outcome, kept
     finally:
         await asyncio.to_thread(remove_tree, aside)
+
+
+async def _try_import(stage: Stage, workshop: Workshop, observe: Observe) -> None:
+    """Import the entry point with all that its jobs will see."""
+    workshop.data_root.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".import-", dir=workshop.data_root))
+    try:
+        async with workshop.environments.lease(stage.environment.key):
+            await check_import(
+                stage, run=workshop.run, outputs_to=aside / "outputs", observe=observe
+            )
+    finally:
+        remove_tree(aside)
 
 
 def _keep_data(stage: Stage, outcome: Outcome, aside: Path, root: Path) -> Path | None:
@@ -195,7 +220,13 @@ def _failed(stage: Stage, outcome: Outcome) -> ActivationFailed:
     return ActivationFailed(problem, traceback=failure.traceback)
 
 
-def _record(locking: Locking, environment: Environment, gate: GateState) -> InstallRecord:
+def _line(notice: Problem) -> str:
+    return f"{notice.where}: {notice.what} [{notice.code}]; {notice.mend}"
+
+
+def _record(
+    locking: Locking, environment: Environment, gate: GateState, noticed: tuple[Problem, ...]
+) -> InstallRecord:
     return InstallRecord(
         source=locking.source,
         lock_ms=locking.duration_ms,
@@ -203,5 +234,5 @@ def _record(locking: Locking, environment: Environment, gate: GateState) -> Inst
         is_reused=environment.is_reused,
         gate=gate,
         fetched=locking.fetched,
-        warnings=locking.warnings,
+        warnings=(*locking.warnings, *noticed),
     )

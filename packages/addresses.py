@@ -7,17 +7,31 @@ the addresses in it are never followed: uv looks the same versions up at the ind
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
-from packages.diagnosis import Circumstances, diagnose, disk_full, index_unreachable
+from packages.diagnosis import (
+    Circumstances,
+    diagnose,
+    disk_full,
+    index_unreachable,
+    without_wheels,
+    wrong_python,
+)
 from packages.errors import LockFailed
 from packages.index import Index
 from packages.lock import Offered
 from packages.lock_judging import addresses_of
+from packages.through_the_door import Said as DoorSaid
 from packages.through_the_door import doorway
 from packages.uv import UvTimeoutError, compile_pylock, scratch_folder
 from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem
+
+MOST_ASKED_AGAIN = 2
+"""Of the names that uv found no wheel of: each costs a call for each other Python."""
+OLDEST_MINOR, NEWEST_MINOR = 9, 14
+"""Of the Pythons 3.x that runs may have, and that there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +100,7 @@ async def ask_index(
                     timeout_s=timeout_s,
                     scratch=Path(folder),
                 )
+            elsewhere = await _on_other_pythons(said.stderr, python, door, tried, timeout_s)
     except UvTimeoutError as error:
         what = f"no {awaited} within {timeout_s:.0f} s"
         raise LockFailed(index_unreachable(index.shown, what)) from error
@@ -93,13 +108,51 @@ async def ask_index(
         raise LockFailed(disk_full(str(error))) from error
     if said.code != 0:
         stderr = index.redact(door.redact(said.stderr))
-        problems = _weighed(diagnose(stderr, [], tried), door.problems)
+        from_uv = [elsewhere.get(one.where, one) for one in diagnose(stderr, [], tried)]
+        problems = _weighed(from_uv, door.problems)
         raise LockFailed(*(_of_the_house(one, kept_out) for one in problems))
     return Told(
         text=door.true_addresses(text),
         metadata=door.metadata,
         unhashed=frozenset(door.unhashed),
     )
+
+
+async def _on_other_pythons(
+    stderr: str, python: Path, door: DoorSaid, tried: Circumstances, timeout_s: float
+) -> dict[str, Problem]:
+    """Return a problem for each name of which uv found no wheel, and another Python has one.
+
+    uv says the same of both, "no usable wheels", so it is asked again, for that name alone.
+    """
+    found: dict[str, Problem] = {}
+    for name, requirement in islice(without_wheels(stderr).items(), MOST_ASKED_AGAIN):
+        for minor in _other_minors(tried.target.python_minor):
+            with scratch_folder() as folder:
+                said, _ = await compile_pylock(
+                    requirements=requirement,
+                    constraints="",
+                    python=python,
+                    sources=["--no-deps", "--python-version", minor],
+                    variables=door.variables(),
+                    timeout_s=timeout_s,
+                    scratch=Path(folder),
+                )
+            if said.code == 0:
+                found[name] = wrong_python(requirement, name, there=minor, tried=tried)
+                break
+    return found
+
+
+def _other_minors(own: str) -> list[str]:
+    """Return the other Pythons that may be asked for, later ones first, the nearest first.
+
+    >>> _other_minors("3.12")
+    ['3.13', '3.14', '3.11', '3.10', '3.9']
+    """
+    minor = int(own.split(".")[1])
+    later, earlier = range(minor + 1, NEWEST_MINOR + 1), range(minor - 1, OLDEST_MINOR - 1, -1)
+    return [f"3.{one}" for one in (*later, *earlier)]
 
 
 def _of_the_house(problem: Problem, kept_out: Iterable[str]) -> Problem:

@@ -57,6 +57,7 @@ class Bundles:
             manifest=judged.manifest,
             requirements=judged.requirements,
             files=judged.files,
+            notices=judged.notices,
             author_lock=lock.read_text("utf-8") if lock.is_file() else None,
         )
 
@@ -125,6 +126,22 @@ def receive(
     return bundles.open(digest)
 
 
+def check_whole(
+    source: BinaryIO,
+    *,
+    judges: Judges | None = None,
+    ceilings: Ceilings | None = None,
+    name: str = "upload",
+) -> tuple[list[Problem], Bundle | None]:
+    """Return every fault of a bundle, and the bundle where there is none, keeping no file."""
+    with tempfile.TemporaryDirectory(prefix="fumehood-check-") as folder:
+        bundles = Bundles(Path(folder), judges=judges)
+        try:
+            return [], receive(source, bundles=bundles, ceilings=ceilings, name=name)
+        except BundleRefused as refused:
+            return list(refused.problems), None
+
+
 def check(
     source: BinaryIO,
     *,
@@ -133,13 +150,7 @@ def check(
     name: str = "upload",
 ) -> list[Problem]:
     """Return every fault of a bundle, keeping nothing."""
-    with tempfile.TemporaryDirectory(prefix="fumehood-check-") as folder:
-        bundles = Bundles(Path(folder), judges=judges)
-        try:
-            receive(source, bundles=bundles, ceilings=ceilings, name=name)
-        except BundleRefused as refused:
-            return list(refused.problems)
-    return []
+    return check_whole(source, judges=judges, ceilings=ceilings, name=name)[0]
 
 
 def _stream(source: BinaryIO, target: Path, *, most: int, name: str) -> str:

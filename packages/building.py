@@ -193,6 +193,7 @@ def _installed(wheel: Wheel) -> Installed:
         source="index" if origin.kind == "fetched" else "wheelhouse",
         licence=wheel.licence,
         origin=f"fetched from {origin.index}" if origin.index else origin.kind,
+        record_faults=wheel.record_faults,
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from packages.manifest import Hook, Manifest
 from packages.requirements import Requirements
+from wheelhouse.problem import Problem
 
 CONVENTIONS = {
     "on_activate": "hooks.on_activate:run",
@@ -32,6 +33,8 @@ class Bundle:
     manifest: Manifest
     requirements: Requirements
     files: tuple[BundleFile, ...]
+    notices: tuple[Problem, ...] = ()
+    """What its author should look at again; nothing is refused for it."""
     author_lock: str | None = None
     """The text of the author's own pylock.toml, if there is one."""
 

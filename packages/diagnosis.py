@@ -28,7 +28,7 @@ WRONG_TAGS = re.compile(rf"versions of {NAME} have no wheels with a matching")
 WRONG_PYTHON = re.compile(
     rf"(?:requested|current) Python version .*? does not satisfy Python(?P<asked>\S+) and {NAME}"
 )
-SOURCE_ONLY = re.compile(rf"{NAME}{BOUNDS} ha(?:s|ve) no usable wheels")
+SOURCE_ONLY = re.compile(rf"{NAME}(?P<bounds>{BOUNDS}) ha(?:s|ve) no usable wheels")
 NO_VERSION = re.compile(
     rf"(?:only (?:the following versions of )?{NAME}{BOUNDS} (?:is|are) available|"
     rf"there (?:is|are) no versions? of {NAME.replace('?P<name>', '?P<other>')})"
@@ -91,6 +91,34 @@ def diagnose(
         found = {**found, **{p.where: p for p in (_lacking(k, circumstances) for k in told)}}
     last = _conflict if NO_SOLUTION in stderr else _unexplained
     return tuple(found.values()) or (last(explanation),)
+
+
+def without_wheels(stderr: str) -> dict[str, str]:
+    """Return what uv found no usable wheel of, by name, as requirements.
+
+    >>> without_wheels("cause: Because numpy>=2.1.0 has no usable wheels and you require it")
+    {'numpy': 'numpy>=2.1.0'}
+    """
+    told = SOURCE_ONLY.finditer(explained(stderr[:MOST_CHARS]))
+    return {found["name"]: f"{found['name']}{found['bounds']}" for found in told}
+
+
+def wrong_python(requirement: str, name: str, *, there: str, tried: Circumstances) -> Problem:
+    """Return the problem of a distribution that has wheels for Python `there`, and not for ours."""
+    return Problem(
+        code="wrong-python",
+        what=f"{requirement} has no wheel for Python {tried.target.python} in {tried.where_tried}; "
+        f"it has one for Python {there}",
+        where=name,
+        mend=f"raise requires_python in the manifest (such as >={there}), or lower the requirement"
+        if _is_later(there, tried.target.python_minor)
+        else "set requires_python in the manifest to a Python that there are wheels for, "
+        f"such as =={there}.*, or ask for a later version",
+    )
+
+
+def _is_later(minor: str, other: str) -> bool:
+    return [int(part) for part in minor.split(".")] > [int(part) for part in other.split(".")]
 
 
 def explained(stderr: str) -> str:

@@ -8,7 +8,8 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from packages.bundle import CONVENTIONS, module_files
-from packages.manifest import FILE, Manifest
+from packages.manifest import Manifest
+from packages.manifest_faults import FILE
 from wheelhouse.problem import Problem
 
 GIVEN = {
@@ -110,6 +111,8 @@ def _uncallable(function: FunctionNode, given: tuple[str, ...]) -> str:
     called = f"{function.name}({', '.join(f'{name}=…' for name in given)})"
     if isinstance(function, ast.AsyncFunctionDef):
         return f"{called} would give a coroutine, which nobody awaits"
+    if _is_generator(function):
+        return f"{called} would give a generator, which nobody iterates, so none of it would run"
     told = function.args
     positional = [*told.posonlyargs, *told.args]
     demanded = positional[: len(positional) - len(told.defaults)]
@@ -123,6 +126,18 @@ def _uncallable(function: FunctionNode, given: tuple[str, ...]) -> str:
     if told.kwarg is None and (refused := [name for name in given if name not in taken]):
         return f"{called} fails: it does not take {', '.join(refused)}"
     return ""
+
+
+def _is_generator(function: FunctionNode) -> bool:
+    """Return whether there is a yield in the function itself, and not in one within it."""
+    waiting: list[ast.AST] = list(function.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Yield | ast.YieldFrom):
+            return True
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            waiting += ast.iter_child_nodes(node)
+    return False
 
 
 def _absent(what: str, where: str, mend: str) -> Problem:

@@ -80,7 +80,7 @@ class ActivationRefused(PackageError):
 
 
 class ActivationFailed(PackageError):
-    """The version's on_activate hook did not pass, so the former version stays active."""
+    """The version's code did not pass: its on_activate hook, or the import of its entry point."""
 
     code = "activation-failed"
 

@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from packages.bundle import Bundle
 from packages.environment import Environment
 from packages.grant import Grant
-from sandbox.command import Command, Folder, Input, Interpreter, Json, Level, Warmth
+from packages.manifest import Manifest
+from sandbox.command import Command, Folder, Input, Interpreter, Json, Level, Outcome, Warmth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,13 @@ def extract_command(
         "installed": stage.installed,
     }
     return _command(
-        stage, target, handle="job", facts=facts, inputs=tuple(inputs), answers=dict(answers or {})
+        stage,
+        target,
+        handle="job",
+        facts=facts,
+        inputs=tuple(inputs),
+        answers=dict(answers or {}),
+        is_warm=stage.bundle.manifest.start == "warm",
     )
 
 
@@ -84,7 +91,23 @@ def on_after_extract_command(
         "installed": stage.installed,
     }
     arguments: dict[str, Json] = {"outcome": dict(outcome)}
-    return _command(stage, hook.target, handle="context", facts=facts, arguments=arguments)
+    return _command(
+        stage,
+        hook.target,
+        handle="context",
+        facts=facts,
+        arguments=arguments,
+        is_warm=stage.bundle.manifest.start == "warm",
+    )
+
+
+def told_start(outcome: Outcome, *, manifest: Manifest) -> Outcome:
+    """Return `outcome` with the manifest's wish as the reason of a cold start, where it is that."""
+    isolation = outcome.isolation
+    if manifest.start != "cold" or isolation.start != "cold":
+        return outcome
+    told = replace(isolation, start_reason="the manifest asks for it (start)")
+    return replace(outcome, isolation=told)
 
 
 def on_activate_command(stage: Stage) -> Command | None:
@@ -132,7 +155,7 @@ def _command(
         limits=stage.grant.limits,
         folders=_folders(stage),
         inputs=inputs,
-        facts=facts,
+        facts=facts if stage.data_folder else {**facts, "data": None},
         arguments=dict(arguments or {}),
         answers=dict(answers or {}),
         variables=stage.bundle.manifest.env,

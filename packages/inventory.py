@@ -27,6 +27,8 @@ class Installed:
     is_requested: bool | None = None
     origin: str = ""
     """How the wheel came into the house, and from which index: `fetched from https://…`."""
+    record_faults: tuple[str, ...] = ()
+    """What the wheel's RECORD says and is not so; its SHA-256 vouches for what is installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,15 +24,18 @@ from packages.bundle import BundleFile, module_files
 from packages.entry_points import judge_targets, targets_of
 from packages.errors import ManifestRefused
 from packages.lock import MOST_BYTES as MOST_LOCK_BYTES
-from packages.manifest import FILE as MANIFEST
 from packages.manifest import Manifest, read_manifest
+from packages.manifest_faults import FILE as MANIFEST
+from packages.notices import is_leftover, notices
+from packages.order_judging import judge_schema
 from packages.requirements import MOST_BYTES as MOST_REQUIREMENTS_BYTES
 from packages.requirements import Requirements, parse
 from packages.tarballs import judge_tarball
+from packages.text import POWERSHELL, NotUtf8Error, decoded, is_utf_16
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.judging import Ceilings
-from wheelhouse.problem import Problem
+from wheelhouse.problem import Problem, first_problems
 from wheelhouse.zipfiles import judge_zip
 
 AUTHOR_LOCK = "pylock.toml"
@@ -57,6 +60,8 @@ class Judged:
     manifest: Manifest
     requirements: Requirements
     files: tuple[BundleFile, ...]
+    notices: tuple[Problem, ...] = ()
+    """What its author should look at again; nothing is refused for it."""
 
 
 JUDGED_JSON = TypeAdapter(Judged)
@@ -84,7 +89,7 @@ def judge_bundle(
         problems = [_foreign(one) if one.code == "not-a-zip" else one for one in problems]
     if problems:
         return None, problems
-    return _judge_files(Path(folder), files.kept, is_gzip=is_gzip)
+    return _judge_files(Path(folder), files.kept, is_gzip=is_gzip, left_out=files.left_out)
 
 
 def judge_kept(
@@ -121,11 +126,17 @@ class _Files:
     def __init__(self, folder: Path):
         self.folder = folder
         self.kept: list[BundleFile] = []
+        self.left_out = 0
         folder.mkdir()
 
     def keep(self, entry: zipfile.ZipInfo | tarfile.TarInfo, chunks: Iterator[bytes]) -> None:
         """Write one file."""
         name = entry.filename if isinstance(entry, zipfile.ZipInfo) else entry.name
+        if is_leftover(name):
+            self.left_out += 1
+            for _ in chunks:  # its checksum is judged all the same
+                pass
+            return
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         digest, size = hashlib.sha256(), 0
@@ -140,7 +151,7 @@ class _Files:
 
 
 def _judge_files(
-    folder: Path, files: Iterable[BundleFile], *, is_gzip: bool
+    folder: Path, files: Iterable[BundleFile], *, is_gzip: bool, left_out: int = 0
 ) -> tuple[Judged | None, list[Problem]]:
     """Judge what a bundle holds: manifest, requirements, lock, entry points, syntax."""
     listed = tuple(sorted(files, key=lambda file: file.path))
@@ -154,7 +165,13 @@ def _judge_files(
     problems += [*faults, *_judge_bytecode(paths)]
     if manifest is None or problems:
         return None, problems
-    judged = Judged(is_gzip=is_gzip, manifest=manifest, requirements=requirements, files=listed)
+    judged = Judged(
+        is_gzip=is_gzip,
+        manifest=manifest,
+        requirements=requirements,
+        files=listed,
+        notices=notices(manifest, requirements, paths=paths, left_out=left_out),
+    )
     return judged, []
 
 
@@ -170,10 +187,9 @@ def _judge_lock(folder: Path, paths: set[str]) -> Iterator[Problem]:
         yield _fault("too-large", what, AUTHOR_LOCK, mend)
         return
     try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        what = f"byte {error.start} is not UTF-8"
-        yield _fault("not-utf-8", what, AUTHOR_LOCK, mend)
+        decoded(content)
+    except NotUtf8Error as error:
+        yield _fault("not-utf-8", error.what, AUTHOR_LOCK, error.mend)
 
 
 def _judge_manifest(folder: Path, paths: set[str]) -> tuple[Manifest | None, list[Problem]]:
@@ -185,7 +201,9 @@ def _judge_manifest(folder: Path, paths: set[str]) -> tuple[Manifest | None, lis
             mend = f"it is in {within}/: pack what is in that folder, not the folder itself"
         return None, [_fault("missing-manifest", f"there is no {MANIFEST}", MANIFEST, mend)]
     try:
-        return read_manifest((folder / MANIFEST).read_bytes()), []
+        manifest = read_manifest((folder / MANIFEST).read_bytes())
+        faults = judge_schema(manifest.parameters) if manifest.parameters is not None else []
+        return manifest, list(first_problems(faults))
     except ManifestRefused as refused:
         return None, list(refused.problems)
 
@@ -232,7 +250,11 @@ def _read_source(path: Path, name: str) -> ast.Module | Problem:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(path.read_bytes(), filename=name)
+            content = path.read_bytes()
+            if is_utf_16(content):
+                what = "it is UTF-16, as PowerShell's `>` writes it, and Python reads UTF-8"
+                return _fault("not-utf-8", what, name, POWERSHELL)
+            return ast.parse(content, filename=name)
     except SyntaxError as error:
         where = f"{name}:{error.lineno or 1}:{error.offset or 1}"
         return _fault("syntax-error", error.msg, where, "mend the syntax at that place")

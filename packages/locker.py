@@ -34,7 +34,7 @@ from packages.keeping import Keeper, Nobody
 from packages.lock import Lock, Locked, Offered, make_lock
 from packages.lock_judging import author_offers, packages_of
 from packages.origins import house_names, judge_lacking, judge_origins
-from packages.policy import LockPolicy, judge_advisories, judge_extent, judge_policy
+from packages.policy import LockPolicy, judge_advisories, judge_extent, judge_policy, judge_records
 from packages.progress import quiet, tell
 from packages.requirements import Requirements, Wanted
 from packages.uv import Said, UvTimeoutError, compile_pylock, scratch_folder
@@ -58,7 +58,8 @@ class Locking:
     fetched: tuple[Wheel, ...]
     duration_ms: float
     warnings: tuple[Problem, ...] = ()
-    """Known advisories against what was locked, where the policy is to warn; missing digests."""
+    """Known advisories against what was locked, where the policy is to warn; missing digests and
+    wrong RECORDs."""
 
     @property
     def source(self) -> str:
@@ -115,24 +116,30 @@ class Locker:
             *judge_extent([package.size_bytes for package in lock.packages], self.policy),
             *self._judge_index(chosen),
         ]
+        wrong = judge_records(self._wheels(chosen))
         known = judge_advisories(lock.packages, self.advisories) if self.advisories else []
         if self.policy.advisories == "refuse":
             problems += known
+        if self.policy.records == "refuse":
+            problems += wrong
         if problems:
             raise LockFailed(*problems)
         took_ms = (time.perf_counter() - started) * 1000
         tell(observe, "lock", done=len(chosen), total=len(chosen), unit="wheels")
         unheld = [without_digest(one.name) for one in chosen if one.is_unhashed]
-        warnings = (*known, *unheld)
+        warnings = (*known, *unheld, *wrong)
         return Locking(lock=lock, fetched=fetched, duration_ms=took_ms, warnings=warnings)
 
     def _judge_index(self, chosen: Sequence[Offered]) -> Iterator[Problem]:
         """Yield a problem for each wheel that is not what its index said, or not the index's."""
-        wheels = [self.house.get(one.sha256, name=one.name) for one in chosen]
+        wheels = self._wheels(chosen)
         yield from judge_origins(wheels, self.house, self.policy)
         for one, wheel in zip(chosen, wheels, strict=True):
             if one.metadata_sha256 not in ("", wheel.metadata_sha256):
                 yield metadata_differs(wheel.filename, wheel.name)
+
+    def _wheels(self, chosen: Sequence[Offered]) -> list[Wheel]:
+        return [self.house.get(one.sha256, name=one.name) for one in chosen]
 
     def _judge_author(
         self, lock: Lock, requirements: Requirements, target: Target

@@ -1,12 +1,8 @@
 """Manifest: what a bundle says of itself. Read strictly, all faults at once."""
 
-import difflib
 import json
-import re
 from collections import Counter
-from collections.abc import Iterable
-from itertools import chain, islice
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -16,33 +12,24 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     StringConstraints,
     ValidationError,
 )
-from pydantic_core import ErrorDetails
 
 from packages.errors import ManifestRefused
+from packages.manifest_faults import Words, fault, problems_of
+from packages.text import NotUtf8Error, decoded
 from sandbox.limits import Limits
 from sandbox.network_rules import is_name
 from wheelhouse.paths import RESERVED
-from wheelhouse.problem import MOST_PROBLEMS, Problem, first_problems, shown
+from wheelhouse.problem import Problem, first_problems, shown
 
-FILE = "manifest.json"
 MOST_BYTES = 256 * 1024
 FEWEST_OPEN_FILES = 8
 """Fewer would not let the runner itself come up: its streams, its channel, the import."""
+SCHEMA_REF = "$schema"
 MODULE = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
-PLAIN_WORDS = {
-    "a valid tuple": "a list",
-    r"a valid dictionary( or instance of \w+)?": "a JSON object",
-    "a valid string, unable to parse raw data as a unicode string": "text that is valid Unicode",
-    "a valid string": "text",
-    "a valid integer": "a whole number",
-    "a valid number": "a number",
-    "a valid boolean": "true or false",
-}
-"""What people call what pydantic calls otherwise (as patterns)."""
-MOST_SHOWN_CHARS = 60
 VARIABLES_OF_OURS = ("PATH", "HOME", "TMPDIR", "IFS", "ENV", "BASH_ENV", "GCONV_PATH")
 PREFIXES_OF_OURS = ("LD_", "PYTHON", "FUMEHOOD", "GLIBC_", "MALLOC_")
 
@@ -119,14 +106,17 @@ NoNul = Annotated[str, StringConstraints(pattern=WITHOUT_NUL, max_length=4000)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
 
 
 class Hook(_Part):
     """A function that runs at a moment of the package's life."""
 
-    target: Target
-    required: bool = False
+    target: Target = Field(examples=["hooks.prepare:run"])
+    """The function, as module:function."""
+    required: bool = Field(default=False, examples=[True])
     """Whether its failure makes the job fail (for on_activate it always counts)."""
 
 
@@ -136,33 +126,52 @@ HookOrTarget = Annotated[Hook, BeforeValidator(_hook, json_schema_input_type=Hoo
 class Hooks(_Part):
     """The hooks. A file hooks/on_activate.py or hooks/on_after_extract.py needs no entry here."""
 
-    on_activate: HookOrTarget | None = None
-    on_after_extract: HookOrTarget | None = None
+    on_activate: HookOrTarget | None = Field(default=None, examples=["hooks.prepare:run"])
+    """Runs once, before the version becomes active; what it leaves in output_dir is kept."""
+    on_after_extract: HookOrTarget | None = Field(default=None, examples=["hooks.notify:run"])
+    """Runs after each job, after a failed one as well."""
 
 
 class Network(_Part):
     """What the bundle wishes of the network; what it gets is the admin's to say."""
 
-    install: Literal["never", "if-open", "required"] = "if-open"
-    run: bool = False
-    hosts: tuple[Host, ...] = Field(default=(), max_length=100, strict=False)
+    install: Literal["never", "if-open", "required"] = Field(default="if-open", examples=["never"])
+    """Whether wheels may come through the network gate, where an admin has opened it."""
+    run: bool = Field(default=False, examples=[True])
+    """Whether runs want a network; they have none otherwise."""
+    hosts: tuple[Host, ...] = Field(
+        default=(), max_length=100, strict=False, examples=[["api.example.org"]]
+    )
     """What a run wants to reach; where none is named, whatever the admin allows."""
 
 
 class Wishes(_Part):
     """Limits that the bundle asks for; what is left out is the appliance's to choose."""
 
-    wall_s: float | None = Field(default=None, gt=0, le=86_400)
-    cpu_s: float | None = Field(default=None, gt=0, le=86_400)
-    memory_mb: int | None = Field(default=None, gt=0, le=1_048_576)
-    processes: int | None = Field(default=None, gt=0, le=4096)
-    open_files: int | None = Field(default=None, ge=FEWEST_OPEN_FILES, le=65_536)
-    output_mb: int | None = Field(default=None, gt=0, le=1_048_576)
-    output_files: int | None = Field(default=None, gt=0, le=1_000_000)
-    scratch_mb: int | None = Field(default=None, gt=0, le=1_048_576)
-    log_kb: int | None = Field(default=None, gt=0, le=1_048_576)
-    log_lines: int | None = Field(default=None, gt=0, le=10_000_000)
-    result_kb: int | None = Field(default=None, gt=0, le=1_048_576)
+    wall_s: float | None = Field(default=None, gt=0, le=86_400, examples=[120])
+    """Seconds that a run may take."""
+    cpu_s: float | None = Field(default=None, gt=0, le=86_400, examples=[300])
+    """Seconds of CPU time, of all its processes together."""
+    cpus: float | None = Field(default=None, gt=0, le=1024, examples=[2])
+    """How many processors it may use at a time."""
+    memory_mb: int | None = Field(default=None, gt=0, le=1_048_576, examples=[2048])
+    """Memory in MiB, of all its processes together."""
+    processes: int | None = Field(default=None, gt=0, le=4096, examples=[128])
+    """How many processes and threads there may be."""
+    open_files: int | None = Field(default=None, ge=FEWEST_OPEN_FILES, le=65_536, examples=[1024])
+    """How many files one process may have open."""
+    output_mb: int | None = Field(default=None, gt=0, le=1_048_576, examples=[512])
+    """MiB in output_dir."""
+    output_files: int | None = Field(default=None, gt=0, le=1_000_000, examples=[50000])
+    """How many files there may be in output_dir."""
+    scratch_mb: int | None = Field(default=None, gt=0, le=1_048_576, examples=[1024])
+    """MiB in scratch_dir, /tmp and HOME together."""
+    log_kb: int | None = Field(default=None, gt=0, le=1_048_576, examples=[4096])
+    """KiB that a run may print and report."""
+    log_lines: int | None = Field(default=None, gt=0, le=10_000_000, examples=[50000])
+    """Lines that a run may print and report."""
+    result_kb: int | None = Field(default=None, gt=0, le=1_048_576, examples=[4096])
+    """KiB of JSON that it may return."""
 
     def to_limits(self) -> Limits:
         """Return the wishes as Limits, the sandbox's own where nothing was asked."""
@@ -173,36 +182,69 @@ class Manifest(_Part):
     """What is in manifest.json."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, title="Fumehood bundle manifest"
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        title="Fumehood bundle manifest",
     )
 
     schema_version: Annotated[Literal[1], BeforeValidator(_no_boolean)] = Field(
-        alias="schema", description="Always 1."
+        alias="schema", examples=[1]
     )
+    """Always 1."""
     name: Annotated[
         str, StringConstraints(pattern=NAME, min_length=1, max_length=64), AfterValidator(_name)
-    ]
-    version: Annotated[str, StringConstraints(max_length=64), AfterValidator(_version)]
-    title: Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)] = ""
-    entrypoint: Target = "extract:extract"
+    ] = Field(examples=["word-counter"])
+    """The package's name: lower-case letters and digits, with single hyphens between."""
+    version: Annotated[str, StringConstraints(max_length=64), AfterValidator(_version)] = Field(
+        examples=["1.2.0"]
+    )
+    """Its version (PEP 440). A version never changes: other files are another version."""
+    title: Annotated[str, StringConstraints(max_length=200, pattern=PRINTABLE)] = Field(
+        default="", examples=["Counts words"]
+    )
+    """What it does, in a few words, for lists and pages."""
+    entrypoint: Target = Field(default="extract:extract", examples=["mine.main:extract"])
+    """The function of a job, as module:function; it is called with job= and takes **_."""
+    start: Literal["warm", "cold"] = Field(default="warm", examples=["cold"])
+    """Warm: each job is forked from a process that imported the entry point, where that is safe."""
     hooks: Hooks = Hooks()
+    """Functions of other moments; hooks/on_activate.py and hooks/on_after_extract.py need none."""
     requires_python: Annotated[
         str, StringConstraints(max_length=200), AfterValidator(_specifiers)
-    ] = ""
+    ] = Field(default="", examples=[">=3.11,<3.14"])
+    """Which Pythons it runs on (PEP 440); the appliance's own where that fits."""
     network: Network = Network()
+    """What it wishes of the network."""
     limits: Wishes = Wishes()
-    preload: tuple[Module, ...] = Field(default=(), max_length=50, strict=False)
-    env: dict[Variable, NoNul] = Field(default={}, max_length=100)
-    secrets: tuple[Variable, ...] = Field(default=(), max_length=50, strict=False)
-    accepts: tuple[MediaType, ...] = Field(default=(), max_length=50, strict=False)
+    """What a run may use; what is left out has its default."""
+    preload: tuple[Module, ...] = Field(
+        default=(), max_length=50, strict=False, examples=[["pandas"]]
+    )
+    """Modules that a warm cell imports besides the entry point's own imports."""
+    env: dict[Variable, NoNul] = Field(default={}, max_length=100, examples=[{"MODE": "fast"}])
+    """Variables of the environment of every run; nothing secret."""
+    secrets: tuple[Variable, ...] = Field(
+        default=(), max_length=50, strict=False, examples=[["API_KEY"]]
+    )
+    """Secrets that it may ask for (job.secret), if an admin has set them."""
+    accepts: tuple[MediaType, ...] = Field(
+        default=(), max_length=50, strict=False, examples=[["text/csv", "image/*"]]
+    )
+    """Media types of inputs; a job with another one is refused. Where none is named, any."""
+    parameters: dict[str, JsonValue] | None = Field(default=None, examples=[{"type": "object"}])
+    """A JSON Schema (draft 2020-12): a job whose parameters it does not allow is refused."""
 
 
 def manifest_schema() -> dict[str, Any]:
     """Return the JSON Schema of manifest.json."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Manifest.model_json_schema(by_alias=True),
+    schema = Manifest.model_json_schema(by_alias=True)
+    schema["properties"][SCHEMA_REF] = {
+        "type": "string",
+        "description": "Where this schema is, for editors; nothing else reads it.",
     }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def read_manifest(content: bytes) -> Manifest:
@@ -213,33 +255,35 @@ def read_manifest(content: bytes) -> Manifest:
     try:
         return Manifest.model_validate(value)
     except ValidationError as error:
-        raise ManifestRefused(*_problems(error)) from error
+        words = Words(meant=MEANT, fields_at=_fields_at)
+        raise ManifestRefused(*problems_of(error, words=words)) from error
 
 
 def _read_json(content: bytes) -> tuple[object, list[Problem]]:
     repeated: list[str] = []
     if len(content) > MOST_BYTES:
-        return None, [_fault("too-large", f"it is larger than {MOST_BYTES} bytes", "")]
+        return None, [fault("too-large", f"it is larger than {MOST_BYTES} bytes", "")]
     try:
-        text = content.decode("utf-8-sig")
+        text = decoded(content)
         value = json.loads(
             text,
             object_pairs_hook=lambda pairs: _object(pairs, repeated),
             parse_constant=_refuse_constant,
         )
-    except UnicodeDecodeError as error:
-        return None, [
-            _fault("not-utf-8", f"byte {error.start} is not UTF-8", "", "save it as UTF-8")
-        ]
+    except NotUtf8Error as error:
+        return None, [fault("not-utf-8", error.what, "", error.mend)]
     except json.JSONDecodeError as error:
         where = f":{error.lineno}:{error.colno}"
-        return None, [_fault("bad-json", error.msg, where, "mend the JSON at that place")]
+        return None, [fault("bad-json", error.msg, where, "mend the JSON at that place")]
     except (RecursionError, ValueError) as error:
-        return None, [_fault("bad-json", str(error), "", "mend the JSON")]
+        return None, [fault("bad-json", str(error), "", "mend the JSON")]
     mend = "keep one of them"
-    faults = (
-        _fault("repeated-key", f"{shown(key)!r} is there twice", "", mend) for key in repeated
-    )
+    faults = (fault("repeated-key", f"{shown(key)!r} is there twice", "", mend) for key in repeated)
+    if isinstance(value, dict):
+        told = cast("dict[str, object]", value)
+        if isinstance(told.get(SCHEMA_REF), str):
+            del told[SCHEMA_REF]  # for editors alone
+        return told, list(first_problems(faults))
     return value, list(first_problems(faults))
 
 
@@ -253,81 +297,6 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _problems(error: ValidationError) -> Iterable[Problem]:
-    """Return a problem for each of the first errors; the rest are counted, not put into words."""
-    every = error.errors(include_url=False)
-    told = (_problem(details) for details in islice(every, MOST_PROBLEMS))
-    more = (_fault("wrong-field", "", "") for _ in every[MOST_PROBLEMS:])
-    return first_problems(chain(told, more))
-
-
-def _problem(details: ErrorDetails) -> Problem:
-    place = [shown(str(part)) for part in details["loc"] if part != "[key]"]
-    pointer = "".join(f"/{part.replace('~', '~0').replace('/', '~1')}" for part in place)
-    return _fault(_code(details), _what(details), f"#{pointer}", _mend(details))
-
-
-def _code(details: ErrorDetails) -> str:
-    known = {"missing": "missing-field", "extra_forbidden": "unknown-field"}
-    return known.get(details["type"], "wrong-field")
-
-
-def _what(details: ErrorDetails) -> str:
-    label = _label(details["loc"])
-    if details["type"] == "missing":
-        return f"{label} is missing"
-    if details["type"] == "extra_forbidden":
-        return f"there is no field {label}"
-    shown = json.dumps(details["input"], default=str)
-    if len(shown) > MOST_SHOWN_CHARS:
-        shown = f"{shown[:MOST_SHOWN_CHARS]}…"
-    meant = _meant(details)
-    return f"{label} is {shown}; it should be {meant}" if meant else f"{label}: {_said(details)}"
-
-
-def _mend(details: ErrorDetails) -> str:
-    name = shown(str(details["loc"][-1])) if details["loc"] else ""
-    if details["type"] == "missing":
-        return f"add {name!r}"
-    if details["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(name, _fields_at(details["loc"][:-1]), n=1)
-        return f"did you mean {close[0]!r}?" if close else f"remove {name!r}"
-    if meant := _meant(details):
-        return f"make it {meant}"
-    is_name = "[key]" in details["loc"]
-    return "remove it" if is_name else "see `fumehood schema manifest` for what may stand there"
-
-
-def _label(place: tuple[int | str, ...]) -> str:
-    """Return what people call the value at `place`: a field, or an item of one."""
-    named = [part for part in place if part != "[key]"]
-    if not named:
-        return "the manifest"
-    if isinstance(named[-1], int) and len(named) > 1:
-        return f"'{named[-2]}[{named[-1]}]'"
-    return repr(shown(str(named[-1])))
-
-
-def _meant(details: ErrorDetails) -> str:
-    """Return what should stand there, where that can be said in words."""
-    if details["type"] == "string_pattern_mismatch":
-        return MEANT[str(details.get("ctx", {})["pattern"])]
-    found = re.fullmatch(r"it should (?:be (?P<kind>.*)|have (?P<size>.*))", _said(details))
-    if not found:
-        return ""
-    return found["kind"] or f"text of {found['size']}"
-
-
-def _said(details: ErrorDetails) -> str:
-    """Return pydantic's sentence, or our own, in plain words."""
-    said = details["msg"].removeprefix("Value error, ")
-    for theirs, ours in (("Input ", "it "), ("String ", "it ")):
-        said = ours + said.removeprefix(theirs) if said.startswith(theirs) else said
-    for theirs, ours in PLAIN_WORDS.items():
-        said = re.sub(theirs, ours, said)
-    return said
-
-
 def _fields_at(place: tuple[int | str, ...]) -> list[str]:
     """Return the names of the fields that may stand at `place`."""
     parts: dict[str, type[BaseModel]] = {
@@ -339,7 +308,3 @@ def _fields_at(place: tuple[int | str, ...]) -> list[str]:
     }
     model = parts.get(str(place[-1]), Manifest) if place else Manifest
     return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _fault(code: str, what: str, place: str, mend: str = "make it smaller") -> Problem:
-    return Problem(code=code, what=what, where=f"{FILE}{place}", mend=mend)

@@ -12,6 +12,7 @@ from packages.lock import Locked
 from wheelhouse.advisories import Advisories
 from wheelhouse.osv import Advisory
 from wheelhouse.problem import Problem
+from wheelhouse.store import Wheel
 
 MIB = 1 << 20
 
@@ -31,6 +32,9 @@ class LockPolicy:
     deny: tuple[str, ...] = ()
     advisories: Literal["warn", "refuse"] = "warn"
     """What a known advisory against a locked version leads to."""
+
+    records: Literal["note", "refuse"] = "note"
+    """What a wheel with a wrong RECORD leads to."""
 
     house_names: tuple[str, ...] = ()
     """Names, or patterns of them (`acme-*`), that come from the house alone, in it or not."""
@@ -90,6 +94,21 @@ def judge_advisories(packages: Iterable[Locked], known: Advisories) -> list[Prob
         _vulnerable(advisory)
         for package in packages
         for advisory in known.touching(package.name, package.version)
+    ]
+
+
+def judge_records(wheels: Iterable[Wheel]) -> list[Problem]:
+    """Return a problem for each wheel whose RECORD says what is not so."""
+    return [
+        Problem(
+            code="wrong-record",
+            what=f"the RECORD of {wheel.filename} is wrong: {'; '.join(wheel.record_faults)}",
+            where=wheel.name,
+            mend=f"ask for another version of {wheel.name}; or, since the lock's SHA-256 vouches "
+            "for the wheel as a whole, let the admin note it instead (`lock.records`)",
+        )
+        for wheel in wheels
+        if wheel.record_faults
     ]
 
 

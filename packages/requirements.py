@@ -15,6 +15,7 @@ from itertools import pairwise
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from packages.text import NotUtf8Error, decoded
 from wheelhouse.problem import Problem, Problems, shown
 from wheelhouse.requirement import read_requirement
 
@@ -50,6 +51,8 @@ ENVIRONMENT = re.compile(r"\$\{[A-Za-z0-9_]+\}|\$[A-Za-z_][A-Za-z0-9_]*|%[A-Za-z
 ADDRESS = re.compile(r"^[a-z][a-z0-9+.-]*:(//)?", re.IGNORECASE)
 VCS = re.compile(r"(?:^|@ ?)(?:git|hg|svn|bzr)[+:]")
 LEFT_BY_DEBIAN = "pkg-resources"
+PLACES_OF_CONDA = ("/feedstock_root/", "/croot/", "build_artifacts", "/conda/")
+"""Where conda's packages were built: `pip freeze` writes those paths for what conda installed."""
 FORMS_OF_FILES = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tgz", ".egg", ".tar", ".tar.xz")
 
 
@@ -156,9 +159,9 @@ class _Reader:
         content = self.files[path][: MOST_BYTES + 1]
         self.bytes_left -= len(content)
         try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            self._fault("not-utf-8", f"byte {error.start} is not UTF-8", path, "save it as UTF-8")
+            text = decoded(content)
+        except NotUtf8Error as error:
+            self._fault("not-utf-8", error.what, path, error.mend)
             return ""
         if len(content) > MOST_BYTES:
             self._fault("too-large", f"it is larger than {MOST_BYTES} bytes", path, "shorten it")
@@ -229,7 +232,9 @@ class _Reader:
             self._fault_at(line, *_located(requirement.name, requirement.url))
             return
         if canonicalize_name(requirement.name) == LEFT_BY_DEBIAN:
-            what = f"{text} is no distribution: pip of Debian and Ubuntu writes it by mistake"
+            what = (
+                f"{text} is a leftover of `pip freeze` on Debian and Ubuntu: it is no distribution"
+            )
             self._fault_at(line, "freeze-leftover", what, "delete the line")
             return
         if len(requirement.name) > MOST_NAME_CHARS:
@@ -335,8 +340,13 @@ def _elsewhere(text: str) -> tuple[str, str, str] | None:
 
 def _located(name: str, url: str) -> tuple[str, str, str]:
     code, what, mend = _direct(f"{name} @ {url}")
-    if url.lower().startswith("file:"):  # pip freeze writes so for what conda installed
-        mend = f"write {shown(name)}==VERSION: the path is of the machine that it was frozen on"
+    if not url.lower().startswith("file:"):
+        return code, what, mend
+    mend = f"write {shown(name)}==VERSION: the path is of the machine that it was frozen on"
+    if any(place in url for place in PLACES_OF_CONDA):
+        text = shown(f"{name} @ {url}")
+        what = f"{text!r} is a leftover of `pip freeze` on conda: the path that it was built in"
+        return "freeze-leftover", what, f"delete the line, or write {shown(name)}==VERSION"
     return code, what, mend
 
 

@@ -6,6 +6,7 @@ A bundle that brings bytecode of its own is refused at the door, so what is here
 from the very files that were judged, behind walls, as the bytecode of wheels is.
 """
 
+import asyncio
 import os
 from collections.abc import Iterable
 from dataclasses import replace
@@ -30,7 +31,7 @@ async def runnable(bundle: Bundle, *, interpreter: Interpreter, run: Run) -> Bun
     if not final.is_dir():
         with folder_aside(final) as aside:
             await _fill(aside, bundle, interpreter=interpreter, run=run)
-            flush_filesystem(aside)
+            await asyncio.to_thread(flush_filesystem, aside)
     return replace(bundle, folder=final)
 
 

@@ -214,6 +214,7 @@ def _appliance(
             cancellations=runner.cancellations,
             clock=utc_now,
             queue_limit=settings.queue_limit,
+            judges=judges,
         ),
         intake=Intake(
             store=store,

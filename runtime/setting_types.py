@@ -183,6 +183,8 @@ class LockSettings(BaseModel):
     """Names that may come from the index although some of their wheels were uploaded."""
     advisories: Literal["warn", "refuse"] = "warn"
     """What to do with a wheel that an imported advisory names."""
+    records: Literal["note", "refuse"] = "note"
+    """What to do with a wheel that was published with a wrong RECORD."""
     wheels: Annotated[int, Field(ge=1)] = 2_000
     wheels_mb: Annotated[int, Field(ge=1)] = 32_768
     """How many wheels one lock may have, and how many MiB together."""

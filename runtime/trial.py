@@ -5,7 +5,6 @@ are the user's own, so that a second try starts warm.
 """
 
 import asyncio
-import mimetypes
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -27,13 +26,15 @@ from runtime.settings import Settings
 from runtime.store import activations, job_lists
 from runtime.store import jobs as job_store
 from runtime.store.store import Store
-from runtime.values.records import JobInput, JsonObject, RequestContext
+from runtime.values.media_types import media_type_of
+from runtime.values.records import Activation, JobInput, JsonObject, RequestContext
 from runtime.values.states import State
 from wheelhouse.problem import Problem
 
 WHO = "fumehood try"
 SHARED = ("wheelhouse", "environments")
 GATE_FOR = timedelta(minutes=15)
+OWN_GATE = "a try has a gate of its own, which is closed unless it is told otherwise"
 ABSENT = frozenset({"not-in-wheelhouse", "no-version-satisfies", "wrong-python-or-platform"})
 """Codes of problems that the index may solve, for the distribution that they name."""
 
@@ -77,9 +78,12 @@ async def try_bundle(
             package=version.package, version=version.version, who=WHO, reason=WHO
         )
         await appliance.tasks.switchover.run(requested.id)
-        await _refuse_unless_active(
+        activation = await _refuse_unless_active(
             appliance.store, activation_id=requested.id, is_gate_open=bool(gate_reason)
         )
+        for line in activation.log:
+            if line["event"] == "job.log":
+                on_event(dict(line))
         job_id = await _submit(
             appliance, package=version.package, inputs=inputs, parameters=parameters
         )
@@ -135,7 +139,9 @@ async def _open_gate(appliance: Appliance, *, reason: str) -> None:
     await appliance.store.run(gate.open_gate, gate=opened)
 
 
-async def _refuse_unless_active(store: Store, *, activation_id: str, is_gate_open: bool) -> None:
+async def _refuse_unless_active(
+    store: Store, *, activation_id: str, is_gate_open: bool
+) -> Activation:
     activation = await store.run(activations.get, activation_id=activation_id)
     if activation.state != "succeeded":
         problems = [Problem(**problem) for problem in activation.problems]
@@ -144,15 +150,16 @@ async def _refuse_unless_active(store: Store, *, activation_id: str, is_gate_ope
             problems=problems if is_gate_open else [_of_a_try(one) for one in problems],
             traceback=activation.traceback,
         )
+    return activation
 
 
 def _of_a_try(problem: Problem) -> Problem:
     """Return `problem` with a mend that helps here: the gate of a try is its own, and closed."""
     if problem.code in ABSENT:
-        option = f"`fumehood try … --open-gate 'install {problem.where}'`"
+        option = f"{OWN_GATE}: `fumehood try … --open-gate 'install {problem.where}'`"
         return replace(problem, mend=f"{option}, or add its wheel: {adding(problem.where)}")
     if problem.code == "gate-closed":
-        return replace(problem, mend="`fumehood try … --open-gate 'first install'`")
+        return replace(problem, mend=f"{OWN_GATE}: `fumehood try … --open-gate 'first install'`")
     return problem
 
 
@@ -202,7 +209,7 @@ async def _refuse_if_ours(store: Store, *, job_id: str) -> None:
 async def _take(blobs: Blobs, path: Path) -> JobInput:
     source = await asyncio.to_thread(path.resolve)  # a link of the user's own is followed
     blob = await blobs.put_file(source)
-    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    media_type = media_type_of(path.name)
     return JobInput(
         name=path.name, size_bytes=blob.size_bytes, sha256=blob.sha256, media_type=media_type
     )

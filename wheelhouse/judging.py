@@ -1,6 +1,6 @@
 """Gathers the faults of an archive: the rules on names and sizes that all archives share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wheelhouse.paths import LONGEST_PATH, folded, path_faults
@@ -55,11 +55,13 @@ class Judge:
         if len(names) > ceilings.entries:
             most = ceilings.entries
             self.fault("too-many-entries", f"{len(names)} entries; the limit is {most}")
+        self._backslashes(names[: ceilings.entries])
         meetings = _Meetings()
         for name in names[: ceilings.entries]:
             faults = path_faults(name)
             for code, sentence in faults:
-                self.fault(code, sentence, entry=name)
+                if code != "backslash":
+                    self.fault(code, sentence, entry=name)
             is_deep = name.count("/") > ceilings.depth
             if is_deep:
                 self.fault("too-deep", f"more than {ceilings.depth} folders deep", entry=name)
@@ -70,6 +72,19 @@ class Judge:
         if meetings.folders > ceilings.entries:
             what = f"{meetings.folders} folders; the limit is {ceilings.entries}"
             self.fault("too-many-entries", what)
+
+    def _backslashes(self, names: Iterable[str]) -> None:
+        """Say once what one tool did to every name."""
+        found = [name for name in names if "\\" in name]
+        if found:
+            more = f" and {len(found) - 1} more names have" if found[1:] else " has"
+            self.fault(
+                "backslash",
+                f"{printable(found[0])}{more} a backslash, which some readers take for '/'",
+                entry=found[0],
+                mend="pack the folder by `fumehood package pack FOLDER`: the tool that made this "
+                "wrote backslashes for '/'",
+            )
 
 
 class _Meetings:

@@ -5,18 +5,21 @@ import csv
 import hashlib
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from installer.records import InvalidRecordEntry, parse_record_file
 
-from wheelhouse.problem import Problem, Problems
+from wheelhouse.problem import Problem, Problems, shown
 
 MOST_LINES_OF_A_FILE = 2
 """One is right; 1.5 million lines about nothing were 70 kB of wheel, 7 s and 400 MB."""
 MOST_ROW_CHARS = 65_536
 ROW = re.compile(r"[^\n]*\n|[^\n]+")
 UNSIGNED = ("RECORD", "RECORD.jws", "RECORD.p7s")
+STRONG = ("sha256", "sha384", "sha512")
+MOST_FAULTS = 20
+"""That are kept of a RECORD which is wrong; how many more there are is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,45 +72,54 @@ def spelled(raw: bytes) -> str:
 
 def judge_record(
     archive: zipfile.ZipFile, folder: str, filename: str, *, digests: Mapping[str, str]
-) -> list[Problem]:
-    """Hold RECORD against the archive: the same files, each with a strong digest and its size.
+) -> tuple[tuple[str, ...], list[Problem]]:
+    """Hold RECORD against the archive; return what is wrong in it, and what is not to be borne.
 
-    `digests` has the SHA-256 of each file, in RECORD's spelling, as it was unpacked.
+    Wheels are published with a wrong RECORD (furo 2022.12.7 changed its LICENSE afterwards), and
+    pip and uv install them: the SHA-256 of the whole wheel vouches for every byte. So its faults
+    are for people to see, and only a RECORD that cannot be read is a problem. `digests` has the
+    SHA-256 of each file, in RECORD's spelling, as it was unpacked.
     """
     where = f"{filename}: {folder}/RECORD"
     try:
         most = MOST_LINES_OF_A_FILE * len(archive.filelist)
         lines = read_record(archive.read(f"{folder}/RECORD").decode("utf-8"), most=most)
     except (ValueError, AssertionError, csv.Error) as error:
-        return [_fault("bad-record", f"it cannot be read: {error}", where)]
+        return (), [_fault("bad-record", f"it cannot be read: {error}", where)]
+    faults = Problems(most=MOST_FAULTS)
+    for what in _faults(archive, lines, folder, digests):
+        faults.add(Problem(code="wrong-record", what=shown(what, most=300), where="", mend=""))
+    return tuple(fault.what for fault in faults.told()), []
+
+
+def _faults(
+    archive: zipfile.ZipFile, lines: list[RecordLine], folder: str, digests: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield each thing that RECORD says and that is not so, as a sentence."""
     unsigned = {f"{folder}/{name}" for name in UNSIGNED}
     named = {line.path: line for line in lines}
-    problems = Problems()
     if len(named) != len(lines):
-        problems.add(_fault("bad-record", "it names a file twice", where))
+        yield "it names a file twice"
     present = {entry.filename: entry for entry in archive.infolist() if not entry.is_dir()}
     for path in sorted(present.keys() - named.keys() - unsigned):
-        problems.add(_fault("not-in-record", f"{path} is in the wheel, not in RECORD", where))
+        yield f"{path} is in the wheel, not in RECORD"
     for path in sorted(named.keys() - present.keys()):
-        problems.add(_fault("missing-file", f"{path} is in RECORD, not in the wheel", where))
+        yield f"{path} is in RECORD, not in the wheel"
     for path in sorted(named.keys() & present.keys() - unsigned):
-        for problem in _judge_line(archive, present[path], named[path], digests[path], where):
-            problems.add(problem)
-    return problems.told()
+        if what := _fault_of_line(archive, present[path], named[path], digests[path]):
+            yield f"{path} {what}"
 
 
-def _judge_line(
-    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, line: RecordLine, sha256: str, where: str
-) -> Iterable[Problem]:
-    if line.algorithm not in ("sha256", "sha384", "sha512"):
-        return [_fault("weak-record", f"{line.path} has no digest of sha256 or better", where)]
+def _fault_of_line(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, line: RecordLine, sha256: str
+) -> str:
+    if line.algorithm not in STRONG:
+        return "has no digest of sha256 or better"
     if line.size is not None and line.size != entry.file_size:
-        return [_fault("hash-mismatch", f"{line.path} has another size than RECORD says", where)]
+        return "has another size than RECORD says"
     if line.algorithm != "sha256":
         sha256 = _digest_of_entry(archive, entry, algorithm=line.algorithm)
-    if sha256 != line.digest:
-        return [_fault("hash-mismatch", f"{line.path} is not what RECORD says", where)]
-    return []
+    return "" if sha256 == line.digest else "is not what RECORD says"
 
 
 def _digest_of_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, *, algorithm: str) -> str:

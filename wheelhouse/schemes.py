@@ -17,8 +17,12 @@ PLACES: dict[str, Place] = {
     "data": "root",
     "headers": "headers",
 }
+INTERPRETER = r"python[0-9.]*(?:w|t|d|td)?(?:-config|-intel64)?(?:\.exe)?"
+"""The names of interpreters, as a pattern: `#!/usr/bin/env python3`. `python-barcode` is not one,
+and a wheel of that name, which people use, has such a script.
+"""
 RESERVED = re.compile(
-    r"(?:pyvenv\.cfg|environment\.json|pylock\.toml|lib64|bin/python[^/]*)(?:/.*)?"
+    rf"(?:pyvenv\.cfg|environment\.json|pylock\.toml|lib64|bin/{INTERPRETER})(?:/.*)?"
     r"|lib|bin|include|lib/python|lib/python/site-packages"
 )
 """What an environment has of its own: files that we write, and folders that are no files.

@@ -7,6 +7,8 @@ environment that was built here and one that uv built can be compared file by fi
 import re
 from collections.abc import Iterator
 
+from wheelhouse.schemes import INTERPRETER
+
 SHEBANG = (
     b"#!/bin/sh\n"
     b'\'\'\'exec\' "$(dirname -- "$(realpath -- "$0")")"/\'python\' "$0" "$@"\n'
@@ -25,6 +27,7 @@ if __name__ == "__main__":
 SCRIPTS = ("console_scripts", "gui_scripts")
 DOTTED = re.compile(r"[\w.]+")
 SCRIPT_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+INTERPRETER_NAME = re.compile(INTERPRETER)
 MOST_NAME_CHARS, MOST_VALUE_CHARS = 128, 500
 MOST_SCRIPTS = 1_000
 
@@ -104,4 +107,4 @@ def _object(value: str) -> tuple[str, str] | None:
 
 def _is_script_name(name: str) -> bool:
     is_plain = len(name) <= MOST_NAME_CHARS and SCRIPT_NAME.fullmatch(name) is not None
-    return is_plain and not name.startswith("python")
+    return is_plain and INTERPRETER_NAME.fullmatch(name) is None

@@ -66,6 +66,8 @@ class WheelFacts:
     licence: str
     summary: str
     metadata_sha256: str
+    record_faults: tuple[str, ...] = ()
+    """What its RECORD says and is not so; the wheel's own digest vouches for the bytes."""
 
     @property
     def hex_digest(self) -> str:
@@ -97,17 +99,15 @@ def judge_wheel(
         folder, problems = _info_folder(archive, name)
         if problems:
             return None, problems
-        problems = [
-            *_judge_wheel_file(archive, folder, name),
-            *judge_record(archive, folder, name, digests=digests),
-        ]
+        faults, unreadable = judge_record(archive, folder, name, digests=digests)
+        problems = [*_judge_wheel_file(archive, folder, name), *unreadable]
         problems += _judge_spreading(archive, folder, name)
         metadata = archive.read(f"{folder}/METADATA")
     message = _headers(metadata)
     problems += _judge_metadata(message, name)
     if problems:
         return None, problems
-    return _facts(path, name, message, metadata), []
+    return replace(_facts(path, name, message, metadata), record_faults=faults), []
 
 
 def judge_aside(

@@ -1,8 +1,8 @@
 """Artifacts on disk, one for each attempt: noted whole after every phase, saved at the end.
 
 A crash of ours leaves the narrative as far as it was true. What a loss of power leaves of
-an attempt is in the store, which ends it as lost. Beside an artifact that is long lies what a page shows of
-it, so that nobody has to parse 100 MB to show a page of them.
+an attempt is in the store, which ends it as lost. Beside an artifact that is long lies what a page
+shows of it, so that nobody has to parse 100 MB to show a page of them.
 """
 
 import asyncio

@@ -205,6 +205,8 @@ class Artifact(Entry):
     lock_digest: str = ""
     environment: EnvironmentEntry | None = None
     install: InstallEntry | None = None
+    data: str = ""
+    """The folder that on_activate left: bundle and listing of its files, by SHA-256."""
     grant: dict[str, JsonValue] = Field(default_factory=dict)
     hooks: tuple[HookEntry, ...] = ()
     inputs: tuple[InputEntry, ...] = ()

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from packages.missing_modules import mend_of
 from runtime.artifact import model
 from runtime.artifact.model import Artifact
 from runtime.clock import milliseconds_between
@@ -40,6 +41,7 @@ def begin(claim: Claim, *, worker: Worker) -> Artifact:
         ),
         package=model.PackageEntry(name=job.package, version=job.version, digest=job.digest),
         lock_digest=prepared.lock_digest if prepared else "",
+        data=(prepared.data_folder or "") if prepared else "",
         grant=_json_object(prepared.grant) if prepared else {},
         inputs=tuple(model.InputEntry.model_validate(asdict(item)) for item in job.inputs),
         parameters=_json_object(job.parameters),
@@ -170,7 +172,7 @@ def error_of(outcome: Outcome) -> JobError | None:
     return JobError(
         code=failure.code,
         what=failure.what,
-        mend=failure.mend,
+        mend=mend_of(failure.what, otherwise=failure.mend),
         kind="package",
         traceback=failure.traceback,
         limit=failure.limit,

@@ -14,7 +14,7 @@ import typer
 from runtime.cli.client import all_items, ask, connected, fetch, follow
 from runtime.cli.input.arguments import Inputs, JobId, Pairs, Parameters
 from runtime.cli.input.parameters import parameters_of
-from runtime.cli.output.job_text import event_line, job_facts, job_rows
+from runtime.cli.output.job_text import event_line, job_facts, job_rows, with_artifact
 from runtime.cli.output.printing import AsJson, as_text, emit, emit_line, harmless, say, table
 from runtime.problem_table import EXIT_JOB_FAILED
 
@@ -75,7 +75,16 @@ def _to_the_end(client: httpx2.Client, job_id: str) -> Any:
     for event in follow(client, job_id):
         if line := event_line(event):
             say(line)
-    return ask(client, "GET", f"/v1/jobs/{job_id}")
+    return _whole(client, job_id)
+
+
+def _whole(client: httpx2.Client, job_id: str) -> dict[str, Any]:
+    """Return a job with the result and the start that its artifact tells, where it has one."""
+    job = ask(client, "GET", f"/v1/jobs/{job_id}")
+    if job["state"] == "queued":
+        return job
+    told = client.get(f"/v1/jobs/{job_id}/artifact")
+    return with_artifact(job, told.json()) if told.is_success else job
 
 
 def _exit_as(job: dict[str, Any], *, waited: bool) -> None:
@@ -85,9 +94,9 @@ def _exit_as(job: dict[str, Any], *, waited: bool) -> None:
 
 @app.command()
 def show(job_id: JobId, *, as_json: AsJson = False) -> None:
-    """Show a job: its state, times, attempts, and why it failed."""
+    """Show a job: its state, times, how it started, its result, and why it failed."""
     with connected() as client:
-        emit(ask(client, "GET", f"/v1/jobs/{job_id}"), as_json=as_json, show=job_facts)
+        emit(_whole(client, job_id), as_json=as_json, show=job_facts)
 
 
 @app.command("list")

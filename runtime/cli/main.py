@@ -23,8 +23,8 @@ COMMANDS: Table = {
     "up": ("runtime.cli.up:up", "Serve the API and the pages, and work."),
     "worker": ("runtime.cli.worker:worker", "Work only: another process serves."),
     "package": (
-        "runtime.cli.package_evidence:app",
-        "Check, upload, activate, lock and list packages.",
+        "runtime.cli.package_making:app",
+        "Make, check, upload, activate, lock and list packages.",
     ),
     "job": ("runtime.cli.job:app", "Submit jobs, follow them, fetch what they left."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),

@@ -1,5 +1,6 @@
 """`fumehood package`: check, upload, activate, go back, list."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,12 +9,13 @@ import httpx2
 import typer
 from packaging.version import Version as PythonVersion
 
-from packages.archive import check as check_bundle
+from packages.archive import check_whole
 from runtime.cli.client import ask, connected
 from runtime.cli.input.arguments import Name, plain
 from runtime.cli.input.bundle_zip import bundle_file
 from runtime.cli.output.job_text import event_line
 from runtime.cli.output.printing import AsJson, emit, facts, say, table
+from runtime.cli.resolving import resolve
 from runtime.errors import NotFound
 from runtime.home.factories import ceilings_of
 from runtime.problem_table import EXIT_BUG, EXIT_JOB_FAILED, EXIT_REJECTED
@@ -28,19 +30,41 @@ POLL_S = 0.1
 
 
 @app.command()
-def check(bundle: BundlePath, *, as_json: AsJson = False) -> None:
+def check(
+    bundle: BundlePath,
+    *,
+    is_resolved: Annotated[
+        bool, typer.Option("--resolve", help="Look whether what it requires can be had.")
+    ] = False,
+    gate_reason: Annotated[
+        str, typer.Option("--open-gate", help="With --resolve: ask the index too; say the reason.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
     """Judge a bundle here, as an upload would; needs no server. Exit 3 with what is wrong."""
     with bundle_file(bundle) as path, path.open("rb") as source, Judges() as judges:
-        ceilings = ceilings_of(load().settings)
-        problems = check_bundle(source, judges=judges, ceilings=ceilings, name=bundle.name)
+        settings = load().settings
+        ceilings = ceilings_of(settings)
+        problems, right = check_whole(source, judges=judges, ceilings=ceilings, name=bundle.name)
+    resolved: list[str] = []
+    if is_resolved and right is not None:
+        work = resolve(right, settings=settings, gate_reason=gate_reason)
+        resolved, problems = asyncio.run(work)
     found = [problem.to_dict() for problem in problems]
+    notices = [notice.to_dict() for notice in right.notices] if right else []
     emit(
-        {"bundle": str(bundle), "problems": found},
+        {"bundle": str(bundle), "problems": found, "notices": notices, "resolved": resolved},
         as_json=as_json,
-        show=lambda _: _problems(found) or f"{bundle} is right",
+        show=lambda _: _problems(found) or "\n".join([_right(bundle, notices), *resolved]),
     )
     if problems:
         raise typer.Exit(EXIT_REJECTED)
+
+
+def _right(bundle: Path, notices: list[dict[str, str]]) -> str:
+    if not notices:
+        return f"{bundle} is right"
+    return f"{bundle} can be uploaded; look at this again:\n{_problems(notices)}"
 
 
 @app.command()
@@ -119,7 +143,9 @@ def _exit_code(activation: dict[str, Any]) -> int:
     codes = [problem["code"] for problem in activation["problems"]]
     if "internal-error" in codes:
         return EXIT_BUG
-    is_hook = activation["traceback"] or any(code.startswith("hook-") for code in codes)
+    is_hook = activation["traceback"] or any(
+        code == "import-failed" or code.startswith("hook-") for code in codes
+    )
     return EXIT_JOB_FAILED if is_hook else EXIT_REJECTED
 
 

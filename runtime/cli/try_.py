@@ -16,7 +16,7 @@ from runtime.cli.input.arguments import Inputs, Pairs, Parameters
 from runtime.cli.input.bundle_zip import bundle_file
 from runtime.cli.input.parameters import parameters_of
 from runtime.cli.input.settings_in_force import settings_in_force
-from runtime.cli.output.job_text import error_text, event_line
+from runtime.cli.output.job_text import error_text, event_line, start_text
 from runtime.cli.output.printing import AsJson, emit, facts, say
 from runtime.errors import TryFailed
 from runtime.trial import Trial, try_bundle
@@ -124,6 +124,7 @@ def _text(artifact: dict[str, Any]) -> str:
         "hooks": [_hook(hook) for hook in artifact["hooks"]],
         "installed": [f"{one['name']} {one['version']}" for one in installed],
         "walls": f"{isolation['level']}: {', '.join(walls)}",
+        "start": start_text(isolation),
         "network": traffic_text(artifact["traffic"]) if artifact["traffic"] else None,
         "usage": spent,
     }

@@ -105,6 +105,7 @@ def policy_of(settings: LockSettings) -> LockPolicy:
         house_names=settings.wheelhouse_names,
         shared_names=settings.shared_names,
         advisories=settings.advisories,
+        records=settings.records,
         wheels=settings.wheels,
         wheels_mb=settings.wheels_mb,
     )

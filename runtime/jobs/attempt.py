@@ -19,7 +19,7 @@ from packages.archive import Bundles
 from packages.bundle import Bundle
 from packages.environment import Environment
 from packages.grant import decide
-from packages.hooks import Stage, extract_command, on_after_extract_command
+from packages.hooks import Stage, extract_command, on_after_extract_command, told_start
 from packages.lock import read_lock
 from packages.run_context import run_context
 from runtime.activations.prepared import data_folder_of, interpreter_of
@@ -120,8 +120,10 @@ class _Attempt:
             context, environment = await self._prepare()
         async with self.runner.workshop.environments.lease(environment.key):
             with self.runner.cancellations.watch(self.claim.job.id) as cancelled:
-                async with self._phase("extract"):
+                async with self._phase("extract") as told:
                     outcome = await self._extract(context, cancelled=cancelled)
+                    isolation = outcome.isolation
+                    told |= {"start": isolation.start, "start_reason": isolation.start_reason}
                 async with self._phase("collect"):
                     outputs = await self._keep(outcome)
                 error = steps.error_of(outcome)
@@ -146,17 +148,22 @@ class _Attempt:
         await self.runner.artifacts.note(self.artifact)
 
     @asynccontextmanager
-    async def _phase(self, name: str) -> AsyncGenerator[None]:
-        """Tell when a phase starts and ends; write the artifact after it."""
+    async def _phase(self, name: str) -> AsyncGenerator[dict[str, Json]]:
+        """Tell when a phase starts and ends; write the artifact after it.
+
+        What is put into the dict is told with the end.
+        """
+        told: dict[str, Json] = {}
         started_at = self.runner.clock()
         self.writer.write("job.phase", {"phase": name, "state": "started"})
-        yield
+        yield told
         ended_at = self.runner.clock()
         took_ms = milliseconds_between(started_at, ended_at)
         self.artifact = steps.with_phase(
             self.artifact, phase=name, started_at=started_at, ended_at=ended_at
         )
-        self.writer.write("job.phase", {"phase": name, "state": "ended", "duration_ms": took_ms})
+        ended = {"phase": name, "state": "ended", "duration_ms": took_ms, **told}
+        self.writer.write("job.phase", ended)
         await self.note()
 
     async def _prepare(self) -> tuple[Stage, Environment]:
@@ -192,6 +199,7 @@ class _Attempt:
             request=self.artifact.request,
         )
         outcome = await self._run(command, folder="outputs", cancelled=cancelled)
+        outcome = told_start(outcome, manifest=context.bundle.manifest)
         self.artifact = steps.with_run(self.artifact, outcome=outcome, limits=command.limits)
         return outcome
 
@@ -236,9 +244,20 @@ class _Attempt:
         async with self._phase("on_after_extract"):
             ended = await self._run(command, folder="hook", cancelled=None)
             self.artifact = steps.with_hook(self.artifact, name="on_after_extract", outcome=ended)
+            self._tell_left(ended)
             remove_tree(self._folder / "hook")
         hook = context.bundle.on_after_extract
         return steps.error_of(ended) if hook and hook.required else None
+
+    def _tell_left(self, hook: Outcome) -> None:
+        """Say that what a hook after the job leaves is not the job's."""
+        if hook.outputs:
+            more = f" and {len(hook.outputs) - 1} more files" if hook.outputs[1:] else ""
+            message = (
+                f"on_after_extract left {hook.outputs[0].path}{more} in output_dir, where only "
+                "what extract leaves is kept"
+            )
+            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
 
     async def _run(
         self, command: Command, *, folder: str, cancelled: asyncio.Event | None

@@ -3,19 +3,22 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import partial
+from typing import NoReturn, cast
 
+from packages.order_judging import PARAMETERS, judge_inputs
 from runtime.clock import Clock
 from runtime.errors import InputRefused
 from runtime.ids import new_id
 from runtime.jobs.cancellations import Cancellations
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier
-from runtime.store import activations, admission
+from runtime.store import activations, admission, packages
 from runtime.store import jobs as job_store
 from runtime.store.store import Store
 from runtime.values.records import Activation, Job, JobInput, JsonObject, RequestContext
 from runtime.values.states import State
+from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem, shown
 
 INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,255}")
@@ -32,6 +35,7 @@ class Submissions:
     cancellations: Cancellations
     clock: Clock
     queue_limit: int
+    judges: Judges
 
     async def activation_for(self, package: str, *, version: str | None) -> Activation:
         """Return what a job of `package` would run on; raise before any input is read.
@@ -51,7 +55,11 @@ class Submissions:
         inputs: Sequence[JobInput],
         request: RequestContext,
     ) -> Job:
-        """Accept a job, or raise QueueFull; what was accepted is never lost."""
+        """Accept a job, or raise QueueFull; what was accepted is never lost.
+
+        Raises InputRefused where the package says that it takes no such job.
+        """
+        await self._refuse_unfit(activation, parameters=parameters, inputs=inputs)
         at = self.clock()
         job = Job(
             id=new_id(),
@@ -71,6 +79,22 @@ class Submissions:
         accepted = await self.store.run(job_store.submit, job=job, queue_limit=self.queue_limit)
         await self.dispatch.attempt(accepted)
         return accepted
+
+    async def _refuse_unfit(
+        self, activation: Activation, *, parameters: JsonObject, inputs: Sequence[JobInput]
+    ) -> None:
+        """Hold a job against what the manifest of its package says of jobs."""
+        manifest = await self.store.run(packages.manifest_of, digest=activation.digest)
+        accepts = cast("list[str]", manifest.get("accepts") or [])
+        sent = [(one.name, one.media_type) for one in inputs]
+        problems = list(judge_inputs(sent, accepts=tuple(accepts)))
+        if schema := manifest.get("parameters"):
+            judged = partial(self.judges.judge, PARAMETERS, about="parameters", schema=schema)
+            _, unfit = await self.judges.beside(judged, parameters=dict(parameters))
+            problems += unfit
+        if problems:
+            name = f"{activation.package} {activation.version}"
+            raise InputRefused(f"{name} takes no such job", problems=problems)
 
     async def cancel(self, job_id: str) -> Job:
         """Cancel a job: at once while it waits, by stopping its cell while it runs."""

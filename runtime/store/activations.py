@@ -229,12 +229,24 @@ def for_jobs(connection: Connection, *, package: str, version: str | None) -> Ac
         activation = None
     if activation is None:
         name = f"{package} {version}" if version else package
+        _refuse_failed(connection, package=package, version=version, name=name)
         raise NotActive(
             f"{name} has never been activated" if version else f"{name} has no active version",
             where=name,
             mend=f"`fumehood package activate {package} VERSION` first",
         )
     return activation
+
+
+def _refuse_failed(connection: Connection, *, package: str, version: str | None, name: str) -> None:
+    """Raise NotActive with what says why, where the last try to activate it failed."""
+    tries = list_for(connection, package=package, version=version, limit=1)
+    if tries and tries[0].state is ActivationState.FAILED:
+        raise NotActive(
+            f"{name} is not active: its last activation failed",
+            where=name,
+            mend=f"`fumehood package log {package}` says why",
+        )
 
 
 def former(connection: Connection, *, package: str) -> Activation:

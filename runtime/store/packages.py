@@ -9,7 +9,7 @@ from runtime.errors import NotFound, VersionConflict
 from runtime.store import tables
 from runtime.store.cursor import page_of
 from runtime.store.rows import PACKAGE, PACKAGE_VERSION, plain, value_of
-from runtime.values.records import Package, PackageVersion, Page
+from runtime.values.records import JsonObject, Package, PackageVersion, Page
 
 
 def add_version(connection: Connection, *, version: PackageVersion) -> bool:
@@ -56,6 +56,14 @@ def get_version(connection: Connection, *, package: str, version: str) -> Packag
         where=f"{package} {version}",
         mend=f"versions there are: {there}" if there else f"upload a bundle of {package} first",
     )
+
+
+def manifest_of(connection: Connection, *, digest: str) -> JsonObject:
+    """Return the manifest of the bundle with that digest; raise NotFound."""
+    query = select(tables.versions.c.manifest).where(tables.versions.c.digest == digest).limit(1)
+    if row := connection.execute(query).first():
+        return dict(row.manifest)
+    raise NotFound(f"There is no version with the digest {digest}", where=digest)
 
 
 def list_versions(connection: Connection, *, package: str) -> tuple[PackageVersion, ...]:

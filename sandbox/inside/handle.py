@@ -82,7 +82,8 @@ class Handle:
     """Facts as attributes, and the few things that a run can do to the outside.
 
     `inputs` are paths to read, `output_dir` is where to leave files that are kept,
-    `scratch_dir` is thrown away with the cell.
+    `scratch_dir` is thrown away with the cell. A folder of the Command that is not on the path is
+    an attribute, such as `data`.
     """
 
     def __init__(self, request: dict[str, Any], report: Report, judge: Judge) -> None:
@@ -96,6 +97,13 @@ class Handle:
         self._judge = judge
         self._answers = request["answers"]
         self._secrets = request["secrets"]
+        self._folders = request.get("folders", {})
+
+    def __getattr__(self, name: str) -> Path:
+        """Return the path of the folder of that name: made when it is asked for (pathlib)."""
+        if name.startswith("_") or name not in self._folders:
+            raise AttributeError("%s has no attribute %r" % (type(self).__name__, name))
+        return _path(self._folders[name])
 
     @property
     def inputs(self) -> list[Path]:

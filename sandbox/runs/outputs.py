@@ -76,6 +76,8 @@ class _Walk:
         with opened(parent_fd, ".", os.O_DIRECTORY) as fd:
             with os.scandir(fd) as entries:
                 names = sorted(os.fsencode(entry.name) for entry in entries)
+            if prefix and not names:
+                self.refuse(prefix.rstrip("/"), "an empty folder; only files are kept")
             for name in names:
                 if self.crossed is not None:
                     return

@@ -149,8 +149,18 @@ def request(command: Command, layout: Layout) -> dict[str, Inward]:
         "inputs": [f"{layout.input_dir}/{item.name}" for item in command.inputs],
         "output_dir": layout.output_dir,
         "scratch_dir": layout.scratch_dir,
+        "folders": _named(command.folders, layout),
         "result_bytes": command.limits.result_kb * 1024,
         "report_bytes": most_frame_bytes(command.limits),
+    }
+
+
+def _named(folders: Sequence[Folder], layout: Layout) -> dict[str, Inward]:
+    """Return where the cell sees each folder that is there to be read, and not on its path."""
+    return {
+        folder.name: seen_at(folder, has_namespaces=layout.has_namespaces)
+        for folder in folders
+        if not folder.on_path and "/" not in folder.name
     }
 
 

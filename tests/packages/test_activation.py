@@ -76,7 +76,13 @@ EXTRACT = """
 import pathlib
 
 def extract(*, job, **_):
-    return {"model": pathlib.Path("/data/model.txt").read_text(), "told": job.parameters["n"]}
+    try:
+        (job.data / "new.txt").write_text("x")
+        raise AssertionError("it can be written to")
+    except OSError:
+        pass
+    assert isinstance(job.data, pathlib.Path)
+    return {"model": (job.data / "model.txt").read_text(), "told": job.parameters["n"]}
 """
 ON_AFTER_EXTRACT = """
 def run(*, context, outcome, **_):

@@ -101,36 +101,61 @@ def test_a_wheel_with_another_version_inside_is_refused(tmp_path: Path) -> None:
     assert refused(pack_wheel(tmp_path, NAME, held), tmp_path) == ["two-versions"]
 
 
-def test_a_file_that_record_does_not_name_is_refused(tmp_path: Path) -> None:
-    held = wheel_files("demo", "1.0")
+def test_a_wheel_that_was_published_with_a_wrong_record_is_taken_and_its_faults_are_kept(
+    tmp_path: Path,
+) -> None:
+    held = wheel_files("demo", "1.0", files={"demo.py": b"1", "weak.py": b"2", "extra.py": b"3"})
     lines = [record_line(path, content) for path, content in held.items()]
-    held["extra.py"] = b"evil = True\n"
-    record = "\n".join([*lines, f"{INFO}/RECORD,,"]) + "\n"
-    assert refused(pack_wheel(tmp_path, NAME, held, record=record), tmp_path) == ["not-in-record"]
+    lines = [line for line in lines if not line.startswith(("extra.py", "weak.py"))]
+    lines += ["weak.py,md5=abc,1", record_line("gone.py", b""), f"{INFO}/RECORD,,"]
+    held["demo.py"] = b"6.6"
+    path = pack_wheel(tmp_path, NAME, held, record="\n".join(lines) + "\n")
+    wheel = Wheelhouse(tmp_path / "house").add(path, origin=UPLOADED)
+    assert set(wheel.record_faults) == {
+        "extra.py is in the wheel, not in RECORD",
+        "gone.py is in RECORD, not in the wheel",
+        "demo.py has another size than RECORD says",
+        "weak.py has no digest of sha256 or better",
+    }
 
 
-def test_a_file_that_is_not_what_record_says_is_refused(tmp_path: Path) -> None:
-    held = wheel_files("demo", "1.0")
-    lines = [record_line(path, content) for path, content in held.items()]
-    held["demo.py"] = held["demo.py"].replace(b"1.0", b"6.6")
-    record = "\n".join([*lines, f"{INFO}/RECORD,,"]) + "\n"
-    assert refused(pack_wheel(tmp_path, NAME, held, record=record), tmp_path) == ["hash-mismatch"]
+def test_a_right_record_has_no_faults(tmp_path: Path) -> None:
+    wheel = Wheelhouse(tmp_path / "house").add(make_wheel(tmp_path, "demo"), origin=UPLOADED)
+    assert wheel.record_faults == ()
 
 
-def test_a_file_that_is_missing_is_refused(tmp_path: Path) -> None:
-    held = wheel_files("demo", "1.0")
-    lines = [record_line(path, content) for path, content in held.items()]
-    record = "\n".join([*lines, record_line("gone.py", b""), f"{INFO}/RECORD,,"]) + "\n"
-    assert refused(pack_wheel(tmp_path, NAME, held, record=record), tmp_path) == ["missing-file"]
+def test_of_a_record_with_many_faults_the_first_are_kept_and_the_rest_is_counted(
+    tmp_path: Path,
+) -> None:
+    held = wheel_files("demo", "1.0", files={f"m{n}.py": b"1" for n in range(300)})
+    path = pack_wheel(tmp_path, NAME, held, record=f"{INFO}/RECORD,,\n")
+    wheel = Wheelhouse(tmp_path / "house").add(path, origin=UPLOADED)
+    assert len(wheel.record_faults) == 21
+    assert wheel.record_faults[-1] == "and 282 more like these"
 
 
-def test_a_record_with_weak_digests_is_refused(tmp_path: Path) -> None:
-    held = wheel_files("demo", "1.0")
-    record = "".join(f"{path},md5=abc,{len(c)}\n" for path, c in held.items())
-    codes = refused(
-        pack_wheel(tmp_path, NAME, held, record=record + f"{INFO}/RECORD,,\n"), tmp_path
+@pytest.mark.parametrize("name", ["python", "python3", "python3.12", "pythonw", "python3-config"])
+def test_a_script_that_would_be_taken_for_an_interpreter_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    declared = make_wheel(
+        tmp_path / "a", "demo", entry_points=f"[console_scripts]\n{name} = demo:m\n"
     )
-    assert set(codes) == {"weak-record"}
+    assert refused(declared, tmp_path) == ["bad-entry-point"]
+    brought = make_wheel(tmp_path / "b", "demo", files={f"demo-1.0.data/scripts/{name}": b"#!x\n"})
+    assert refused(brought, tmp_path) == ["reserved-path"]
+
+
+@pytest.mark.parametrize("name", ["python-barcode", "python_thing", "pythontex", "pythonic3"])
+def test_a_script_may_be_called_python_something(tmp_path: Path, name: str) -> None:
+    entry_points = f"[console_scripts]\n{name} = demo:m\n"
+    Wheelhouse(tmp_path / "one").add(
+        make_wheel(tmp_path / "a", "demo", entry_points=entry_points), origin=UPLOADED
+    )
+    files = {f"demo-1.0.data/scripts/{name}": b"#!python\n"}
+    Wheelhouse(tmp_path / "two").add(
+        make_wheel(tmp_path / "b", "demo", files=files), origin=UPLOADED
+    )
 
 
 @pytest.mark.parametrize(

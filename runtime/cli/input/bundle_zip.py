@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from packages.notices import is_leftover
 from runtime.errors import InputRefused, NotFound
 from wheelhouse.problem import Problem
 
@@ -37,6 +38,7 @@ def zip_folder(folder: Path, *, archive: Path) -> None:
         path
         for path in sorted(folder.rglob("*"))
         if not LEFT_OUT.intersection(path.relative_to(folder).parts)
+        and not is_leftover(path.relative_to(folder).as_posix())
     ]
     _refuse_odd_files(paths, folder=folder)
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runtime.artifact.traffic_text import connection_text
-from runtime.cli.output.printing import facts, table
+from runtime.cli.output.printing import as_text, facts, table
 
 COLUMNS = ("id", "state", "package", "version", "attempt", "submitted_at", "error")
 FACTS = (
@@ -27,7 +27,32 @@ def job_rows(jobs: list[dict[str, Any]]) -> str:
 
 def job_facts(job: Mapping[str, Any]) -> str:
     """Return a job's facts, and why it failed if it did."""
-    return facts(job, names=FACTS) + error_text(job["error"])
+    told = {"progress": _progress(job["progress"]), "start": start_text(job)}
+    if job.get("result") is not None:
+        told["result"] = as_text(job["result"])
+    shown = {name: text for name, text in told.items() if text}
+    return facts({**job, **shown}, names=(*FACTS, *shown)) + error_text(job["error"])
+
+
+def with_artifact(job: Mapping[str, Any], artifact: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a job with what people ask of its artifact first: the result, and how it started."""
+    isolation = artifact["isolation"] or {"start": None, "start_reason": ""}
+    started = {name: isolation[name] for name in ("start", "start_reason")}
+    return {**job, "result": artifact["result"], **started}
+
+
+def start_text(started: Mapping[str, Any]) -> str:
+    """Return how a run started, such as `warm` or `cold: the import left a thread`."""
+    reason = started.get("start_reason")
+    return f"{started['start']}: {reason}" if reason else started.get("start") or ""
+
+
+def _progress(progress: Mapping[str, Any] | None) -> str:
+    """Return the last progress that was told, such as `3 of 10 page 3`."""
+    if not progress:
+        return ""
+    total = f" of {progress['total']}" if progress.get("total") else ""
+    return f"{progress.get('done', '')}{total} {progress.get('message') or ''}".rstrip()
 
 
 def error_text(error: Mapping[str, Any] | None) -> str:
@@ -47,8 +72,7 @@ def event_line(event: Mapping[str, Any]) -> str:
             text = data.get("line", data.get("message", ""))
             return f"{time} {data.get('stream', ''):<6} {text}"
         case "job.progress":
-            total = f" of {data['total']}" if data.get("total") else ""
-            return f"{time} {data.get('done', '')}{total} {data.get('message') or ''}".rstrip()
+            return f"{time} {_progress(data)}"
         case "job.event" if data.get("name") == "install":
             return f"{time} {_step(data['data'])}"
         case "job.event":
@@ -58,7 +82,8 @@ def event_line(event: Mapping[str, Any]) -> str:
         case "job.phase":
             took = data.get("duration_ms")
             after = f" ({took:.0f} ms)" if isinstance(took, int | float) else ""
-            return f"{time} {data.get('phase')} {data.get('state')}{after}"
+            started = f", started {start_text(data)}" if data.get("start") else ""
+            return f"{time} {data.get('phase')} {data.get('state')}{after}{started}"
         case "job.finished":
             return f"{time} {data.get('state')}"
         case name:

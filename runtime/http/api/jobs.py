@@ -1,6 +1,5 @@
 """/v1/jobs: submit, look at, follow, fetch, cancel, try again."""
 
-import mimetypes
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -36,6 +35,7 @@ from runtime.store import events as event_store
 from runtime.store import job_lists
 from runtime.store import jobs as job_store
 from runtime.store.store import Store
+from runtime.values.media_types import media_type_of
 from runtime.values.records import Job, JobInput, RequestContext, StoredOutput
 from runtime.values.states import State
 from sandbox.limits import MIB
@@ -172,7 +172,7 @@ async def _keep_input(part: Part, *, blobs: Blobs, most_bytes: int, most_mb: int
 def _media_type(part: Part) -> str:
     if part.media_type != "application/octet-stream":
         return part.media_type
-    return mimetypes.guess_type(part.filename)[0] or part.media_type
+    return media_type_of(part.filename)
 
 
 def _read_order(text: str) -> JobOrder:

@@ -82,7 +82,8 @@ from threading import Event, Thread
 for _ in range(9): Thread(target=Event().wait, daemon=True).start()
 """
     told = try_("return 1", limits={"processes": 4}, before=body)
-    assert "the limit on processes (processes = 4) was reached" in told.stdout
+    assert told.returncode == 3
+    assert "the limit on processes (processes = 4) was reached" in told.stderr
 
 
 def test_a_module_that_is_not_there_is_told_with_where_it_would_come_from(try_: Try):
@@ -131,7 +132,64 @@ def test_a_closed_gate_is_told_with_the_option_that_opens_it_here(try_: Try, tmp
     told = try_("return 1")
     assert told.returncode == 3, told.stderr
     assert "`fumehood try … --open-gate 'install no-such-thing'`" in told.stderr
+    assert "a try has a gate of its own" in told.stderr
     assert "fumehood gate open" not in told.stderr
+
+
+def test_how_it_started_is_told_and_a_manifest_may_ask_for_cold(try_: Try):
+    warm = try_("return 1")
+    assert "jobs of this version start warm" in warm.stderr
+    assert "start      warm" in warm.stdout
+    cold = try_("return 1", start="cold")
+    assert "jobs of this version start cold: the manifest asks for it" in cold.stderr
+    assert "start      cold: the manifest asks for it (start)" in cold.stdout
+    told = json.loads(try_("return 1", "--json", start="cold").stdout)
+    assert told["isolation"]["start"] == "cold"
+
+
+def test_what_keeps_a_version_cold_is_told_before_it_runs(try_: Try):
+    before = (
+        "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()"
+    )
+    told = try_("return 1", before=before)
+    assert told.returncode == 0, told.stderr
+    assert "jobs of this version start cold: " in told.stderr
+    assert "start      cold: " in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("import no_such_thing", "No module named 'no_such_thing'"),
+        ("raise ValueError('not today')", "ValueError: not today"),
+        ("import os; os._exit(3)", "exit(3)"),
+        ("import sys; sys.exit('no')", "exit(1)"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+    ],
+)
+def test_an_import_that_fails_blocks_the_activation_with_its_traceback(
+    try_: Try, before: str, said: str
+):
+    told = try_("return 1", before=before)
+    assert told.returncode == 3, told.stderr
+    assert "the entry point's module extract cannot be imported" in told.stderr
+    assert said in told.stderr
+    if "raise" in before or "no_such" in before:
+        assert 'File "/bundle/extract.py", line 1' in told.stderr
+
+
+def test_a_preload_that_is_not_there_is_told(try_: Try):
+    told = try_("return 1", preload=["no_such_thing"])
+    assert "jobs of this version start cold" in told.stderr
+    assert "No module named 'no_such_thing'" in told.stderr
+
+
+def test_what_the_author_should_look_at_again_is_told(try_: Try, tmp_path: Path):
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle/Requirements.txt").write_text("six\n")
+    told = try_("return 1")
+    assert told.returncode == 0
+    assert "nothing reads Requirements.txt" in told.stderr
 
 
 def test_a_link_to_an_input_is_followed(try_: Try, tmp_path: Path):
@@ -254,3 +312,33 @@ def test_a_bundle_grants_itself_nothing_by_a_settings_file_of_its_own(
     told = run_command("try", ".", environ=named)
     assert f"settings are read from {bundle / 'fumehood.toml'}" in told.stderr
     assert "is not read" not in told.stderr
+
+
+def test_what_on_activate_leaves_is_there_in_each_run_and_in_the_hook_after_it(
+    try_: Try, tmp_path: Path
+):
+    hooks = tmp_path / "bundle/hooks"
+    hooks.mkdir(parents=True)
+    (hooks / "on_activate.py").write_text(
+        "def run(*, context, **_):\n"
+        "    assert context.data is None\n"
+        "    (context.output_dir / 'model.txt').write_text('trained')\n"
+        "    (context.output_dir / 'empty').mkdir()\n"
+    )
+    (hooks / "on_after_extract.py").write_text(
+        "def run(*, context, **_):\n"
+        "    (context.output_dir / 'mine.txt').write_text('x')\n"
+        "    return {'notes': (context.data / 'model.txt').read_text()}\n"
+    )
+    told = try_("return (job.data / 'model.txt').read_text()", "--json")
+    artifact = json.loads(told.stdout)
+    assert (artifact["result"], artifact["notes"]) == ("trained", ["trained"])
+    assert artifact["data"] and artifact["outputs"] == []
+    assert "'empty' of on_activate is not kept: an empty folder" in told.stderr
+    assert "on_after_extract left mine.txt in output_dir" in told.stderr
+
+
+def test_without_data_there_is_none_and_an_empty_folder_is_told(try_: Try):
+    told = try_("(job.output_dir / 'empty').mkdir(); return job.data is None")
+    assert "result     true" in told.stdout
+    assert "not kept   empty: an empty folder; only files are kept" in told.stdout

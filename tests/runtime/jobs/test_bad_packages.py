@@ -15,7 +15,6 @@ FAULTS = [
     ("extract-over-wall-limit", "wall"),
     ("extract-returns-nan", ""),
     ("extract-returns-a-set", ""),
-    ("extract-does-not-import", "a_module_that_is_not_there"),
 ]
 
 
@@ -36,6 +35,26 @@ def test_a_fault_of_the_package_is_a_recorded_failure(server: Server, name: str,
     assert artifact["isolation"]["level"]
     assert server.events(job["id"])[-1]["event"] == "job.finished"
     assert server.http.get("/readyz").status_code == 200
+
+
+def test_what_does_not_import_never_becomes_active_and_the_former_version_stays(
+    server: Server,
+) -> None:
+    manifest = {"schema": 1, "name": "extract-does-not-import", "version": "0.9"}
+    assert (
+        server.activate(zipped("counts-words", changes={"manifest.json": json.dumps(manifest)}))[
+            "state"
+        ]
+        == "succeeded"
+    )
+    activation = server.activate(zipped("extract-does-not-import"))
+    assert activation["state"] == "failed"
+    (problem,) = activation["problems"]
+    assert problem["code"] == "import-failed"
+    assert "a_module_that_is_not_there" in problem["what"]
+    assert 'File "/bundle/extract.py"' in activation["traceback"]
+    package = server.http.get("/v1/packages/extract-does-not-import").json()
+    assert package["active_version"] == "0.9"
 
 
 def test_a_gigabyte_on_stdout_is_cut_and_said_to_be(server: Server) -> None:

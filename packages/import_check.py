@@ -1,0 +1,78 @@
+"""The entry point is imported once before a version becomes active, as its jobs will import it.
+
+What does not import would fail every job. And the cell that imported it is the warm one that the
+first job is forked from.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+from packages.errors import ActivationFailed
+from packages.hooks import Stage, extract_command
+from packages.missing_modules import mend_of
+from packages.progress import quiet
+from sandbox.command import Command, Ending, Observe, Outcome, Report, Run
+from wheelhouse.durable import remove_tree
+from wheelhouse.problem import Problem
+
+IMPORTED = (Ending.RETURNED, Ending.RAISED)
+"""How a run of `import_command` ends whose import went well; see there."""
+
+
+async def check_import(
+    stage: Stage, *, run: Run, outputs_to: Path, observe: Observe = quiet
+) -> Outcome:
+    """Import the entry point as a job would. Raises ActivationFailed where that does not go.
+
+    What the import prints, and whether the version starts warm, is told to `observe`.
+    """
+    try:
+        outcome = await run(import_command(stage), outputs_to=outputs_to, observe=observe)
+    finally:
+        remove_tree(outputs_to)
+    if outcome.ending not in IMPORTED:
+        raise _failed(stage, outcome)
+    observe(Report(kind="log", data={"level": "info", "message": start_told(stage, outcome)}))
+    return outcome
+
+
+def import_command(stage: Stage) -> Command:
+    """Return the Command that imports the entry point, and calls nothing of the package's.
+
+    It is a job's in all that a warm cell is made from, so that the cell is one for jobs. The
+    target is the module's own class, which every module has: to call it makes an empty module,
+    which no run can return. So "raised" is the end of an import that went well; what fails in the
+    import is "unloadable", and whatever ends it otherwise says so.
+    """
+    command = extract_command(stage, job_id="")
+    module = command.target.partition(":")[0]
+    return replace(
+        command,
+        target=f"{module}:__class__",
+        handle="doc",
+        arguments={"name": "imported"},
+    )
+
+
+def start_told(stage: Stage, outcome: Outcome) -> str:
+    """Return in plain words how jobs of the version start, and what keeps them cold."""
+    isolation = outcome.isolation
+    if stage.bundle.manifest.start == "cold":
+        return "jobs of this version start cold: the manifest asks for it"
+    if isolation.start == "warm":
+        return "jobs of this version start warm: the import leaves nothing that keeps them cold"
+    return f"jobs of this version start cold: {isolation.start_reason}"
+
+
+def _failed(stage: Stage, outcome: Outcome) -> ActivationFailed:
+    module = stage.bundle.manifest.entrypoint.partition(":")[0]
+    failure = outcome.failure
+    what = failure.what if failure else f"it ended: {outcome.ending}"
+    mend = failure.mend if failure else "let the module be imported without asking anything"
+    problem = Problem(
+        code="import-failed",
+        what=f"the entry point's module {module} cannot be imported: {what}",
+        where=stage.bundle.manifest.entrypoint,
+        mend=mend_of(what, otherwise=mend),
+    )
+    return ActivationFailed(problem, traceback=failure.traceback if failure else "")
