@@ -23,13 +23,11 @@ from ..runtime.conftest import Server, running
 
 CASES = Path(__file__).parent
 OFFICE = "application/vnd.openxmlformats-officedocument"
-LATER = "the sandbox's half"
 
 type Run = Callable[..., list[dict[str, Any]]]
 
 pytestmark = pytest.mark.xdist_group("cases")
 from_the_index = pytest.mark.network
-the_sandboxs_half = pytest.mark.xfail(reason=LATER, strict=False)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +95,6 @@ def test_every_case_has_a_test_of_its_own():
 
 
 @from_the_index
-@the_sandboxs_half
 def test_children_of_a_run_find_their_environment(run: Run, index: None):
     (told,) = results(run("children-and-scripts"))
     assert {name: told[name][0] for name in ("module", "script", "shell", "imports")} == {
@@ -120,13 +117,11 @@ def test_what_an_import_writes_is_there_in_each_run_as_new(run: Run):
 
 
 @from_the_index
-@the_sandboxs_half
 def test_generators_that_an_import_made_differ_from_run_to_run(run: Run, index: None):
     told = results(run("generators-made-at-import", 3))
     assert len({one["id"] for one in told}) == len({str(one["noise"]) for one in told}) == 3
 
 
-@the_sandboxs_half
 def test_a_lock_made_at_import_keeps_no_version_cold(run: Run):
     artifacts = run("lock-made-at-import", 3)
     assert results(artifacts) == ["locked"] * 3
@@ -193,7 +188,6 @@ def test_a_script_may_be_called_python_something(run: Run, index: None):
     assert results(run("script-called-python-something")) == ["1234567891026"]
 
 
-@the_sandboxs_half
 def test_what_programs_look_for_is_there(run: Run):
     told = [
         "cell",
@@ -204,14 +198,12 @@ def test_what_programs_look_for_is_there(run: Run):
     assert results(run("seeks-its-tools", 2)) == [told] * 2
 
 
-@the_sandboxs_half
 def test_a_run_that_kills_itself_is_dead(run: Run):
     for artifact in run("signals-itself", 3):
         assert artifact["error"]["code"] == "package-crashed"
         assert "SIGKILL" in artifact["error"]["what"]
 
 
-@the_sandboxs_half
 def test_a_run_is_told_what_it_may_use(run: Run):
     for artifact in run("sizes-itself", 2):
         (told,) = results([artifact])
