@@ -15,7 +15,8 @@ from fastapi import FastAPI
 
 from runtime.appliance import Appliance, open_appliance
 from runtime.errors import AddressTaken, SettingsRefused
-from runtime.home.socket import SOCKET_NAME, short_of
+from runtime.home.local_user import local_user
+from runtime.home.socket import ADDRESS_NAME, SOCKET_NAME, short_of
 from runtime.http.accept_loop import accept_on, room_for
 from runtime.http.app import make_app
 from runtime.http.connection import Connection
@@ -71,8 +72,11 @@ class StoppableServer(uvicorn.Server):
         return Connection(self.config, self.server_state, {}, table=self._table)
 
 
-async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
-    """Serve and work until SIGTERM or SIGINT; `announce` is given the address once it answers."""
+async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> None:
+    """Serve and work until SIGTERM or SIGINT.
+
+    `announce` is given the address once it answers, and a link that logs a browser in.
+    """
     async with open_appliance(settings) as appliance, AsyncExitStack() as stack:
         listener = stack.enter_context(listening_on(settings))
         at_home = stack.enter_context(listening_at(settings.home))
@@ -83,7 +87,9 @@ async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
         await asyncio.to_thread(_get_ready, app)
         serving = asyncio.create_task(server.serve(sockets=[listener, at_home]))
         await _started(server, serving=serving)
-        announce(address_of(listener, host=settings.host))
+        url = address_of(listener, settings=settings)
+        (settings.home / ADDRESS_NAME).write_text(url, encoding="utf-8")
+        announce(url, f"{url}/login?code={appliance.access.login.links.give(local_user())}")
         await serving
         log.info("no longer listening; running attempts may finish")
 
@@ -140,11 +146,11 @@ def _bind(listener: socket.socket, *, host: str, port: int) -> None:
         ) from error
 
 
-def address_of(listener: socket.socket, *, host: str) -> str:
+def address_of(listener: socket.socket, *, settings: Settings) -> str:
     """Return the address at which `listener` is reached."""
-    port = listener.getsockname()[1]
+    port, host = listener.getsockname()[1], settings.host
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}"
+    return f"{'https' if settings.tls_certificate else 'http'}://{shown}:{port}"
 
 
 def _server(appliance: Appliance, *, app: FastAPI) -> StoppableServer:
@@ -193,6 +199,7 @@ def services_of(appliance: Appliance) -> Services:
         workshop=appliance.workshop,
         submissions=appliance.submissions,
         intake=appliance.intake,
+        access=appliance.access,
         stopping=appliance.stopping,
     )
 

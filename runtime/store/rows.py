@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
+from runtime.values.access import Session, Token
 from runtime.values.records import (
     Activation,
     Attempt,
@@ -30,7 +31,9 @@ JOB_ERROR = TypeAdapter(JobError)
 PACKAGE = TypeAdapter(Package)
 PACKAGE_VERSION = TypeAdapter(PackageVersion)
 PREPARED = TypeAdapter(PreparedRecord)
+SESSION = TypeAdapter(Session)
 STORED_OUTPUT = TypeAdapter(StoredOutput)
+TOKEN = TypeAdapter(Token)
 WORKER = TypeAdapter(Worker)
 
 
