@@ -13,6 +13,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from runtime.access.upkeep import upkeep
 from runtime.appliance import Appliance, open_appliance
 from runtime.errors import AddressTaken, SettingsRefused
 from runtime.home.local_user import local_user
@@ -83,6 +84,8 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
         app = make_app(services_of(appliance))
         server = _server(appliance, app=app)
         _stop_on_signals(server, appliance=appliance)
+        keeping = upkeep(appliance.access, store=appliance.store, clock=appliance.clock)
+        await stack.enter_async_context(keeping)
         await stack.enter_async_context(working(appliance.tasks))
         await asyncio.to_thread(_get_ready, app)
         serving = asyncio.create_task(server.serve(sockets=[listener, at_home]))

@@ -4,9 +4,11 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 
+from runtime.access.audit_seal import AuditSeal
 from runtime.access.identification import Identification
 from runtime.access.login import Links, Login
 from runtime.access.rates import Rates
+from runtime.access.signing_key import signing_key
 from runtime.access.wrong_tokens import WrongTokens
 from runtime.clock import Clock
 from runtime.settings import Settings
@@ -24,6 +26,7 @@ class Access:
     owners: frozenset[int]
     names: frozenset[str]
     is_tls: bool
+    seal: AuditSeal
 
 
 def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozenset[int]) -> Access:
@@ -43,4 +46,5 @@ def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozens
         owners=owners,
         names=frozenset(name.lower() for name in (settings.host, *settings.names)),
         is_tls=settings.tls_certificate is not None,
+        seal=AuditSeal(home=settings.home, key=signing_key(settings.home)),
     )

@@ -3,6 +3,7 @@
 Pure decisions, and the two acts that an admin can do with it, each with its audit entry.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -64,8 +65,17 @@ def _no_name(name: str) -> Problem:
     )
 
 
-def open_gate(connection: Connection, *, gate: Gate, origin: JsonObject = NOWHERE) -> Gate:
-    """Open the gate as `gate` says, and write it into the audit log, with what it was before."""
+def open_gate(
+    connection: Connection,
+    *,
+    gate: Gate,
+    origin: JsonObject = NOWHERE,
+    sign: Callable[[Connection, datetime], object] | None = None,
+) -> Gate:
+    """Open the gate as `gate` says, and write it into the audit log, with what it was before.
+
+    `sign` signs the log in the same transaction: no opening can be cut off it later.
+    """
     details: JsonObject = {
         "before": _words(gate_store.get(connection)),
         "until": rfc3339(gate.until) if gate.until else None,
@@ -74,6 +84,8 @@ def open_gate(connection: Connection, *, gate: Gate, origin: JsonObject = NOWHER
         **origin,
     }
     _audit(connection, gate=gate, action="gate.open", details=details)
+    if sign is not None:
+        sign(connection, gate.changed_at)
     return gate_store.put(connection, gate=gate)
 
 

@@ -10,6 +10,7 @@ from runtime.values.records import (
     Activation,
     Attempt,
     AuditEntry,
+    AuditHead,
     Event,
     Gate,
     Job,
@@ -24,6 +25,7 @@ from runtime.values.records import (
 ACTIVATION = TypeAdapter(Activation)
 ATTEMPT = TypeAdapter(Attempt)
 AUDIT_ENTRY = TypeAdapter(AuditEntry)
+AUDIT_HEAD = TypeAdapter(AuditHead)
 EVENT = TypeAdapter(Event)
 GATE = TypeAdapter(Gate)
 JOB = TypeAdapter(Job)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from runtime.gate.opening import close_gate, close_if_over, open_gate, opened
 from runtime.http.api.sent_values import Sentence
 from runtime.http.api.views import GateView, gate_view
-from runtime.http.context import CallerOf, ClockOf, ClosingsOf, StoreOf, origin_of
+from runtime.http.context import AccessOf, CallerOf, ClockOf, ClosingsOf, StoreOf, origin_of
 
 router = APIRouter(prefix="/v1/gate", tags=["gate"])
 
@@ -51,7 +51,13 @@ async def get_gate(store: StoreOf, clock: ClockOf) -> GateView:
 
 @router.put("")
 async def put_gate(
-    order: GateOrder, *, store: StoreOf, closings: ClosingsOf, clock: ClockOf, caller: CallerOf
+    order: GateOrder,
+    *,
+    store: StoreOf,
+    closings: ClosingsOf,
+    clock: ClockOf,
+    caller: CallerOf,
+    access: AccessOf,
 ) -> GateView:
     """Open or close the gate; both are written into the audit log."""
     at = clock()
@@ -64,7 +70,7 @@ async def put_gate(
     gate = opened(
         until=_until(order, at=at), reason=order.reason, who=who, packages=order.packages, at=at
     )
-    return gate_view(await store.run(open_gate, gate=gate, origin=origin))
+    return gate_view(await store.run(open_gate, gate=gate, origin=origin, sign=access.seal.sign))
 
 
 def _until(order: GateOrder, *, at: datetime) -> datetime:
