@@ -17,7 +17,7 @@ from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.grant import Ceiling
 from packages.keeping import Closings
-from runtime.access.access import Access, access_of
+from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.intake import Intake
 from runtime.activations.switchover import Switchover
 from runtime.artifact.files import ArtifactFiles
@@ -116,15 +116,6 @@ async def open_appliance(
         if is_alone:
             await _recover(appliance.tasks)
         yield appliance
-
-
-def _owners(level: Level) -> frozenset[int]:
-    """Return the users whom the home's socket admits: its owner and root.
-
-    At level `process` a cell is the owner to the kernel, and reaches the socket: there it
-    admits nobody.
-    """
-    return frozenset() if level is Level.PROCESS else frozenset({0, os.geteuid()})
 
 
 def _least(settings: Settings, level: Level, file: Path) -> Level:
@@ -234,7 +225,7 @@ def _appliance(
             ceilings=factories.ceilings_of(settings),
             clock=utc_now,
         ),
-        access=access_of(settings, store=store, clock=utc_now, owners=_owners(sandbox.level)),
+        access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
         tasks=_tasks(settings, runner=runner, dispatch=dispatch),
         stopping=asyncio.Event(),
     )

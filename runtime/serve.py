@@ -5,9 +5,11 @@ import gc
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
 from importlib import import_module
+from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
@@ -23,6 +25,7 @@ from runtime.http.app import make_app
 from runtime.http.connection import Connection
 from runtime.http.connection_table import ConnectionBounds, ConnectionTable
 from runtime.http.context import Services
+from runtime.http.tls import renew, tls_context
 from runtime.settings import Settings
 from runtime.worker.tasks import working
 
@@ -43,9 +46,12 @@ class StoppableServer(uvicorn.Server):
     it also raises the signal again when it is done, before the worker could drain.
     """
 
-    def __init__(self, config: uvicorn.Config, *, table: ConnectionTable) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, table: ConnectionTable, tls: ssl.SSLContext | None
+    ) -> None:
         super().__init__(config)
         self._table = table
+        self._tls = tls
         self._accepting: list[asyncio.Task[None]] = []
 
     @contextmanager
@@ -57,7 +63,13 @@ class StoppableServer(uvicorn.Server):
         """Begin to accept, as far as there is room."""
         self.servers: list[asyncio.base_events.Server] = []
         accepting = (
-            accept_on(one, table=self._table, make=self._connection) for one in sockets or ()
+            accept_on(
+                one,
+                table=self._table,
+                make=self._connection,
+                tls=None if one.family == socket.AF_UNIX else self._tls,
+            )
+            for one in sockets or ()
         )
         self._accepting = [asyncio.create_task(one) for one in accepting]
         self.started = True
@@ -82,7 +94,9 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
         listener = stack.enter_context(listening_on(settings))
         at_home = stack.enter_context(listening_at(settings.home))
         app = make_app(services_of(appliance))
-        server = _server(appliance, app=app)
+        tls = tls_context(settings.tls_certificate, settings.tls_key)
+        server = _server(appliance, app=app, tls=tls)
+        _renew_on_hangup(settings, tls=tls)
         _stop_on_signals(server, appliance=appliance)
         keeping = upkeep(appliance.access, store=appliance.store, clock=appliance.clock)
         await stack.enter_async_context(keeping)
@@ -156,7 +170,7 @@ def address_of(listener: socket.socket, *, settings: Settings) -> str:
     return f"{'https' if settings.tls_certificate else 'http'}://{shown}:{port}"
 
 
-def _server(appliance: Appliance, *, app: FastAPI) -> StoppableServer:
+def _server(appliance: Appliance, *, app: FastAPI, tls: ssl.SSLContext | None) -> StoppableServer:
     bounds = bounds_of(appliance.settings)
     config = uvicorn.Config(
         app,
@@ -171,7 +185,7 @@ def _server(appliance: Appliance, *, app: FastAPI) -> StoppableServer:
         proxy_headers=bool(bounds.proxies),
         forwarded_allow_ips=list(bounds.proxies),
     )
-    return StoppableServer(config, table=ConnectionTable(bounds))
+    return StoppableServer(config, table=ConnectionTable(bounds), tls=tls)
 
 
 def bounds_of(settings: Settings) -> ConnectionBounds:
@@ -232,6 +246,37 @@ def _stop_on_signals(server: StoppableServer, *, appliance: Appliance) -> None:
         appliance.notifier.notify_all()
 
     _on_signals(stop)
+
+
+def _renew_on_hangup(settings: Settings, *, tls: ssl.SSLContext | None) -> None:
+    """Take the certificate anew on SIGHUP; warn where everybody on the way could read along."""
+    if tls is None and not is_loopback(settings.host):
+        log.warning(
+            "tokens and cookies go over %s in the clear: set tls_certificate and tls_key, or let "
+            "it listen on 127.0.0.1 behind a proxy that speaks TLS",
+            settings.host,
+        )
+    certificate, key = settings.tls_certificate, settings.tls_key
+    if tls is None or certificate is None or key is None:
+        return
+
+    def take_anew() -> None:
+        try:
+            renew(tls, certificate=certificate, key=key)
+        except SettingsRefused as fault:
+            log.error("the certificate is not renewed: %s", fault.what)
+        else:
+            log.info("the certificate is taken anew from %s", certificate)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, take_anew)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` is reached from this host only."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _on_signals(act: Callable[[], None]) -> None:

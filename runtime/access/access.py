@@ -1,5 +1,6 @@
 """The room's front: all that the doors ask about who may do what."""
 
+import os
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,6 +14,7 @@ from runtime.access.wrong_tokens import WrongTokens
 from runtime.clock import Clock
 from runtime.settings import Settings
 from runtime.store.store import Store
+from sandbox.command import Level
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,3 +50,12 @@ def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozens
         is_tls=settings.tls_certificate is not None,
         seal=AuditSeal(home=settings.home, key=signing_key(settings.home)),
     )
+
+
+def owners_at(level: Level) -> frozenset[int]:
+    """Return the users whom the home's socket admits: its owner and root.
+
+    At level `process` a cell is the owner to the kernel, and reaches the socket: there it
+    admits nobody.
+    """
+    return frozenset() if level is Level.PROCESS else frozenset({0, os.geteuid()})

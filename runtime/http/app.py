@@ -78,7 +78,7 @@ def make_app(services: Services) -> FastAPI:
     app.add_middleware(Identify, access=services.access)
     app.add_middleware(SameSite)
     app.add_middleware(HostNames, names=services.access.names)
-    app.add_middleware(RequestIds)
+    app.add_middleware(RequestIds, is_tls=services.access.is_tls)
     app.add_middleware(Heads)
     return app
 

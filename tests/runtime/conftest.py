@@ -225,7 +225,7 @@ class Server:
         with (
             short_of(self.home) as path,
             httpx2.Client(
-                base_url=self.url,
+                base_url="http://localhost",
                 timeout=PATIENCE_S,
                 trust_env=False,
                 transport=httpx2.HTTPTransport(uds=path),

@@ -30,7 +30,7 @@ from runtime.http.context import (
     StoreOf,
     SubmissionsOf,
 )
-from runtime.http.downloads import download
+from runtime.http.downloads import as_file, download
 from runtime.jobs.events import to_line
 from runtime.jobs.submission import InputNames, Submissions
 from runtime.settings import Settings
@@ -267,7 +267,9 @@ async def read_events(
         return event_stream(log, job_id=job_id, after=after, stop=stopping)
     if follow:
         return line_stream(log, job_id=job_id, after=after, stop=stopping)
-    return StreamingResponse(_stored_lines(store, job_id=job_id, after=after), media_type=NDJSON)
+    lines = _stored_lines(store, job_id=job_id, after=after)
+    headers = as_file(f"events-{job_id}.ndjson")
+    return StreamingResponse(lines, media_type=NDJSON, headers=headers)
 
 
 async def _stored_lines(store: Store, *, job_id: str, after: int) -> AsyncIterator[bytes]:
@@ -286,7 +288,8 @@ async def get_artifact(
     """Return the artifact of an attempt: the record of what ran, behind which walls."""
     job = await store.run(job_store.get, job_id=job_id)
     file = artifacts.existing(job_id, attempt=_number(job, attempt))
-    return FileResponse(file, media_type="application/json")  # in pieces, however long it is
+    headers = as_file(f"artifact-{job_id}.json")
+    return FileResponse(file, media_type="application/json", headers=headers)  # in pieces
 
 
 @router.get("/{job_id}/outputs")
