@@ -15,6 +15,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from runtime.access.identification import local_admin
 from runtime.access.upkeep import upkeep
 from runtime.appliance import Appliance, open_appliance
 from runtime.errors import AddressTaken, SettingsRefused
@@ -106,7 +107,8 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
         await _started(server, serving=serving)
         url = address_of(listener, settings=settings)
         (settings.home / ADDRESS_NAME).write_text(url, encoding="utf-8")
-        announce(url, f"{url}/login?code={appliance.access.login.links.give(local_user())}")
+        code = appliance.access.login.links.give(local_admin(local_user()))
+        announce(url, f"{url}/login?code={code}")
         await serving
         log.info("no longer listening; running attempts may finish")
 

@@ -58,7 +58,8 @@ def main() -> int:
     options = read_options()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda got, _frame: sys.exit(128 + got))
-    os.environ.pop("FUMEHOOD_URL", None)  # the appliance of this home answers at its socket
+    for name in ("FUMEHOOD_URL", "FUMEHOOD_TOKEN"):
+        os.environ.pop(name, None)  # the appliance of this home answers at its socket
     show = Show(Console(stderr=True, quiet=options.json))
     try:
         report_walls(show)

@@ -53,6 +53,7 @@ class Identification:
             scopes=principal.scopes,
             packages=principal.packages,
             way=Way.SESSION,
+            token_id=session.token_id,
             session_id=session.id,
             csrf=csrf_of(text),
         )
@@ -72,6 +73,7 @@ def principal_of(token: Token) -> Principal:
         scopes=frozenset(token.scopes),
         packages=token.packages,
         way=Way.TOKEN,
+        token_id=token.id,
     )
 
 

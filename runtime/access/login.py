@@ -7,14 +7,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from runtime.access.identification import LOCAL
 from runtime.access.token_text import digest_of, is_whole
 from runtime.access.tokens import is_live
 from runtime.clock import Clock
 from runtime.ids import new_id
 from runtime.store import audit, sessions, tokens
 from runtime.store.store import Store
-from runtime.values.access import Session
+from runtime.values.access import NOBODY, Principal, Session
 from runtime.values.records import JsonObject
 
 LINK_S = 600.0
@@ -26,20 +25,22 @@ class Links:
     """Links that were given out and not used yet; they do not outlive the process."""
 
     monotonic: Callable[[], float]
-    _given: dict[str, tuple[str, float]] = field(default_factory=dict[str, tuple[str, float]])
+    _given: dict[str, tuple[Principal, float]] = field(
+        default_factory=dict[str, tuple[Principal, float]]
+    )
 
-    def give(self, user: str) -> str:
-        """Return the code of a new link for `user`, good once and for ten minutes."""
+    def give(self, principal: Principal) -> str:
+        """Return the code of a new link for `principal`, good once and for ten minutes."""
         code = secrets.token_urlsafe(32)
-        self._given[digest_of(code)] = (user, self.monotonic() + LINK_S)
+        self._given[digest_of(code)] = (principal, self.monotonic() + LINK_S)
         for oldest in list(self._given)[:-LINKS_MOST]:
             del self._given[oldest]
         return code
 
-    def take(self, code: str) -> str | None:
+    def take(self, code: str) -> Principal | None:
         """Return whom the link with `code` was given to, once; None where it is good no more."""
-        user, until = self._given.pop(digest_of(code), ("", 0.0))
-        return user if self.monotonic() < until else None
+        principal, until = self._given.pop(digest_of(code), (NOBODY, 0.0))
+        return principal if self.monotonic() < until else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +66,16 @@ class Login:
         )
 
     async def by_link(self, code: str, *, source: str, agent: str) -> str | None:
-        """Begin a session of the owner with a link; return its cookie, None where it is used."""
-        user = self.links.take(code)
-        if user is None:
+        """Begin a session with a link; return its cookie, None where it is used.
+
+        It is the session of who asked for the link: if that was a token, it ends with it.
+        """
+        principal = self.links.take(code)
+        if principal is None:
             return None
-        return await self._begin(LOCAL + user, token_id=None, source=source, agent=agent)
+        return await self._begin(
+            principal.name, token_id=principal.token_id, source=source, agent=agent
+        )
 
     async def list_sessions(self) -> tuple[Session, ...]:
         """Return the sessions that are not over."""

@@ -9,7 +9,7 @@ from runtime.settings import load
 
 
 def login(*, as_json: AsJson = False) -> None:
-    """Print a link that logs a browser in as admin: good once, and for ten minutes."""
+    """Print a link that logs a browser in as who runs this: good once, and for ten minutes."""
     with connected() as client:
         path = ask(client, "POST", "/v1/login-links")["path"]
     here = "" if "FUMEHOOD_URL" in os.environ else address_in(load({}).settings.home)

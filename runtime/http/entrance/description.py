@@ -34,5 +34,6 @@ def _add_scopes(operation: dict[str, Any], *, method: str, path: str) -> None:
     scopes = scopes_for(method.upper(), path)
     if scopes is None:
         raise LookupError(f"runtime/access/operations.py does not know {method.upper()} {path}")
-    operation["security"] = [] if scopes == ANYBODY else [{name: []} for name in SCHEMES]
+    schemes = ["token", "index"] if path.startswith("/simple/") else ["token"]
+    operation["security"] = [] if scopes == ANYBODY else [{name: []} for name in schemes]
     operation["x-fumehood-scopes"] = [scope.value for scope in Scope if scope in scopes]

@@ -30,8 +30,11 @@ from runtime.problem_table import fault_of
 from runtime.values.access import NOBODY, Principal, Way
 
 FREE = frozenset({"/healthz", "/readyz", "/login"})
-CHALLENGE = 'Bearer realm="fumehood", Basic realm="fumehood"'
-"""Basic too: pip and uv know no other way to show a token to an index."""
+INDEX = "/simple/"
+"""Where Basic is known too: pip and uv have no other way to show a token.
+
+Elsewhere it is not, since browsers ask people for it, and send it with every request since.
+"""
 
 
 class Identify:
@@ -60,7 +63,8 @@ class Identify:
 
     async def _who(self, scope: Scope) -> Principal:
         headers = Headers(scope=scope)
-        shown = shown_token(headers.get("authorization", ""))
+        is_index = scope["path"].startswith(INDEX)
+        shown = shown_token(headers.get("authorization", ""), is_basic_known=is_index)
         if shown is not None:
             return await self._holder_of(shown, source=source_of(scope))
         uid = scope.get("state", {}).get("peer_uid")
@@ -113,12 +117,12 @@ def is_free(path: str) -> bool:
     return path in FREE or path.startswith(FREE_FOLDERS)
 
 
-def shown_token(authorization: str) -> str | None:
+def shown_token(authorization: str, *, is_basic_known: bool) -> str | None:
     """Return the token in an Authorization field, None where there is no such field."""
     if not authorization:
         return None
     scheme, _, given = authorization.partition(" ")
-    if scheme.lower() != "basic":
+    if not is_basic_known or scheme.lower() != "basic":
         return given.strip() if scheme.lower() == "bearer" else ""
     try:
         user, _, password = base64.b64decode(given.strip(), validate=True).decode().partition(":")
@@ -160,7 +164,9 @@ def _no_entry(scope: Scope) -> Response:
 
 def _refusal(fault: RuntimeFault, *, scope: Scope) -> Response:
     told = fault_of(fault)
-    headers = {"WWW-Authenticate": CHALLENGE} if told.answer.status == 401 else {}
+    scheme = "Basic" if scope["path"].startswith(INDEX) else "Bearer"
+    challenge = {"WWW-Authenticate": f'{scheme} realm="fumehood"'}
+    headers = challenge if told.answer.status == 401 else {}
     return problem_response(told, request=Request(scope), headers=headers)
 
 

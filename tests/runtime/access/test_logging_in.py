@@ -57,6 +57,18 @@ def test_the_link_that_is_printed_at_the_start_opens_the_pages(tmp_path) -> None
         assert code not in (tmp_path / "home.log").read_text(), "the log is kept for long"
 
 
+def test_a_link_is_of_who_asked_for_it_and_ends_with_its_token(
+    server: Server, tab: httpx2.Client
+) -> None:
+    with server.as_(server.token_for("admin")) as admin:
+        me = admin.get("/v1/me").json()["principal"]
+        code = admin.post("/v1/login-links").json()["path"].partition("code=")[2]
+    assert tab.post("/login", data={"code": code}).status_code == 303
+    assert tab.get("/v1/me").json()["principal"] == me
+    server.http.delete(f"/v1/tokens/{me.partition(':')[2]}")
+    assert tab.get("/v1/me").status_code == 401
+
+
 def test_a_token_logs_in_with_its_own_scopes_and_its_end_ends_the_session(
     server: Server, tab: httpx2.Client
 ) -> None:

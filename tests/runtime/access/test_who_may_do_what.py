@@ -89,7 +89,15 @@ def test_what_is_free_is_free_and_says_nothing(server: Server) -> None:
         there = nobody.get("/v1/packages/counts-words")
         absent = nobody.get("/v1/packages/never-was")
         assert there.status_code == absent.status_code == 401
-        assert "Bearer" in there.headers["www-authenticate"]
+        assert there.headers["www-authenticate"] == 'Bearer realm="fumehood"'
+        index = nobody.get("/simple/")
+        assert (index.status_code, index.headers["www-authenticate"]) == (
+            401,
+            'Basic realm="fumehood"',
+        )
+        basic = {"auth": ("token", server.token)}
+        assert nobody.get("/simple/", **basic).status_code == 200
+        assert nobody.get("/v1/jobs", **basic).status_code == 401, "browsers would send it unasked"
         assert there.json()["detail"] == absent.json()["detail"]
         page = nobody.get("/jobs/x?a=b", headers={"Accept": "text/html"})
         assert (page.status_code, page.headers["location"]) == (
