@@ -37,7 +37,8 @@ class Way(StrEnum):
 class Principal:
     """Who asks. `packages` are the names, or prefixes with `*`, that it is bound to; empty: all.
 
-    `token_id` is the token behind it, None for the owner at home. `csrf` is what a form of its browser has to send back; empty where no browser is.
+    `token_id` is the token behind it, None for the owner at home. `csrf` is what a form of its
+    browser has to send back; empty where no browser is.
     """
 
     name: str
