@@ -17,6 +17,7 @@ from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.grant import Ceiling
 from packages.keeping import Closings
+from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.intake import Intake
 from runtime.activations.switchover import Switchover
 from runtime.artifact.files import ArtifactFiles
@@ -76,6 +77,7 @@ class Appliance:
     workshop: Workshop
     submissions: Submissions
     intake: Intake
+    access: Access
     tasks: WorkerTasks
     stopping: asyncio.Event
 
@@ -224,6 +226,7 @@ def _appliance(
             ceilings=factories.ceilings_of(settings),
             clock=utc_now,
         ),
+        access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
         tasks=_tasks(settings, runner=runner, dispatch=dispatch),
         stopping=asyncio.Event(),
     )

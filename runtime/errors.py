@@ -84,6 +84,42 @@ class CrossSite(RuntimeFault):
     code = "cross-site"
 
 
+class Unauthorized(RuntimeFault):
+    """Nobody is answered here who does not say who it is."""
+
+    code = "unauthorized"
+
+
+class WrongToken(RuntimeFault):
+    """This is no token that is valid here now."""
+
+    code = "wrong-token"
+
+
+class TooManyWrongTokens(RuntimeFault):
+    """Too many wrong tokens were shown."""
+
+    code = "too-many-wrong-tokens"
+
+
+class TooManyRequests(RuntimeFault):
+    """This principal has asked for more than it may in a minute."""
+
+    code = "too-many-requests"
+
+
+class NotAllowed(RuntimeFault):
+    """Who asks may not do this."""
+
+    code = "not-allowed"
+
+
+class Misdirected(RuntimeFault):
+    """The appliance is not called what the request calls it."""
+
+    code = "misdirected"
+
+
 class TooLarge(RuntimeFault):
     """The request is larger than this appliance accepts."""
 

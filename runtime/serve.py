@@ -5,22 +5,28 @@ import gc
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
 from importlib import import_module
+from ipaddress import ip_address
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
+from runtime.access.identification import local_admin
+from runtime.access.upkeep import upkeep
 from runtime.appliance import Appliance, open_appliance
 from runtime.errors import AddressTaken, SettingsRefused
-from runtime.home.socket import SOCKET_NAME, short_of
+from runtime.home.local_user import local_user
+from runtime.home.socket import ADDRESS_NAME, SOCKET_NAME, short_of
 from runtime.http.accept_loop import accept_on, room_for
 from runtime.http.app import make_app
 from runtime.http.connection import Connection
 from runtime.http.connection_table import ConnectionBounds, ConnectionTable
 from runtime.http.context import Services
+from runtime.http.tls import renew, tls_context
 from runtime.settings import Settings
 from runtime.worker.tasks import working
 
@@ -41,9 +47,12 @@ class StoppableServer(uvicorn.Server):
     it also raises the signal again when it is done, before the worker could drain.
     """
 
-    def __init__(self, config: uvicorn.Config, *, table: ConnectionTable) -> None:
+    def __init__(
+        self, config: uvicorn.Config, *, table: ConnectionTable, tls: ssl.SSLContext | None
+    ) -> None:
         super().__init__(config)
         self._table = table
+        self._tls = tls
         self._accepting: list[asyncio.Task[None]] = []
 
     @contextmanager
@@ -55,7 +64,13 @@ class StoppableServer(uvicorn.Server):
         """Begin to accept, as far as there is room."""
         self.servers: list[asyncio.base_events.Server] = []
         accepting = (
-            accept_on(one, table=self._table, make=self._connection) for one in sockets or ()
+            accept_on(
+                one,
+                table=self._table,
+                make=self._connection,
+                tls=None if one.family == socket.AF_UNIX else self._tls,
+            )
+            for one in sockets or ()
         )
         self._accepting = [asyncio.create_task(one) for one in accepting]
         self.started = True
@@ -71,19 +86,29 @@ class StoppableServer(uvicorn.Server):
         return Connection(self.config, self.server_state, {}, table=self._table)
 
 
-async def serve(settings: Settings, *, announce: Callable[[str], None]) -> None:
-    """Serve and work until SIGTERM or SIGINT; `announce` is given the address once it answers."""
+async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> None:
+    """Serve and work until SIGTERM or SIGINT.
+
+    `announce` is given the address once it answers, and a link that logs a browser in.
+    """
     async with open_appliance(settings) as appliance, AsyncExitStack() as stack:
         listener = stack.enter_context(listening_on(settings))
         at_home = stack.enter_context(listening_at(settings.home))
         app = make_app(services_of(appliance))
-        server = _server(appliance, app=app)
+        tls = tls_context(settings.tls_certificate, settings.tls_key)
+        server = _server(appliance, app=app, tls=tls)
+        _renew_on_hangup(settings, tls=tls)
         _stop_on_signals(server, appliance=appliance)
+        keeping = upkeep(appliance.access, store=appliance.store, clock=appliance.clock)
+        await stack.enter_async_context(keeping)
         await stack.enter_async_context(working(appliance.tasks))
         await asyncio.to_thread(_get_ready, app)
         serving = asyncio.create_task(server.serve(sockets=[listener, at_home]))
         await _started(server, serving=serving)
-        announce(address_of(listener, host=settings.host))
+        url = address_of(listener, settings=settings)
+        (settings.home / ADDRESS_NAME).write_text(url, encoding="utf-8")
+        code = appliance.access.login.links.give(local_admin(local_user()))
+        announce(url, f"{url}/login?code={code}")
         await serving
         log.info("no longer listening; running attempts may finish")
 
@@ -140,14 +165,14 @@ def _bind(listener: socket.socket, *, host: str, port: int) -> None:
         ) from error
 
 
-def address_of(listener: socket.socket, *, host: str) -> str:
+def address_of(listener: socket.socket, *, settings: Settings) -> str:
     """Return the address at which `listener` is reached."""
-    port = listener.getsockname()[1]
+    port, host = listener.getsockname()[1], settings.host
     shown = f"[{host}]" if ":" in host else host
-    return f"http://{shown}:{port}"
+    return f"{'https' if settings.tls_certificate else 'http'}://{shown}:{port}"
 
 
-def _server(appliance: Appliance, *, app: FastAPI) -> StoppableServer:
+def _server(appliance: Appliance, *, app: FastAPI, tls: ssl.SSLContext | None) -> StoppableServer:
     bounds = bounds_of(appliance.settings)
     config = uvicorn.Config(
         app,
@@ -162,7 +187,7 @@ def _server(appliance: Appliance, *, app: FastAPI) -> StoppableServer:
         proxy_headers=bool(bounds.proxies),
         forwarded_allow_ips=list(bounds.proxies),
     )
-    return StoppableServer(config, table=ConnectionTable(bounds))
+    return StoppableServer(config, table=ConnectionTable(bounds), tls=tls)
 
 
 def bounds_of(settings: Settings) -> ConnectionBounds:
@@ -193,6 +218,7 @@ def services_of(appliance: Appliance) -> Services:
         workshop=appliance.workshop,
         submissions=appliance.submissions,
         intake=appliance.intake,
+        access=appliance.access,
         stopping=appliance.stopping,
     )
 
@@ -222,6 +248,37 @@ def _stop_on_signals(server: StoppableServer, *, appliance: Appliance) -> None:
         appliance.notifier.notify_all()
 
     _on_signals(stop)
+
+
+def _renew_on_hangup(settings: Settings, *, tls: ssl.SSLContext | None) -> None:
+    """Take the certificate anew on SIGHUP; warn where everybody on the way could read along."""
+    if tls is None and not is_loopback(settings.host):
+        log.warning(
+            "tokens and cookies go over %s in the clear: set tls_certificate and tls_key, or let "
+            "it listen on 127.0.0.1 behind a proxy that speaks TLS",
+            settings.host,
+        )
+    certificate, key = settings.tls_certificate, settings.tls_key
+    if tls is None or certificate is None or key is None:
+        return
+
+    def take_anew() -> None:
+        try:
+            renew(tls, certificate=certificate, key=key)
+        except SettingsRefused as fault:
+            log.error("the certificate is not renewed: %s", fault.what)
+        else:
+            log.info("the certificate is taken anew from %s", certificate)
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, take_anew)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` is reached from this host only."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _on_signals(act: Callable[[], None]) -> None:

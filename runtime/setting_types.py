@@ -54,6 +54,13 @@ def _place(text: str) -> str:
     return text if _is_address(text) else check_host(text)
 
 
+def _called(text: str) -> str:
+    """Return `text` if it is a host, without port or wildcard; raise ValueError."""
+    if "*" in text:
+        raise ValueError(f"{text!r} has to be one host: what is below a name is others' to choose")
+    return text if _is_address(text) else check_host(text)
+
+
 def _is_address(text: str) -> bool:
     try:
         ipaddress.ip_address(text.strip("[]"))
@@ -106,6 +113,11 @@ type Rules = Annotated[tuple[Annotated[str, AfterValidator(_rule)], ...], Before
 
 type Newest = Annotated[datetime | timedelta | None, BeforeValidator(_newest)]
 """A moment, UTC where it does not say, or an age such as 7d or 36h."""
+
+type OwnNames = Annotated[
+    tuple[Annotated[str, AfterValidator(_called)], ...], BeforeValidator(_items)
+]
+"""Names of this appliance; from an environment variable, as words or as a JSON list."""
 
 type Hosts = Annotated[
     tuple[Annotated[str, AfterValidator(check_host)], ...], BeforeValidator(_items)

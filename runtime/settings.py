@@ -15,6 +15,7 @@ from typing import Annotated, cast
 import platformdirs
 from pydantic import (
     Field,
+    PlainSerializer,
     SecretStr,
     ValidationError,
     field_validator,
@@ -22,14 +23,22 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from runtime.errors import SettingsRefused
-from runtime.setting_types import Hosts, IndexSettings, LockSettings, Networks, Ports
+from runtime.setting_types import (
+    Hosts,
+    IndexSettings,
+    LockSettings,
+    Networks,
+    OwnNames,
+    Ports,
+    without_login,
+)
 from sandbox.command import Level
 from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules
 from wheelhouse.problem import Problem
 
 PREFIX = "FUMEHOOD_"
-CLIENT_VARIABLES = frozenset({"FUMEHOOD_URL", "FUMEHOOD_CONFIG"})
+CLIENT_VARIABLES = frozenset({"FUMEHOOD_URL", "FUMEHOOD_CONFIG", "FUMEHOOD_TOKEN"})
 """Read by the command line, not settings of the appliance."""
 
 type Tree = dict[str, object]
@@ -61,8 +70,25 @@ class Settings(BaseSettings):
     body_least_kb_s: int = Field(
         4, ge=0, description="Slowest request body accepted, in KiB/s; 0: any."
     )
+    names: OwnNames = Field(
+        (),
+        description="What the appliance is called: hosts that requests may name, beside its own.",
+    )
+    session_idle_s: float = Field(
+        3600.0, gt=0, description="Seconds after which a browser that asks nothing is logged out."
+    )
+    session_s: float = Field(
+        43_200.0, gt=0, description="Seconds after which a browser has to log in again."
+    )
+    requests_per_minute: int = Field(
+        6000, ge=1, description="Most requests of one token or session in a minute."
+    )
+    tls_certificate: Path | None = Field(
+        None, description="The certificate chain to serve HTTPS with (PEM)."
+    )
+    tls_key: Path | None = Field(None, description="The private key of that certificate (PEM).")
     proxies: Networks = Field((), description="Proxies whose X-Forwarded-For is believed.")
-    docket_url: str = Field(
+    docket_url: Annotated[str, PlainSerializer(without_login, when_used="json")] = Field(
         "memory://", description="Where Docket keeps its queue; memory:// for one process."
     )
     docket_name: str = Field("fumehood", description="The name of the Docket queue.")

@@ -58,7 +58,8 @@ def main() -> int:
     options = read_options()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda got, _frame: sys.exit(128 + got))
-    os.environ.pop("FUMEHOOD_URL", None)  # the appliance of this home answers at its socket
+    for name in ("FUMEHOOD_URL", "FUMEHOOD_TOKEN"):
+        os.environ.pop(name, None)  # the appliance of this home answers at its socket
     show = Show(Console(stderr=True, quiet=options.json))
     try:
         report_walls(show)
@@ -71,7 +72,7 @@ def main() -> int:
             if options.json:
                 print(json.dumps({"artifacts": show.artifacts, "outputs": show.outputs}, indent=2))
             if not options.once:
-                stay(show, url)
+                stay(show, url, login=url + ask(client, "POST", "/v1/login-links")["path"])
     except (ShowFailed, RemoteFault) as fault:
         tell_fault(fault)
         return 1
@@ -125,8 +126,7 @@ def appliance(port: int | None) -> Iterator[str]:
             process.wait()
             said = log_path.read_text(errors="replace").strip().splitlines()[-3:]
             raise ShowFailed("the appliance did not start:\n  " + "\n  ".join(said))
-        url = json.loads(first)["url"]
-        yield url
+        yield json.loads(first)["url"]
     finally:
         process.terminate()
         process.wait()
@@ -259,9 +259,12 @@ def tell_command(show: Show) -> None:
     show.console.print(f'  export PATH="{FUMEHOOD.parent}:$PATH"', soft_wrap=True)
 
 
-def stay(show: Show, url: str) -> None:
+def stay(show: Show, url: str, *, login: str) -> None:
     """Keep serving until Ctrl-C."""
     show.console.print(f"\nThe appliance serves [bold]{url}[/bold] – its page shows these jobs.")
+    show.console.print("This link logs a browser in, once, within ten minutes:")
+    show.console.print(f"  {login}", soft_wrap=True, highlight=False)
+    show.console.print("`fumehood login` prints another one.")
     show.console.print("Ctrl-C stops it; `scripts/run --clean` removes everything it made.")
     while True:
         time.sleep(3600)

@@ -35,9 +35,13 @@ def main() -> int:
     parser.add_argument("--only", default="", help="only inputs whose name has this in it")
     told = parser.parse_args()
     figures: list[dict[str, Any]] = []
-    with appliance() as url:
+    with appliance() as (url, at_home):
         for name, upload in uploads(told.only):
-            figure = {"input": name, "goal_ms": GOAL_MS, **asked_during(url, upload)}
+            figure = {
+                "input": name,
+                "goal_ms": GOAL_MS,
+                **asked_during(url, upload, at_home=at_home),
+            }
             figures.append(figure)
             if not told.json:
                 cells = "{input:50.50} {p50_ms:8.1f} {p99_ms:8.1f} {answer}"
@@ -58,8 +62,8 @@ def uploads(only: str) -> Iterator[tuple[str, bytes]]:
 
 
 @contextmanager
-def appliance() -> Iterator[str]:
-    """Offer the address of an appliance whose home is gone afterwards."""
+def appliance() -> Iterator[tuple[str, str]]:
+    """Offer the address of an appliance, and its socket; its home is gone afterwards."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FUMEHOOD_")}
     with tempfile.TemporaryDirectory(dir="/var/tmp", ignore_cleanup_errors=True) as folder:
         command = [Path(sys.executable).with_name("fumehood"), "up", "--port", "0", "--json"]
@@ -72,15 +76,16 @@ def appliance() -> Iterator[str]:
         )
         try:
             line = process.stdout.readline() if process.stdout else ""
-            yield json.loads(line)["url"]
+            yield json.loads(line)["url"], f"{folder}/home/fumehood.sock"
         finally:
             process.terminate()
             process.wait()
 
 
-def asked_during(url: str, upload: bytes) -> dict[str, Any]:
+def asked_during(url: str, upload: bytes, *, at_home: str) -> dict[str, Any]:
     """Return how long /healthz took while `upload` was judged, and what was answered to it."""
-    client = httpx2.Client(base_url=url, timeout=120, trust_env=False)
+    way = httpx2.HTTPTransport(uds=at_home)  # as the owner, who needs no token there
+    client = httpx2.Client(base_url=url, timeout=120, trust_env=False, transport=way)
     with client, asking(url) as took_ms:
         answer = client.post("/v1/packages", content=upload).status_code if upload else 0
         while len(took_ms) < LEAST_ANSWERS:

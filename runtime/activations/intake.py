@@ -4,17 +4,23 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from packages.archive import Bundles, receive
 from packages.bundle import Bundle
 from runtime.clock import Clock
+from runtime.errors import NotAllowed
 from runtime.ids import new_id
 from runtime.queue.dispatch import Dispatch
 from runtime.store import activations, audit, packages
 from runtime.store.store import Store
-from runtime.values.records import Activation, Package, PackageVersion
+from runtime.values.access import is_bound_to
+from runtime.values.records import Activation, JsonObject, Package, PackageVersion
 from wheelhouse.judges.pool import Judges
 from wheelhouse.judging import Ceilings
+
+NOWHERE: JsonObject = MappingProxyType({})
+"""From where an act came that came by no request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,15 +34,19 @@ class Intake:
     ceilings: Ceilings
     clock: Clock
 
-    async def receive(self, upload: Path, *, who: str) -> tuple[PackageVersion, bool]:
+    async def receive(
+        self, upload: Path, *, who: str, among: tuple[str, ...] = (), origin: JsonObject = NOWHERE
+    ) -> tuple[PackageVersion, bool]:
         """Judge and keep the bundle in the file `upload`; return it, and whether it is new.
 
-        Raises BundleRefused with every fault, or VersionConflict; nothing is kept then.
+        Raises BundleRefused with every fault, NotAllowed where its package is not `among` those
+        that who uploads is bound to, or VersionConflict; nothing is kept then.
         """
         known = set(await asyncio.to_thread(self.bundles.digests))
         bundle = await self.judges.beside(self._receive, upload)
         version = version_of(bundle, at=self.clock(), who=who)
         try:
+            _refuse_unbound(version.package, among=among)
             is_new = await self.store.run(packages.add_version, version=version)
         except Exception:
             if bundle.digest not in known:
@@ -49,7 +59,7 @@ class Intake:
                 who=who,
                 action="package.upload",
                 subject=f"{version.package} {version.version}",
-                details={"digest": version.digest, "size_bytes": version.size_bytes},
+                details={"digest": version.digest, "size_bytes": version.size_bytes, **origin},
             )
         return version, is_new
 
@@ -73,7 +83,9 @@ class Intake:
         await self.dispatch.activation(activation.id)
         return activation
 
-    async def roll_back(self, *, package: str, who: str, reason: str) -> Package:
+    async def roll_back(
+        self, *, package: str, who: str, reason: str, origin: JsonObject = NOWHERE
+    ) -> Package:
         """Make the version active again that was so before; it is ready, so nothing is built."""
         former = await self.store.run(activations.former, package=package)
         await self.store.run(
@@ -88,9 +100,18 @@ class Intake:
             who=who,
             action="package.rollback",
             subject=f"{package} {former.version}",
-            details={"reason": reason, "activation": former.id},
+            details={"reason": reason, "activation": former.id, **origin},
         )
         return await self.store.run(packages.get_package, name=package)
+
+
+def _refuse_unbound(package: str, *, among: tuple[str, ...]) -> None:
+    if not is_bound_to(among, package):
+        raise NotAllowed(
+            f"This token is not for the package {package}",
+            where="manifest.json: name",
+            mend=f"it is for {', '.join(among)}; an admin can make another one",
+        )
 
 
 def version_of(bundle: Bundle, *, at: datetime, who: str) -> PackageVersion:

@@ -1,16 +1,22 @@
 """`fumehood audit`: what was done, by whom, and whether the log is whole."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Connection
 
+from runtime.access.audit_seal import verify as verify_log
+from runtime.access.signing_key import key_id, public_key_of
 from runtime.cli.client import all_items, connected
-from runtime.cli.output.printing import AsJson, emit, table
+from runtime.cli.output.printing import AsJson, as_text, emit, table
+from runtime.clock import rfc3339
 from runtime.errors import NotFound
 from runtime.home.offline_database import has_database, in_home
 from runtime.problem_table import EXIT_UNVERIFIED
-from runtime.settings import load
+from runtime.settings import Settings, load
 from runtime.store import audit
+from runtime.store.rows import AUDIT_ENTRY, AUDIT_HEAD, plain
 
 app = typer.Typer(no_args_is_help=True, help="Read the audit log, and check that it is whole.")
 
@@ -30,7 +36,45 @@ def list_entries(
 
 @app.command()
 def verify(*, as_json: AsJson = False) -> None:
-    """Compute the chain of digests of this home's log anew. Exit 7 if an entry was changed."""
+    """Compute this home's log anew, and hold it against what was signed. Exit 7 if it is not."""
+    settings = _with_log()
+    key = public_key_of(settings.home)
+    verdict = in_home(settings, verify_log, home=settings.home, key=key)
+    if verdict is None:
+        return
+    emit(
+        {
+            "is_whole": not verdict.faults,
+            "first_break": verdict.first_break,
+            "faults": list(verdict.faults),
+            "entries": verdict.entries,
+            "signed_to": verdict.signed_to,
+            "key_id": key_id(key) if key else None,
+        },
+        as_json=as_json,
+        show=_sentences,
+    )
+    if verdict.faults:
+        raise typer.Exit(EXIT_UNVERIFIED)
+
+
+@app.command()
+def export(
+    output: Annotated[Path | None, typer.Option("-o", help="Write it to this file.")] = None,
+) -> None:
+    """Write the log of this home as NDJSON: its entries, then the heads that were signed."""
+    settings = _with_log()
+    lines = in_home(settings, _lines) or ()
+    if output is None:
+        for line in lines:
+            print(as_text(line))
+        return
+    with output.open("w", encoding="utf-8") as file:
+        file.writelines(as_text(line) + "\n" for line in lines)
+
+
+def _with_log() -> Settings:
+    """Return the settings of a home that has a log. Raises NotFound."""
     settings = load().settings
     if not has_database(settings):
         raise NotFound(
@@ -38,18 +82,25 @@ def verify(*, as_json: AsJson = False) -> None:
             where=str(settings.home),
             mend="set FUMEHOOD_HOME to the home of an appliance",
         )
-    broken = in_home(settings, audit.first_break)
-    emit(
-        {"is_whole": broken is None, "first_break": broken},
-        as_json=as_json,
-        show=lambda told: (
-            "the log is whole"
-            if told["is_whole"]
-            else f"entry {told['first_break']} is not what it was, or one before it is gone"
-        ),
-    )
-    if broken is not None:
-        raise typer.Exit(EXIT_UNVERIFIED)
+    return settings
+
+
+def _lines(connection: Connection) -> tuple[dict[str, Any], ...]:
+    entries = [
+        {"kind": "entry", **plain(one, AUDIT_ENTRY), "at": rfc3339(one.at)}
+        for one in audit.everything(connection)
+    ]
+    heads = [
+        {"kind": "head", **plain(one, AUDIT_HEAD), "at": rfc3339(one.at)}
+        for one in audit.heads(connection)
+    ]
+    return (*entries, *heads)
+
+
+def _sentences(told: dict[str, Any]) -> str:
+    if not told["is_whole"]:
+        return "\n".join(told["faults"])
+    return f"the log is whole: {told['entries']} entries, signed up to {told['signed_to']}"
 
 
 def _rows(entries: list[dict[str, Any]]) -> str:

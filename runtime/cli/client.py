@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from runtime.access.token_text import is_whole
 from runtime.cli.output.remote_faults import remote_fault
 from runtime.errors import ServerUnreachable, SettingsRefused
 from runtime.home.socket import SOCKET_NAME, short_of
@@ -69,6 +70,20 @@ def _transport() -> Generator[httpx2.HTTPTransport | None]:
         yield httpx2.HTTPTransport(uds=path)
 
 
+def _token() -> dict[str, str]:
+    """Return what says who we are, where a token was given; the home's socket knows its owner."""
+    token = os.environ.get("FUMEHOOD_TOKEN", "").strip()
+    if not token:
+        return {}
+    if not is_whole(token):
+        raise SettingsRefused(
+            "FUMEHOOD_TOKEN is no token: it was cut off, or mistyped",
+            where="FUMEHOOD_TOKEN",
+            mend="set it to what `fumehood token create` printed, from fmh_ on",
+        )
+    return {"Authorization": f"Bearer {token}"}
+
+
 @contextmanager
 def connected() -> Generator[httpx2.Client]:
     """Offer a client of the appliance; its being away is said as ServerUnreachable."""
@@ -77,7 +92,9 @@ def connected() -> Generator[httpx2.Client]:
         # No proxy: the appliance is ours, and proxies of the environment are for the gate.
         with (
             _transport() as way,
-            httpx2.Client(base_url=url, timeout=TIMEOUT, trust_env=False, transport=way) as client,
+            httpx2.Client(
+                base_url=url, timeout=TIMEOUT, trust_env=False, transport=way, headers=_token()
+            ) as client,
         ):
             yield client
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:

@@ -1,19 +1,15 @@
 """`fumehood gate`: the network gate."""
 
-import re
 from typing import Annotated, Any
 
 import typer
 
 from runtime.cli.client import ask, connected
+from runtime.cli.input.spans import minutes_of
 from runtime.cli.output.printing import AsJson, emit
-from runtime.errors import Malformed
-from runtime.home.local_user import local_user
 
 app = typer.Typer(no_args_is_help=True, help="Show, open and close the network gate.")
-SPAN = re.compile(r"(\d+)([smhd])")
-MINUTES = {"s": 1 / 60, "m": 1, "h": 60, "d": 1440}
-Who = Annotated[str, typer.Option(help="Who does it, for the audit log; else who runs this.")]
+Who = Annotated[str, typer.Option(help="For whom, as a note in the audit log.")]
 
 
 @app.command()
@@ -38,10 +34,10 @@ def open_gate(
     """Open the gate for a while; it closes by itself."""
     order = {
         "is_open": True,
-        "minutes": _minutes(span),
+        "minutes": minutes_of(span),
         "reason": reason,
         "packages": package or [],
-        "who": who or local_user(),
+        "who": who,
     }
     with connected() as client:
         emit(ask(client, "PUT", "/v1/gate", json=order), as_json=as_json, show=_sentence)
@@ -55,18 +51,9 @@ def close(
     as_json: AsJson = False,
 ) -> None:
     """Close the gate now."""
-    order = {"is_open": False, "reason": reason, "who": who or local_user()}
+    order = {"is_open": False, "reason": reason, "who": who}
     with connected() as client:
         emit(ask(client, "PUT", "/v1/gate", json=order), as_json=as_json, show=_sentence)
-
-
-def _minutes(span: str) -> float:
-    found = SPAN.fullmatch(span)
-    if not found:
-        raise Malformed(
-            f"{span} is not a span of time", where="--for", mend="such as 30s, 15m, 2h, 1d"
-        )
-    return int(found[1]) * MINUTES[found[2]]
 
 
 def _sentence(gate: dict[str, Any]) -> str:

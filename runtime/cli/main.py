@@ -28,6 +28,8 @@ COMMANDS: Table = {
     ),
     "job": ("runtime.cli.job:app", "Submit jobs, follow them, fetch what they left."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
+    "token": ("runtime.cli.token:app", "Make, list, rotate and revoke tokens."),
+    "login": ("runtime.cli.login:login", "Print a link that logs a browser in."),
     "wheelhouse": (
         "runtime.cli.wheelhouse.commands:app",
         "Add wheels, see which there are, carry them.",
@@ -70,7 +72,8 @@ def _root(
 ) -> None:
     """Run other people's packages without breathing them in.
 
-    The address of the appliance is FUMEHOOD_URL (http://127.0.0.1:8800 by default).
+    The appliance of your own home answers at its socket. Another one is at FUMEHOOD_URL
+    (http://127.0.0.1:8800 by default), and wants a token in FUMEHOOD_TOKEN.
     Exit codes: 0 ok, 1 the job or package failed, 2 usage, 3 rejected input, 4 not found,
     5 not allowed, 6 conflict, 7 verification failed, 70 a bug of ours, 75 try again.
     """

@@ -30,16 +30,20 @@ def up(
 ) -> None:
     """Serve the API and the pages, and work, until SIGTERM or Ctrl-C.
 
-    With --json the first line on stdout is {"url": …}, printed when the appliance answers.
+    With --json the first line on stdout is {"url": …, "login": …}, printed when the appliance
+    answers. `login` is a link that logs a browser in as admin, once, within ten minutes.
     """
     flags = {"host": host, "port": port, "home": home, "slots": slots}
     log_to_stderr()
     settings = settings_in_force(flags, config_file=config, say=log.info)
 
-    def announce(url: str) -> None:
+    def announce(url: str, login: str) -> None:
         if as_json:
-            print(json.dumps({"url": url, "home": str(settings.home)}), flush=True)
+            told = {"url": url, "home": str(settings.home), "login": login}
+            print(json.dumps(told), flush=True)
         say(f"fumehood is listening on {url}, its data is in {settings.home}")
+        if not as_json:
+            say(f"log in, once, within ten minutes: {login}")
 
     asyncio.run(serve(settings, announce=announce))
 

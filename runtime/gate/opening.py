@@ -3,7 +3,9 @@
 Pure decisions, and the two acts that an admin can do with it, each with its audit entry.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from packaging.utils import InvalidName, canonicalize_name
 from sqlalchemy import Connection
@@ -16,6 +18,8 @@ from runtime.values.records import Gate, JsonObject
 from wheelhouse.problem import Problem
 
 LONGEST = timedelta(days=7)
+NOWHERE: JsonObject = MappingProxyType({})
+"""From where an act came that came by no request."""
 
 
 def is_open(gate: Gate, *, at: datetime) -> bool:
@@ -61,24 +65,45 @@ def _no_name(name: str) -> Problem:
     )
 
 
-def open_gate(connection: Connection, *, gate: Gate) -> Gate:
-    """Open the gate as `gate` says, and write it into the audit log."""
+def open_gate(
+    connection: Connection,
+    *,
+    gate: Gate,
+    origin: JsonObject = NOWHERE,
+    sign: Callable[[Connection, datetime], object] | None = None,
+) -> Gate:
+    """Open the gate as `gate` says, and write it into the audit log, with what it was before.
+
+    `sign` signs the log in the same transaction: no opening can be cut off it later.
+    """
     details: JsonObject = {
+        "before": _words(gate_store.get(connection)),
         "until": rfc3339(gate.until) if gate.until else None,
         "reason": gate.reason,
         "packages": list(gate.packages),
+        **origin,
     }
     _audit(connection, gate=gate, action="gate.open", details=details)
+    if sign is not None:
+        sign(connection, gate.changed_at)
     return gate_store.put(connection, gate=gate)
 
 
-def close_gate(connection: Connection, *, who: str, reason: str, at: datetime) -> Gate:
+def close_gate(
+    connection: Connection,
+    *,
+    who: str,
+    reason: str,
+    at: datetime,
+    origin: JsonObject = NOWHERE,
+) -> Gate:
     """Close the gate; closing a closed gate changes nothing."""
     gate = gate_store.get(connection)
     if not gate.is_open:
         return gate
     closed = Gate(is_open=False, until=None, reason=reason, who=who, packages=(), changed_at=at)
-    _audit(connection, gate=closed, action="gate.close", details={"reason": reason})
+    details: JsonObject = {"before": _words(gate), "reason": reason, **origin}
+    _audit(connection, gate=closed, action="gate.close", details=details)
     return gate_store.put(connection, gate=closed)
 
 
@@ -89,6 +114,12 @@ def close_if_over(connection: Connection, *, at: datetime) -> Gate:
         over = f"the time that {gate.who} gave it is over"
         return close_gate(connection, who="fumehood", reason=over, at=gate.until or at)
     return gate
+
+
+def _words(gate: Gate) -> str:
+    if not gate.is_open or gate.until is None:
+        return "closed"
+    return f"open until {rfc3339(gate.until)} by {gate.who}"
 
 
 def _audit(connection: Connection, *, gate: Gate, action: str, details: JsonObject) -> None:

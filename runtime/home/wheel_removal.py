@@ -12,6 +12,7 @@ from packages.upkeep import listing
 from runtime.errors import StateConflict
 from runtime.home.wheel_pruning import activation_under_way, authors_digests
 from runtime.store import activations, audit
+from runtime.values.records import JsonObject
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.upkeep import is_rotten
@@ -34,6 +35,7 @@ def remove_wheel(
     needs: list[str] | None,
     who: str,
     at: datetime,
+    origin: JsonObject | None = None,
 ) -> None:
     """Remove `wheel` and write it down, in one transaction. Raises StateConflict if needed.
 
@@ -51,7 +53,7 @@ def remove_wheel(
         who=who,
         action="wheel.remove",
         subject=wheel.filename,
-        details={"sha256": wheel.sha256},
+        details={"sha256": wheel.sha256, **(origin or {})},
     )
 
 

@@ -9,9 +9,11 @@ import errno
 import logging
 import resource
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import Awaitable, Callable
 
 from runtime.http.connection_table import ConnectionTable
+from runtime.http.tls import HANDSHAKE_S, HANDSHAKES_MOST
 
 RESERVE = 256
 """Descriptors kept back for the worker: cells, the store, uploads."""
@@ -29,12 +31,17 @@ def room_for(most: int) -> int:
 
 
 async def accept_on(
-    listener: socket.socket, *, table: ConnectionTable, make: Callable[[], asyncio.Protocol]
+    listener: socket.socket,
+    *,
+    table: ConnectionTable,
+    make: Callable[[], asyncio.Protocol],
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Give each connection a protocol that `make` makes, until cancelled."""
     loop = asyncio.get_running_loop()
     listener.setblocking(False)
     is_for_all = listener.family != socket.AF_UNIX
+    begin = _plainly if tls is None else _handshakes(tls)
     while True:
         if is_for_all and table.is_shut:
             await asyncio.sleep(PAUSE_S)  # the rest waits in the kernel's backlog
@@ -48,7 +55,41 @@ async def accept_on(
             elif error.errno == errno.EBADF:
                 return
             continue
+        await begin(accepted, make)
+
+
+type Begin = Callable[[socket.socket, Callable[[], asyncio.Protocol]], Awaitable[None]]
+
+
+async def _plainly(accepted: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
+    try:
+        await asyncio.get_running_loop().connect_accepted_socket(make, accepted)
+    except OSError:
+        accepted.close()  # it has gone already
+
+
+def _handshakes(tls: ssl.SSLContext) -> Begin:
+    """Return what begins TLS, beside the accepting: a slow handshake keeps nobody else out.
+
+    A connection is in no table before its handshake is done; so many of them may be under way.
+    """
+    room = asyncio.Semaphore(HANDSHAKES_MOST)
+    under_way: set[asyncio.Task[None]] = set()
+
+    async def shake(accepted: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
         try:
-            await loop.connect_accepted_socket(make, accepted)
-        except OSError:
-            accepted.close()  # it has gone already
+            await asyncio.get_running_loop().connect_accepted_socket(
+                make, accepted, ssl=tls, ssl_handshake_timeout=HANDSHAKE_S
+            )
+        except OSError:  # ssl.SSLError and time-outs among them
+            accepted.close()
+        finally:
+            room.release()
+
+    async def begin(accepted: socket.socket, make: Callable[[], asyncio.Protocol]) -> None:
+        await room.acquire()
+        task = asyncio.create_task(shake(accepted, make))
+        under_way.add(task)
+        task.add_done_callback(under_way.discard)
+
+    return begin

@@ -3,7 +3,7 @@
 from importlib.metadata import version as distribution_version
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from runtime.http.answers import MEDIA_TYPE, install_answers
@@ -16,12 +16,17 @@ from runtime.http.api import (
     packages,
     schemas,
     simple,
+    tokens,
     wheelhouse,
 )
 from runtime.http.api.views import ProblemDocument
 from runtime.http.context import Services
+from runtime.http.entrance.description import with_scopes
+from runtime.http.entrance.host_names import HostNames
+from runtime.http.entrance.identity import Identify
+from runtime.http.entrance.permission import permitted
 from runtime.http.middleware import BoundedJson, Heads, RequestIds, SameSite
-from runtime.http.pages import pages
+from runtime.http.pages import login, pages
 
 DESCRIPTION = """Runs other people's packages without breathing them in.
 
@@ -44,19 +49,44 @@ def make_app(services: Services) -> FastAPI:
         docs_url=None,  # FastAPI's loads from a CDN; ours is runtime.http.pages
         redoc_url=None,
         openapi_url=None,  # ours too, beside the event loop
+        dependencies=[Depends(permitted)],
         responses={
             status: answer | {"model": ProblemDocument} for status, answer in FAULTS.items()
         },
     )
     app.state.services = services
     app.state.templates = pages.make_templates()
-    for door in (packages, evidence, jobs, gate, wheelhouse, audit, schemas, simple, health):
+    for door in (
+        packages,
+        evidence,
+        jobs,
+        gate,
+        wheelhouse,
+        audit,
+        tokens,
+        schemas,
+        simple,
+        health,
+    ):
         app.include_router(door.router)
     app.include_router(pages.router, include_in_schema=False)
+    app.include_router(login.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=pages.STATIC))
     install_answers(app)
+    _describe_scopes(app)
     app.add_middleware(BoundedJson)
+    app.add_middleware(Identify, access=services.access)
     app.add_middleware(SameSite)
-    app.add_middleware(RequestIds)
+    app.add_middleware(HostNames, names=services.access.names)
+    app.add_middleware(RequestIds, is_tls=services.access.is_tls)
     app.add_middleware(Heads)
     return app
+
+
+def _describe_scopes(app: FastAPI) -> None:
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        return with_scopes(describe())
+
+    app.openapi = described

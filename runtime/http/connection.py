@@ -8,6 +8,8 @@ heads without an end.
 
 import asyncio
 import json
+import socket
+import struct
 from typing import Any, cast
 
 from uvicorn import Config
@@ -53,6 +55,8 @@ class Connection(HttpToolsProtocol):
         """Find room, or say that there is none."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else HOME_SOCKET
+        if (uid := _peer_uid(transport)) is not None:
+            self.app_state["peer_uid"] = uid
         if self._table.enter(self):
             self._wait(self._bounds.head_s)
         else:
@@ -176,6 +180,19 @@ class Connection(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         self.transport.close()
+
+
+def _peer_uid(transport: asyncio.Transport) -> int | None:
+    """Return the user at the other end of a unix socket, None for TCP (SO_PEERCRED, unix(7)).
+
+    It is who connected, by the kernel's word; what it opened the socket as, it cannot choose.
+    """
+    peer: socket.socket = transport.get_extra_info("socket")
+    if peer.family != socket.AF_UNIX:
+        return None
+    size = struct.calcsize("3i")
+    _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return uid
 
 
 def _fault(headers: list[tuple[bytes, bytes]], *, version: str) -> int:

@@ -13,6 +13,8 @@ from fastapi import Depends, Query, Request
 from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.keeping import Closings
+from runtime.access.access import Access
+from runtime.access.decisions import sight_of
 from runtime.activations.intake import Intake
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
@@ -22,7 +24,8 @@ from runtime.jobs.submission import Submissions
 from runtime.settings import Settings
 from runtime.store.cursor import decode_cursor
 from runtime.store.store import Store
-from runtime.values.records import RequestContext
+from runtime.values.access import Principal, Sight
+from runtime.values.records import JsonObject, RequestContext
 from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Wheelhouse
 
@@ -46,6 +49,7 @@ class Services:
     workshop: Workshop
     submissions: Submissions
     intake: Intake
+    access: Access
     stopping: asyncio.Event
 
 
@@ -56,14 +60,36 @@ def _service(name: str) -> Callable[[Request], Any]:
     return service
 
 
+def services_of(request: Request) -> Services:
+    """Return all that there is to ask for."""
+    return request.app.state.services
+
+
+def principal_of(request: Request) -> Principal:
+    """Return who asks."""
+    return request.state.principal
+
+
+def sight_of_request(request: Request) -> Sight:
+    """Return which jobs who asks may see."""
+    return sight_of(principal_of(request))
+
+
+def origin_of(caller: RequestContext) -> JsonObject:
+    """Return from where an act came, for the audit log."""
+    return {"from": caller.source, "request_id": caller.request_id}
+
+
 def caller_of(request: Request) -> RequestContext:
     """Return who asks and from where; nothing secret is kept."""
     headers = request.headers
+    principal = principal_of(request)
     return RequestContext(
-        principal="anonymous",
+        principal=principal.name,
+        scopes=tuple(sorted(scope.value for scope in principal.scopes)),
         request_id=request.state.request_id,
         traceparent=headers.get("traceparent", ""),
-        source=request.client.host if request.client else "",
+        source=request.client.host if request.client else "socket",
         headers={name: headers[name] for name in KEPT_HEADERS if name in headers},
     )
 
@@ -91,6 +117,10 @@ WorkshopOf = Annotated[Workshop, Depends(_service("workshop"))]
 SubmissionsOf = Annotated[Submissions, Depends(_service("submissions"))]
 IntakeOf = Annotated[Intake, Depends(_service("intake"))]
 StoppingOf = Annotated[asyncio.Event, Depends(_service("stopping"))]
+AccessOf = Annotated[Access, Depends(_service("access"))]
+ServicesOf = Annotated[Services, Depends(services_of)]
+PrincipalOf = Annotated[Principal, Depends(principal_of)]
+SightOf = Annotated[Sight, Depends(sight_of_request)]
 CallerOf = Annotated[RequestContext, Depends(caller_of)]
 CursorOf = Annotated[str | None, Depends(cursor_of)]
 MOST_NUMBER = 2**63 - 1

@@ -15,6 +15,8 @@ from runtime.blobs.blob import Blobs
 from runtime.errors import OutputGone
 from runtime.values.records import StoredOutput
 
+SANDBOXED = {"Content-Security-Policy": "sandbox; default-src 'none'"}
+"""For what others wrote: should a browser show it all the same, it is no page of our origin."""
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -44,6 +46,12 @@ async def download(request: Request, *, output: StoredOutput, blobs: Blobs) -> R
     )
 
 
+def as_file(name: str) -> dict[str, str]:
+    """Return the headers with which text that others wrote leaves as the file `name`."""
+    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    return {"Content-Disposition": disposition, **SANDBOXED}
+
+
 def _headers(output: StoredOutput) -> dict[str, str]:
     hexdigest = output.sha256.removeprefix("sha256:")
     digest = base64.b64encode(bytes.fromhex(hexdigest)).decode()
@@ -54,6 +62,7 @@ def _headers(output: StoredOutput) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
         "Cache-Control": "private, max-age=31536000, immutable",
+        **SANDBOXED,
     }
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from datetime import datetime
 
 from sqlalchemy import Connection, select
@@ -9,8 +10,8 @@ from sqlalchemy import Connection, select
 from runtime.clock import rfc3339
 from runtime.store import tables
 from runtime.store.cursor import number_of, page_of
-from runtime.store.rows import AUDIT_ENTRY, value_of
-from runtime.values.records import AuditEntry, JsonObject, Page
+from runtime.store.rows import AUDIT_ENTRY, AUDIT_HEAD, plain, value_of
+from runtime.values.records import AuditEntry, AuditHead, JsonObject, Page
 
 BEGINNING = "sha256:" + "0" * 64
 
@@ -59,7 +60,8 @@ def link(before: str, *, facts: JsonObject, seq: int) -> str:
 def first_break(connection: Connection) -> int | None:
     """Return the number of the first entry that the chain does not hold for, None for none."""
     before = BEGINNING
-    for row in connection.execute(select(tables.audit).order_by(tables.audit.c.seq)):
+    rows = connection.execute(select(tables.audit).order_by(tables.audit.c.seq))
+    for number, row in enumerate(rows, start=1):
         entry = value_of(row, AUDIT_ENTRY)
         facts = {
             "at": rfc3339(entry.at),
@@ -68,7 +70,7 @@ def first_break(connection: Connection) -> int | None:
             "subject": entry.subject,
             "details": dict(entry.details),
         }
-        if link(before, facts=facts, seq=entry.seq) != entry.digest:
+        if entry.seq != number or link(before, facts=facts, seq=entry.seq) != entry.digest:
             return entry.seq
         before = entry.digest
     return None
@@ -85,3 +87,42 @@ def list_entries(
         query = query.where(tables.audit.c.seq < number_of(cursor))
     found = [value_of(row, AUDIT_ENTRY) for row in connection.execute(query)]
     return page_of(found, limit=limit, key=lambda entry: str(entry.seq))
+
+
+def everything(connection: Connection) -> Iterator[AuditEntry]:
+    """Yield all entries, the first first."""
+    for row in connection.execute(select(tables.audit).order_by(tables.audit.c.seq)):
+        yield value_of(row, AUDIT_ENTRY)
+
+
+def digests(connection: Connection) -> dict[int, str]:
+    """Return the digest of each entry, by its number."""
+    query = select(tables.audit.c.seq, tables.audit.c.digest)
+    return dict(connection.execute(query).tuples().all())
+
+
+def last(connection: Connection) -> AuditEntry | None:
+    """Return the last entry, None for an empty log."""
+    query = select(tables.audit).order_by(tables.audit.c.seq.desc()).limit(1)
+    row = connection.execute(query).first()
+    return value_of(row, AUDIT_ENTRY) if row else None
+
+
+def heads(connection: Connection) -> tuple[AuditHead, ...]:
+    """Return the heads that were signed, the first first."""
+    query = select(tables.audit_heads).order_by(tables.audit_heads.c.number)
+    return tuple(value_of(row, AUDIT_HEAD) for row in connection.execute(query))
+
+
+def last_head(connection: Connection) -> AuditHead | None:
+    """Return the head that was signed last."""
+    query = select(tables.audit_heads).order_by(tables.audit_heads.c.number.desc()).limit(1)
+    row = connection.execute(query).first()
+    return value_of(row, AUDIT_HEAD) if row else None
+
+
+def add_head(connection: Connection, *, head: AuditHead) -> None:
+    """Keep a head that was signed."""
+    connection.execute(
+        tables.audit_heads.insert().values({**plain(head, AUDIT_HEAD), "at": head.at})
+    )

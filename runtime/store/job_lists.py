@@ -1,14 +1,15 @@
 """Questions about many jobs: lists for people, and what the reconciler must look after."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from runtime.errors import NotFound
 from runtime.store import tables
 from runtime.store.cursor import page_of
 from runtime.store.rows import JOB, STORED_OUTPUT, value_of
+from runtime.values.access import EVERYTHING, Sight
 from runtime.values.records import Job, Page, StoredOutput
 from runtime.values.states import State
 
@@ -20,9 +21,11 @@ def list_jobs(
     cursor: str | None = None,
     state: State | None = None,
     package: str | None = None,
+    sight: Sight = EVERYTHING,
 ) -> Page[Job]:
-    """Return jobs, the last submitted first (ids sort by time)."""
-    query = select(tables.jobs).order_by(tables.jobs.c.id.desc()).limit(limit + 1)
+    """Return jobs in `sight`, the last submitted first (ids sort by time)."""
+    query = select(tables.jobs).where(*_seen(sight))
+    query = query.order_by(tables.jobs.c.id.desc()).limit(limit + 1)
     if cursor:
         query = query.where(tables.jobs.c.id < cursor)
     if state:
@@ -33,9 +36,24 @@ def list_jobs(
     return page_of(found, limit=limit, key=lambda job: job.id)
 
 
-def count_by_state(connection: Connection) -> dict[State, int]:
-    """Return how many jobs there are in each state."""
-    query = select(tables.jobs.c.state, func.count()).group_by(tables.jobs.c.state)
+def _seen(sight: Sight) -> Iterator[ColumnElement[bool]]:
+    """Yield the conditions that hold for the jobs in `sight`."""
+    if sight.owner is not None:
+        yield tables.jobs.c.owner == sight.owner
+    if sight.packages:
+        yield or_(*(among(tables.jobs.c.package, one) for one in sight.packages))
+
+
+def among(column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+    """Return whether `column` is `pattern`: a name, or a prefix with `*`."""
+    is_prefix = pattern.endswith("*")
+    return column.startswith(pattern[:-1], autoescape=True) if is_prefix else column == pattern
+
+
+def count_by_state(connection: Connection, *, sight: Sight = EVERYTHING) -> dict[State, int]:
+    """Return how many jobs in `sight` there are in each state."""
+    counting = select(tables.jobs.c.state, func.count()).where(*_seen(sight))
+    query = counting.group_by(tables.jobs.c.state)
     counted = {State(state): number for state, number in connection.execute(query).tuples()}
     return {state: counted.get(state, 0) for state in State}
 

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, select, update
 from runtime.errors import NotFound, Superseded
 from runtime.store import activations, admission, events, tables
 from runtime.store.rows import ATTEMPT, JOB, STORED_OUTPUT, plain, plain_error, value_of
+from runtime.values.access import EVERYTHING, Sight
 from runtime.values.records import Attempt, Claim, Finish, Job, JobError, JsonObject
 from runtime.values.states import ENDINGS, Change, State, after, is_allowed
 
@@ -22,7 +23,7 @@ DRAINED = "drained"
 def submit(connection: Connection, *, job: Job, queue_limit: int) -> Job:
     """Accept `job` into the queue; raise QueueFull when it has no room."""
     admission.admit(connection, limit=queue_limit)
-    columns: dict[str, Any] = plain(job, JOB)
+    columns: dict[str, Any] = plain(job, JOB) | {"owner": job.request.principal}
     times = {"submitted_at": job.submitted_at, "queued_at": job.queued_at}
     connection.execute(tables.jobs.insert().values(columns | times))
     _queue_attempt(connection, job_id=job.id, number=1, at=job.queued_at)
@@ -31,10 +32,10 @@ def submit(connection: Connection, *, job: Job, queue_limit: int) -> Job:
     return job
 
 
-def get(connection: Connection, *, job_id: str) -> Job:
-    """Return a job; raise NotFound."""
+def get(connection: Connection, *, job_id: str, sight: Sight = EVERYTHING) -> Job:
+    """Return a job; raise NotFound, also for one that is out of `sight`."""
     row = connection.execute(select(tables.jobs).where(tables.jobs.c.id == job_id)).first()
-    if not row:
+    if not row or not sight.includes(owner=row.owner, package=row.package):
         raise NotFound(
             f"There is no job {job_id}", where=job_id, mend="`fumehood job list` shows the jobs"
         )

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from runtime.errors import NotFound, VersionConflict
-from runtime.store import tables
+from runtime.store import job_lists, tables
 from runtime.store.cursor import page_of
 from runtime.store.rows import PACKAGE, PACKAGE_VERSION, plain, value_of
 from runtime.values.records import JsonObject, Package, PackageVersion, Page
@@ -81,16 +81,26 @@ def get_package(connection: Connection, *, name: str) -> Package:
     query = select(tables.packages).where(tables.packages.c.name == name)
     if row := connection.execute(query).first():
         return value_of(row, PACKAGE)
-    raise NotFound(
+    raise no_package(name)
+
+
+def no_package(name: str) -> NotFound:
+    """Return the fault of asking for a package that is not there, or not for who asks."""
+    return NotFound(
         f"There is no package {name}",
         where=name,
         mend="`fumehood package list` shows the packages; `fumehood package upload` adds one",
     )
 
 
-def list_packages(connection: Connection, *, limit: int, cursor: str | None) -> Page[Package]:
-    """Return packages by name."""
+def list_packages(
+    connection: Connection, *, limit: int, cursor: str | None, among: tuple[str, ...] = ()
+) -> Page[Package]:
+    """Return packages by name; of those `among` (names, or prefixes with `*`), if any are named."""
     query = select(tables.packages).order_by(tables.packages.c.name).limit(limit + 1)
+    if among:
+        name = tables.packages.c.name
+        query = query.where(or_(*(job_lists.among(name, one) for one in among)))
     if cursor:
         query = query.where(tables.packages.c.name > cursor)
     found = [value_of(row, PACKAGE) for row in connection.execute(query)]

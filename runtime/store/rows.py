@@ -5,10 +5,12 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
+from runtime.values.access import Session, Token
 from runtime.values.records import (
     Activation,
     Attempt,
     AuditEntry,
+    AuditHead,
     Event,
     Gate,
     Job,
@@ -23,6 +25,7 @@ from runtime.values.records import (
 ACTIVATION = TypeAdapter(Activation)
 ATTEMPT = TypeAdapter(Attempt)
 AUDIT_ENTRY = TypeAdapter(AuditEntry)
+AUDIT_HEAD = TypeAdapter(AuditHead)
 EVENT = TypeAdapter(Event)
 GATE = TypeAdapter(Gate)
 JOB = TypeAdapter(Job)
@@ -30,7 +33,9 @@ JOB_ERROR = TypeAdapter(JobError)
 PACKAGE = TypeAdapter(Package)
 PACKAGE_VERSION = TypeAdapter(PackageVersion)
 PREPARED = TypeAdapter(PreparedRecord)
+SESSION = TypeAdapter(Session)
 STORED_OUTPUT = TypeAdapter(StoredOutput)
+TOKEN = TypeAdapter(Token)
 WORKER = TypeAdapter(Worker)
 
 

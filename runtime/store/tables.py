@@ -107,6 +107,7 @@ jobs = Table(
     Column("parameters", JSON, nullable=False),
     Column("inputs", JSON, nullable=False),
     Column("request", JSON, nullable=False),
+    Column("owner", String, nullable=False, server_default=""),
     Column("submitted_at", UtcDateTime, nullable=False),
     Column("queued_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
@@ -116,6 +117,7 @@ jobs = Table(
     Column("error", JSON(none_as_null=True)),
     Index("ix_jobs_state", "state", "queued_at"),
     Index("ix_jobs_package", "package", "id"),
+    Index("ix_jobs_owner", "owner", "id"),
 )
 
 attempts = Table(
@@ -199,4 +201,54 @@ workers = Table(
     Column("slots", Integer, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("former_digest", String),
+    Column("former_until", UtcDateTime),
+    Column("note", String, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("packages", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("rotated_at", UtcDateTime),
+    Column("used_at", UtcDateTime),
+    Column("used_from", String, nullable=False),
+    UniqueConstraint("name"),
+    UniqueConstraint("digest"),
+    Index("ix_tokens_former_digest", "former_digest"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("principal", String, nullable=False),
+    Column("token_id", String, ForeignKey("tokens.id")),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("source", String, nullable=False),
+    Column("agent", String, nullable=False),
+    UniqueConstraint("digest"),
+    Index("ix_sessions_token_id", "token_id"),
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("key_id", String, nullable=False),
+    Column("signature", String, nullable=False),
 )

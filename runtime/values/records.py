@@ -242,6 +242,18 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuditHead:
+    """The entry that was the last of the audit log at `at`, signed by the appliance."""
+
+    number: int
+    seq: int
+    digest: str
+    at: datetime
+    key_id: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """A process that runs attempts; `seen_at` is its last sign of life."""
 

@@ -17,6 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from runtime.home.socket import short_of
 from runtime.ids import new_id
 from runtime.store import activations, packages
 from runtime.store.migrate import migrate
@@ -147,6 +148,8 @@ class Server:
     home: Path
     process: subprocess.Popen[str]
     http: httpx2.Client
+    login: str = ""
+    """The link that it printed; good once."""
 
     def activate(self, content: bytes) -> dict[str, Any]:
         """Upload a bundle and wait for its activation; return the activation."""
@@ -191,7 +194,44 @@ class Server:
 
     def command(self, *words: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run the command line against this server."""
-        return run_command(*words, environ={"FUMEHOOD_URL": self.url}, stdin=stdin)
+        environ = {"FUMEHOOD_URL": self.url, "FUMEHOOD_TOKEN": self.token}
+        return run_command(*words, environ=environ, stdin=stdin)
+
+    @property
+    def token(self) -> str:
+        """Return the token of an admin, with which the tests come in by the port."""
+        return self.http.headers["authorization"].removeprefix("Bearer ")
+
+    def token_for(self, *scopes: str, packages: Sequence[str] = ()) -> str:
+        """Return a new token with these scopes."""
+        name = f"t-{new_id()}"
+        order = {"name": name, "scopes": scopes, "packages": packages}
+        made = self.http.post("/v1/tokens", json=order)
+        assert made.status_code == 201, made.text
+        return made.json()["token"]
+
+    @contextmanager
+    def as_(self, token: str | None) -> Iterator[httpx2.Client]:
+        """Offer a client that comes by the port with `token`, or with none."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        with httpx2.Client(
+            base_url=self.url, timeout=PATIENCE_S, trust_env=False, headers=headers
+        ) as client:
+            yield client
+
+    @contextmanager
+    def at_home(self) -> Iterator[httpx2.Client]:
+        """Offer a client that comes by the socket in the home, as its owner."""
+        with (
+            short_of(self.home) as path,
+            httpx2.Client(
+                base_url="http://localhost",
+                timeout=PATIENCE_S,
+                trust_env=False,
+                transport=httpx2.HTTPTransport(uds=path),
+            ) as client,
+        ):
+            yield client
 
 
 def run_command(
@@ -220,7 +260,8 @@ def running(home: Path, *, within: Sequence[str] = (), **settings: str) -> Itera
     `within` is a command that the server is started by, such as unshare(1); it is then reached
     by the socket in its home.
     """
-    environ = {f"FUMEHOOD_{name.upper()}": value for name, value in settings.items()}
+    unhurried = {"requests_per_minute": "1000000"} | settings
+    environ = {f"FUMEHOOD_{name.upper()}": value for name, value in unhurried.items()}
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FUMEHOOD_")}
     log = (home.parent / f"{home.name}.log").open("a")
     process = subprocess.Popen(
@@ -234,12 +275,20 @@ def running(home: Path, *, within: Sequence[str] = (), **settings: str) -> Itera
         assert process.stdout
         line = process.stdout.readline()
         assert line, Path(log.name).read_text()
-        url = json.loads(line)["url"]
+        told = json.loads(line)
+        url = told["url"]
         way = httpx2.HTTPTransport(uds=str(home / "fumehood.sock")) if within else None
         with httpx2.Client(
             base_url=url, timeout=PATIENCE_S, trust_env=False, transport=way
         ) as client:
-            yield Server(url=url, home=home, process=process, http=client)
+            server = Server(url=url, home=home, process=process, http=client, login=told["login"])
+            if not within:
+                with server.at_home() as owner:
+                    order = {"name": f"tests-{new_id()}", "scopes": ["admin"]}
+                    made = owner.post("/v1/tokens", json=order)
+                assert made.status_code == 201, made.text
+                client.headers["Authorization"] = f"Bearer {made.json()['token']}"
+            yield server
     finally:
         process.terminate()
         try:

@@ -44,10 +44,9 @@ def make_authority(folder: Path, *, names: tuple[str, ...] = ()) -> Authority:
         .sign(root, hashes.SHA256())
     )
     (folder / "ca.pem").write_bytes(ca.public_bytes(form.Encoding.PEM))
-    (folder / "server.pem").write_bytes(
-        certificate.public_bytes(form.Encoding.PEM)
-        + leaf.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
-    )
+    key = leaf.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
+    (folder / "server.pem").write_bytes(certificate.public_bytes(form.Encoding.PEM) + key)
+    (folder / "server.key").write_bytes(key)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.pem")
     return Authority(ca=folder / "ca.pem", server=context)

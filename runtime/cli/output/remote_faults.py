@@ -6,7 +6,16 @@ from typing import Any
 from runtime.problem_table import TABLE, Answer, Fault
 from wheelhouse.problem import Problem
 
-EXIT_BY_STATUS: Mapping[int, int] = {400: 2, 403: 5, 404: 4, 409: 6, 410: 4, 422: 3, 429: 75}
+EXIT_BY_STATUS: Mapping[int, int] = {
+    400: 2,
+    401: 5,
+    403: 5,
+    404: 4,
+    409: 6,
+    410: 4,
+    422: 3,
+    429: 75,
+}
 
 
 class RemoteFault(Exception):

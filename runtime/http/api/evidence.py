@@ -6,6 +6,7 @@ from packages.inventory import INVENTORY_JSON
 from packages.lock import FILE as LOCK_FILE
 from packages.sbom import sbom, touching
 from runtime.http.context import StoreOf, WorkshopOf
+from runtime.http.downloads import as_file
 from runtime.store import activations
 
 router = APIRouter(prefix="/v1/packages/{name}/versions/{version}", tags=["packages"])
@@ -21,7 +22,7 @@ async def get_lock(name: str, version: str, request: Request, store: StoreOf) ->
     etag = f'"{prepared.lock_digest.removeprefix("sha256:")}"'
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers={"ETag": etag})
-    headers = {"ETag": etag, "Content-Disposition": f'attachment; filename="{LOCK_FILE}"'}
+    headers = {"ETag": etag, **as_file(LOCK_FILE)}
     return Response(prepared.lock, media_type="application/toml", headers=headers)
 
 
@@ -36,6 +37,6 @@ async def get_sbom(name: str, version: str, store: StoreOf, workshop: WorkshopOf
     known = workshop.locker.advisories
     told = touching(inventory, known) if known else ()
     text = sbom(inventory, name=name, version=version, advisories=told)
-    headers = {"Content-Disposition": f'attachment; filename="{name}-{version}.cdx.json"'}
+    headers = as_file(f"{name}-{version}.cdx.json")
     media_type = "application/vnd.cyclonedx+json; version=1.6"
     return Response(text, media_type=media_type, headers=headers)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from runtime.gate.opening import close_gate, close_if_over, open_gate, opened
 from runtime.http.api.sent_values import Sentence
 from runtime.http.api.views import GateView, gate_view
-from runtime.http.context import CallerOf, ClockOf, ClosingsOf, StoreOf
+from runtime.http.context import AccessOf, CallerOf, ClockOf, ClosingsOf, StoreOf, origin_of
 
 router = APIRouter(prefix="/v1/gate", tags=["gate"])
 
@@ -38,7 +38,9 @@ class GateOrder(BaseModel):
     minutes: Annotated[float, Field(gt=0, le=527_040, allow_inf_nan=False)] | None = None
     reason: Sentence = ""
     packages: tuple[str, ...] = Field((), description="Only for these packages; empty: for all.")
-    who: Sentence = Field("", description="Who opens it, for the audit log.")
+    who: Sentence = Field(
+        "", description="For whom, as a note in the audit log; who does it is known."
+    )
 
 
 @router.get("")
@@ -49,19 +51,26 @@ async def get_gate(store: StoreOf, clock: ClockOf) -> GateView:
 
 @router.put("")
 async def put_gate(
-    order: GateOrder, *, store: StoreOf, closings: ClosingsOf, clock: ClockOf, caller: CallerOf
+    order: GateOrder,
+    *,
+    store: StoreOf,
+    closings: ClosingsOf,
+    clock: ClockOf,
+    caller: CallerOf,
+    access: AccessOf,
 ) -> GateView:
     """Open or close the gate; both are written into the audit log."""
     at = clock()
-    who = order.who or caller.principal
+    who = caller.principal
+    origin = {**origin_of(caller), **({"for_whom": order.who} if order.who else {})}
     if not order.is_open:
         reason = order.reason or "closed by hand"
         closings.note()
-        return gate_view(await store.run(close_gate, who=who, reason=reason, at=at))
+        return gate_view(await store.run(close_gate, who=who, reason=reason, at=at, origin=origin))
     gate = opened(
         until=_until(order, at=at), reason=order.reason, who=who, packages=order.packages, at=at
     )
-    return gate_view(await store.run(open_gate, gate=gate))
+    return gate_view(await store.run(open_gate, gate=gate, origin=origin, sign=access.seal.sign))
 
 
 def _until(order: GateOrder, *, at: datetime) -> datetime:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from fastapi import APIRouter
 
 from runtime.errors import NotReady
-from runtime.http.context import ClockOf, SettingsOf, StoreOf
+from runtime.http.context import ClockOf, SettingsOf, SightOf, StoreOf
 from runtime.store import admission, job_lists, workers
 from runtime.values.states import State
 from wheelhouse.problem import Problem
@@ -32,11 +32,14 @@ async def is_ready(store: StoreOf, clock: ClockOf, settings: SettingsOf) -> dict
 
 
 @router.get("/v1/queue", tags=["jobs"])
-async def show_queue(store: StoreOf, settings: SettingsOf) -> dict[str, object]:
-    """Return how many jobs wait, how many may, and how many there are in each state."""
-    counted = await store.run(job_lists.count_by_state)
+async def show_queue(store: StoreOf, settings: SettingsOf, sight: SightOf) -> dict[str, object]:
+    """Return how many jobs wait, how many may, and how many there are in each state.
+
+    Of these, who sees its own jobs only is told of its own only.
+    """
+    counted = await store.run(job_lists.count_by_state, sight=sight)
     return {
-        "depth": await store.run(admission.depth),
+        "depth": await store.run(admission.depth) if sight.is_whole else counted[State.QUEUED],
         "limit": settings.queue_limit,
         "jobs": {state.value: counted[state] for state in State},
     }

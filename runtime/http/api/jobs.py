@@ -22,19 +22,23 @@ from runtime.http.context import (
     CursorOf,
     EventsOf,
     Limit,
+    PrincipalOf,
     SettingsOf,
+    SightOf,
     StoppingOf,
     StoreOf,
     SubmissionsOf,
 )
-from runtime.http.downloads import download
+from runtime.http.downloads import as_file, download
 from runtime.jobs.events import to_line
 from runtime.jobs.submission import InputNames, Submissions
 from runtime.settings import Settings
 from runtime.store import events as event_store
 from runtime.store import job_lists
 from runtime.store import jobs as job_store
+from runtime.store.packages import no_package
 from runtime.store.store import Store
+from runtime.values.access import is_bound_to
 from runtime.values.media_types import media_type_of
 from runtime.values.records import Job, JobInput, RequestContext, StoredOutput
 from runtime.values.states import State
@@ -87,6 +91,7 @@ async def submit_job(
     request: Request,
     response: Response,
     caller: CallerOf,
+    principal: PrincipalOf,
     *,
     submissions: SubmissionsOf,
     store: StoreOf,
@@ -99,10 +104,17 @@ async def submit_job(
     """
     if is_multipart(request):
         job = await _submit_form(
-            request, caller=caller, submissions=submissions, blobs=blobs, settings=settings
+            request,
+            caller=caller,
+            among=principal.packages,
+            submissions=submissions,
+            blobs=blobs,
+            settings=settings,
         )
     else:
-        order = _read_order((await request.body()).decode(errors="replace"))
+        order = _read_order(
+            (await request.body()).decode(errors="replace"), among=principal.packages
+        )
         activation = await submissions.activation_for(order.package, version=order.version)
         job = await submissions.submit(
             activation, parameters=order.parameters, inputs=(), request=caller
@@ -115,12 +127,13 @@ async def _submit_form(
     request: Request,
     *,
     caller: RequestContext,
+    among: tuple[str, ...],
     submissions: Submissions,
     blobs: Blobs,
     settings: Settings,
 ) -> Job:
     form = form_parts(request)
-    order = _read_order(await _first_field(form))
+    order = _read_order(await _first_field(form), among=among)
     activation = await submissions.activation_for(order.package, version=order.version)
     inputs: list[JobInput] = []
     names = InputNames(most=settings.inputs_most)
@@ -175,7 +188,15 @@ def _media_type(part: Part) -> str:
     return media_type_of(part.filename)
 
 
-def _read_order(text: str) -> JobOrder:
+def _read_order(text: str, *, among: tuple[str, ...]) -> JobOrder:
+    """Return the order in `text`; raise NotFound for a package that who asks is not bound to."""
+    order = _parsed_order(text)
+    if not is_bound_to(among, order.package):
+        raise no_package(order.package)
+    return order
+
+
+def _parsed_order(text: str) -> JobOrder:
     try:
         return ORDER.validate_json(text)
     except ValidationError as error:
@@ -198,12 +219,14 @@ async def list_jobs(
     store: StoreOf,
     cursor: CursorOf,
     limit: Limit = 50,
+    *,
+    sight: SightOf,
     state: State | None = None,
     package: str | None = None,
 ) -> PageOf[JobView]:
     """Return jobs, the last submitted first."""
     page = await store.run(
-        job_lists.list_jobs, limit=limit, cursor=cursor, state=state, package=package
+        job_lists.list_jobs, limit=limit, cursor=cursor, state=state, package=package, sight=sight
     )
     return page_view(page, show=JobView.model_validate, request=request, response=response)
 
@@ -244,7 +267,9 @@ async def read_events(
         return event_stream(log, job_id=job_id, after=after, stop=stopping)
     if follow:
         return line_stream(log, job_id=job_id, after=after, stop=stopping)
-    return StreamingResponse(_stored_lines(store, job_id=job_id, after=after), media_type=NDJSON)
+    lines = _stored_lines(store, job_id=job_id, after=after)
+    headers = as_file(f"events-{job_id}.ndjson")
+    return StreamingResponse(lines, media_type=NDJSON, headers=headers)
 
 
 async def _stored_lines(store: Store, *, job_id: str, after: int) -> AsyncIterator[bytes]:
@@ -263,7 +288,8 @@ async def get_artifact(
     """Return the artifact of an attempt: the record of what ran, behind which walls."""
     job = await store.run(job_store.get, job_id=job_id)
     file = artifacts.existing(job_id, attempt=_number(job, attempt))
-    return FileResponse(file, media_type="application/json")  # in pieces, however long it is
+    headers = as_file(f"artifact-{job_id}.json")
+    return FileResponse(file, media_type="application/json", headers=headers)  # in pieces
 
 
 @router.get("/{job_id}/outputs")

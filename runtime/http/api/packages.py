@@ -16,7 +16,16 @@ from runtime.http.api.views import (
     page_view,
     version_detail,
 )
-from runtime.http.context import CallerOf, CursorOf, IntakeOf, Limit, SettingsOf, StoreOf
+from runtime.http.context import (
+    CallerOf,
+    CursorOf,
+    IntakeOf,
+    Limit,
+    PrincipalOf,
+    SettingsOf,
+    StoreOf,
+    origin_of,
+)
 from runtime.http.spooling import spooled
 from runtime.store import activations, packages
 from sandbox.limits import MIB
@@ -38,6 +47,7 @@ async def upload_package(
     request: Request,
     response: Response,
     caller: CallerOf,
+    principal: PrincipalOf,
     *,
     intake: IntakeOf,
     store: StoreOf,
@@ -50,7 +60,12 @@ async def upload_package(
     most_bytes = settings.bundle_most_mb * MIB
     folder = settings.home / "cache"
     async with spooled(request, field="bundle", folder=folder, most_bytes=most_bytes) as upload:
-        version, is_new = await intake.receive(upload.path, who=caller.principal)
+        version, is_new = await intake.receive(
+            upload.path,
+            who=caller.principal,
+            among=principal.packages,
+            origin=origin_of(caller),
+        )
     package = await store.run(packages.get_package, name=version.package)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/packages/{version.package}/versions/{version.version}"
@@ -59,10 +74,17 @@ async def upload_package(
 
 @router.get("/packages")
 async def list_packages(
-    request: Request, response: Response, store: StoreOf, cursor: CursorOf, limit: Limit = 50
+    request: Request,
+    response: Response,
+    store: StoreOf,
+    cursor: CursorOf,
+    principal: PrincipalOf,
+    limit: Limit = 50,
 ) -> PageOf[PackageView]:
     """Return packages by name."""
-    page = await store.run(packages.list_packages, limit=limit, cursor=cursor)
+    page = await store.run(
+        packages.list_packages, limit=limit, cursor=cursor, among=principal.packages
+    )
     return page_view(page, show=PackageView.model_validate, request=request, response=response)
 
 
@@ -132,6 +154,9 @@ async def roll_back(
 ) -> PackageView:
     """Make the version active again that was so before."""
     package = await intake.roll_back(
-        package=name, who=caller.principal, reason=wish.reason if wish else ""
+        package=name,
+        who=caller.principal,
+        reason=wish.reason if wish else "",
+        origin=origin_of(caller),
     )
     return PackageView.model_validate(package)

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from runtime.errors import NotFound, UnknownMediaType
 from runtime.http.context import WheelhouseOf
+from runtime.http.downloads import as_file
 from wheelhouse import index
 from wheelhouse.store import Wheel
 
@@ -63,7 +64,7 @@ async def get_file(sha256: str, filename: str, wheelhouse: WheelhouseOf) -> Resp
         raise NotFound(f"There is no file {filename} with this digest", where=filename)
     path = wheelhouse.path(wheel).with_name(filename)
     media_type = WHEEL_MEDIA_TYPE if filename == wheel_name else "text/plain"
-    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    headers = {"Cache-Control": "private, max-age=31536000, immutable", **as_file(filename)}
     return FileResponse(path, media_type=media_type, headers=headers)
 
 

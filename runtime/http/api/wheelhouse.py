@@ -16,6 +16,7 @@ from runtime.http.context import (
     StoreOf,
     WheelhouseOf,
     WorkshopOf,
+    origin_of,
 )
 from runtime.http.spooling import spooled
 from runtime.store import audit
@@ -70,7 +71,7 @@ async def add_wheel(
         who=caller.principal,
         action="wheel.add",
         subject=wheel.filename,
-        details={"sha256": wheel.sha256},
+        details={"sha256": wheel.sha256, **origin_of(caller)},
     )
     return _view(wheel, known=workshop.locker.advisories)
 
@@ -102,6 +103,7 @@ async def remove_wheel(
         needs=needs,
         who=caller.principal,
         at=clock(),
+        origin=origin_of(caller),
     )
 
 

@@ -21,10 +21,13 @@ from runtime.http.context import (
     AttemptNumber,
     ClockOf,
     CursorOf,
+    PrincipalOf,
     Services,
     SettingsOf,
+    SightOf,
     StoreOf,
     SubmissionsOf,
+    principal_of,
 )
 from runtime.http.pages import formats
 from runtime.http.pages.job_story import JobStory, story_of
@@ -58,7 +61,7 @@ def make_templates() -> Environment:
     return templates
 
 
-async def _page(request: Request, template: str, **values: Any) -> HTMLResponse:
+async def render(request: Request, template: str, **values: Any) -> HTMLResponse:
     """Render a page; every page shows the gate in its header."""
     services: Services = request.app.state.services
     now = services.clock()
@@ -69,6 +72,8 @@ async def _page(request: Request, template: str, **values: Any) -> HTMLResponse:
         "version": request.app.version,
         "path": request.url.path,
         "now": now,
+        "principal": principal_of(request),
+        "csrf": principal_of(request).csrf,
     }
     return HTMLResponse(
         await asyncio.to_thread(_rendered, templates, template, everywhere | values)
@@ -86,15 +91,23 @@ async def show_jobs(
     store: StoreOf,
     settings: SettingsOf,
     cursor: CursorOf,
+    sight: SightOf,
+    *,
     state: Annotated[State | None, Query()] = None,
     package: Annotated[str, Query()] = "",
 ) -> HTMLResponse:
     """Show the jobs, the last submitted first."""
     page = await store.run(
-        job_lists.list_jobs, limit=ROWS, cursor=cursor, state=state, package=package or None
+        job_lists.list_jobs,
+        limit=ROWS,
+        cursor=cursor,
+        state=state,
+        package=package or None,
+        sight=sight,
     )
-    known = await store.run(packages.list_packages, limit=200, cursor=None)
-    return await _page(
+    known = await store.run(packages.list_packages, limit=200, cursor=None, among=sight.packages)
+    counts = await store.run(job_lists.count_by_state, sight=sight)
+    return await render(
         request,
         "jobs.html",
         jobs=page.items,
@@ -102,8 +115,8 @@ async def show_jobs(
         state=state,
         package=package,
         packages=[one.name for one in known.items],
-        counts=await store.run(job_lists.count_by_state),
-        depth=await store.run(admission.depth),
+        counts=counts,
+        depth=await store.run(admission.depth) if sight.is_whole else counts[State.QUEUED],
         limit=settings.queue_limit,
         slots=settings.slots,
         states=list(State),
@@ -125,7 +138,7 @@ async def show_job(
     story = await _story(
         store, artifacts=artifacts, now=clock(), job=job, number=attempt or job.attempt
     )
-    return await _page(request, "job.html", job=job, story=story)
+    return await render(request, "job.html", job=job, story=story)
 
 
 async def _story(
@@ -174,9 +187,11 @@ async def retry_job(job_id: str, submissions: SubmissionsOf) -> Response:
 
 
 @router.get("/packages")
-async def show_packages(request: Request, store: StoreOf) -> HTMLResponse:
+async def show_packages(request: Request, store: StoreOf, principal: PrincipalOf) -> HTMLResponse:
     """Show the packages with their versions and last activations."""
-    known = await store.run(packages.list_packages, limit=200, cursor=None)
+    known = await store.run(
+        packages.list_packages, limit=200, cursor=None, among=principal.packages
+    )
     rows = [
         {
             "package": one,
@@ -185,14 +200,14 @@ async def show_packages(request: Request, store: StoreOf) -> HTMLResponse:
         }
         for one in known.items
     ]
-    return await _page(request, "packages.html", rows=rows)
+    return await render(request, "packages.html", rows=rows)
 
 
 @router.get("/docs")
 async def show_reference(request: Request) -> HTMLResponse:
     """Show the reference of the API, rendered here: nothing is loaded from elsewhere."""
     api = await asyncio.to_thread(request.app.openapi)
-    return await _page(request, "reference.html", api=api)
+    return await render(request, "reference.html", api=api)
 
 
 @router.get("/openapi.json")

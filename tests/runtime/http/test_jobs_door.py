@@ -88,7 +88,11 @@ def test_outputs_come_in_ranges_and_only_when_they_are_not_there_yet(counting: S
     job = counting.ended(counting.submit("counts-words", files=INPUTS).json()["id"])
     path = f"/v1/jobs/{job['id']}/outputs/tables/counts.json"
     whole = counting.http.get(path)
-    assert whole.headers["content-disposition"].startswith("attachment")
+    for one in (path, f"/v1/jobs/{job['id']}/artifact", f"/v1/jobs/{job['id']}/events"):
+        sent = counting.http.get(one).headers
+        assert sent["content-disposition"].startswith("attachment"), one
+        assert sent["content-security-policy"] == "sandbox; default-src 'none'", one
+        assert sent["x-content-type-options"] == "nosniff", one
     assert whole.headers["repr-digest"].startswith("sha-256=:")
     same = counting.http.get(path, headers={"If-None-Match": whole.headers["etag"]})
     assert (same.status_code, same.content) == (304, b"")

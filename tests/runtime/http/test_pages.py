@@ -53,10 +53,17 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+def log_in(context: BrowserContext, server: Server) -> None:
+    """Log a browser in, as the form of the login page does."""
+    answer = context.request.post(f"{server.url}/login", form={"token": server.token})
+    assert answer.ok, answer.status_text
+
+
 @pytest.fixture
 def open_page(browser: Browser, server: Server) -> Iterator[Callable[[str], Page]]:
     """Opens pages; whatever a page complains of or loads from elsewhere fails the test."""
     context: BrowserContext = browser.new_context(viewport={"width": 1280, "height": 900})
+    log_in(context, server)
     complaints: list[str] = []
 
     def opened(path: str) -> Page:
@@ -184,6 +191,7 @@ def test_every_page_fits_its_window(
 ) -> None:
     job = story.ended(story.submit("story", files={"in.txt": b"x"}).json()["id"])
     context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    log_in(context, story)
     page = context.new_page()
     for path in ("/", f"/jobs/{job['id']}", "/packages", "/docs"):
         page.goto(story.url + path)

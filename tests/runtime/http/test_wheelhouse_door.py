@@ -48,6 +48,11 @@ def test_a_form_is_as_good_as_a_body(house: Server, wheel: Path) -> None:
     assert house.http.post("/v1/wheelhouse/wheels", files=sent).status_code == 201
 
 
+def with_token(house: Server) -> str:
+    """Return the address of the index as pip and uv take it: with a token as the password."""
+    return f"{house.url}/simple/".replace("://", f"://token:{house.token_for('viewer')}@")
+
+
 @pytest.mark.parametrize("tool", ["uv", "pip"])
 def test_plain_uv_and_pip_install_from_the_appliance(
     tool: str, house: Server, tmp_path: Path
@@ -64,7 +69,7 @@ def test_plain_uv_and_pip_install_from_the_appliance(
     }[tool]
     clean = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "UV_CACHE_DIR": str(tmp_path / "c")}
     done = subprocess.run(
-        [*words, "--target", str(tmp_path / "t"), "--index-url", f"{house.url}/simple/", name],
+        [*words, "--target", str(tmp_path / "t"), "--index-url", with_token(house), name],
         env=clean | {"PIP_CONFIG_FILE": os.devnull},
         capture_output=True,
         text=True,

@@ -105,8 +105,11 @@ def test_what_a_killed_upload_left_is_swept_at_the_next_start(tmp_path: Path) ->
         assert server.activate(content)["state"] == "succeeded"
         port = int(server.url.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port)) as sender:
-            head = b"POST /v1/packages HTTP/1.1\r\nHost: here\r\nContent-Length: 999\r\n\r\n"
-            sender.sendall(head + b"PK")
+            head = (
+                "POST /v1/packages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999\r\n"
+                f"Authorization: Bearer {server.token}\r\n\r\n"
+            )
+            sender.sendall(head.encode() + b"PK")
             server.until("/healthz", lambda _: bool(list((home / "cache").iterdir())))
             server.process.kill()
             server.process.wait()

@@ -1,0 +1,61 @@
+"""The room's front: all that the doors ask about who may do what."""
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from runtime.access.audit_seal import AuditSeal
+from runtime.access.identification import Identification
+from runtime.access.login import Links, Login
+from runtime.access.rates import Rates
+from runtime.access.signing_key import signing_key
+from runtime.access.wrong_tokens import WrongTokens
+from runtime.clock import Clock
+from runtime.settings import Settings
+from runtime.store.store import Store
+from sandbox.command import Level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """What the doors ask. `owners` are the users whom the home's socket admits as admins."""
+
+    identification: Identification
+    login: Login
+    wrong_tokens: WrongTokens
+    rates: Rates
+    owners: frozenset[int]
+    names: frozenset[str]
+    is_tls: bool
+    seal: AuditSeal
+
+
+def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozenset[int]) -> Access:
+    """Return the access of these settings."""
+    idle = timedelta(seconds=settings.session_idle_s)
+    return Access(
+        identification=Identification(store=store, clock=clock, idle=idle),
+        login=Login(
+            store=store,
+            clock=clock,
+            links=Links(monotonic=time.monotonic),
+            idle=idle,
+            lasting=timedelta(seconds=settings.session_s),
+        ),
+        wrong_tokens=WrongTokens(monotonic=time.monotonic),
+        rates=Rates(monotonic=time.monotonic, most=settings.requests_per_minute),
+        owners=owners,
+        names=frozenset(name.lower() for name in (settings.host, *settings.names)),
+        is_tls=settings.tls_certificate is not None,
+        seal=AuditSeal(home=settings.home, key=signing_key(settings.home)),
+    )
+
+
+def owners_at(level: Level) -> frozenset[int]:
+    """Return the users whom the home's socket admits: its owner and root.
+
+    At level `process` a cell is the owner to the kernel, and reaches the socket: there it
+    admits nobody.
+    """
+    return frozenset() if level is Level.PROCESS else frozenset({0, os.geteuid()})

@@ -1,0 +1,101 @@
+"""Says who it is that shows a token or a cookie, and keeps when each was last used."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from runtime.access.token_text import digest_of, is_whole
+from runtime.access.tokens import is_live
+from runtime.clock import Clock
+from runtime.store import sessions, tokens
+from runtime.store.store import Store
+from runtime.values.access import Principal, Scope, Session, Token, Way
+
+NOTED_EVERY = timedelta(minutes=1)
+"""How often the last use of a token or session is written, at most."""
+LOCAL = "local:"
+"""How the names of those begin who come by the socket, or by a link that it gave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identification:
+    """Looks up who shows what. `idle` is how long a session may rest."""
+
+    store: Store
+    clock: Clock
+    idle: timedelta
+    _noted: dict[str, datetime] = field(default_factory=dict[str, datetime])
+
+    async def by_token(self, text: str, *, source: str) -> Principal | None:
+        """Return whose token `text` is; None for none that is valid now."""
+        if not is_whole(text):
+            return None
+        at = self.clock()
+        token = await self.store.run(tokens.by_digest, digest=digest_of(text), at=at)
+        if token is None or not is_live(token, at=at):
+            return None
+        if self._is_due(token.id, at=at):
+            await self.store.run(tokens.note_use, token_id=token.id, at=at, source=source)
+        return principal_of(token)
+
+    async def by_cookie(self, text: str) -> Principal | None:
+        """Return whose session `text` is the cookie of; None where it is over."""
+        at = self.clock()
+        found = await self.store.run(_session, digest=digest_of(text), at=at, idle=self.idle)
+        if found is None:
+            return None
+        session, principal = found
+        if self._is_due(session.id, at=at):
+            await self.store.run(sessions.note_use, session_id=session.id, at=at)
+        return Principal(
+            name=principal.name,
+            scopes=principal.scopes,
+            packages=principal.packages,
+            way=Way.SESSION,
+            token_id=session.token_id,
+            session_id=session.id,
+            csrf=csrf_of(text),
+        )
+
+    def _is_due(self, key: str, *, at: datetime) -> bool:
+        last = self._noted.get(key)
+        if last is not None and at - last < NOTED_EVERY:
+            return False
+        self._noted[key] = at
+        return True
+
+
+def principal_of(token: Token) -> Principal:
+    """Return who asks with `token`."""
+    return Principal(
+        name=f"token:{token.name}",
+        scopes=frozenset(token.scopes),
+        packages=token.packages,
+        way=Way.TOKEN,
+        token_id=token.id,
+    )
+
+
+def local_admin(user: str) -> Principal:
+    """Return the owner of the home, or root, who came by its socket."""
+    return Principal(name=LOCAL + user, scopes=frozenset({Scope.ADMIN}), way=Way.SOCKET)
+
+
+def csrf_of(cookie: str) -> str:
+    """Return what the forms of a session carry: whoever lacks the cookie cannot know it."""
+    return digest_of(f"csrf of {cookie}").removeprefix("sha256:")
+
+
+def _session(
+    connection: Connection, *, digest: str, at: datetime, idle: timedelta
+) -> tuple[Session, Principal] | None:
+    session = sessions.by_digest(connection, digest=digest, at=at, idle_since=at - idle)
+    if session is None:
+        return None
+    if session.token_id is None:  # begun by a link that the owner of the home was given
+        return session, local_admin(session.principal.removeprefix(LOCAL))
+    token = tokens.by_id(connection, token_id=session.token_id)
+    if token is None or not is_live(token, at=at):
+        return None
+    return session, principal_of(token)

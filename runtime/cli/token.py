@@ -1,0 +1,138 @@
+"""`fumehood token`: who else may use the appliance, and for what."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from runtime.access.tokens import TokenWish
+from runtime.access.tokens import create as create_at_home
+from runtime.cli.client import all_items, ask, connected
+from runtime.cli.input.spans import minutes_of
+from runtime.cli.output.printing import AsJson, emit, facts, say_to_people, table
+from runtime.clock import rfc3339, utc_now
+from runtime.errors import NotFound
+from runtime.home.local_user import local_user
+from runtime.home.offline_database import in_home
+from runtime.settings import load
+
+app = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke tokens.")
+Name = Annotated[str, typer.Argument(help="The name of the token.")]
+FACTS = (
+    "name",
+    "note",
+    "scopes",
+    "packages",
+    "created_at",
+    "created_by",
+    "expires_at",
+    "revoked_at",
+    "rotated_at",
+    "former_until",
+    "used_at",
+    "used_from",
+)
+
+
+@app.command()
+def create(
+    name: Name,
+    scope: Annotated[
+        list[str], typer.Option("--scope", help="author, client, viewer, operator or admin.")
+    ],
+    package: Annotated[
+        list[str] | None,
+        typer.Option("--package", help="Only for this package, or prefix with *; repeatable."),
+    ] = None,
+    span: Annotated[str, typer.Option("--for", help="How long it is valid: 12h, 90d.")] = "",
+    note: Annotated[str, typer.Option(help="What it is for.")] = "",
+    *,
+    is_offline: Annotated[
+        bool, typer.Option("--offline", help="Write it into the home itself, past the appliance.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a token and print it: it is never to be had again."""
+    until = datetime.now(UTC) + timedelta(minutes=minutes_of(span)) if span else None
+    wish = TokenWish(
+        name=name, scopes=tuple(scope), packages=tuple(package or ()), note=note, expires_at=until
+    )
+    made = _made_at_home(wish) if is_offline else _made(wish)
+    say_to_people(f"the token {made['name']} is shown now, and never again:")
+    emit(made, as_json=as_json, show=lambda one: one["token"])
+
+
+def _made(wish: TokenWish) -> dict[str, Any]:
+    order = {
+        "name": wish.name,
+        "scopes": wish.scopes,
+        "packages": wish.packages,
+        "note": wish.note,
+        "expires_at": rfc3339(wish.expires_at) if wish.expires_at else None,
+    }
+    with connected() as client:
+        return ask(client, "POST", "/v1/tokens", json=order)
+
+
+def _made_at_home(wish: TokenWish) -> dict[str, Any]:
+    settings = load().settings
+    made = in_home(
+        settings,
+        create_at_home,
+        wish=wish,
+        who=f"local:{local_user()}",
+        at=utc_now(),
+        origin={"from": "home"},
+    )
+    if made is None:
+        raise NotFound(
+            f"No appliance has run in {settings.home} yet",
+            where=str(settings.home),
+            mend="start one with `fumehood up`, or set FUMEHOOD_HOME to the home of one",
+        )
+    token, text = made
+    return {"name": token.name, "token": text}
+
+
+@app.command("list")
+def list_tokens(*, as_json: AsJson = False) -> None:
+    """List the tokens: what each may do, and when it was last used."""
+    with connected() as client:
+        found = all_items(client, "/v1/tokens")
+    columns = ("name", "scopes", "packages", "expires_at", "revoked_at", "used_at", "used_from")
+    emit(found, as_json=as_json, show=lambda rows: table(rows, columns=columns))
+
+
+@app.command()
+def show(name: Name, *, as_json: AsJson = False) -> None:
+    """Show a token, without its text."""
+    with connected() as client:
+        emit(ask(client, "GET", f"/v1/tokens/{name}"), as_json=as_json, show=_facts)
+
+
+@app.command()
+def revoke(name: Name, *, as_json: AsJson = False) -> None:
+    """End a token, and the sessions that began with it, at once."""
+    with connected() as client:
+        emit(ask(client, "DELETE", f"/v1/tokens/{name}"), as_json=as_json, show=_facts)
+
+
+@app.command()
+def rotate(
+    name: Name,
+    overlap: Annotated[
+        str, typer.Option("--overlap", help="How long the former one stays valid: 0m, 1h, 7d.")
+    ] = "1d",
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Print another text for a token; the former one stays valid for a while."""
+    order = {"overlap_minutes": int(minutes_of(overlap))}
+    with connected() as client:
+        made = ask(client, "POST", f"/v1/tokens/{name}/rotate", json=order)
+    say_to_people(f"the former one is valid until {made['former_until']}; the new one:")
+    emit(made, as_json=as_json, show=lambda one: one["token"])
+
+
+def _facts(token: dict[str, Any]) -> str:
+    return facts(token, names=FACTS)

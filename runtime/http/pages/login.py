@@ -1,0 +1,182 @@
+"""Logging in and out, and the page of tokens and sessions."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from runtime.access import tokens as token_story
+from runtime.access.access import Access
+from runtime.access.tokens import TokenWish
+from runtime.errors import RuntimeFault
+from runtime.http.context import (
+    AccessOf,
+    CallerOf,
+    ClockOf,
+    PrincipalOf,
+    ServicesOf,
+    StoreOf,
+    origin_of,
+)
+from runtime.http.entrance.identity import cookie_name, source_of, wrong_token
+from runtime.http.pages.pages import render
+from runtime.problem_table import fault_of
+from runtime.store import tokens as token_store
+from runtime.values.access import SCOPE_MEANS
+
+router = APIRouter()
+Short = Annotated[str, Form(max_length=500)]
+NOT_GOOD = "This link was used, or its ten minutes are over. `fumehood login` prints another."
+
+
+@router.get("/login")
+async def show_login(
+    request: Request,
+    code: Annotated[str, Query(max_length=200)] = "",
+    next_: Annotated[str, Query(alias="next", max_length=2000)] = "/",
+) -> HTMLResponse:
+    """Show the form that takes a token, or the code of a link."""
+    return await _form(request, code=code, after=next_)
+
+
+@router.post("/login")
+async def log_in(
+    request: Request,
+    access: AccessOf,
+    *,
+    token: Short = "",
+    code: Short = "",
+    next_: Annotated[str, Form(alias="next", max_length=2000)] = "/",
+) -> Response:
+    """Begin a session, then go where one wanted to."""
+    source, agent = source_of(request.scope), request.headers.get("user-agent", "")
+    if code:
+        cookie = await access.login.by_link(code, source=source, agent=agent)
+    else:
+        cookie = await access.login.by_token(token.strip(), source=source, agent=agent)
+    if cookie is None:
+        fault = wrong_token(access, source=source)
+        return await _form(
+            request, code="", after=next_, fault=fault, told=NOT_GOOD if code else ""
+        )
+    answer = RedirectResponse(_own_page(next_), status_code=303)
+    _set_cookie(answer, access=access, value=cookie)
+    return answer
+
+
+@router.post("/logout")
+async def log_out(access: AccessOf, principal: PrincipalOf, caller: CallerOf) -> Response:
+    """End the session of this browser."""
+    if principal.session_id:
+        await access.login.end(principal.session_id, who=caller.principal, origin=origin_of(caller))
+    answer = RedirectResponse("/login", status_code=303)
+    answer.delete_cookie(
+        cookie_name(access), secure=access.is_tls, httponly=True, samesite="strict"
+    )
+    return answer
+
+
+@router.get("/access")
+async def show_access(request: Request, services: ServicesOf) -> HTMLResponse:
+    """Show tokens and sessions."""
+    return await _access_page(request, services=services)
+
+
+@router.post("/access/tokens")
+async def create_token(
+    request: Request,
+    services: ServicesOf,
+    caller: CallerOf,
+    *,
+    name: Short = "",
+    scopes: Annotated[list[str], Form()] = [],  # noqa: B006  (FastAPI copies it)
+    packages: Short = "",
+    note: Short = "",
+) -> HTMLResponse:
+    """Make a token, and show its text once."""
+    wish = TokenWish(
+        name=name.strip(), scopes=tuple(scopes), packages=tuple(packages.split()), note=note
+    )
+    try:
+        _, text = await services.store.run(
+            token_story.create,
+            wish=wish,
+            who=caller.principal,
+            at=services.clock(),
+            origin=origin_of(caller),
+        )
+    except RuntimeFault as fault:
+        return await _access_page(request, services=services, fault=fault)
+    return await _access_page(request, services=services, made=text)
+
+
+@router.post("/access/tokens/{token_name}/revoke")
+async def revoke_token(
+    token_name: str, store: StoreOf, clock: ClockOf, caller: CallerOf
+) -> Response:
+    """End a token, then show what is left."""
+    await store.run(
+        token_story.revoke,
+        name=token_name,
+        who=caller.principal,
+        at=clock(),
+        origin=origin_of(caller),
+    )
+    return RedirectResponse("/access", status_code=303)
+
+
+@router.post("/access/sessions/{session_id}/end")
+async def end_session(session_id: str, access: AccessOf, caller: CallerOf) -> Response:
+    """Log a browser out, then show who is left."""
+    await access.login.end(session_id, who=caller.principal, origin=origin_of(caller))
+    return RedirectResponse("/access", status_code=303)
+
+
+async def _access_page(
+    request: Request, *, services: ServicesOf, made: str = "", fault: RuntimeFault | None = None
+) -> HTMLResponse:
+    shown = await render(
+        request,
+        "access.html",
+        tokens=await services.store.run(token_store.list_tokens),
+        sessions=await services.access.login.list_sessions(),
+        scopes=SCOPE_MEANS,
+        made=made,
+        fault=fault,
+    )
+    shown.headers["cache-control"] = "no-store"
+    if fault is not None:
+        shown.status_code = fault_of(fault).answer.status
+    return shown
+
+
+async def _form(
+    request: Request, *, code: str, after: str, fault: RuntimeFault | None = None, told: str = ""
+) -> HTMLResponse:
+    what = told or (fault.what if fault else "")
+    shown = await render(request, "login.html", code=code, after=_own_page(after), what=what)
+    shown.headers["cache-control"] = "no-store"
+    if fault is not None:
+        answer = fault_of(fault)
+        shown.status_code = answer.answer.status
+        if answer.retry_after_s:
+            shown.headers["retry-after"] = str(answer.retry_after_s)
+    return shown
+
+
+def _own_page(path: str) -> str:
+    """Return `path` if it is one of ours: never another site, however it is spelled."""
+    is_ours = path.startswith("/") and not path.startswith("//")
+    return path if is_ours and path.isprintable() and "\\" not in path else "/"
+
+
+def _set_cookie(answer: Response, *, access: Access, value: str) -> None:
+    answer.set_cookie(
+        cookie_name(access),
+        value,
+        max_age=round(access.login.lasting.total_seconds()),
+        path="/",
+        secure=access.is_tls,
+        httponly=True,
+        samesite="strict",
+    )

@@ -1,0 +1,78 @@
+"""The socket in the home is its owner's: a run is not, at any level."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from support.lacking import lacking
+from support.world import open_folder
+
+from runtime.access.access import owners_at
+from runtime.errors import SettingsRefused
+from runtime.home.guard import guard_home
+from sandbox.command import Level
+
+from ..conftest import running, zipped
+
+NO_NAMESPACES = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "sh",
+    "-c",
+    'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"',
+    "sh",
+]
+TRIES = {
+    "manifest.json": json.dumps({"schema": 1, "name": "tries-the-door", "version": "1.0"}),
+    "extract.py": """
+import os
+import socket
+
+
+def extract(*, job, **_):
+    told = {}
+    for place in job.parameters["places"]:
+        try:
+            with socket.socket(socket.AF_UNIX) as sock:
+                sock.connect(place)
+                sock.sendall(b"GET /v1/me HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n")
+                told[place] = sock.recv(100).decode()
+        except OSError as error:
+            told[place] = type(error).__name__
+    return told
+""",
+}
+
+
+@pytest.mark.parametrize("within", [[], NO_NAMESPACES], ids=["namespaces", "none"])
+def test_a_run_gets_nowhere_at_the_socket(within: list[str]) -> None:
+    if within and (os.geteuid() != 0 or shutil.which("unshare") is None):
+        lacking("root and unshare(1)")
+    with (
+        open_folder() as world,
+        running(world / "home", within=within, least_level="unprivileged") as server,
+    ):
+        assert server.activate(zipped("counts-words", changes=TRIES))["state"] == "succeeded"
+        places = [str(server.home / "fumehood.sock"), "/proc/1/root/" + str(server.home)]
+        job = server.ended(server.submit("tries-the-door", places=places).json()["id"])
+        artifact = server.http.get(f"/v1/jobs/{job['id']}/artifact").json()
+        assert job["state"] == "succeeded", job
+        assert all("HTTP" not in told for told in artifact["result"].values()), artifact["result"]
+
+
+def test_at_level_process_the_socket_admits_nobody() -> None:
+    """There a run is the owner to the kernel, and no wall is between it and the socket."""
+    assert owners_at(Level.PROCESS) == frozenset()
+    assert owners_at(Level.UNPRIVILEGED) == owners_at(Level.FULL) == {0, os.geteuid()}
+
+
+def test_a_home_that_others_could_swap_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with pytest.raises(SettingsRefused) as refused:
+        guard_home(folder / "home")
+    assert "chmod o-w" in refused.value.problems[0].mend
