@@ -155,11 +155,11 @@ class Sandbox:
                 cgroup=self.hierarchy.version if self.hierarchy else "",
             )
             watch = Supervision(cell, command, observe=observe)
-            request = protocol.frame(layout.request(command, cell.layout))
-            shared = self.processors.shared(cell.pid, command.limits.cpus)
             async with self._way_out(cell, command, observe) as outlet:
                 started = time.monotonic()
-                with shared:
+                with self.processors.shared(cell.pid, command.limits.cpus) as unbound:
+                    message = layout.request(command, cell.layout, processors=unbound)
+                    request = protocol.frame(message)
                     verdict = await watch.watch(request, cancelled=cancelled, grace_s=self.grace_s)
                 wall_ms = (time.monotonic() - started) * 1000
             usage = self._usage(cell, watch, wall_ms)

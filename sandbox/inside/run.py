@@ -37,6 +37,8 @@ def answer(
 ) -> int:
     """Run the one request, end as Python does, and say how it ended. Return the exit code."""
     listener.listen()
+    if request["processors"]:
+        os.sched_setaffinity(0, request["processors"])
     done = call.perform(channel, request)
     try:
         finish()

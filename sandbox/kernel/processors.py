@@ -9,7 +9,7 @@ import contextlib
 import math
 import os
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 
@@ -21,17 +21,29 @@ class Processors:
     _runs: Counter[int] = field(default_factory=Counter[int])
 
     @contextlib.contextmanager
-    def shared(self, pid: int, cpus: float) -> Generator[None]:
-        """Bind a process to as many as `cpus` asks for, the least used ones, for a while."""
+    def shared(self, pid: int, cpus: float) -> Generator[Sequence[int]]:
+        """Bind a process to as many as `cpus` asks for, the least used ones, for a while.
+
+        Gives those that it has to bind itself to, where we may not (CAP_SYS_NICE, which a container
+        often lacks, for a process of another user).
+        """
         wanted = math.ceil(cpus)
         if wanted >= len(self.ours):
-            yield
+            yield ()
             return
         chosen = sorted(self.ours, key=lambda number: self._runs[number])[:wanted]
         self._runs.update(chosen)
         try:
-            with contextlib.suppress(OSError):  # it has ended; or may not be bound, and is not
-                os.sched_setaffinity(pid, chosen)
-            yield
+            yield chosen if _may_not_bind(pid, chosen) else ()
         finally:
             self._runs.subtract(chosen)
+
+
+def _may_not_bind(pid: int, chosen: Sequence[int]) -> bool:
+    try:
+        os.sched_setaffinity(pid, chosen)
+    except PermissionError:
+        return True
+    except OSError:  # it has ended, which its supervision sees
+        return False
+    return False

@@ -136,9 +136,15 @@ def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Inw
     }
 
 
-def request(command: Command, layout: Layout) -> dict[str, Inward]:
-    """Return the message that gives a ready cell its run."""
+def request(
+    command: Command, layout: Layout, *, processors: Sequence[int] = ()
+) -> dict[str, Inward]:
+    """Return the message that gives a ready cell its run.
+
+    `processors` are those that it has to bind itself to, if it is not bound already.
+    """
     return {
+        "processors": list(processors),
         "target": command.target,
         "handle": command.handle,
         "facts": dict(command.facts),

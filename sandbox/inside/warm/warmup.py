@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _TIMES = 8
 _REQUEST: dict[str, Any] = {
+    "processors": [],
     "target": __name__ + ":part",
     "handle": "job",
     "facts": {"id": ""},
