@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from packages.bundle import Bundle
-from packages.environment import Environment, Environments
+from packages.bundle.bundle import Bundle
+from packages.environment.environment import Environment, Environments
 from packages.errors import (
     ActivationFailed,
     ActivationRefused,
@@ -21,12 +21,12 @@ from packages.errors import (
     LockRefused,
     NoInterpreter,
 )
-from packages.grant import Ceiling, GateState, Grant, decide
 from packages.hooks import Stage, on_activate_command
 from packages.import_check import check_import
 from packages.interpreters import discover
-from packages.lock import Lock
-from packages.locker import Locker, Locking
+from packages.lock.grant import Ceiling, GateState, Grant, decide
+from packages.lock.lock import Lock
+from packages.lock.locker import Locker, Locking
 from packages.notices import overlapping
 from packages.progress import quiet
 from packages.run_context import run_context

@@ -4,7 +4,7 @@
     bundles/<sha256>/files/…                       what it holds, read-only
     bundles/<sha256>/bundle.json                   its files with sizes and digests
     bundles/<sha256>/judged.json                   what it says of itself, as it was judged
-    bundles/<sha256>/runnable/<cache tag>/…        the same with bytecode (packages.runnable)
+    bundles/<sha256>/runnable/<cache tag>/…        the same with bytecode (environment.runnable)
 
 The folder appears whole, by a rename. A refused upload leaves nothing.
 """
@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from pydantic import TypeAdapter
 
-from packages.bundle import Bundle, BundleFile
+from packages.bundle.bundle import Bundle, BundleFile
 from packages.errors import BundleNotFound, BundleRefused
 from packages.judging import AUTHOR_LOCK, BUNDLE, JUDGED_JSON, KEPT, Judged
 from wheelhouse.durable import (

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from packages.bundle import Bundle
-from packages.environment import Environment
-from packages.grant import Grant
-from packages.manifest import Manifest
+from packages.bundle.bundle import Bundle
+from packages.bundle.manifest import Manifest
+from packages.environment.environment import Environment
+from packages.lock.grant import Grant
 from sandbox.command import Command, Folder, Input, Interpreter, Json, Level, Outcome, Warmth
 
 

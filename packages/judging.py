@@ -20,18 +20,18 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 from pydantic import TypeAdapter
 
-from packages.bundle import BundleFile, module_files
-from packages.entry_points import judge_targets, targets_of
+from packages.bundle.bundle import BundleFile, module_files
+from packages.bundle.entry_points import judge_targets, targets_of
+from packages.bundle.manifest import Manifest, read_manifest
+from packages.bundle.manifest_faults import FILE as MANIFEST
+from packages.bundle.orders import judge_schema
+from packages.bundle.requirements import MOST_BYTES as MOST_REQUIREMENTS_BYTES
+from packages.bundle.requirements import Requirements, parse
+from packages.bundle.tarballs import judge_tarball
+from packages.bundle.text import POWERSHELL, NotUtf8Error, decoded, is_utf_16
 from packages.errors import ManifestRefused
-from packages.lock import MOST_BYTES as MOST_LOCK_BYTES
-from packages.manifest import Manifest, read_manifest
-from packages.manifest_faults import FILE as MANIFEST
+from packages.lock.lock import MOST_BYTES as MOST_LOCK_BYTES
 from packages.notices import is_leftover, notices
-from packages.order_judging import judge_schema
-from packages.requirements import MOST_BYTES as MOST_REQUIREMENTS_BYTES
-from packages.requirements import Requirements, parse
-from packages.tarballs import judge_tarball
-from packages.text import POWERSHELL, NotUtf8Error, decoded, is_utf_16
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.judging import Ceilings

@@ -6,13 +6,16 @@ Pure: names of files and the manifest go in, notices come out.
 import posixpath
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
-from packages.bundle import CONVENTIONS, module_files
-from packages.inventory import Overlap
-from packages.manifest import Hook, Manifest
-from packages.requirements import Requirements
+from packages.bundle.bundle import CONVENTIONS, module_files
+from packages.bundle.manifest import Hook, Manifest
+from packages.bundle.requirements import Requirements
 from wheelhouse.popular import near_popular
 from wheelhouse.problem import Problem, first_problems
+
+if TYPE_CHECKING:
+    from packages.environment.inventory import Overlap
 
 MOST_NOTICES = 20
 OF_MACOS = "__MACOSX"
@@ -53,7 +56,7 @@ def notices(
     return first_problems(found, most=MOST_NOTICES)
 
 
-def overlapping(overlaps: Iterable[Overlap]) -> tuple[Problem, ...]:
+def overlapping(overlaps: "Iterable[Overlap]") -> tuple[Problem, ...]:
     """Return a notice for each two distributions that bring the same file with other content.
 
     Which one wins is the same on every machine: the first by name.

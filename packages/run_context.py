@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from packages.bundle import Bundle
-from packages.environment import Environment
-from packages.grant import Grant
+from packages.bundle.bundle import Bundle
+from packages.environment.environment import Environment
+from packages.environment.runnable import runnable
 from packages.hooks import Stage
-from packages.runnable import runnable
+from packages.lock.grant import Grant
 from sandbox.command import Interpreter, Level, Run
 
 

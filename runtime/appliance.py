@@ -15,8 +15,8 @@ from docket import Docket
 
 from packages.activation import Workshop
 from packages.archive import Bundles
-from packages.grant import Ceiling
-from packages.keeping import Closings
+from packages.lock.grant import Ceiling
+from packages.lock.keeping import Closings
 from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.intake import Intake
 from runtime.activations.switchover import Switchover

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from packages.diagnosis import adding
+from packages.lock.diagnosis import adding
 from runtime.appliance import Appliance, open_appliance
 from runtime.blobs.blob import Blobs
 from runtime.errors import AttemptLost, InputRefused, TryFailed

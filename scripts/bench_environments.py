@@ -27,10 +27,10 @@ from measured import disk_bytes, pip_build, timed, tiny_wheel, uv_build
 
 from packages.activation import Workshop, prepare
 from packages.archive import Bundles, receive
-from packages.grant import GateState
-from packages.lock import Lock
-from packages.runnable import runnable
-from packages.uv import compile_pylock
+from packages.environment.runnable import runnable
+from packages.lock.grant import GateState
+from packages.lock.lock import Lock
+from packages.lock.uv import compile_pylock
 from sandbox.command import Command, Folder
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox

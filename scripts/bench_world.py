@@ -4,15 +4,15 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from packages.building import Builder
-from packages.environment import Environment, Environments
-from packages.grant import Ceiling, GateState, decide
-from packages.index import Index
+from packages.bundle.manifest import Manifest
+from packages.bundle.requirements import parse
+from packages.environment.building import Builder
+from packages.environment.environment import Environment, Environments
+from packages.index.index import Index
 from packages.interpreters import running
-from packages.lock import Lock
-from packages.locker import Locker
-from packages.manifest import Manifest
-from packages.requirements import parse
+from packages.lock.grant import Ceiling, GateState, decide
+from packages.lock.lock import Lock
+from packages.lock.locker import Locker
 from sandbox.sandbox import Sandbox
 from wheelhouse.store import Wheelhouse
 

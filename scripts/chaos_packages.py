@@ -29,12 +29,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from packages.activation import Workshop, prepare
 from packages.archive import Bundles, receive
-from packages.building import Builder
-from packages.environment import Environments
-from packages.grant import GateState
-from packages.locker import Locker
-from packages.upkeep import listing
-from packages.upkeep import verify as verify_environment
+from packages.environment.building import Builder
+from packages.environment.environment import Environments
+from packages.environment.upkeep import listing
+from packages.environment.upkeep import verify as verify_environment
+from packages.lock.grant import GateState
+from packages.lock.locker import Locker
 from sandbox.sandbox import Sandbox
 from wheelhouse.carry import export_wheels, import_wheels
 from wheelhouse.durable import remove_tree

@@ -173,7 +173,7 @@ def reader(kind: str, path: Path, folder: Path) -> Callable[[], object]:
             judge_wheel: Any = _named("wheelhouse.wheel:judge_wheel")
             return lambda: judge_wheel(path)
         case "lock":
-            read_pylock: Any = _named("packages.lock:read_pylock")
+            read_pylock: Any = _named("packages.lock.lock:read_pylock")
             return lambda: read_pylock(path.read_text())
         case "snapshot":
             return _snapshot_reader(path, folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from packages.archive import Bundles, receive
-from packages.bundle import Bundle
+from packages.bundle.bundle import Bundle
 from runtime.clock import Clock
 from runtime.errors import NotAllowed
 from runtime.ids import new_id

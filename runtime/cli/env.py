@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from packages.environment import Environments
+from packages.environment.environment import Environments
+from packages.environment.inventory import Inventory
+from packages.environment.sbom import sbom, touching
+from packages.environment.upkeep import collect, listing
+from packages.environment.upkeep import repair as repair_environments
+from packages.environment.upkeep import verify as verify_environment
 from packages.interpreters import every
-from packages.inventory import Inventory
-from packages.sbom import sbom, touching
-from packages.upkeep import collect, listing
-from packages.upkeep import repair as repair_environments
-from packages.upkeep import verify as verify_environment
 from runtime.cli.output.printing import AsJson, emit, say, table
 from runtime.clock import utc_now
 from runtime.errors import Malformed, NotFound, NotReady

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import httpx2
 import typer
 
-from packages.lock import Lock, diff, read_lock
+from packages.lock.lock import Lock, diff, read_lock
 from runtime.cli.client import ask, connected, read
 from runtime.cli.input.arguments import Name, plain
 from runtime.cli.output.printing import AsJson, emit, say, table

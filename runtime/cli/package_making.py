@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from packages.manifest import read_manifest
+from packages.bundle.manifest import read_manifest
 from runtime.cli.input.arguments import plain
 from runtime.cli.input.bundle_zip import zip_folder
 from runtime.cli.output.printing import AsJson, emit

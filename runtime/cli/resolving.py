@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from packages.bundle import Bundle
+from packages.bundle.bundle import Bundle
 from packages.errors import LockFailed, LockRefused, NoInterpreter
-from packages.grant import Ceiling, GateState, decide
 from packages.interpreters import discover
+from packages.lock.grant import Ceiling, GateState, decide
 from runtime.home.factories import locker_of, wheelhouse_of
 from runtime.settings import Settings
 from wheelhouse.problem import Problem

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from packages.manifest import manifest_schema
-from packages.manifest_table import manifest_table
+from packages.bundle.manifest import manifest_schema
+from packages.bundle.manifest_table import manifest_table
 from runtime.artifact.model import artifact_schema
 from runtime.cli.output.printing import AsJson
 from sandbox.limits import Limits

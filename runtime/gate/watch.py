@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from packages.grant import GateState
-from packages.keeping import Closings
-from packages.lock import Offered
+from packages.lock.grant import GateState
+from packages.lock.keeping import Closings
+from packages.lock.lock import Offered
 from runtime.clock import Clock
 from runtime.gate.opening import close_if_over
 from runtime.store import audit

@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from packages.building import Builder
-from packages.environment import Environments
-from packages.index import Bounds, Index
-from packages.keeping import Keeper, Nobody
-from packages.locker import Locker
-from packages.policy import LockPolicy
+from packages.environment.building import Builder
+from packages.environment.environment import Environments
+from packages.index.index import Bounds, Index
+from packages.lock.keeping import Keeper, Nobody
+from packages.lock.locker import Locker
+from packages.lock.policy import LockPolicy
 from runtime.clock import utc_now
 from runtime.setting_types import IndexSettings, LockSettings
 from runtime.settings import Settings

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from packages.archive import Bundles
-from packages.environment import Environments
+from packages.environment.environment import Environments
+from packages.environment.upkeep import locked_digests
 from packages.errors import PackageError
-from packages.lock import read_lock
-from packages.lock_judging import addresses_of
-from packages.upkeep import locked_digests
+from packages.lock.judging import addresses_of
+from packages.lock.lock import read_lock
 from runtime.errors import StateConflict
 from runtime.home.offline_database import in_home
 from runtime.settings import Settings

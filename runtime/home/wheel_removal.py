@@ -6,9 +6,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from packages.archive import Bundles
-from packages.environment import Environments
-from packages.lock import read_lock
-from packages.upkeep import listing
+from packages.environment.environment import Environments
+from packages.environment.upkeep import listing
+from packages.lock.lock import read_lock
 from runtime.errors import StateConflict
 from runtime.home.wheel_pruning import activation_under_way, authors_digests
 from runtime.store import activations, audit

@@ -12,7 +12,7 @@ from fastapi import Depends, Query, Request
 
 from packages.activation import Workshop
 from packages.archive import Bundles
-from packages.keeping import Closings
+from packages.lock.keeping import Closings
 from runtime.access.access import Access
 from runtime.access.decisions import sight_of
 from runtime.activations.intake import Intake

@@ -16,11 +16,11 @@ from pydantic import SecretStr
 
 from packages.activation import Workshop
 from packages.archive import Bundles
-from packages.bundle import Bundle
-from packages.environment import Environment
-from packages.grant import decide
+from packages.bundle.bundle import Bundle
+from packages.environment.environment import Environment
 from packages.hooks import Stage, extract_command, on_after_extract_command, told_start
-from packages.lock import read_lock
+from packages.lock.grant import decide
+from packages.lock.lock import read_lock
 from packages.run_context import run_context
 from runtime.activations.prepared import data_folder_of, interpreter_of
 from runtime.artifact import steps

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn, cast
 
-from packages.order_judging import PARAMETERS, judge_inputs
+from packages.bundle.orders import PARAMETERS, judge_inputs
 from runtime.clock import Clock
 from runtime.errors import InputRefused
 from runtime.ids import new_id

@@ -7,9 +7,9 @@ for an environment of thousands of files. `fumehood env verify` compares every b
 import logging
 from datetime import datetime
 
-from packages.environment import Environments
+from packages.environment.environment import Environments
+from packages.environment.upkeep import Repaired, repair
 from packages.interpreters import every
-from packages.upkeep import Repaired, repair
 from runtime.clock import Clock
 from runtime.store import audit
 from runtime.store.store import Store

@@ -10,7 +10,7 @@ from datetime import timedelta
 from docket import Perpetual
 from docket import Worker as DocketWorker
 
-from packages.environment import Environments
+from packages.environment.environment import Environments
 from runtime.activations.switchover import Switchover
 from runtime.clock import Clock
 from runtime.jobs.cancellations import Cancellations

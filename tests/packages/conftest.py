@@ -11,14 +11,14 @@ import pytest_asyncio
 from support.wheels import UPLOADED, make_wheel
 from support.world import open_folder
 
-from packages.building import Builder
-from packages.environment import Environments
-from packages.grant import Ceiling, GateState, Grant, decide
-from packages.index import Index
+from packages.bundle.manifest import Manifest
+from packages.bundle.requirements import Requirements, parse
+from packages.environment.building import Builder
+from packages.environment.environment import Environments
+from packages.index.index import Index
 from packages.interpreters import running
-from packages.locker import Locker
-from packages.manifest import Manifest
-from packages.requirements import Requirements, parse
+from packages.lock.grant import Ceiling, GateState, Grant, decide
+from packages.lock.locker import Locker
 from sandbox.command import Interpreter
 from sandbox.sandbox import Sandbox
 from wheelhouse.durable import remove_tree

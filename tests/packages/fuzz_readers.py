@@ -22,11 +22,11 @@ import atheris
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 with atheris.instrument_imports(include=["packages", "wheelhouse", "packaging", "tomllib"]):
+    from packages.bundle.manifest import read_manifest
+    from packages.bundle.requirements import parse
+    from packages.bundle.tarballs import judge_tarball
     from packages.errors import ManifestRefused
-    from packages.lock import read_pylock
-    from packages.manifest import read_manifest
-    from packages.requirements import parse
-    from packages.tarballs import judge_tarball
+    from packages.lock.lock import read_pylock
     from wheelhouse.judging import Ceilings
     from wheelhouse.paths import path_faults
     from wheelhouse.scripts import launchers

@@ -10,14 +10,14 @@ from support.bundles import bundle_files, manifest, zipped
 
 from packages.activation import Prepared, Workshop, prepare
 from packages.archive import Bundles, receive
-from packages.bundle import Bundle
-from packages.environment import Environments
+from packages.bundle.bundle import Bundle
+from packages.environment.environment import Environments
+from packages.environment.runnable import runnable
 from packages.errors import ActivationFailed, ActivationRefused
-from packages.grant import Ceiling, GateState
 from packages.hooks import Stage, extract_command, on_after_extract_command
 from packages.interpreters import cache_tag
-from packages.locker import Locker
-from packages.runnable import runnable
+from packages.lock.grant import Ceiling, GateState
+from packages.lock.locker import Locker
 from sandbox.command import Json, Outcome, Report
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox

@@ -16,10 +16,10 @@ from support.costly import BUNDLES, LOCKS, SNAPSHOTS, WHEELS, advisory, snapshot
 from support.wheels import UPLOADED, make_wheel
 
 from packages.archive import Bundles, receive
+from packages.bundle.requirements import Requirements
 from packages.errors import BundleRefused
 from packages.interpreters import running, target_of
-from packages.lock_judging import author_offers
-from packages.requirements import Requirements
+from packages.lock.judging import author_offers
 from wheelhouse import snapshot_judging
 from wheelhouse.advisories import Advisories
 from wheelhouse.errors import AdvisoriesRefused, WheelRefused
@@ -222,7 +222,7 @@ SPOKEN = Judgement(target="timeit:timeit", returns=TypeAdapter(int), budget=Budg
 )
 def test_what_uv_repeats_of_a_requirement_is_read_in_one_pass(said: str, metered: Judges) -> None:
     code = (
-        "import packages.diagnosis as told\n"
+        "import packages.lock.diagnosis as told\n"
         "patterns = [p for p in vars(told).values() if isinstance(p, told.re.Pattern)]\n"
         f"for pattern in patterns: pattern.search('Because ' + {said!r} + ' is needed, and so on')"
     )

@@ -13,7 +13,7 @@ from support.locks import lock_of
 from support.wheels import UPLOADED, make_wheel
 from uv import find_uv_bin
 
-from packages.environment import Environments, environment_key
+from packages.environment.environment import Environments, environment_key
 from packages.errors import EnvironmentFailed, NoInterpreter
 from packages.interpreters import discover
 from sandbox.command import Command, Folder, Interpreter, Report

@@ -10,13 +10,13 @@ import cyclonedx.schema
 import jsonschema_rs
 import pytest
 
-from packages.environment import Environments
+from packages.bundle.requirements import Requirements
+from packages.environment.environment import Environments
+from packages.environment.sbom import sbom, touching
 from packages.errors import LockFailed
-from packages.grant import Grant
-from packages.locker import Locker
-from packages.policy import LockPolicy
-from packages.requirements import Requirements
-from packages.sbom import sbom, touching
+from packages.lock.grant import Grant
+from packages.lock.locker import Locker
+from packages.lock.policy import LockPolicy
 from sandbox.command import Interpreter
 from wheelhouse.advisories import Advisories
 from wheelhouse.store import Wheel

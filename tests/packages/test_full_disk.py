@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from support.locks import lock_of
 
-from packages.diagnosis import Circumstances, diagnose
-from packages.environment import Environments
+from packages.bundle.requirements import Requirements
+from packages.environment.environment import Environments
 from packages.errors import EnvironmentFailed, LockFailed
-from packages.grant import Grant
 from packages.interpreters import target_of
-from packages.locker import Locker
-from packages.requirements import Requirements
+from packages.lock.diagnosis import Circumstances, diagnose
+from packages.lock.grant import Grant
+from packages.lock.locker import Locker
 from sandbox.command import Interpreter
 from wheelhouse.store import Wheel
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from packages.bundle.manifest import read_manifest
 from packages.errors import ManifestRefused
-from packages.grant import Ceiling, GateState, Grant, decide
-from packages.manifest import read_manifest
+from packages.lock.grant import Ceiling, GateState, Grant, decide
 from sandbox.network_rules import NetworkRules
 
 ADMINS = NetworkRules(hosts=("api.example.org", "*.example.net"))

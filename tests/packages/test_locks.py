@@ -12,15 +12,15 @@ import pytest
 from support.index_server import index_of
 from support.wheels import UPLOADED, make_wheel
 
+from packages.bundle.manifest import Manifest
+from packages.bundle.requirements import Requirements
 from packages.errors import LockFailed, LockRefused
-from packages.grant import Ceiling, GateState, Grant, decide
-from packages.index import Index
+from packages.index.index import Index
 from packages.interpreters import target_of
-from packages.lock import diff, make_lock, read_lock
-from packages.locker import Locker
-from packages.manifest import Manifest
-from packages.policy import LockPolicy
-from packages.requirements import Requirements
+from packages.lock.grant import Ceiling, GateState, Grant, decide
+from packages.lock.lock import diff, make_lock, read_lock
+from packages.lock.locker import Locker
+from packages.lock.policy import LockPolicy
 from sandbox.command import Interpreter
 from wheelhouse.store import Wheel, Wheelhouse
 

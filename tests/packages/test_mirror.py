@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from packages.bundle.requirements import Requirements
 from packages.errors import LockFailed
-from packages.index import Index
-from packages.mirror import Mirror
-from packages.requirements import Requirements
+from packages.index.index import Index
+from packages.lock.mirror import Mirror
 from sandbox.command import Interpreter
 from wheelhouse.store import Wheelhouse
 from wheelhouse.target import make_target, platforms_of

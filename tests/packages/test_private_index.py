@@ -11,11 +11,11 @@ from support.index_server import index_of
 from support.wheels import UPLOADED, make_wheel
 from uv import find_uv_bin
 
+from packages.bundle.requirements import Requirements
 from packages.errors import LockFailed
-from packages.grant import Grant
-from packages.index import Index
-from packages.locker import Locker
-from packages.requirements import Requirements
+from packages.index.index import Index
+from packages.lock.grant import Grant
+from packages.lock.locker import Locker
 from sandbox.command import Interpreter, Report
 from wheelhouse.store import Wheelhouse
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from packages.requirements import PLACES_OF_CODE, WAYS_TO_INSTALL, parse
+from packages.bundle.requirements import PLACES_OF_CODE, WAYS_TO_INSTALL, parse
 
 FAULTS = sorted((Path(__file__).parent / "requirements").glob("*.txt"))
 

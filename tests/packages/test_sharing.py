@@ -11,9 +11,9 @@ from support.interpreters import reachable_copy
 from support.locks import lock_of
 from support.world import open_folder
 
-from packages.environment import Environment, Environments
-from packages.sharing import PLACE
-from packages.upkeep import collect, repair, verify
+from packages.environment.environment import Environment, Environments
+from packages.environment.sharing import PLACE
+from packages.environment.upkeep import collect, repair, verify
 from sandbox.command import Command, Folder, Interpreter, Level, Warmth
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox

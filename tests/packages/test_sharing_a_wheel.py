@@ -10,7 +10,7 @@ import pytest
 from support.locks import lock_of
 from support.wheels import UPLOADED, make_wheel
 
-from packages.environment import Environments
+from packages.environment.environment import Environments
 from packages.errors import EnvironmentFailed
 from sandbox.command import Interpreter
 from wheelhouse.problem import Problem
@@ -92,7 +92,7 @@ async def test_a_file_in_the_place_of_bytecode_is_told(
 WRITES = """
 import os, sys
 from pathlib import Path
-from packages.linking import _skeleton
+from packages.environment.linking import _skeleton
 from wheelhouse.durable import write_new
 from sandbox.command import Interpreter
 store, aside = map(Path, sys.argv[1:3])

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from support.sdists import BACKEND, SYSTEM, sdist_of
 
-from packages.environment import Environments
+from packages.environment.environment import Environments
+from packages.environment.source_build import SourceBuilder
 from packages.errors import BuildFailed
-from packages.grant import Grant
-from packages.locker import Locker
-from packages.source_build import SourceBuilder
+from packages.lock.grant import Grant
+from packages.lock.locker import Locker
 from sandbox.command import Interpreter
 from sandbox.sandbox import Sandbox
 from wheelhouse.store import Wheel, Wheelhouse

@@ -15,11 +15,11 @@ import pytest
 from support.index_server import Served, index_of
 from support.wheels import UPLOADED, make_wheel
 
+from packages.bundle.requirements import Requirements
 from packages.errors import LockFailed
-from packages.grant import Grant
-from packages.index import Index
-from packages.locker import Locker
-from packages.requirements import Requirements
+from packages.index.index import Index
+from packages.lock.grant import Grant
+from packages.lock.locker import Locker
 from sandbox.command import Interpreter
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse

@@ -8,7 +8,7 @@ import pytest
 from support.bundles import bundle_files, manifest, zipped
 
 from packages.archive import check, check_whole
-from packages.bundle import Bundle
+from packages.bundle.bundle import Bundle
 from packages.missing_modules import mend_of
 from wheelhouse.popular import near_popular, popular_names
 
@@ -170,7 +170,7 @@ def test_a_module_that_is_not_there_is_told_with_what_brings_it() -> None:
 
 
 def test_the_schema_takes_what_the_reader_takes() -> None:
-    from packages.manifest import manifest_schema
+    from packages.bundle.manifest import manifest_schema
 
     assert "$schema" in manifest_schema()["properties"]
     assert json.dumps(manifest_schema())

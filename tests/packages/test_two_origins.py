@@ -9,14 +9,14 @@ import pytest
 from support.index_server import index_of
 from support.wheels import UPLOADED, make_wheel
 
+from packages.bundle.requirements import Requirements
 from packages.errors import FetchFailed, LockFailed
-from packages.grant import Grant
-from packages.index import Index
-from packages.lock import Locked, make_lock
-from packages.locker import Locker
-from packages.mirror import Mirror
-from packages.policy import LockPolicy
-from packages.requirements import Requirements
+from packages.index.index import Index
+from packages.lock.grant import Grant
+from packages.lock.lock import Locked, make_lock
+from packages.lock.locker import Locker
+from packages.lock.mirror import Mirror
+from packages.lock.policy import LockPolicy
 from sandbox.command import Interpreter
 from wheelhouse.store import Origin, Wheel, Wheelhouse
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from support.locks import lock_of
 
-from packages.environment import Environment, Environments
-from packages.upkeep import collect, listing, locked_digests, repair, verify
+from packages.environment.environment import Environment, Environments
+from packages.environment.upkeep import collect, listing, locked_digests, repair, verify
 from sandbox.command import Interpreter
 from wheelhouse.store import Wheel, Wheelhouse
 

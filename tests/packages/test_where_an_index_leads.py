@@ -12,12 +12,12 @@ import pytest
 from support.odd_index import Odd, answered, bomb, endless, leads_to, lists, odd_index, says
 from support.wheels import make_wheel
 
+from packages.bundle.requirements import Requirements
 from packages.errors import LockFailed
-from packages.grant import Grant
-from packages.index import Bounds, Index
-from packages.leading import Leads, Origin, origins
-from packages.locker import Locker, Locking
-from packages.requirements import Requirements
+from packages.index.index import Bounds, Index
+from packages.index.leading import Leads, Origin, origins
+from packages.lock.grant import Grant
+from packages.lock.locker import Locker, Locking
 from packages.tools import UV
 from sandbox.command import Interpreter
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from support.wheels import UPLOADED, pack_wheel, record_line, wheel_files
 
-from packages.environment import Environments
+from packages.bundle.requirements import Requirements
+from packages.environment.environment import Environments
+from packages.environment.inventory import Overlap
 from packages.errors import LockFailed
-from packages.grant import Grant
-from packages.inventory import Overlap
-from packages.locker import Locker
+from packages.lock.grant import Grant
+from packages.lock.locker import Locker
+from packages.lock.policy import LockPolicy
 from packages.notices import overlapping
-from packages.policy import LockPolicy
-from packages.requirements import Requirements
 from sandbox.command import Interpreter
 from wheelhouse.store import Wheel, Wheelhouse
 

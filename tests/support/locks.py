@@ -1,6 +1,6 @@
 """Locks of exactly the wheels that a test has."""
 
-from packages.lock import Lock, Locked, make_lock
+from packages.lock.lock import Lock, Locked, make_lock
 from wheelhouse.store import Wheel
 
 

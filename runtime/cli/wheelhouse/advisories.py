@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from packages.sbom import touching
-from packages.upkeep import listing
+from packages.environment.sbom import touching
+from packages.environment.upkeep import listing
 from runtime.cli.env import environments_here
 from runtime.cli.output.printing import AsJson, emit, table
 from runtime.clock import rfc3339, utc_now

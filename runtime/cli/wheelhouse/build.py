@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from packages.grant import Ceiling, GateState, decide
-from packages.manifest import Manifest
-from packages.source_build import SourceBuilder
+from packages.bundle.manifest import Manifest
+from packages.environment.source_build import SourceBuilder
+from packages.lock.grant import Ceiling, GateState, decide
 from runtime.cli.doctor import wanted_python
 from runtime.cli.output.printing import AsJson, emit, say
 from runtime.clock import utc_now

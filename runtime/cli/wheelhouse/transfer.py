@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from packages.bundle.requirements import MOST_BYTES, Requirements
 from packages.interpreters import running
 from packages.judging import REQUIREMENTS
-from packages.mirror import Mirror
-from packages.requirements import MOST_BYTES, Requirements
+from packages.lock.mirror import Mirror
 from runtime.cli.input.targets import DEFAULT_PLATFORM, Platforms, Pythons
 from runtime.cli.output.printing import AsJson, emit
 from runtime.cli.wheelhouse.listing import found_of

@@ -2,9 +2,9 @@
 
 from fastapi import APIRouter, Request, Response
 
-from packages.inventory import INVENTORY_JSON
-from packages.lock import FILE as LOCK_FILE
-from packages.sbom import sbom, touching
+from packages.environment.inventory import INVENTORY_JSON
+from packages.environment.sbom import sbom, touching
+from packages.lock.lock import FILE as LOCK_FILE
 from runtime.http.context import StoreOf, WorkshopOf
 from runtime.http.downloads import as_file
 from runtime.store import activations

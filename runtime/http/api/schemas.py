@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 
-from packages.manifest import manifest_schema
+from packages.bundle.manifest import manifest_schema
 from runtime.artifact.model import artifact_schema
 
 router = APIRouter(prefix="/v1", tags=["schemas"])

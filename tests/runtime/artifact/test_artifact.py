@@ -9,8 +9,8 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
-from packages.environment import Environment
-from packages.inventory import Inventory, Overlap
+from packages.environment.environment import Environment
+from packages.environment.inventory import Inventory, Overlap
 from runtime.artifact import steps as assembly
 from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.model import (

@@ -108,7 +108,7 @@ def test_the_table_of_the_guide_is_what_the_schema_says(environ: dict[str, str])
 
 
 def test_every_field_of_the_schema_says_what_it_is_and_gives_an_example():
-    from packages.manifest import Hooks, Manifest, Network, Wishes
+    from packages.bundle.manifest import Hooks, Manifest, Network, Wishes
 
     for model in (Manifest, Hooks, Network, Wishes):
         for name, field in model.model_fields.items():

@@ -16,11 +16,11 @@ from support.wheels import UPLOADED, make_wheel
 from support.world import open_folder
 
 from packages.errors import FetchFailed
-from packages.fetch import Fetcher
-from packages.grant import GateState
-from packages.index import Index
-from packages.keeping import Closings, Nobody
-from packages.lock import Offered
+from packages.index.index import Index
+from packages.lock.fetch import Fetcher
+from packages.lock.grant import GateState
+from packages.lock.keeping import Closings, Nobody
+from packages.lock.lock import Offered
 from runtime.gate.opening import close_gate, open_gate, opened
 from runtime.gate.watch import GateWatch
 from runtime.store import audit

@@ -1,0 +1,1 @@
+"""From a lock to a sealed folder: linked, compiled, listed, verified, collected; then read-only."""

@@ -1,0 +1,1 @@
+"""From requirements to exactly which wheels, under the admin's rules, by the gate."""
