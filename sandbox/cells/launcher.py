@@ -58,7 +58,8 @@ class Launcher:
         self._numbers = itertools.count(secrets.randbelow(1 << 20))
         self._inside: dict[str, Path] = {}
         self._library_paths: dict[Path, str] = {}
-        self._base_files: dict[str, bytes] = {}
+        self._etc_of_all: Path | None = None
+        self._programs: Path | None = None
         self._free: list[Path] = []
         self._namespace_thread = NamespaceThread()
         roots, has_mount_namespace = _roots(host, home), has_namespaces and host.is_root
@@ -104,7 +105,7 @@ class Launcher:
             furniture = bubblewrap.Furniture(
                 inside=inside,
                 etc=self._etc(command),
-                programs=_programs(self._home),
+                programs=self._bin(),
                 processors=self._processors(command.limits),
                 library_path=library_path,
                 input_dir=folder / "input" if mode == "cold" else None,
@@ -267,17 +268,22 @@ class Launcher:
 
     def _etc(self, command: Command) -> Path:
         """Return the cell's /etc; there is one for each content."""
-        self._base_files = self._base_files or files.etc_files()
-        if command.network is None:
-            return self._etc_of(self._base_files)
+        if command.network is None:  # made once: to digest a megabyte takes 4 ms of a start
+            self._etc_of_all = self._etc_of_all or self._etc_of(files.etc_files())
+            return self._etc_of_all
         try:
-            found = self._base_files | etc.files(command.network.ca_bundle)
+            found = files.etc_files() | etc.files(command.network.ca_bundle)
         except OSError as fault:
             raise CellUnstartableError(
                 f"the certificates for a run with network cannot be read: {fault}",
                 mend="correct the setting run_network_ca_bundle",
             ) from fault
         return self._etc_of(found)
+
+    def _bin(self) -> Path:
+        """Return the cell's /bin."""
+        self._programs = self._programs or _programs(self._home)
+        return self._programs
 
     def _processors(self, limits: Limits) -> Path:
         """Return the folder that shows as many as a run may use."""
