@@ -36,7 +36,10 @@ def watched_loops(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def nothing_holds_an_event_loop(watched_loops: Path) -> Iterator[None]:
-    """Fail the test in which a server's loop was held for more than 50 ms of its CPU time."""
+    """Fail the test in which a server's loop was held for more than 50 ms of its CPU time.
+
+    With what noise adds, and more on a slower machine: see loop_watch.
+    """
     yield
     held = [(note, note.read_text()) for note in watched_loops.iterdir()]
     for note, _ in held:
