@@ -72,6 +72,11 @@ def function(name: str) -> Any:
     return _Function(address(name))
 
 
+def in_the_library(name: str, *arguments: int) -> int:
+    """Call a function of the C library with numbers as wide as an address, such as addresses."""
+    return function(name)(*(Word(argument) for argument in arguments))
+
+
 _syscall: Any = function("syscall")
 
 CLONE_PARENT = 0x00008000

@@ -25,8 +25,6 @@ CHANNEL = 3
 """Where a fork has its channel, as every cell has."""
 _KILL = 9
 _MSG_PEEK = 2
-_FOLDER_BYTES = 64
-"""The longest name of a run's folder; here it stays unread."""
 _UNSHUT = 70
 """EX_SOFTWARE of sysexits.h: the walls of a fork could not be shut."""
 
@@ -72,7 +70,7 @@ class ForkScript:
 
     def _take_streams(self, door: int) -> None:
         """Get channel and standard streams from the warden, by the door, and close that."""
-        self._inbox = scm_rights.Inbox(most_bytes=_FOLDER_BYTES, most_fds=4)
+        self._inbox = scm_rights.Inbox(most_bytes=forking.FOLDER_BYTES, most_fds=4)
         self._add("recvmsg", door, self._inbox.packed, scm_rights.MSG_CMSG_CLOEXEC)
         for position, number in enumerate((CHANNEL, 1, 2, 0)):
             self._add("dup3", self._free + position, number, 0)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 else:
     import _signal  # built in; signal brings enum along
 
-_FOLDER_BYTES = 64
 _CHANNEL = 3
 _UNSHUT = 70
 
@@ -27,7 +26,7 @@ class ForkScript:
         self.id_place = forking.place_of_id()
         self._setup = setup
         self._door = door
-        self._inbox = scm_rights.Inbox(most_bytes=_FOLDER_BYTES, most_fds=4)
+        self._inbox = scm_rights.Inbox(most_bytes=forking.FOLDER_BYTES, most_fds=4)
         landlock = setup["landlock"]
         self._rules: list[bytes] = []
         if landlock:

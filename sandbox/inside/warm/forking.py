@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _before_fork: Any = syscalls.LockedFunction(syscalls.address("PyOS_BeforeFork"))
 _after_fork_in_child: Any = syscalls.LockedFunction(syscalls.address("PyOS_AfterFork_Child"))
 
+FOLDER_BYTES = 64
+"""The longest name of a run's folder, which comes with its streams."""
 _NOBODY_HOLDS_US = 71
 """EX_OSERR of sysexits.h: there is no warden."""
 _WNOHANG = 1

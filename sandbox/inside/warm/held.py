@@ -11,7 +11,7 @@ import os
 import select
 
 from .. import procfs, scm_rights, syscalls, walls
-from . import doors, fitness, importing, net_namespaces, tracee
+from . import doors, fitness, forking, importing, net_namespaces, tracee
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 _FIRST = 1
 """The first process of the cell's pid namespace, which is bubblewrap's."""
 _WORD_BYTES = 4096
-_FOLDER_BYTES = 64
-"""The longest name of a run's folder."""
 _GO = b"."
 _NO_PTRACE = "this host lets no warm cell be held (kernel.yama.ptrace_scope): %s"
 _UNHOLDABLE = "preload left a process that cannot be held: %s"
@@ -50,7 +48,7 @@ class Imported:
         self._flags = syscalls.SIGCHLD | syscalls.CLONE_PARENT
         self._places = _places(setup["landlock"])
         self._limits = syscalls.packed_limits(setup["rlimits"])
-        self._outbox = scm_rights.Outbox(most_bytes=_FOLDER_BYTES)
+        self._outbox = scm_rights.Outbox(most_bytes=forking.FOLDER_BYTES)
 
     def _be_it(self, setup: dict[str, Any]) -> None:
         """Be the child: with the streams and its door, and nothing else of ours."""

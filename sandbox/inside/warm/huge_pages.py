@@ -8,7 +8,6 @@ huge page is one entry. It costs a warm cell as much memory as the interpreter h
 from __future__ import annotations
 
 from .. import syscalls
-from ..syscalls import Word
 
 _HUGE = 1 << 21
 _READ, _WRITE, _EXEC = 1, 2, 4
@@ -33,23 +32,25 @@ def move() -> bool:
     size = end - start
     if size <= 0:
         return False
-    room = _call("mmap", 0, size + _HUGE, _READ | _WRITE, _PRIVATE | _ANONYMOUS, -1, 0)
+    room = syscalls.in_the_library(
+        "mmap", 0, size + _HUGE, _READ | _WRITE, _PRIVATE | _ANONYMOUS, -1, 0
+    )
     if room < 0:
         return False
     copy = _up(room)
     is_moved = _filled(copy, start, size) and (
-        _call("mremap", copy, size, size, _MAY_MOVE | _FIXED, start) == start
+        syscalls.in_the_library("mremap", copy, size, size, _MAY_MOVE | _FIXED, start) == start
     )
-    _call("munmap", room, size + _HUGE)
+    syscalls.in_the_library("munmap", room, size + _HUGE)
     return is_moved
 
 
 def _filled(copy: int, start: int, size: int) -> bool:
     """Copy the code there; say whether it is on huge pages now, and may be run."""
-    _call("madvise", copy, size, _MADV_HUGEPAGE)
-    _call("memcpy", copy, start, size)
-    is_huge = _call("madvise", copy, size, _MADV_COLLAPSE) == 0
-    return is_huge and _call("mprotect", copy, size, _READ | _EXEC) == 0
+    syscalls.in_the_library("madvise", copy, size, _MADV_HUGEPAGE)
+    syscalls.in_the_library("memcpy", copy, start, size)
+    is_huge = syscalls.in_the_library("madvise", copy, size, _MADV_COLLAPSE) == 0
+    return is_huge and syscalls.in_the_library("mprotect", copy, size, _READ | _EXEC) == 0
 
 
 def _mapped_around(address: int) -> tuple[int, int]:
@@ -71,7 +72,3 @@ def _mapped_around(address: int) -> tuple[int, int]:
 
 def _up(address: int) -> int:
     return -(-address // _HUGE) * _HUGE
-
-
-def _call(name: str, *arguments: int) -> int:
-    return syscalls.function(name)(*(Word(argument) for argument in arguments))

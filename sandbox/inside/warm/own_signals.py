@@ -13,7 +13,6 @@ import faulthandler
 import os
 
 from .. import syscalls
-from ..syscalls import Word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,12 +69,14 @@ def end_by_them(is_run: Callable[[], bool]) -> None:
 
 def _placed(code: bytes) -> int:
     """Put machine code where it may be run; return where, or 0 where that is refused."""
-    room = _call("mmap", 0, _PAGE_BYTES, _READ | _WRITE, _PRIVATE | _ANONYMOUS, -1, 0)
+    room = syscalls.in_the_library(
+        "mmap", 0, _PAGE_BYTES, _READ | _WRITE, _PRIVATE | _ANONYMOUS, -1, 0
+    )
     if room < 0:
         return 0
     held = syscalls.at_an_address(code)
-    _call("memcpy", room, syscalls.address_of(held), len(code))
-    return room if _call("mprotect", room, _PAGE_BYTES, _READ | _EXEC) == 0 else 0
+    syscalls.in_the_library("memcpy", room, syscalls.address_of(held), len(code))
+    return room if syscalls.in_the_library("mprotect", room, _PAGE_BYTES, _READ | _EXEC) == 0 else 0
 
 
 def _set(number: int, handler: int) -> None:
@@ -85,7 +86,3 @@ def _set(number: int, handler: int) -> None:
     else:
         action = syscalls.words(handler, 0, 0)
     syscalls.do("rt_sigaction", number, action, None, _MASK_BYTES)
-
-
-def _call(name: str, *arguments: int) -> int:
-    return syscalls.function(name)(*(Word(argument) for argument in arguments))

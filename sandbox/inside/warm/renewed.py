@@ -11,7 +11,6 @@ import os
 import stat
 
 from .. import syscalls
-from ..syscalls import Word
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -181,18 +180,16 @@ def _shared_mappings() -> list[_Mapping]:
 def _replaced(mapping: _Mapping, kind: int, *, fd: int = -1) -> bool:
     """Put fresh memory of that kind, or of a file, in the place of other, with what is in it."""
     address, size = mapping.address, mapping.size
-    aside = _call("mmap", 0, size, _READ | _WRITE, _PRIVATE | _ANONYMOUS, -1, 0)
+    aside = syscalls.in_the_library("mmap", 0, size, _READ | _WRITE, _PRIVATE | _ANONYMOUS, -1, 0)
     if aside < 0:
         return False
-    _call("memcpy", aside, address, size)
+    syscalls.in_the_library("memcpy", aside, address, size)
     how = kind | _FIXED | (_ANONYMOUS if fd < 0 else 0)
     offset = 0 if fd < 0 else mapping.offset
-    is_there = _call("mmap", address, size, _READ | _WRITE, how, fd, offset) == address
+    is_there = (
+        syscalls.in_the_library("mmap", address, size, _READ | _WRITE, how, fd, offset) == address
+    )
     if is_there:
-        _call("memcpy", address, aside, size)
-    _call("munmap", aside, size)
+        syscalls.in_the_library("memcpy", address, aside, size)
+    syscalls.in_the_library("munmap", aside, size)
     return is_there
-
-
-def _call(name: str, *arguments: int) -> int:
-    return syscalls.function(name)(*(Word(argument) for argument in arguments))
