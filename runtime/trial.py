@@ -92,7 +92,7 @@ async def try_bundle(
             await _refuse_if_ours(appliance.store, job_id=job_id)
         if outputs_to is not None:
             await _hand_over(appliance, job_id=job_id, outputs_to=outputs_to)
-        job = await appliance.store.run(job_store.get, job_id=job_id)
+        job = await appliance.store.read(job_store.get, job_id=job_id)
         artifact = await appliance.artifacts.load(job_id, attempt=job.attempt)
         return Trial(artifact=artifact, is_ok=job.state == "succeeded")
 
@@ -142,7 +142,7 @@ async def _open_gate(appliance: Appliance, *, reason: str) -> None:
 async def _refuse_unless_active(
     store: Store, *, activation_id: str, is_gate_open: bool
 ) -> Activation:
-    activation = await store.run(activations.get, activation_id=activation_id)
+    activation = await store.read(activations.get, activation_id=activation_id)
     if activation.state != "succeeded":
         problems = [Problem(**problem) for problem in activation.problems]
         raise TryFailed(
@@ -194,10 +194,10 @@ async def _follow(events: EventLog, *, job_id: str, on_event: OnEvent) -> None:
 
 async def _refuse_if_ours(store: Store, *, job_id: str) -> None:
     """Raise AttemptLost where we failed: a worker would retry the job, and here is none."""
-    job = await store.run(job_store.get, job_id=job_id)
+    job = await store.read(job_store.get, job_id=job_id)
     if job.state not in {State.QUEUED, State.RUNNING}:
         return
-    attempts = await store.run(job_store.list_attempts, job_id=job_id)
+    attempts = await store.read(job_store.list_attempts, job_id=job_id)
     error = next((one.error for one in reversed(attempts) if one.error), None)
     raise AttemptLost(
         f"The attempt failed on our side: {error.what if error else 'no reason is known'}",
@@ -216,10 +216,10 @@ async def _take(blobs: Blobs, path: Path) -> JobInput:
 
 
 async def _hand_over(appliance: Appliance, *, job_id: str, outputs_to: Path) -> None:
-    job = await appliance.store.run(job_store.get, job_id=job_id)
+    job = await appliance.store.read(job_store.get, job_id=job_id)
     cursor: str | None = ""
     while cursor is not None:
-        page = await appliance.store.run(
+        page = await appliance.store.read(
             job_lists.list_outputs, job_id=job_id, attempt=job.attempt, limit=200, cursor=cursor
         )
         for output in page.items:

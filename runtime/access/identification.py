@@ -32,7 +32,7 @@ class Identification:
         if not is_whole(text):
             return None
         at = self.clock()
-        token = await self.store.run(tokens.by_digest, digest=digest_of(text), at=at)
+        token = await self.store.read(tokens.by_digest, digest=digest_of(text), at=at)
         if token is None or not is_live(token, at=at):
             return None
         if self._is_due(token.id, at=at):
@@ -42,7 +42,7 @@ class Identification:
     async def by_cookie(self, text: str) -> Principal | None:
         """Return whose session `text` is the cookie of; None where it is over."""
         at = self.clock()
-        found = await self.store.run(_session, digest=digest_of(text), at=at, idle=self.idle)
+        found = await self.store.read(_session, digest=digest_of(text), at=at, idle=self.idle)
         if found is None:
             return None
         session, principal = found

@@ -58,7 +58,7 @@ class Login:
         if not is_whole(text):
             return None
         at = self.clock()
-        token = await self.store.run(tokens.by_digest, digest=digest_of(text), at=at)
+        token = await self.store.read(tokens.by_digest, digest=digest_of(text), at=at)
         if token is None or not is_live(token, at=at):
             return None
         return await self._begin(
@@ -80,7 +80,7 @@ class Login:
     async def list_sessions(self) -> tuple[Session, ...]:
         """Return the sessions that are not over."""
         at = self.clock()
-        return await self.store.run(sessions.list_sessions, at=at, idle_since=at - self.idle)
+        return await self.store.read(sessions.list_sessions, at=at, idle_since=at - self.idle)
 
     async def end(self, session_id: str, *, who: str, origin: JsonObject) -> None:
         """End a session; to end one that is over changes nothing."""

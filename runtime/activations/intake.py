@@ -71,7 +71,7 @@ class Intake:
         self, *, package: str, version: str, who: str, reason: str
     ) -> Activation:
         """Ask for a version to be made active; raise StateConflict while another one is asked."""
-        found = await self.store.run(packages.get_version, package=package, version=version)
+        found = await self.store.read(packages.get_version, package=package, version=version)
         activation = await self.store.run(
             activations.request,
             activation_id=new_id(),
@@ -87,7 +87,7 @@ class Intake:
         self, *, package: str, who: str, reason: str, origin: JsonObject = NOWHERE
     ) -> Package:
         """Make the version active again that was so before; it is ready, so nothing is built."""
-        former = await self.store.run(activations.former, package=package)
+        former = await self.store.read(activations.former, package=package)
         await self.store.run(
             packages.switch,
             package=package,
@@ -102,7 +102,7 @@ class Intake:
             subject=f"{package} {former.version}",
             details={"reason": reason, "activation": former.id, **origin},
         )
-        return await self.store.run(packages.get_package, name=package)
+        return await self.store.read(packages.get_package, name=package)
 
 
 def _refuse_unbound(package: str, *, among: tuple[str, ...]) -> None:

@@ -75,7 +75,7 @@ class EventLog:
         """
         with self.notifier.listen(job_id) as news:
             while not (stop and stop.is_set()):
-                batch = await self.store.run(
+                batch = await self.store.read(
                     event_store.read, job_id=job_id, after=after, limit=PAGE
                 )
                 for event in batch:
@@ -83,7 +83,7 @@ class EventLog:
                     yield event
                 if len(batch) == PAGE:
                     continue
-                if await self.store.run(_has_ended, job_id=job_id, seq=after):
+                if await self.store.read(_has_ended, job_id=job_id, seq=after):
                     return
                 await wait_for_news(news, at_most_s=LISTEN_AT_MOST_S)
 

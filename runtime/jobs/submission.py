@@ -43,8 +43,8 @@ class Submissions:
         The queue's exact bound is kept when the job is stored; a full queue is told here
         already, so that nobody sends a gigabyte in vain.
         """
-        found = await self.store.run(activations.for_jobs, package=package, version=version)
-        await self.store.run(admission.refuse_if_full, limit=self.queue_limit)
+        found = await self.store.read(activations.for_jobs, package=package, version=version)
+        await self.store.read(admission.refuse_if_full, limit=self.queue_limit)
         return found
 
     async def submit(
@@ -84,7 +84,7 @@ class Submissions:
         self, activation: Activation, *, parameters: JsonObject, inputs: Sequence[JobInput]
     ) -> None:
         """Hold a job against what the manifest of its package says of jobs."""
-        manifest = await self.store.run(packages.manifest_of, digest=activation.digest)
+        manifest = await self.store.read(packages.manifest_of, digest=activation.digest)
         accepts = cast("list[str]", manifest.get("accepts") or [])
         sent = [(one.name, one.media_type) for one in inputs]
         problems = list(judge_inputs(sent, accepts=tuple(accepts)))

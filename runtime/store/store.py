@@ -15,6 +15,15 @@ class Store(Protocol):
         """Run `act(connection, …)` in a transaction; commit, or roll back when it raises."""
         ...
 
+    async def read[**P, T](
+        self, ask: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `ask(connection, …)`, which changes nothing: it may see a moment ago, never less.
+
+        What was committed before the call is seen.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of the database."""
         ...

@@ -36,23 +36,23 @@ class Reconciler:
         """Do everything once."""
         now = self.clock()
         await self.store.run(close_if_over, at=now)
-        living = await self.store.run(workers.alive, since=now - self.lost_after)
+        living = await self.store.read(workers.alive, since=now - self.lost_after)
         await self.recover(alive=[worker.id for worker in living])
         await self.dispatch_again(patience=PATIENCE)
 
     async def recover(self, *, alive: Collection[str]) -> None:
         """Put back what runs on workers that are not among those alive."""
-        for job in await self.store.run(job_lists.running_elsewhere, alive=alive):
+        for job in await self.store.read(job_lists.running_elsewhere, alive=alive):
             await self._put_back(job)
-        for activation_id in await self.store.run(activations.running_elsewhere, alive=alive):
+        for activation_id in await self.store.read(activations.running_elsewhere, alive=alive):
             await self.store.run(activations.requeue, activation_id=activation_id)
 
     async def dispatch_again(self, *, patience: timedelta) -> None:
         """Hand over again what has waited for longer than `patience`."""
         before = self.clock() - patience
-        for activation_id in await self.store.run(activations.queued_before, at=before):
+        for activation_id in await self.store.read(activations.queued_before, at=before):
             await self.dispatch.activation(activation_id)
-        for job in await self.store.run(job_lists.queued_before, at=before, limit=BATCH):
+        for job in await self.store.read(job_lists.queued_before, at=before, limit=BATCH):
             await self.dispatch.attempt(job)
 
     async def _put_back(self, job: Job) -> None:

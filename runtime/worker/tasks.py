@@ -136,7 +136,7 @@ async def _beat(tasks: WorkerTasks) -> None:
     while True:
         try:
             await tasks.store.run(workers.see, worker=tasks.worker.id, at=tasks.clock())
-            for job_id in await tasks.store.run(job_lists.cancelling, worker=tasks.worker.id):
+            for job_id in await tasks.store.read(job_lists.cancelling, worker=tasks.worker.id):
                 tasks.cancellations.cancel(job_id)
         except Exception:
             log.exception("a heartbeat failed")

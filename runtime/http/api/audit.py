@@ -21,5 +21,5 @@ async def list_audit(
     action: Annotated[str | None, Query(description="Only this one, such as gate.fetch.")] = None,
 ) -> PageOf[AuditView]:
     """Return the entries of the audit log, the last first."""
-    page = await store.run(audit.list_entries, limit=limit, cursor=cursor, action=action)
+    page = await store.read(audit.list_entries, limit=limit, cursor=cursor, action=action)
     return page_view(page, show=AuditView.model_validate, request=request, response=response)

@@ -18,7 +18,7 @@ async def get_lock(name: str, version: str, request: Request, store: StoreOf) ->
 
     404 `not-locked` while the version was never activated.
     """
-    prepared = await store.run(activations.installed, package=name, version=version)
+    prepared = await store.read(activations.installed, package=name, version=version)
     etag = f'"{prepared.lock_digest.removeprefix("sha256:")}"'
     if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers={"ETag": etag})
@@ -32,7 +32,7 @@ async def get_sbom(name: str, version: str, store: StoreOf, workshop: WorkshopOf
 
     404 `not-locked` while the version was never activated.
     """
-    prepared = await store.run(activations.installed, package=name, version=version)
+    prepared = await store.read(activations.installed, package=name, version=version)
     inventory = INVENTORY_JSON.validate_python(dict(prepared.inventory))
     known = workshop.locker.advisories
     told = touching(inventory, known) if known else ()

@@ -23,7 +23,7 @@ async def is_alive() -> dict[str, str]:
 async def is_ready(store: StoreOf, clock: ClockOf, settings: SettingsOf) -> dict[str, object]:
     """Return 200 when the store answers and a worker is alive; 503 with the reasons else."""
     since = clock() - timedelta(seconds=settings.worker_lost_after_s)
-    living = await store.run(workers.alive, since=since)
+    living = await store.read(workers.alive, since=since)
     if not living:
         what, mend = "no worker is alive", "start one: `fumehood worker`"
         problem = Problem(code="no-worker", what=what, where="workers", mend=mend)
@@ -37,9 +37,9 @@ async def show_queue(store: StoreOf, settings: SettingsOf, sight: SightOf) -> di
 
     Of these, who sees its own jobs only is told of its own only.
     """
-    counted = await store.run(job_lists.count_by_state, sight=sight)
+    counted = await store.read(job_lists.count_by_state, sight=sight)
     return {
-        "depth": await store.run(admission.depth) if sight.is_whole else counted[State.QUEUED],
+        "depth": await store.read(admission.depth) if sight.is_whole else counted[State.QUEUED],
         "limit": settings.queue_limit,
         "jobs": {state.value: counted[state] for state in State},
     }

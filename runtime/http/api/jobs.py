@@ -225,7 +225,7 @@ async def list_jobs(
     package: str | None = None,
 ) -> PageOf[JobView]:
     """Return jobs, the last submitted first."""
-    page = await store.run(
+    page = await store.read(
         job_lists.list_jobs, limit=limit, cursor=cursor, state=state, package=package, sight=sight
     )
     return page_view(page, show=JobView.model_validate, request=request, response=response)
@@ -234,11 +234,11 @@ async def list_jobs(
 @router.get("/{job_id}")
 async def get_job(job_id: str, store: StoreOf) -> JobDetail:
     """Return a job with its attempts."""
-    return await _detail(store, job=await store.run(job_store.get, job_id=job_id))
+    return await _detail(store, job=await store.read(job_store.get, job_id=job_id))
 
 
 async def _detail(store: Store, *, job: Job) -> JobDetail:
-    attempts = await store.run(job_store.list_attempts, job_id=job.id)
+    attempts = await store.read(job_store.list_attempts, job_id=job.id)
     return job_detail(job, attempts=attempts)
 
 
@@ -261,7 +261,7 @@ async def read_events(
     last_event_id: Annotated[int | None, Header(ge=0, le=MOST_NUMBER)] = None,
 ) -> Response:
     """Return what happened: NDJSON lines, or live SSE with `Accept: text/event-stream`."""
-    await store.run(job_store.get, job_id=job_id)
+    await store.read(job_store.get, job_id=job_id)
     if SSE in accept:
         after = max(after, last_event_id or 0)
         return event_stream(log, job_id=job_id, after=after, stop=stopping)
@@ -273,7 +273,7 @@ async def read_events(
 
 
 async def _stored_lines(store: Store, *, job_id: str, after: int) -> AsyncIterator[bytes]:
-    while batch := await store.run(event_store.read, job_id=job_id, after=after):
+    while batch := await store.read(event_store.read, job_id=job_id, after=after):
         yield b"".join(to_line(event) for event in batch)
         after = batch[-1].seq
 
@@ -286,7 +286,7 @@ async def get_artifact(
     attempt: AttemptNumber = None,
 ) -> Response:
     """Return the artifact of an attempt: the record of what ran, behind which walls."""
-    job = await store.run(job_store.get, job_id=job_id)
+    job = await store.read(job_store.get, job_id=job_id)
     file = artifacts.existing(job_id, attempt=_number(job, attempt))
     headers = as_file(f"artifact-{job_id}.json")
     return FileResponse(file, media_type="application/json", headers=headers)  # in pieces
@@ -304,8 +304,8 @@ async def list_outputs(
     attempt: AttemptNumber = None,
 ) -> PageOf[OutputView]:
     """Return the outputs of an attempt, by path."""
-    job = await store.run(job_store.get, job_id=job_id)
-    page = await store.run(
+    job = await store.read(job_store.get, job_id=job_id)
+    page = await store.read(
         job_lists.list_outputs,
         job_id=job_id,
         attempt=_number(job, attempt),
@@ -326,8 +326,8 @@ async def get_output(
     attempt: AttemptNumber = None,
 ) -> Response:
     """Return one output: with ETag, Range and Repr-Digest, as an attachment."""
-    job = await store.run(job_store.get, job_id=job_id)
-    output: StoredOutput = await store.run(
+    job = await store.read(job_store.get, job_id=job_id)
+    output: StoredOutput = await store.read(
         job_lists.get_output, job_id=job_id, attempt=_number(job, attempt), path=path
     )
     return await download(request, output=output, blobs=blobs)

@@ -66,7 +66,7 @@ async def upload_package(
             among=principal.packages,
             origin=origin_of(caller),
         )
-    package = await store.run(packages.get_package, name=version.package)
+    package = await store.read(packages.get_package, name=version.package)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/v1/packages/{version.package}/versions/{version.version}"
     return version_detail(version, package=package)
@@ -82,7 +82,7 @@ async def list_packages(
     limit: Limit = 50,
 ) -> PageOf[PackageView]:
     """Return packages by name."""
-    page = await store.run(
+    page = await store.read(
         packages.list_packages, limit=limit, cursor=cursor, among=principal.packages
     )
     return page_view(page, show=PackageView.model_validate, request=request, response=response)
@@ -91,14 +91,14 @@ async def list_packages(
 @router.get("/packages/{name}")
 async def get_package(name: str, store: StoreOf) -> PackageView:
     """Return a package."""
-    return PackageView.model_validate(await store.run(packages.get_package, name=name))
+    return PackageView.model_validate(await store.read(packages.get_package, name=name))
 
 
 @router.get("/packages/{name}/versions")
 async def list_versions(name: str, store: StoreOf) -> PageOf[VersionView]:
     """Return the versions of a package, the last uploaded first."""
-    await store.run(packages.get_package, name=name)
-    found = await store.run(packages.list_versions, package=name)
+    await store.read(packages.get_package, name=name)
+    found = await store.read(packages.list_versions, package=name)
     items = tuple(VersionView.model_validate(version) for version in found)
     return PageOf(items=items, next_cursor=None)
 
@@ -106,8 +106,8 @@ async def list_versions(name: str, store: StoreOf) -> PageOf[VersionView]:
 @router.get("/packages/{name}/versions/{version}")
 async def get_version(name: str, version: str, store: StoreOf) -> VersionDetail:
     """Return one version with its manifest."""
-    found = await store.run(packages.get_version, package=name, version=version)
-    package = await store.run(packages.get_package, name=name)
+    found = await store.read(packages.get_version, package=name, version=version)
+    package = await store.read(packages.get_package, name=name)
     return version_detail(found, package=package)
 
 
@@ -137,15 +137,15 @@ async def activate_version(
 @router.get("/packages/{name}/activations")
 async def list_activations(name: str, store: StoreOf) -> PageOf[ActivationView]:
     """Return the activations of a package, the last first."""
-    await store.run(packages.get_package, name=name)
-    found = await store.run(activations.list_for, package=name)
+    await store.read(packages.get_package, name=name)
+    found = await store.read(activations.list_for, package=name)
     return PageOf(items=tuple(activation_view(one) for one in found), next_cursor=None)
 
 
 @router.get("/activations/{activation_id}")
 async def get_activation(activation_id: str, store: StoreOf) -> ActivationView:
     """Return an activation: its state, its problems, and what on_activate said."""
-    return activation_view(await store.run(activations.get, activation_id=activation_id))
+    return activation_view(await store.read(activations.get, activation_id=activation_id))
 
 
 @router.post("/packages/{name}/rollback")

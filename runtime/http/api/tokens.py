@@ -119,7 +119,7 @@ async def show_me(principal: PrincipalOf) -> MeView:
 @router.get("/tokens")
 async def list_tokens(store: StoreOf) -> PageOf[TokenView]:
     """Return the tokens by name, revoked ones too."""
-    found = await store.run(token_store.list_tokens)
+    found = await store.read(token_store.list_tokens)
     return PageOf(items=tuple(TokenView.model_validate(one) for one in found), next_cursor=None)
 
 
@@ -142,7 +142,7 @@ async def create_token(
 @router.get("/tokens/{token_name}")
 async def show_token(token_name: str, store: StoreOf) -> TokenView:
     """Return a token: what it may do, and when it was last used."""
-    return TokenView.model_validate(await store.run(token_store.get, name=token_name))
+    return TokenView.model_validate(await store.read(token_store.get, name=token_name))
 
 
 @router.delete("/tokens/{token_name}")

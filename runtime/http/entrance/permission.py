@@ -78,13 +78,13 @@ async def _check_sight(request: Request, principal: Principal, *, path: str, sto
         is_read = request.method in SAFE_METHODS
         sight = sight_of(principal) if is_read else changes_of(principal)
         if not sight.is_whole:
-            await store.run(job_store.get, job_id=given["job_id"], sight=sight)
+            await store.read(job_store.get, job_id=given["job_id"], sight=sight)
     elif not principal.packages:
         return
     elif path.startswith("/v1/packages/{name}"):
         if not is_bound_to(principal.packages, given["name"]):
             raise packages.no_package(given["name"])
     elif "{activation_id}" in path:
-        activation = await store.run(activations.get, activation_id=given["activation_id"])
+        activation = await store.read(activations.get, activation_id=given["activation_id"])
         if not is_bound_to(principal.packages, activation.package):
             raise NotFound(f"There is no activation {activation.id}", where=activation.id)

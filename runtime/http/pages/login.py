@@ -138,7 +138,7 @@ async def _access_page(
     shown = await render(
         request,
         "access.html",
-        tokens=await services.store.run(token_store.list_tokens),
+        tokens=await services.store.read(token_store.list_tokens),
         sessions=await services.access.login.list_sessions(),
         scopes=SCOPE_MEANS,
         made=made,

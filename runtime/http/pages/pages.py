@@ -97,7 +97,7 @@ async def show_jobs(
     package: Annotated[str, Query()] = "",
 ) -> HTMLResponse:
     """Show the jobs, the last submitted first."""
-    page = await store.run(
+    page = await store.read(
         job_lists.list_jobs,
         limit=ROWS,
         cursor=cursor,
@@ -105,8 +105,8 @@ async def show_jobs(
         package=package or None,
         sight=sight,
     )
-    known = await store.run(packages.list_packages, limit=200, cursor=None, among=sight.packages)
-    counts = await store.run(job_lists.count_by_state, sight=sight)
+    known = await store.read(packages.list_packages, limit=200, cursor=None, among=sight.packages)
+    counts = await store.read(job_lists.count_by_state, sight=sight)
     return await render(
         request,
         "jobs.html",
@@ -116,7 +116,7 @@ async def show_jobs(
         package=package,
         packages=[one.name for one in known.items],
         counts=counts,
-        depth=await store.run(admission.depth) if sight.is_whole else counts[State.QUEUED],
+        depth=await store.read(admission.depth) if sight.is_whole else counts[State.QUEUED],
         limit=settings.queue_limit,
         slots=settings.slots,
         states=list(State),
@@ -134,7 +134,7 @@ async def show_job(
     attempt: AttemptNumber = None,
 ) -> HTMLResponse:
     """Show one job: what happened, what came of it, behind which walls."""
-    job = await store.run(job_store.get, job_id=job_id)
+    job = await store.read(job_store.get, job_id=job_id)
     story = await _story(
         store, artifacts=artifacts, now=clock(), job=job, number=attempt or job.attempt
     )
@@ -144,17 +144,17 @@ async def show_job(
 async def _story(
     store: Store, *, artifacts: ArtifactFiles, now: datetime, job: Job, number: int
 ) -> JobStory:
-    attempts = await store.run(job_store.list_attempts, job_id=job.id)
+    attempts = await store.read(job_store.list_attempts, job_id=job.id)
     if number > len(attempts):
         raise NotFound(f"Job {job.id} has no attempt {number}", where=f"attempt {number}")
     try:
         artifact = await asyncio.to_thread(artifacts.shown, job.id, attempt=number)
     except NotFound:
         artifact = None
-    outputs = await store.run(
+    outputs = await store.read(
         job_lists.list_outputs, job_id=job.id, attempt=number, limit=OUTPUTS_MOST
     )
-    counted = await store.run(job_lists.count_outputs, job_id=job.id, attempt=number)
+    counted = await store.read(job_lists.count_outputs, job_id=job.id, attempt=number)
     return await asyncio.to_thread(
         story_of,
         job,
@@ -169,7 +169,7 @@ async def _story(
 
 
 async def _events(store: Store, *, job_id: str) -> tuple[Event, ...]:
-    return await store.run(event_store.read, job_id=job_id, limit=LOG_EVENTS_MOST)
+    return await store.read(event_store.read, job_id=job_id, limit=LOG_EVENTS_MOST)
 
 
 @router.post("/jobs/{job_id}/cancel")
@@ -189,14 +189,14 @@ async def retry_job(job_id: str, submissions: SubmissionsOf) -> Response:
 @router.get("/packages")
 async def show_packages(request: Request, store: StoreOf, principal: PrincipalOf) -> HTMLResponse:
     """Show the packages with their versions and last activations."""
-    known = await store.run(
+    known = await store.read(
         packages.list_packages, limit=200, cursor=None, among=principal.packages
     )
     rows = [
         {
             "package": one,
-            "versions": await store.run(packages.list_versions, package=one.name),
-            "activations": await store.run(activations.list_for, package=one.name, limit=5),
+            "versions": await store.read(packages.list_versions, package=one.name),
+            "activations": await store.read(activations.list_for, package=one.name, limit=5),
         }
         for one in known.items
     ]

@@ -1,0 +1,124 @@
+"""Commits together what waits together: one transaction for all units of work that have come.
+
+Each unit runs within a savepoint of its own, so that one which raises takes back its own
+changes only (https://sqlite.org/lang_savepoint.html). While one group is committed the next one
+gathers: nobody waits for a timer, and under load a commit is paid once for many.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+MOST_TOGETHER = 64
+"""So that the first of a group does not wait for hundreds of others."""
+
+type Unit = Callable[[Connection], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    """A unit of work, and who waits for what comes of it."""
+
+    unit: Unit
+    future: asyncio.Future[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended:
+    """What came of a unit: its value, or what it raised."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+class GroupCommit:
+    """The one thread that writes through `engine`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        # A daemon: a process that was not closed in order shall end all the same, and what was
+        # not committed then is as if it had never begun.
+        self._thread = Thread(target=self._serve, name="fumehood-store", daemon=True)
+        self._thread.start()
+
+    def add(self, unit: Unit) -> asyncio.Future[Any]:
+        """Let `unit(connection)` run in the next transaction; return what it will return."""
+        future = asyncio.get_running_loop().create_future()
+        self._queue.put(_Waiting(unit=unit, future=future))
+        return future
+
+    def close(self) -> None:
+        """Commit what was added before, and end. Blocks meanwhile."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        with self._engine.connect() as connection:
+            while (first := self._queue.get()) is not None:
+                group = [first, *self._others()]
+                _hand_out(group, _commit(connection, [one.unit for one in group]))
+
+    def _others(self) -> Iterable[_Waiting]:
+        for _ in range(MOST_TOGETHER - 1):
+            try:
+                one = self._queue.get_nowait()
+            except Empty:
+                return
+            if one is None:
+                self._queue.put(None)  # what was added before the end is in this group
+                return
+            yield one
+
+
+def _commit(connection: Connection, units: Sequence[Unit]) -> list[_Ended]:
+    """Run `units` in one transaction; return what came of each, once it is committed."""
+    try:
+        with connection.begin():
+            return [_run_apart(connection, unit) for unit in units]
+    except BaseException as error:
+        connection.invalidate()  # after a full disk or the like: begin again with a new one
+        return [_Ended(error=error) for _ in units]
+
+
+def _run_apart(connection: Connection, unit: Unit) -> _Ended:
+    """Run one unit; take back what it changed if it raises."""
+    driver = connection.connection.dbapi_connection
+    assert driver is not None  # it is connected: the transaction has begun
+    cursor = driver.cursor()
+    cursor.execute("SAVEPOINT unit")
+    try:
+        ended = _Ended(value=unit(connection))
+    except Exception as error:
+        cursor.execute("ROLLBACK TO unit")
+        ended = _Ended(error=error)
+    cursor.execute("RELEASE unit")
+    cursor.close()
+    return ended
+
+
+def _hand_out(group: Sequence[_Waiting], ended: Sequence[_Ended]) -> None:
+    """Tell each event loop at once what came of its units."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], _Ended]]] = {}
+    for one, its_end in zip(group, ended, strict=True):
+        by_loop.setdefault(one.future.get_loop(), []).append((one.future, its_end))
+    for loop, pairs in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_settle, pairs)
+        except RuntimeError:
+            continue  # that loop is closed, and nobody waits in it
+
+
+def _settle(pairs: Iterable[tuple[asyncio.Future[Any], _Ended]]) -> None:
+    for future, ended in pairs:
+        if future.done():
+            continue  # who waited was cancelled; what was committed stays so
+        if ended.error is not None:
+            future.set_exception(ended.error)
+        else:
+            future.set_result(ended.value)
