@@ -78,11 +78,11 @@ def on_after_extract_command(
     outcome: Mapping[str, Json],
     parameters: Mapping[str, Json] | None = None,
     request: Mapping[str, Json] | None = None,
-) -> Command | None:
-    """Return the Command of the hook after a job; None where the version has no such hook."""
+) -> Command:
+    """Return the Command of the hook after a job, of a version that has one."""
     hook = stage.bundle.on_after_extract
     if hook is None:
-        return None
+        raise LookupError(f"{stage.bundle.manifest.name} has no on_after_extract")
     facts: dict[str, Json] = {
         "id": job_id,
         "parameters": dict(parameters or {}),

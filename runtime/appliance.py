@@ -15,6 +15,7 @@ from docket import Docket
 
 from packages.activation import Workshop
 from packages.archive import Bundles
+from packages.interpreters import platform_of, running
 from packages.lock.grant import Ceiling
 from packages.lock.keeping import Closings
 from runtime.access.access import Access, access_of, owners_at
@@ -34,13 +35,15 @@ from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.events import EventLog
 from runtime.jobs.submission import Submissions
-from runtime.queue.dispatch import Dispatch, make_docket
+from runtime.jobs.versions import Versions
+from runtime.queue.dispatch import Dispatch, Tickets, make_docket
 from runtime.queue.notifier import Notifier
 from runtime.settings import Settings
 from runtime.store import workers
 from runtime.store.migrate import migrate
 from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
 from runtime.store.store import Store
+from runtime.values.line import Ability
 from runtime.values.records import Worker
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.reconcile import Reconciler
@@ -194,8 +197,10 @@ def _appliance(
     workshop = _workshop(
         settings, sandbox=sandbox, store=store, least=least, judges=judges, closings=closings
     )
-    dispatch = Dispatch(docket=docket, clock=utc_now)
-    runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, judges=judges)
+    tickets = Tickets(is_told=settings.docket_url.startswith(IN_PROCESS))
+    dispatch = Dispatch(docket=docket, clock=utc_now, tickets=tickets)
+    bundles = Bundles(settings.home / "bundles", judges=judges)
+    runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles)
     return Appliance(
         settings=settings,
         clock=utc_now,
@@ -205,7 +210,7 @@ def _appliance(
         events=runner.events,
         artifacts=runner.artifacts,
         blobs=runner.blobs,
-        bundles=runner.bundles,
+        bundles=bundles,
         wheelhouse=workshop.house,
         judges=judges,
         workshop=workshop,
@@ -221,13 +226,13 @@ def _appliance(
         intake=Intake(
             store=store,
             dispatch=dispatch,
-            bundles=runner.bundles,
+            bundles=bundles,
             judges=judges,
             ceilings=factories.ceilings_of(settings),
             clock=utc_now,
         ),
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
-        tasks=_tasks(settings, runner=runner, dispatch=dispatch),
+        tasks=_tasks(settings, runner=runner, bundles=bundles, dispatch=dispatch),
         stopping=asyncio.Event(),
     )
 
@@ -238,7 +243,7 @@ def _runner(
     store: SqliteStore,
     notifier: Notifier,
     workshop: Workshop,
-    judges: Judges,
+    bundles: Bundles,
 ) -> AttemptRunner:
     return AttemptRunner(
         store=store,
@@ -246,17 +251,20 @@ def _runner(
         events=EventLog(store=store, notifier=notifier, clock=utc_now),
         artifacts=ArtifactFiles(folder=settings.home / "jobs"),
         blobs=LocalBlobs(settings.home / "blobs"),
-        bundles=Bundles(settings.home / "bundles", judges=judges),
+        versions=Versions(bundles=bundles, environments=workshop.environments),
         workshop=workshop,
         cancellations=Cancellations(),
         secrets=settings.secrets,
         worker=_worker(settings),
+        ability=Ability(platform=platform_of(running())),
         clock=utc_now,
         jobs_folder=settings.home / "jobs",
     )
 
 
-def _tasks(settings: Settings, *, runner: AttemptRunner, dispatch: Dispatch) -> WorkerTasks:
+def _tasks(
+    settings: Settings, *, runner: AttemptRunner, bundles: Bundles, dispatch: Dispatch
+) -> WorkerTasks:
     store, clock = runner.store, runner.clock
     return WorkerTasks(
         worker=runner.worker,
@@ -271,7 +279,7 @@ def _tasks(settings: Settings, *, runner: AttemptRunner, dispatch: Dispatch) -> 
         switchover=Switchover(
             store=store,
             notifier=runner.notifier,
-            bundles=runner.bundles,
+            bundles=bundles,
             workshop=runner.workshop,
             clock=clock,
             worker_id=runner.worker.id,

@@ -88,7 +88,7 @@ async def try_bundle(
             appliance, package=version.package, inputs=inputs, parameters=parameters
         )
         async with _following(appliance.events, job_id=job_id, on_event=on_event):
-            await appliance.tasks.attempt.run(job_id)
+            await appliance.tasks.attempt.run_next()
             await _refuse_if_ours(appliance.store, job_id=job_id)
         if outputs_to is not None:
             await _hand_over(appliance, job_id=job_id, outputs_to=outputs_to)

@@ -74,11 +74,8 @@ def write_new(path: Path, content: bytes, *, mode: int = 0o444) -> None:
         os.fchmod(stream.fileno(), mode)
 
 
-def write_file(path: Path, content: bytes, *, mode: int = 0o644, is_kept: bool = True) -> None:
-    """Write `content` to `path`: readers see the old content or the new, never a part.
-
-    What need not be kept over a loss of power (`is_kept`) is not flushed to the disk.
-    """
+def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+    """Write `content` to `path`: readers see the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -86,14 +83,12 @@ def write_file(path: Path, content: bytes, *, mode: int = 0o644, is_kept: bool =
             stream.write(content)
             stream.flush()
             os.fchmod(stream.fileno(), mode)
-            if is_kept:
-                os.fsync(stream.fileno())
+            os.fsync(stream.fileno())
         Path(aside).replace(path)
     except BaseException:
         Path(aside).unlink(missing_ok=True)
         raise
-    if is_kept:
-        flush_folder(path.parent)
+    flush_folder(path.parent)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packages.environment.building import Builder
@@ -101,6 +101,15 @@ class Environments:
             is_reused=is_reused,
             duration_ms=(time.perf_counter() - started) * 1000,
         )
+
+    def again(self, seen: Environment) -> Environment | None:
+        """Return an environment seen before, for one more use; None where it is gone."""
+        started = time.perf_counter()
+        if not self.is_there(seen.key):
+            return None
+        self._count_use(seen.key)
+        took_ms = (time.perf_counter() - started) * 1000
+        return replace(seen, is_reused=True, duration_ms=took_ms)
 
     def folder(self, key: str) -> Path:
         """Return where the environment `key` is, or will be."""

@@ -1,8 +1,8 @@
-"""Artifacts on disk, one for each attempt: noted whole after every phase, saved at the end.
+"""Artifacts on disk, one for each attempt that came to its end here.
 
-A crash of ours leaves the narrative as far as it was true. What a loss of power leaves of
-an attempt is in the store, which ends it as lost. Beside an artifact that is long lies what a page
-shows of it, so that nobody has to parse 100 MB to show a page of them.
+What a crash of ours leaves of an attempt is in the store (`runtime.artifact.narrative`). Beside an
+artifact that is long lies what a page shows of it, so that nobody has to parse 100 MB to show a
+page of them.
 """
 
 import asyncio
@@ -27,20 +27,16 @@ class ArtifactFiles:
     folder: Path
 
     async def save(self, artifact: Artifact) -> str:
-        """Write the artifact over its former state; return the digest of its bytes."""
-        return await asyncio.to_thread(self._write, artifact, is_kept=True)
+        """Write the artifact; return the digest of its bytes."""
+        return await asyncio.to_thread(self._write, artifact)
 
-    async def note(self, artifact: Artifact) -> None:
-        """Write it as it is so far: ten waits for the disk were a tenth of a job's time."""
-        await asyncio.to_thread(self._write, artifact, is_kept=False)
-
-    def _write(self, artifact: Artifact, *, is_kept: bool) -> str:
+    def _write(self, artifact: Artifact) -> str:
         content = to_bytes(artifact)
         path = self.path(artifact.job, attempt=artifact.attempt)
         if len(content) > SHOWN_WHOLE_BYTES:
             short = json.dumps(shown_of(artifact)).encode()
-            write_file(path.with_name("shown.json"), short, is_kept=is_kept)
-        write_file(path, content, is_kept=is_kept)
+            write_file(path.with_name("shown.json"), short)
+        write_file(path, content)
         return "sha256:" + hashlib.sha256(content).hexdigest()
 
     async def load(self, job_id: str, *, attempt: int) -> bytes:

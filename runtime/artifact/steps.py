@@ -152,6 +152,18 @@ def state_of(outcome: Outcome) -> State:
             return State.FAILED
 
 
+def ending_with_hook(
+    state: State, error: JobError | None, *, hook: Outcome, is_required: bool
+) -> tuple[State, JobError | None]:
+    """Return how a job ends that ended so before its hook, which came to `hook`."""
+    if hook.ending is Ending.CANCELLED:
+        return State.CANCELLED, None
+    hook_error = error_of(hook)
+    if state is State.SUCCEEDED and is_required and hook_error is not None:
+        return State.FAILED, hook_error
+    return state, error
+
+
 def error_of(outcome: Outcome) -> JobError | None:
     """Return the package's failure that `outcome` tells of, None when there is none."""
     if outcome.is_ok or outcome.ending is Ending.CANCELLED:

@@ -4,6 +4,7 @@ Pure decisions, and the two acts that an admin can do with it, each with its aud
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
@@ -25,6 +26,11 @@ NOWHERE: JsonObject = MappingProxyType({})
 def is_open(gate: Gate, *, at: datetime) -> bool:
     """Return whether the gate is open at `at`."""
     return gate.is_open and gate.until is not None and at < gate.until
+
+
+def as_of(gate: Gate, *, at: datetime) -> Gate:
+    """Return the gate as it stands at `at`; `close_if_over` also writes it down."""
+    return replace(gate, is_open=is_open(gate, at=at))
 
 
 def opened(

@@ -1,6 +1,8 @@
 """What an operation may ask for: a service of the appliance, who asks, and where in a list.
 
-Each operation names what it uses, such as `store: StoreOf`; nothing is handed down whole.
+Each operation names what it uses, such as `store: StoreOf`; nothing is handed down whole. What
+FastAPI asks for is `async` even where it waits for nothing: it calls everything else in a thread of
+its pool, which was 36 hops for a job.
 """
 
 import asyncio
@@ -8,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 
 from packages.activation import Workshop
 from packages.archive import Bundles
@@ -29,6 +31,7 @@ from runtime.values.records import JsonObject, RequestContext
 from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Wheelhouse
 
+MOST_WAIT_S = 300
 KEPT_HEADERS = ("user-agent", "x-origin")
 
 
@@ -54,7 +57,7 @@ class Services:
 
 
 def _service(name: str) -> Callable[[Request], Any]:
-    def service(request: Request) -> Any:
+    async def service(request: Request) -> Any:
         return getattr(request.app.state.services, name)
 
     return service
@@ -70,7 +73,17 @@ def principal_of(request: Request) -> Principal:
     return request.state.principal
 
 
-def sight_of_request(request: Request) -> Sight:
+async def asks(request: Request) -> Principal:
+    """Return who asks, as a dependency."""
+    return principal_of(request)
+
+
+async def whole(request: Request) -> Services:
+    """Return all that there is to ask for, as a dependency."""
+    return services_of(request)
+
+
+async def sight_of_request(request: Request) -> Sight:
     """Return which jobs who asks may see."""
     return sight_of(principal_of(request))
 
@@ -80,7 +93,7 @@ def origin_of(caller: RequestContext) -> JsonObject:
     return {"from": caller.source, "request_id": caller.request_id}
 
 
-def caller_of(request: Request) -> RequestContext:
+async def caller_of(request: Request) -> RequestContext:
     """Return who asks and from where; nothing secret is kept."""
     headers = request.headers
     principal = principal_of(request)
@@ -94,13 +107,26 @@ def caller_of(request: Request) -> RequestContext:
     )
 
 
-def cursor_of(
+async def cursor_of(
     cursor: Annotated[
         str | None, Query(description="The `next_cursor` of the page before.")
     ] = None,
 ) -> str | None:
     """Return the key that the list goes on after."""
     return decode_cursor(cursor)
+
+
+async def wait_of(
+    prefer: Annotated[
+        str, Header(description="`wait=SECONDS`: how long the answer may wait (RFC 7240).")
+    ] = "",
+) -> int:
+    """Return how many seconds the answer may wait; what else is preferred is left aside."""
+    for preference in prefer.split(","):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "wait" and value.strip().strip('"').isdecimal():
+            return min(int(value.strip().strip('"')[:9]), MOST_WAIT_S)
+    return 0
 
 
 SettingsOf = Annotated[Settings, Depends(_service("settings"))]
@@ -118,9 +144,10 @@ SubmissionsOf = Annotated[Submissions, Depends(_service("submissions"))]
 IntakeOf = Annotated[Intake, Depends(_service("intake"))]
 StoppingOf = Annotated[asyncio.Event, Depends(_service("stopping"))]
 AccessOf = Annotated[Access, Depends(_service("access"))]
-ServicesOf = Annotated[Services, Depends(services_of)]
-PrincipalOf = Annotated[Principal, Depends(principal_of)]
+ServicesOf = Annotated[Services, Depends(whole)]
+PrincipalOf = Annotated[Principal, Depends(asks)]
 SightOf = Annotated[Sight, Depends(sight_of_request)]
+WaitOf = Annotated[int, Depends(wait_of)]
 CallerOf = Annotated[RequestContext, Depends(caller_of)]
 CursorOf = Annotated[str | None, Depends(cursor_of)]
 MOST_NUMBER = 2**63 - 1

@@ -1,49 +1,41 @@
 """The story of one attempt at a job: from its claim to what is published of it.
 
-Each step is a call downwards; the artifact is written after each phase, so that a crash leaves
-a true narrative. What the package does wrong is an ending of the job; what we do wrong is an
-exception, and the worker gives the attempt back.
+Each step is a call downwards, and tells in the events of the job that it began and how it ended, so
+that a crash leaves a true narrative. What the package does wrong is an ending of the job; what we
+do wrong is an exception, and the worker gives the attempt back.
 """
 
 import asyncio
 import mimetypes
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from packages.activation import Workshop
-from packages.archive import Bundles
-from packages.bundle.bundle import Bundle
 from packages.environment.environment import Environment
 from packages.hooks import Stage, extract_command, on_after_extract_command, told_start
 from packages.lock.grant import decide
-from packages.lock.lock import read_lock
 from packages.run_context import run_context
-from runtime.activations.prepared import data_folder_of, interpreter_of
+from runtime.activations.prepared import data_folder_of
 from runtime.artifact import steps
+from runtime.artifact.entries import callable_entries, environment_entry, install_entry
 from runtime.artifact.files import ArtifactFiles
-from runtime.artifact.model import (
-    Artifact,
-    CallableEntry,
-    EnvironmentEntry,
-    InstalledEntry,
-    InstallEntry,
-    OverlapEntry,
-)
+from runtime.artifact.model import Artifact
 from runtime.blobs.blob import Blobs
 from runtime.clock import Clock, milliseconds_between
-from runtime.gate.opening import close_if_over
+from runtime.gate.opening import as_of
 from runtime.gate.watch import gate_state
 from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.events import EventLog, EventWriter
+from runtime.jobs.versions import Version, Versions
 from runtime.queue.notifier import Notifier
-from runtime.store import jobs as job_store
+from runtime.store import claims
 from runtime.store.store import Store
-from runtime.values.bounds import MOST_LISTED
-from runtime.values.records import Claim, Finish, JobError, PreparedRecord, StoredOutput, Worker
+from runtime.values.line import Ability
+from runtime.values.records import Claim, Finish, Gate, JobError, StoredOutput, Worker
 from runtime.values.states import State
 from sandbox.command import Command, Input, Json, Outcome
 from wheelhouse.durable import remove_tree
@@ -58,49 +50,61 @@ class AttemptRunner:
     events: EventLog
     artifacts: ArtifactFiles
     blobs: Blobs
-    bundles: Bundles
+    versions: Versions
     workshop: Workshop
     cancellations: Cancellations
     secrets: Mapping[str, SecretStr]
     worker: Worker
+    ability: Ability
     clock: Clock
     jobs_folder: Path
 
-    async def run(self, job_id: str, *, token: str) -> None:
-        """Run the queued attempt of a job, if it is still there to be taken."""
+    async def claim(self, *, token: str) -> Claim | None:
+        """Take the job that this worker should do next; None when none waits for it."""
         claim = await self.store.run(
-            job_store.claim, job_id=job_id, token=token, worker=self.worker.id, at=self.clock()
+            claims.claim_next,
+            ability=self.ability,
+            token=token,
+            worker=self.worker,
+            at=self.clock(),
+            known=self.versions.activations(),
         )
-        if claim is None:
-            return  # delivered twice, or cancelled meanwhile
-        self.notifier.notify(job_id)
-        number = claim.job.attempt
-        async with self.events.writer(job_id=job_id, attempt=number, token=token) as writer:
-            attempt = _Attempt(
-                claim=claim,
-                runner=self,
-                writer=writer,
-                artifact=steps.begin(claim, worker=self.worker),
-            )
-            await attempt.note()
-            finish = await attempt.run()
-        await self.store.run(
-            job_store.finish, job_id=job_id, token=token, finish=finish, at=self.clock()
-        )
+        if claim is not None:
+            self.notifier.notify(claim.job.id)
+        return claim
 
-    async def context(
-        self, bundle: Bundle, *, environment: Environment, prepared: PreparedRecord
-    ) -> Stage:
+    async def run(self, claim: Claim, *, token: str) -> None:
+        """Run an attempt that was claimed, and publish what came of it."""
+        job = claim.job
+        async with self.events.writer(job_id=job.id, attempt=job.attempt, token=token) as writer:
+            artifact = steps.begin(claim, worker=self.worker)
+            attempt = _Attempt(claim=claim, runner=self, writer=writer, artifact=artifact)
+            with self.cancellations.watch(job.id) as cancelled:
+                finish = await attempt.run(cancelled)
+            async with writer.rest() as rest:
+                await self.store.run(
+                    claims.finish,
+                    job_id=job.id,
+                    token=token,
+                    finish=finish,
+                    at=self.clock(),
+                    before=rest,
+                )
+
+    async def stage(self, version: Version, *, environment: Environment, gate: Gate) -> Stage:
         """Return what the functions of a version run in, under the grant as it is now."""
-        gate = await self.store.run(close_if_over, at=self.clock())
         return await run_context(
-            bundle,
+            version.bundle,
             environment=environment,
-            interpreter=interpreter_of(prepared),
-            grant=decide(bundle.manifest, ceiling=self.workshop.ceiling, gate=gate_state(gate)),
+            interpreter=version.interpreter,
+            grant=decide(
+                version.bundle.manifest,
+                ceiling=self.workshop.ceiling,
+                gate=gate_state(as_of(gate, at=self.clock())),
+            ),
             run=self.workshop.run,
             least=self.workshop.least,
-            data_folder=data_folder_of(prepared, data_root=self.workshop.data_root),
+            data_folder=data_folder_of(version.prepared, data_root=self.workshop.data_root),
             secrets={name: value.get_secret_value() for name, value in self.secrets.items()},
         )
 
@@ -114,23 +118,17 @@ class _Attempt:
     writer: EventWriter
     artifact: Artifact
 
-    async def run(self) -> Finish:
-        """Run every phase; return what shall be published."""
-        async with self._phase("environment"):
-            context, environment = await self._prepare()
+    async def run(self, cancelled: asyncio.Event) -> Finish:
+        """Run every phase; return what shall be published. It stops once `cancelled` is set."""
+        async with self._phase("environment") as told:
+            context, environment = await self._prepare(told)
         async with self.runner.workshop.environments.lease(environment.key):
-            with self.runner.cancellations.watch(self.claim.job.id) as cancelled:
-                async with self._phase("extract") as told:
-                    outcome = await self._extract(context, cancelled=cancelled)
-                    isolation = outcome.isolation
-                    told |= {"start": isolation.start, "start_reason": isolation.start_reason}
-                async with self._phase("collect"):
-                    outputs = await self._keep(outcome)
-                error = steps.error_of(outcome)
-                state = steps.state_of(outcome)
-                hook_error = await self._after_extract(context, outcome, state=state, error=error)
-        if state is State.SUCCEEDED and hook_error is not None:
-            state, error = State.FAILED, hook_error
+            async with self._phase("extract") as told:
+                outcome = await self._extract(context, cancelled=cancelled)
+                told.update(_told_of(outcome))
+            async with self._phase("collect"):
+                outputs = await self._keep(outcome)
+            state, error = await self._after_extract(context, outcome, cancelled=cancelled)
         self.artifact = steps.with_ending(
             self.artifact, state=state, error=error, at=self.runner.clock()
         )
@@ -143,15 +141,12 @@ class _Attempt:
             is_partial=self.artifact.is_partial,
         )
 
-    async def note(self) -> None:
-        """Write the artifact as it is now, lest a crash leaves none."""
-        await self.runner.artifacts.note(self.artifact)
-
     @asynccontextmanager
     async def _phase(self, name: str) -> AsyncGenerator[dict[str, Json]]:
-        """Tell when a phase starts and ends; write the artifact after it.
+        """Tell when a phase starts and ends; what is put into the dict is told with the end.
 
-        What is put into the dict is told with the end.
+        These events are the narrative: an artifact of an attempt that we do not end is rendered
+        from them (`runtime.artifact.narrative`).
         """
         told: dict[str, Json] = {}
         started_at = self.runner.clock()
@@ -164,26 +159,25 @@ class _Attempt:
         )
         ended = {"phase": name, "state": "ended", "duration_ms": took_ms, **told}
         self.writer.write("job.phase", ended)
-        await self.note()
 
-    async def _prepare(self) -> tuple[Stage, Environment]:
+    async def _prepare(self, told: dict[str, Json]) -> tuple[Stage, Environment]:
         """Bring bundle and environment in sight; say in the artifact what they are."""
-        prepared = _prepared(self.claim)
-        bundle = self.runner.bundles.open(self.claim.job.digest)
-        environment = await self.runner.workshop.environments.ensure(
-            read_lock(prepared.lock),
-            interpreter=interpreter_of(prepared),
-            requested=bundle.requirements.names,
-            observe=self.writer.observe,
+        version, environment = await self.runner.versions.ready(
+            self.claim.activation, observe=self.writer.observe
         )
-        context = await self.runner.context(bundle, environment=environment, prepared=prepared)
+        stage = await self.runner.stage(version, environment=environment, gate=self.claim.gate)
+        told |= {"reused": environment.is_reused, "environment_ms": environment.duration_ms}
         self.artifact = steps.with_environment(
             self.artifact,
-            environment=environment_entry(environment),
-            install=_install_entry(prepared, environment),
-            callables=_callables(bundle),
+            environment=environment_entry(environment.inventory),
+            install=install_entry(
+                version.prepared,
+                duration_ms=environment.duration_ms,
+                is_reused=environment.is_reused,
+            ),
+            callables=callable_entries(version.bundle),
         )
-        return context, environment
+        return stage, environment
 
     async def _extract(self, context: Stage, *, cancelled: asyncio.Event) -> Outcome:
         job = self.claim.job
@@ -229,9 +223,13 @@ class _Attempt:
         )
 
     async def _after_extract(
-        self, context: Stage, outcome: Outcome, *, state: State, error: JobError | None
-    ) -> JobError | None:
-        """Run the hook after success and failure; return its error where it is required."""
+        self, context: Stage, outcome: Outcome, *, cancelled: asyncio.Event
+    ) -> tuple[State, JobError | None]:
+        """Run the hook after success and failure; return how the job ends with it."""
+        state, error = steps.state_of(outcome), steps.error_of(outcome)
+        hook = context.bundle.on_after_extract
+        if hook is None or state is State.CANCELLED:
+            return state, error
         command = on_after_extract_command(
             context,
             job_id=self.claim.job.id,
@@ -239,15 +237,12 @@ class _Attempt:
             parameters=self.claim.job.parameters,
             request=self.artifact.request,
         )
-        if command is None or state is State.CANCELLED:
-            return None
         async with self._phase("on_after_extract"):
-            ended = await self._run(command, folder="hook", cancelled=None)
+            ended = await self._run(command, folder="hook", cancelled=cancelled)
             self.artifact = steps.with_hook(self.artifact, name="on_after_extract", outcome=ended)
             self._tell_left(ended)
             remove_tree(self._folder / "hook")
-        hook = context.bundle.on_after_extract
-        return steps.error_of(ended) if hook and hook.required else None
+        return steps.ending_with_hook(state, error, hook=ended, is_required=hook.required)
 
     def _tell_left(self, hook: Outcome) -> None:
         """Say that what a hook after the job leaves is not the job's."""
@@ -259,9 +254,7 @@ class _Attempt:
             )
             self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
 
-    async def _run(
-        self, command: Command, *, folder: str, cancelled: asyncio.Event | None
-    ) -> Outcome:
+    async def _run(self, command: Command, *, folder: str, cancelled: asyncio.Event) -> Outcome:
         remove_tree(self._folder / folder)
         return await self.runner.workshop.run(
             command,
@@ -275,50 +268,18 @@ class _Attempt:
         return self.runner.jobs_folder / self.claim.job.id / str(self.claim.job.attempt)
 
 
-def _prepared(claim: Claim) -> PreparedRecord:
-    if claim.activation.prepared is None:
-        raise RuntimeError(f"activation {claim.activation.id} prepared nothing")
-    return claim.activation.prepared
-
-
-def environment_entry(environment: Environment) -> EnvironmentEntry:
-    """Return what the artifact tells of an environment."""
-    inventory = environment.inventory
-    return EnvironmentEntry(
-        key=environment.key,
-        python=inventory.python,
-        platform=inventory.platform,
-        installed=tuple(
-            InstalledEntry.model_validate(asdict(item)) for item in inventory.installed
-        ),
-        overlaps=tuple(
-            OverlapEntry.model_validate(asdict(one)) for one in inventory.overlaps[:MOST_LISTED]
-        ),
-        overlapping=len(inventory.overlaps),
-        sourceless=inventory.sourceless[:MOST_LISTED],
-        sourceless_modules=len(inventory.sourceless),
-    )
-
-
-def _install_entry(prepared: PreparedRecord, environment: Environment) -> InstallEntry:
-    gate = prepared.install.get("gate")
-    return InstallEntry(
-        source=str(prepared.install.get("source", "")),
-        duration_ms=environment.duration_ms,
-        reused=environment.is_reused,
-        gate=dict(gate) if isinstance(gate, dict) else {},
-    )
-
-
-def _callables(bundle: Bundle) -> list[CallableEntry]:
-    targets = [("extract", bundle.manifest.entrypoint)]
-    if hook := bundle.on_after_extract:
-        targets.append(("on_after_extract", hook.target))
-    return [
-        CallableEntry(role=role, impl=target, sha256=source.sha256)
-        for role, target in targets
-        if (source := bundle.source_of(target))
-    ]
+def _told_of(outcome: Outcome) -> dict[str, Json]:
+    """Return what the end of the run tells in its event."""
+    isolation, usage = outcome.isolation, outcome.usage
+    return {
+        "start": isolation.start,
+        "start_reason": isolation.start_reason,
+        "level": isolation.level.value,
+        "ending": outcome.ending.value,
+        "wall_ms": usage.wall_ms,
+        "cpu_ms": usage.cpu_ms,
+        "peak_rss_bytes": usage.peak_rss_bytes,
+    }
 
 
 def _hook_outcome(

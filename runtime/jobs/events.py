@@ -6,13 +6,13 @@ An event is one NDJSON line: seq, at, job, attempt, event, data.
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from runtime.clock import Clock, rfc3339
-from runtime.queue.notifier import Notifier, wait_for_news
+from runtime.queue.notifier import Notifier, ended, wait_for_news
 from runtime.store import events as event_store
 from runtime.store import jobs as job_store
 from runtime.store.events import Happening
@@ -56,15 +56,23 @@ class EventLog:
     async def writer(
         self, *, job_id: str, attempt: int, token: str
     ) -> AsyncGenerator["EventWriter"]:
-        """Offer a writer for the attempt that holds `token`; everything is flushed at the end."""
+        """Offer a writer for the attempt that holds `token`; nothing of it is lost at the end."""
         writer = EventWriter(self, job_id=job_id, attempt=attempt, token=token)
-        flushing = asyncio.create_task(writer.keep_flushing())
         try:
             yield writer
         finally:
-            flushing.cancel()
-            await asyncio.gather(flushing, return_exceptions=True)
+            writer.stop()
             await writer.flush()
+
+    async def wait_for_end(self, job_id: str, *, at_most_s: float) -> None:
+        """Return once the job has ended, or after so many seconds."""
+        until = asyncio.get_running_loop().time() + at_most_s
+        with self.notifier.listen(ended(job_id)) as news:
+            while not await self.store.read(job_store.has_ended, job_id=job_id):
+                left_s = until - asyncio.get_running_loop().time()
+                if left_s <= 0:
+                    return
+                await wait_for_news(news, at_most_s=min(left_s, LISTEN_AT_MOST_S))
 
     async def follow(
         self, job_id: str, *, after: int = 0, stop: asyncio.Event | None = None
@@ -107,14 +115,17 @@ class EventWriter:
         self._token = token
         self._waiting: list[Happening] = []
         self._progress: JsonObject | None = None
-        self._something = asyncio.Event()
-        self._flushing = asyncio.Lock()
+        self._storing = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Task[None] | None = None
         self.is_superseded = False
 
     def write(self, event: str, data: JsonObject | None = None) -> None:
-        """Add an event; it is stored within some 25 ms."""
+        """Add an event; it is stored within some 25 ms, or with the end of the attempt."""
         self._waiting.append((self._log.clock(), event, dict(data or {})))
-        self._something.set()
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(FLUSH_EVERY_S, self._begin_flush)
 
     def observe(self, report: Report) -> None:
         """Add what a run said: an `Observe` for the sandbox."""
@@ -125,32 +136,61 @@ class EventWriter:
 
     async def flush(self) -> None:
         """Store everything that was added so far."""
-        async with self._flushing:
+        async with self._storing:
             while self._waiting:
-                batch, self._waiting = self._waiting[:BATCH_MOST], self._waiting[BATCH_MOST:]
-                progress, self._progress = self._progress, None
-                if not self.is_superseded:
-                    await self._store(batch, progress=progress)
-        self._something.clear()
+                await self._store_batch()
 
-    async def _store(self, batch: list[Happening], *, progress: JsonObject | None) -> None:
-        is_stored = await self._log.store.run(
-            _append_if_held,
-            job_id=self._job_id,
-            attempt=self._attempt,
-            token=self._token,
-            batch=batch,
-            progress=progress,
-        )
+    @asynccontextmanager
+    async def rest(self) -> AsyncGenerator[list[Happening]]:
+        """Offer what is not stored yet, to be stored with the end of the attempt.
+
+        It waits again where that fails.
+        """
+        self.stop()
+        async with self._storing:
+            while self._progress is not None or len(self._waiting) > BATCH_MOST:
+                await self._store_batch()
+            rest, self._waiting = self._waiting, []
+            try:
+                yield rest
+            except BaseException:
+                self._waiting = rest + self._waiting
+                raise
+
+    def stop(self) -> None:
+        """Store nothing more by the clock."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _begin_flush(self) -> None:
+        self._timer = None
+        self._flushing = asyncio.ensure_future(self._flush_quietly())
+
+    async def _flush_quietly(self) -> None:
+        """Store what there is; what cannot be stored now is tried again with the next."""
+        with suppress(Exception):
+            await self.flush()
+
+    async def _store_batch(self) -> None:
+        batch, self._waiting = self._waiting[:BATCH_MOST], self._waiting[BATCH_MOST:]
+        progress, self._progress = self._progress, None
+        if self.is_superseded:
+            return
+        try:
+            is_stored = await self._log.store.run(
+                _append_if_held,
+                job_id=self._job_id,
+                attempt=self._attempt,
+                token=self._token,
+                batch=batch,
+                progress=progress,
+            )
+        except BaseException:
+            self._waiting = batch + self._waiting
+            raise
         self.is_superseded = not is_stored
         self._log.notifier.notify(self._job_id)
-
-    async def keep_flushing(self) -> None:
-        """Store what comes in, again and again, until cancelled."""
-        while True:
-            await self._something.wait()
-            await asyncio.sleep(FLUSH_EVERY_S)
-            await self.flush()
 
 
 def _append_if_held(

@@ -7,12 +7,14 @@ from functools import partial
 from typing import NoReturn, cast
 
 from packages.bundle.orders import PARAMETERS, judge_inputs
+from packages.interpreters import platform_of
+from runtime.activations.prepared import interpreter_of
 from runtime.clock import Clock
 from runtime.errors import InputRefused
 from runtime.ids import new_id
 from runtime.jobs.cancellations import Cancellations
 from runtime.queue.dispatch import Dispatch
-from runtime.queue.notifier import Notifier
+from runtime.queue.notifier import Notifier, ended
 from runtime.store import activations, admission, packages
 from runtime.store import jobs as job_store
 from runtime.store.store import Store
@@ -67,6 +69,7 @@ class Submissions:
             version=activation.version,
             digest=activation.digest,
             activation_id=activation.id,
+            platform=_platform_of(activation),
             state=State.QUEUED,
             attempt=1,
             parameters=parameters,
@@ -74,6 +77,7 @@ class Submissions:
             request=request,
             submitted_at=at,
             queued_at=at,
+            due_at=at,
         )
         # Stored first: whatever is lost from here on, the reconciler finds the job in the store.
         accepted = await self.store.run(job_store.submit, job=job, queue_limit=self.queue_limit)
@@ -101,6 +105,7 @@ class Submissions:
         job = await self.store.run(job_store.cancel, job_id=job_id, at=self.clock())
         self.cancellations.cancel(job_id)
         self.notifier.notify(job_id)
+        self.notifier.notify(ended(job_id))
         return job
 
     async def retry(self, job_id: str) -> Job:
@@ -111,6 +116,12 @@ class Submissions:
         await self.dispatch.attempt(job)
         self.notifier.notify(job_id)
         return job
+
+
+def _platform_of(activation: Activation) -> str:
+    """Return the platform that the environment of a version is built for."""
+    prepared = activation.prepared
+    return platform_of(interpreter_of(prepared)) if prepared else ""
 
 
 class InputNames:

@@ -1,23 +1,24 @@
-"""Docket: how accepted work gets to a worker. The store is the truth, Docket only carries.
+"""Docket: how a worker hears that there is work. The store is the truth, Docket only carries.
 
-Whatever Docket loses, `runtime.worker.reconcile` dispatches again; the key keeps one attempt from
-being queued twice, and the fencing token keeps it from being published twice.
+A task is a ticket: it says that a job waits, not which. Whoever takes the ticket claims jobs from
+the store for a while, so one ticket that nobody has taken yet is enough for all jobs that were
+stored before it is taken. Whatever Docket loses, `runtime.worker.reconcile` hands out again.
 """
 
 import logging
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from docket import Docket
 from redis.exceptions import RedisError
 
 from runtime.clock import Clock
+from runtime.ids import new_id
 from runtime.settings import Settings
 from runtime.values.records import Job
 
-ATTEMPT_TASK = "fumehood_attempt"
+TICKET_TASK = "fumehood_ticket"
 ACTIVATION_TASK = "fumehood_activation"
-LONGEST_DELAY_S = 30
 
 log = logging.getLogger("fumehood.dispatch")
 
@@ -27,34 +28,66 @@ def make_docket(settings: Settings) -> Docket:
     return Docket(name=settings.docket_name, url=settings.docket_url)
 
 
+@dataclass(slots=True, kw_only=True)
+class Tickets:
+    """The tickets of this process that nobody has taken yet, as far as it can know.
+
+    Only where the worker is this very process (`is_told`) does it hear that one was taken;
+    elsewhere every job has a ticket of its own.
+    """
+
+    is_told: bool
+    untaken: set[str] = field(default_factory=set[str])
+
+    def are_enough(self) -> bool:
+        """Return whether somebody will look into the store yet, after what was stored by now."""
+        return self.is_told and bool(self.untaken)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
     """Hands work to Docket. Its failures are logged only: the reconciler tries again."""
 
     docket: Docket
     clock: Clock
+    tickets: Tickets
 
     async def attempt(self, job: Job) -> None:
-        """Ask for the current attempt of `job` to be run."""
-        when = self.clock() + timedelta(seconds=_delay_s(job))
-        key = f"attempt:{job.id}:{job.attempt}"
-        try:
-            await self.docket.add(ATTEMPT_TASK, when=when, key=key)(job.id)
-        except (RedisError, OSError):
-            log.warning("docket did not take %s; the reconciler will", key, exc_info=True)
+        """Say that the current attempt of `job` waits to be run, from when it is due."""
+        subject = f"{job.id}:{job.attempt}"
+        if job.due_at > self.clock():
+            await self._add(TICKET_TASK, subject, when=job.due_at)
+        else:
+            await self.ticket(subject)
+
+    async def ticket(self, subject: str = "") -> None:
+        """Say that there is work, unless that was said and not heard yet."""
+        if self.tickets.are_enough():
+            return
+        ticket = subject or new_id()
+        self.tickets.untaken.add(ticket)
+        if not await self._add(TICKET_TASK, ticket):
+            self.taken(ticket)
+
+    async def ticket_anew(self) -> None:
+        """Say that there is work, since what waits should have been taken by now."""
+        self.tickets.untaken.clear()
+        await self.ticket()
+
+    def taken(self, ticket: str) -> None:
+        """Hear that somebody has `ticket`, and looks into the store after this."""
+        self.tickets.untaken.discard(ticket)
 
     async def activation(self, activation_id: str) -> None:
         """Ask for an activation to be run."""
-        key = f"activation:{activation_id}"
+        await self._add(ACTIVATION_TASK, activation_id)
+
+    async def _add(self, task: str, subject: str, *, when: datetime | None = None) -> bool:
+        """Hand over a task about `subject`; the same one twice is one."""
+        key = f"{task}:{subject}"
         try:
-            await self.docket.add(ACTIVATION_TASK, key=key)(activation_id)
+            await self.docket.add(task, when=when, key=key)(subject)
         except (RedisError, OSError):
             log.warning("docket did not take %s; the reconciler will", key, exc_info=True)
-
-
-def _delay_s(job: Job) -> float:
-    """Return the backoff before a further attempt: 0.1 s, then 1.1, 3.1, … up to the longest.
-
-    The first attempt does not wait: somebody asked for it just now.
-    """
-    return 0.0 if job.attempt == 1 else min(2.0 ** (job.attempt - 2) - 0.9, LONGEST_DELAY_S)
+            return False
+        return True

@@ -40,6 +40,11 @@ class Notifier:
                 del self._listeners[topic]
 
 
+def ended(job_id: str) -> str:
+    """Return the topic of the end of a job; its own topic is every news of it."""
+    return f"the end of {job_id}"
+
+
 async def wait_for_news(listener: asyncio.Event, *, at_most_s: float) -> None:
     """Return after a notice or after `at_most_s` seconds; the listener is clear then."""
     try:

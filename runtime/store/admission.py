@@ -2,8 +2,7 @@
 
 import math
 
-from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, bindparam, select, update
 
 from runtime.errors import QueueFull
 from runtime.store import tables
@@ -12,17 +11,24 @@ QUEUED = "jobs-queued"
 SAMPLE = 20
 LONGEST_WAIT_S = 60
 
+COUNT = tables.counters.c.value
+ADMIT = (
+    update(tables.counters)
+    .where(tables.counters.c.name == QUEUED, bindparam("most") > COUNT)
+    .values(value=COUNT + 1)
+)
+ADD = (
+    update(tables.counters)
+    .where(tables.counters.c.name == QUEUED)
+    .values(value=COUNT + bindparam("more"))
+    .returning(COUNT)
+)
+DEPTH = select(COUNT).where(tables.counters.c.name == QUEUED)
+
 
 def admit(connection: Connection, *, limit: int) -> None:
     """Count one more waiting job; raise QueueFull when `limit` of them wait already."""
-    connection.execute(
-        insert(tables.counters).values(name=QUEUED, value=0).on_conflict_do_nothing()
-    )
-    counted = connection.execute(
-        update(tables.counters)
-        .where(tables.counters.c.name == QUEUED, tables.counters.c.value < limit)
-        .values(value=tables.counters.c.value + 1)
-    )
+    counted = connection.execute(ADMIT, {"most": limit})
     if counted.rowcount == 0:
         raise _full(connection, limit=limit)
 
@@ -62,20 +68,15 @@ def readmit(connection: Connection) -> None:
     _add(connection, 1)
 
 
-def leave(connection: Connection) -> None:
-    """Count one waiting job less."""
-    _add(connection, -1)
+def leave(connection: Connection) -> int:
+    """Count one waiting job less; return how many are left."""
+    return _add(connection, -1)
 
 
-def _add(connection: Connection, by: int) -> None:
-    connection.execute(
-        update(tables.counters)
-        .where(tables.counters.c.name == QUEUED)
-        .values(value=tables.counters.c.value + by)
-    )
+def _add(connection: Connection, by: int) -> int:
+    return connection.execute(ADD, {"more": by}).scalar() or 0
 
 
 def depth(connection: Connection) -> int:
     """Return how many jobs wait."""
-    query = select(tables.counters.c.value).where(tables.counters.c.name == QUEUED)
-    return connection.execute(query).scalar() or 0
+    return connection.execute(DEPTH).scalar() or 0

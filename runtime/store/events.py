@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from runtime.store import tables
 from runtime.store.rows import EVENT, value_of
@@ -12,16 +12,31 @@ from runtime.values.records import Event, JsonObject
 type Happening = tuple[datetime, str, JsonObject]
 """When, the event's name, and its data."""
 
+LAST_SEQ = select(func.max(tables.events.c.seq)).where(tables.events.c.job == bindparam("of_job"))
+INSERT = tables.events.insert()
+FOLLOWING = (
+    select(tables.events)
+    .where(tables.events.c.job == bindparam("of_job"), tables.events.c.seq > bindparam("after"))
+    .order_by(tables.events.c.seq)
+    .limit(bindparam("most"))
+)
+
 
 def append(
-    connection: Connection, *, job_id: str, attempt: int, happenings: Sequence[Happening]
+    connection: Connection,
+    *,
+    job_id: str,
+    attempt: int,
+    happenings: Sequence[Happening],
+    last: int | None = None,
 ) -> None:
-    """Add `happenings` to the job's events."""
+    """Add `happenings` to the job's events; `last` is the number of its last one, if known."""
     if not happenings:
         return
-    last = last_seq(connection, job_id=job_id)
+    if last is None:
+        last = last_seq(connection, job_id=job_id)
     connection.execute(
-        tables.events.insert(),
+        INSERT,
         [
             {"job": job_id, "seq": seq, "attempt": attempt, "at": at, "event": name, "data": data}
             for seq, (at, name, data) in enumerate(happenings, start=last + 1)
@@ -29,20 +44,28 @@ def append(
     )
 
 
+def narrative(connection: Connection, *, job_id: str, attempt: int) -> tuple[Event, ...]:
+    """Return what tells how an attempt went: where it started, and each of its phases."""
+    query = (
+        select(tables.events)
+        .where(
+            tables.events.c.job == job_id,
+            tables.events.c.attempt == attempt,
+            tables.events.c.event.in_(("job.started", "job.phase")),
+        )
+        .order_by(tables.events.c.seq)
+    )
+    return tuple(value_of(row, EVENT) for row in connection.execute(query))
+
+
 def last_seq(connection: Connection, *, job_id: str) -> int:
     """Return the number of the job's last event, 0 for none."""
-    query = select(func.max(tables.events.c.seq)).where(tables.events.c.job == job_id)
-    return connection.execute(query).scalar() or 0
+    return connection.execute(LAST_SEQ, {"of_job": job_id}).scalar() or 0
 
 
 def read(
     connection: Connection, *, job_id: str, after: int = 0, limit: int = 1000
 ) -> tuple[Event, ...]:
     """Return up to `limit` events of a job that follow number `after`."""
-    query = (
-        select(tables.events)
-        .where(tables.events.c.job == job_id, tables.events.c.seq > after)
-        .order_by(tables.events.c.seq)
-        .limit(limit)
-    )
-    return tuple(value_of(row, EVENT) for row in connection.execute(query))
+    keys = {"of_job": job_id, "after": after, "most": limit}
+    return tuple(value_of(row, EVENT) for row in connection.execute(FOLLOWING, keys))

@@ -89,7 +89,8 @@ def _commit(connection: Connection, units: Sequence[Unit]) -> list[_Ended]:
 def _run_apart(connection: Connection, unit: Unit) -> _Ended:
     """Run one unit; take back what it changed if it raises."""
     driver = connection.connection.dbapi_connection
-    assert driver is not None  # it is connected: the transaction has begun
+    if driver is None:
+        raise RuntimeError("a unit of work runs within a transaction, which has a connection")
     cursor = driver.cursor()
     cursor.execute("SAVEPOINT unit")
     try:

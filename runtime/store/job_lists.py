@@ -58,15 +58,12 @@ def count_by_state(connection: Connection, *, sight: Sight = EVERYTHING) -> dict
     return {state: counted.get(state, 0) for state in State}
 
 
-def queued_before(connection: Connection, *, at: datetime, limit: int) -> tuple[Job, ...]:
-    """Return jobs that have waited since before `at`, the oldest first."""
-    query = (
-        select(tables.jobs)
-        .where(tables.jobs.c.state == State.QUEUED, tables.jobs.c.queued_at <= at)
-        .order_by(tables.jobs.c.queued_at)
-        .limit(limit)
+def are_due(connection: Connection, *, before: datetime) -> bool:
+    """Return whether a job waits that was due before then."""
+    query = select(tables.jobs.c.id).where(
+        tables.jobs.c.state == State.QUEUED, tables.jobs.c.due_at <= before
     )
-    return tuple(value_of(row, JOB) for row in connection.execute(query))
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def running_elsewhere(connection: Connection, *, alive: Collection[str]) -> tuple[Job, ...]:

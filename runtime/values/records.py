@@ -78,6 +78,7 @@ class Job:
     version: str
     digest: str
     activation_id: str
+    platform: str
     state: State
     attempt: int
     parameters: JsonObject
@@ -85,6 +86,7 @@ class Job:
     request: RequestContext
     submitted_at: datetime
     queued_at: datetime
+    due_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
     cancel_requested_at: datetime | None = None
@@ -184,11 +186,16 @@ class Activation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """An attempt that is now ours: the job, what its version needs, and every attempt so far."""
+    """An attempt that is now ours: the job, what its version needs, and every attempt so far.
+
+    `gate` is how the gate stood then, and `waiting` how many jobs still waited.
+    """
 
     job: Job
     activation: Activation
     attempts: tuple[Attempt, ...]
+    gate: "Gate"
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

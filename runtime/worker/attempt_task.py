@@ -6,6 +6,7 @@ What an attempt does is told in `runtime.jobs.attempt`.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,20 +16,26 @@ from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
 from runtime.problem_table import fault_of
 from runtime.queue.dispatch import Dispatch
-from runtime.queue.notifier import Notifier
-from runtime.store import jobs as job_store
+from runtime.queue.notifier import Notifier, ended
+from runtime.store import claims
 from runtime.store.store import Store
-from runtime.values.records import JobError
+from runtime.values.records import Claim, JobError
 from runtime.values.states import State
 
 STOPPED = JobError(
-    code=job_store.DRAINED,
+    code=claims.DRAINED,
     what="the worker was stopped before the attempt ended",
     mend="nothing to mend: the job is tried again",
     kind="appliance",
 )
 
+type OnClaim = Callable[[Claim], Awaitable[None]]
+
 log = logging.getLogger("fumehood.worker")
+
+
+async def _nothing_more(_: Claim) -> None:
+    """Do nothing about a claim."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +49,32 @@ class AttemptTask:
     clock: Clock
     most_attempts: int
 
-    async def run(self, job_id: str) -> None:
-        """Run the story of an attempt; when it is *we* who fail, give the attempt back."""
+    async def run_next(self, *, on_claim: OnClaim = _nothing_more) -> Claim | None:
+        """Claim a job and run the story of its attempt; return the claim, None for nothing to do.
+
+        `on_claim` is awaited in between. When it is *we* who fail, the attempt is given back.
+        """
         token = new_id()
+        claim = await self._claim(token)
+        if claim is not None:
+            await self._run(claim, token=token, on_claim=on_claim)
+        return claim
+
+    async def _claim(self, token: str) -> Claim | None:
+        """Claim a job; who is stopped meanwhile gives back what it would have got."""
+        claiming = asyncio.ensure_future(self.runner.claim(token=token))
         try:
-            await self.runner.run(job_id, token=token)
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            if claim := await claiming:
+                await asyncio.shield(self._give_back(claim.job.id, token=token, error=STOPPED))
+            raise
+
+    async def _run(self, claim: Claim, *, token: str, on_claim: OnClaim) -> None:
+        job_id = claim.job.id
+        try:
+            await on_claim(claim)
+            await self.runner.run(claim, token=token)
         except Superseded:
             log.warning("an attempt at job %s was superseded; nothing of it is published", job_id)
         except asyncio.CancelledError:
@@ -58,11 +86,12 @@ class AttemptTask:
             await self._give_back(job_id, token=token, error=_our_fault(error))
         finally:
             self.notifier.notify(job_id)
+            self.notifier.notify(ended(job_id))
 
     async def _give_back(self, job_id: str, *, token: str, error: JobError) -> None:
         with suppress(Superseded):
             job = await self.store.run(
-                job_store.give_back,
+                claims.give_back,
                 job_id=job_id,
                 token=token,
                 error=error,

@@ -9,13 +9,11 @@ from runtime.clock import Clock
 from runtime.errors import StateConflict, Superseded
 from runtime.gate.opening import close_if_over
 from runtime.queue.dispatch import Dispatch
-from runtime.store import activations, job_lists, workers
-from runtime.store import jobs as job_store
+from runtime.store import activations, claims, job_lists, workers
 from runtime.store.store import Store
 from runtime.values.records import Job, JobError
 from runtime.values.states import State
 
-BATCH = 1000
 PATIENCE = timedelta(seconds=10)
 """How long Docket may carry something before it is handed over again."""
 
@@ -52,14 +50,14 @@ class Reconciler:
         before = self.clock() - patience
         for activation_id in await self.store.read(activations.queued_before, at=before):
             await self.dispatch.activation(activation_id)
-        for job in await self.store.read(job_lists.queued_before, at=before, limit=BATCH):
-            await self.dispatch.attempt(job)
+        if await self.store.read(job_lists.are_due, before=before):
+            await self.dispatch.ticket_anew()
 
     async def _put_back(self, job: Job) -> None:
         log.warning("job %s lost its worker %s", job.id, job.worker)
         try:
             again = await self.store.run(
-                job_store.give_back,
+                claims.give_back,
                 job_id=job.id,
                 token=job.token or "",
                 error=lost(job),

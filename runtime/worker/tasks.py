@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -14,16 +15,17 @@ from packages.environment.environment import Environments
 from runtime.activations.switchover import Switchover
 from runtime.clock import Clock
 from runtime.jobs.cancellations import Cancellations
-from runtime.queue.dispatch import ACTIVATION_TASK, ATTEMPT_TASK, Dispatch
+from runtime.queue.dispatch import ACTIVATION_TASK, TICKET_TASK, Dispatch
 from runtime.settings import Settings
 from runtime.store import job_lists, workers
 from runtime.store.store import Store
-from runtime.values.records import Worker
+from runtime.values.records import Claim, Worker
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.environment_check import check_environments
 from runtime.worker.reconcile import Reconciler
 
 HEARTBEAT_S = 1.0
+LONGEST_TURN_S = 0.5
 
 type Task = Callable[..., Awaitable[None]]
 
@@ -45,20 +47,39 @@ class WorkerTasks:
     environments: Environments
     settings: Settings
     busy: set[asyncio.Task[object]] = field(default_factory=set[asyncio.Task[object]])
+    is_draining: asyncio.Event = field(default_factory=asyncio.Event)
 
     def register(self) -> None:
         """Tell Docket which tasks there are; also a process that only adds them needs this."""
         docket = self.dispatch.docket
-        docket.register(self._attempt_task(), names=[ATTEMPT_TASK])
+        docket.register(self._ticket_task(), names=[TICKET_TASK])
         docket.register(self._activation_task(), names=[ACTIVATION_TASK])
         docket.register(self._reconcile_task())
 
-    def _attempt_task(self) -> Task:
-        async def fumehood_attempt(job_id: str) -> None:
+    def _ticket_task(self) -> Task:
+        async def fumehood_ticket(ticket: str) -> None:
+            self.dispatch.taken(ticket)
             with self._counted():
-                await self.attempt.run(job_id)
+                await self._run_jobs()
 
-        return fumehood_attempt
+        return fumehood_ticket
+
+    async def _run_jobs(self) -> None:
+        """Run one job after the other until none waits, or until it is others' turn.
+
+        To take a job from the store costs less than a ticket for each; but whoever never came to
+        an end would keep activations and the reconciler waiting, which share our slots.
+        """
+        until = time.monotonic() + LONGEST_TURN_S
+        while not self.is_draining.is_set() and time.monotonic() < until:
+            if await self.attempt.run_next(on_claim=self._share) is None:
+                return
+        await self.dispatch.ticket()
+
+    async def _share(self, claim: Claim) -> None:
+        """Let another slot, or another worker, take what waits behind `claim`."""
+        if claim.waiting:
+            await self.dispatch.ticket()
 
     def _activation_task(self) -> Task:
         async def fumehood_activation(activation_id: str) -> None:
@@ -124,6 +145,7 @@ async def _check_environments(tasks: WorkerTasks) -> None:
 
 
 async def _drain(working: asyncio.Task[None], *, tasks: WorkerTasks) -> None:
+    tasks.is_draining.set()
     working.cancel()  # docket takes nothing new and waits for what runs
     await asyncio.wait({working}, timeout=tasks.settings.drain_s)
     for task in tuple(tasks.busy):

@@ -22,7 +22,14 @@ from runtime.ids import new_id
 from runtime.store import activations, packages
 from runtime.store.migrate import migrate
 from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
-from runtime.values.records import Activation, Job, PackageVersion, PreparedRecord, RequestContext
+from runtime.values.records import (
+    Activation,
+    Job,
+    PackageVersion,
+    PreparedRecord,
+    RequestContext,
+    Worker,
+)
 from runtime.values.states import State
 
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -97,6 +104,7 @@ def make_job(activation: Activation) -> Callable[[], Job]:
             version=activation.version,
             digest=activation.digest,
             activation_id=activation.id,
+            platform="",
             state=State.QUEUED,
             attempt=1,
             parameters={"n": 1},
@@ -104,9 +112,14 @@ def make_job(activation: Activation) -> Callable[[], Job]:
             request=RequestContext(),
             submitted_at=NOON,
             queued_at=NOON,
+            due_at=NOON,
         )
 
     return make
+
+
+def worker_named(name: str) -> Worker:
+    return Worker(id=name, host="h", version="0", slots=1, started_at=NOON, seen_at=NOON)
 
 
 @pytest.fixture

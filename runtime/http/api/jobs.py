@@ -7,6 +7,8 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from runtime.artifact.model import to_bytes
+from runtime.artifact.narrative import narrated
 from runtime.blobs.blob import Blobs
 from runtime.errors import InputRefused, Malformed, NotFound, TooLarge
 from runtime.http.api.sent_values import Parameters
@@ -28,14 +30,16 @@ from runtime.http.context import (
     StoppingOf,
     StoreOf,
     SubmissionsOf,
+    WaitOf,
 )
 from runtime.http.downloads import as_file, download
-from runtime.jobs.events import to_line
+from runtime.jobs.events import EventLog, to_line
 from runtime.jobs.submission import InputNames, Submissions
 from runtime.settings import Settings
 from runtime.store import events as event_store
 from runtime.store import job_lists
 from runtime.store import jobs as job_store
+from runtime.store.job_changes import current_attempt
 from runtime.store.packages import no_package
 from runtime.store.store import Store
 from runtime.values.access import is_bound_to
@@ -95,12 +99,15 @@ async def submit_job(
     *,
     submissions: SubmissionsOf,
     store: StoreOf,
+    log: EventsOf,
     blobs: BlobsOf,
     settings: SettingsOf,
+    wait_s: WaitOf,
 ) -> JobDetail:
     """Accept a job: JSON alone, or a form with the field `job` and files in `input`.
 
-    202 with `Location`; 429 with `Retry-After` when the queue is full.
+    202 with `Location`; 429 with `Retry-After` when the queue is full. With `Prefer: wait=SECONDS`
+    the answer waits for the end of the job, and is 200 if it came.
     """
     if is_multipart(request):
         job = await _submit_form(
@@ -120,7 +127,21 @@ async def submit_job(
             activation, parameters=order.parameters, inputs=(), request=caller
         )
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return await _detail(store, job=job)
+    if not wait_s:
+        return job_detail(job, attempts=(current_attempt(job),))
+    return await _after_waiting(job.id, wait_s=wait_s, response=response, store=store, log=log)
+
+
+async def _after_waiting(
+    job_id: str, *, wait_s: float, response: Response, store: Store, log: EventLog
+) -> JobDetail:
+    """Return the job once it has ended, or as it is after `wait_s` seconds."""
+    await log.wait_for_end(job_id, at_most_s=wait_s)
+    job, attempts = await store.read(job_store.with_attempts, job_id=job_id)
+    response.headers["Preference-Applied"] = f"wait={wait_s}"
+    if job.state.is_final:
+        response.status_code = 200
+    return job_detail(job, attempts=attempts)
 
 
 async def _submit_form(
@@ -234,11 +255,11 @@ async def list_jobs(
 @router.get("/{job_id}")
 async def get_job(job_id: str, store: StoreOf) -> JobDetail:
     """Return a job with its attempts."""
-    return await _detail(store, job=await store.read(job_store.get, job_id=job_id))
+    return await _detail(store, job_id=job_id)
 
 
-async def _detail(store: Store, *, job: Job) -> JobDetail:
-    attempts = await store.read(job_store.list_attempts, job_id=job.id)
+async def _detail(store: Store, *, job_id: str) -> JobDetail:
+    job, attempts = await store.read(job_store.with_attempts, job_id=job_id)
     return job_detail(job, attempts=attempts)
 
 
@@ -285,11 +306,18 @@ async def get_artifact(
     artifacts: ArtifactsOf,
     attempt: AttemptNumber = None,
 ) -> Response:
-    """Return the artifact of an attempt: the record of what ran, behind which walls."""
-    job = await store.read(job_store.get, job_id=job_id)
-    file = artifacts.existing(job_id, attempt=_number(job, attempt))
+    """Return the artifact of an attempt: the record of what ran, behind which walls.
+
+    Of an attempt that has not ended, or that was lost, as far as it is known.
+    """
+    job, attempts = await store.read(job_store.with_attempts, job_id=job_id)
+    number = _number(job, attempt)
     headers = as_file(f"artifact-{job_id}.json")
-    return FileResponse(file, media_type="application/json", headers=headers)  # in pieces
+    if any(one.number == number and one.artifact_digest for one in attempts):
+        file = artifacts.existing(job_id, attempt=number)
+        return FileResponse(file, media_type="application/json", headers=headers)  # in pieces
+    artifact = await store.read(narrated, job_id=job_id, attempt=number)
+    return Response(to_bytes(artifact), media_type="application/json", headers=headers)
 
 
 @router.get("/{job_id}/outputs")
@@ -351,7 +379,7 @@ async def cancel_job(
     """Cancel a job. 202 while it is stopping, 200 when it is cancelled, 409 when it has ended."""
     job = await submissions.cancel(job_id)
     response.status_code = 200 if job.state.is_final else 202
-    return await _detail(store, job=job)
+    return await _detail(store, job_id=job.id)
 
 
 @router.post("/{job_id}/retry", status_code=202)
@@ -361,4 +389,4 @@ async def retry_job(
     """Queue a new attempt of a job that has ended; 409 while it has not."""
     job = await submissions.retry(job_id)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return await _detail(store, job=job)
+    return await _detail(store, job_id=job.id)

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from runtime.artifact.files import ArtifactFiles
+from runtime.artifact.narrative import narrated
 from runtime.errors import NotFound
 from runtime.gate.opening import close_if_over
 from runtime.http.context import (
@@ -36,7 +37,7 @@ from runtime.store import events as event_store
 from runtime.store import jobs as job_store
 from runtime.store.cursor import encode_cursor
 from runtime.store.store import Store
-from runtime.values.records import Event, Job
+from runtime.values.records import Attempt, Event, Job
 from runtime.values.states import State
 
 HERE = Path(__file__).parent
@@ -147,10 +148,7 @@ async def _story(
     attempts = await store.read(job_store.list_attempts, job_id=job.id)
     if number > len(attempts):
         raise NotFound(f"Job {job.id} has no attempt {number}", where=f"attempt {number}")
-    try:
-        artifact = await asyncio.to_thread(artifacts.shown, job.id, attempt=number)
-    except NotFound:
-        artifact = None
+    artifact = await _shown(store, artifacts=artifacts, attempt=attempts[number - 1])
     outputs = await store.read(
         job_lists.list_outputs, job_id=job.id, attempt=number, limit=OUTPUTS_MOST
     )
@@ -166,6 +164,20 @@ async def _story(
         artifact=artifact,
         now=now,
     )
+
+
+async def _shown(
+    store: Store, *, artifacts: ArtifactFiles, attempt: Attempt
+) -> dict[str, Any] | None:
+    """Return what the page shows of an artifact; None where there is nothing of it yet."""
+    job_id, number = attempt.job_id, attempt.number
+    try:
+        if attempt.artifact_digest:
+            return await asyncio.to_thread(artifacts.shown, job_id, attempt=number)
+        artifact = await store.read(narrated, job_id=job_id, attempt=number)
+    except NotFound:
+        return None
+    return artifact.model_dump(mode="json", by_alias=True)
 
 
 async def _events(store: Store, *, job_id: str) -> tuple[Event, ...]:

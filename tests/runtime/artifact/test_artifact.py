@@ -9,9 +9,9 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 
-from packages.environment.environment import Environment
 from packages.environment.inventory import Inventory, Overlap
 from runtime.artifact import steps as assembly
+from runtime.artifact.entries import environment_entry
 from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.model import (
     Artifact,
@@ -23,7 +23,7 @@ from runtime.artifact.model import (
     to_bytes,
 )
 from runtime.errors import NotFound
-from runtime.jobs.attempt import environment_entry
+from runtime.store import claims
 from runtime.store import jobs as job_store
 from runtime.store.sqlite import SqliteStore
 from runtime.values.records import Activation, Claim, Job, JobInput, StoredOutput, Worker
@@ -52,7 +52,7 @@ WALLS = Isolation(level=Level.FULL, layers=(Layer(name="seccomp", in_force=True)
 async def claim(store: SqliteStore, make_job: Callable[[], Job], activation: Activation) -> Claim:
     given = JobInput(name="in.txt", size_bytes=3, sha256=DIGEST, media_type="text/plain")
     job = await store.run(job_store.submit, job=replace(make_job(), inputs=(given,)), queue_limit=9)
-    taken = await store.run(job_store.claim, job_id=job.id, token="t", worker="w", at=NOON)
+    taken = await store.run(claims.claim, job_id=job.id, token="t", worker=WORKER, at=NOON)
     assert taken
     return taken
 
@@ -182,15 +182,7 @@ def test_the_artifact_tells_whose_file_won_and_what_has_no_source() -> None:
         built_at=NOON,
         sourceless=("demo/who.pyc",),
     )
-    environment = Environment(
-        key="k",
-        folder=Path("/nowhere"),
-        site_packages="lib",
-        inventory=inventory,
-        is_reused=True,
-        duration_ms=1.0,
-    )
-    told = environment_entry(environment)
+    told = environment_entry(inventory)
     assert told.overlaps[0].model_dump() == {"path": "0.py", "kept": "a", "left_out": "b"}
     assert (len(told.overlaps), told.overlapping) == (100, 150)
     assert (told.sourceless, told.sourceless_modules) == (("demo/who.pyc",), 1)

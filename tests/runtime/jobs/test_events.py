@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from runtime.jobs.events import EventLog, to_line
 from runtime.queue.notifier import Notifier
+from runtime.store import claims
 from runtime.store import events as event_store
 from runtime.store import jobs as job_store
 from runtime.store.sqlite import SqliteStore
@@ -16,7 +17,7 @@ from runtime.values.reports import event_of
 from runtime.values.states import State
 from sandbox.command import Report
 
-from ..conftest import NOON
+from ..conftest import NOON, worker_named
 
 type MakeJob = Callable[[], Job]
 
@@ -27,7 +28,8 @@ def log_of(store: SqliteStore) -> EventLog:
 
 async def started(store: SqliteStore, job: Job, token: str) -> Job:
     await store.run(job_store.submit, job=job, queue_limit=9)
-    await store.run(job_store.claim, job_id=job.id, token=token, worker="w", at=NOON)
+    worker = worker_named("w")
+    await store.run(claims.claim, job_id=job.id, token=token, worker=worker, at=NOON)
     return job
 
 
@@ -80,7 +82,7 @@ async def test_followers_are_woken_and_end_with_the_job(
         writer.write("job.log", {"line": "a"})
         await writer.flush()
     ending = Finish(state=State.SUCCEEDED)
-    await store.run(job_store.finish, job_id=job.id, token="t", finish=ending, at=NOON)
+    await store.run(claims.finish, job_id=job.id, token="t", finish=ending, at=NOON)
     log.notifier.notify(job.id)
     for told in await asyncio.gather(*followers):
         assert told == ["job.started", "job.log", "job.finished"]

@@ -12,14 +12,14 @@ from sqlalchemy import Connection
 
 from runtime.errors import NotFound, QueueFull, StateConflict, Superseded, VersionConflict
 from runtime.ids import new_id
-from runtime.store import activations, admission, events, job_lists, packages, tables
+from runtime.store import activations, admission, claims, events, job_lists, packages, tables
 from runtime.store import jobs as job_store
 from runtime.store.migrate import migrate
 from runtime.store.sqlite import SqliteStore, sqlite_engine
 from runtime.values.records import Claim, Finish, Job, JobError, StoredOutput
 from runtime.values.states import State
 
-from ..conftest import DIGEST, NOON, activate, version_of
+from ..conftest import DIGEST, NOON, activate, version_of, worker_named
 
 LOST = JobError(code="worker-lost", what="gone", mend="none", kind="appliance")
 type MakeJob = Callable[[], Job]
@@ -30,11 +30,13 @@ async def submit(store: SqliteStore, job: Job, *, limit: int = 100) -> Job:
 
 
 async def claim(store: SqliteStore, job: Job, token: str = "t1") -> Claim | None:
-    return await store.run(job_store.claim, job_id=job.id, token=token, worker="w1", at=NOON)
+    worker = worker_named("w1")
+    return await store.run(claims.claim, job_id=job.id, token=token, worker=worker, at=NOON)
 
 
 async def finish(store: SqliteStore, job: Job, ending: Finish, token: str = "t1") -> Job:
-    return await store.run(job_store.finish, job_id=job.id, token=token, finish=ending, at=NOON)
+    await store.run(claims.finish, job_id=job.id, token=token, finish=ending, at=NOON)
+    return await store.read(job_store.get, job_id=job.id)
 
 
 async def outputs(store: SqliteStore, job: Job, *, attempt: int) -> tuple[StoredOutput, ...]:
@@ -75,8 +77,8 @@ async def test_an_attempt_is_claimed_by_one_worker_however_often_it_is_delivered
     store: SqliteStore, make_job: MakeJob
 ) -> None:
     job = await submit(store, make_job())
-    claims = await asyncio.gather(*(claim(store, job, token) for token in "abcdefgh"))
-    assert len([one for one in claims if one]) == 1
+    taken = await asyncio.gather(*(claim(store, job, token) for token in "abcdefgh"))
+    assert len([one for one in taken if one]) == 1
 
 
 async def test_nothing_of_a_superseded_attempt_is_published(
@@ -103,7 +105,7 @@ async def give_back(
     store: SqliteStore, job: Job, token: str, error: JobError = LOST, most: int = 3
 ) -> Job:
     return await store.run(
-        job_store.give_back,
+        claims.give_back,
         job_id=job.id,
         token=token,
         error=error,
@@ -128,7 +130,7 @@ async def test_being_stopped_with_the_worker_does_not_count_as_a_failure(
     store: SqliteStore, make_job: MakeJob
 ) -> None:
     job = await submit(store, make_job())
-    stopped = JobError(code=job_store.DRAINED, what="stop", mend="none", kind="appliance")
+    stopped = JobError(code=claims.DRAINED, what="stop", mend="none", kind="appliance")
     for number in range(6):
         await claim(store, job, str(number))
         job = await give_back(store, job, str(number), error=stopped)

@@ -1,0 +1,32 @@
+"""When a waiting job is due, and an index for each way to ask for a list of jobs."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Add the column; what waits is due since it waits."""
+    with op.batch_alter_table("jobs") as jobs:
+        jobs.add_column(sa.Column("due_at", sa.DateTime(timezone=True), nullable=True))
+        jobs.add_column(sa.Column("platform", sa.String(), nullable=False, server_default=""))
+    op.execute("UPDATE jobs SET due_at = queued_at")
+    with op.batch_alter_table("jobs") as jobs:
+        jobs.alter_column("due_at", existing_type=sa.DateTime(timezone=True), nullable=False)
+        jobs.drop_index("ix_jobs_state")
+    op.create_index("ix_jobs_due", "jobs", ["state", "due_at", "id"])
+    op.create_index("ix_jobs_state", "jobs", ["state", "id"])
+    op.create_index("ix_jobs_package_state", "jobs", ["package", "state", "id"])
+    op.create_index("ix_jobs_owner_state", "jobs", ["owner", "state", "id"])
+    op.execute(
+        "INSERT INTO counters (name, value) VALUES ('jobs-queued', 0) ON CONFLICT DO NOTHING"
+    )
+
+
+def downgrade() -> None:
+    """Refuse: nothing goes back to an older schema."""
+    raise NotImplementedError

@@ -1,0 +1,88 @@
+"""Who waits longest is claimed first, once it is due, by a worker that can run it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from runtime.ids import new_id
+from runtime.store import claims
+from runtime.store import jobs as job_store
+from runtime.store.sqlite import SqliteStore
+from runtime.values.backoff import backoff
+from runtime.values.line import Ability
+from runtime.values.records import Claim, Finish, Job, JobError
+from runtime.values.states import State
+
+from ..conftest import NOON, worker_named
+
+HERE = Ability(platform="x86_64-linux-gnu")
+OURS = JobError(code="lost", what="gone", mend="none", kind="appliance")
+
+
+async def submit(store: SqliteStore, job: Job) -> Job:
+    return await store.run(job_store.submit, job=job, queue_limit=100)
+
+
+async def take(store: SqliteStore, *, after_s: float = 0, ability: Ability = HERE) -> Claim | None:
+    return await store.run(
+        claims.claim_next,
+        ability=ability,
+        token=new_id(),
+        worker=worker_named("w"),
+        at=NOON + timedelta(seconds=after_s),
+    )
+
+
+async def test_who_waits_longest_is_first(store: SqliteStore, make_job: Callable[[], Job]) -> None:
+    jobs = [await submit(store, make_job()) for _ in range(5)]
+    taken = [await take(store) for _ in range(6)]
+    assert [one.job.id for one in taken if one] == [job.id for job in jobs]
+    assert [one.waiting for one in taken if one] == [4, 3, 2, 1, 0]
+
+
+async def test_what_another_platform_is_for_is_left_behind_however_much_of_it_waits(
+    store: SqliteStore, make_job: Callable[[], Job]
+) -> None:
+    for _ in range(2 * claims.WINDOW + 1):
+        await submit(store, replace(make_job(), platform="aarch64-linux-gnu"))
+    ours = await submit(store, replace(make_job(), platform="x86_64-linux-gnu"))
+    taken = await take(store)
+    assert taken is not None and taken.job.id == ours.id
+    assert await take(store) is None
+
+
+async def test_an_attempt_that_we_failed_waits_longer_each_time_and_is_not_claimed_before(
+    store: SqliteStore, make_job: Callable[[], Job]
+) -> None:
+    await submit(store, make_job())
+    after_s = 0.0
+    for failures in (1, 2, 3):
+        taken = await take(store, after_s=after_s)
+        assert taken is not None
+        at = NOON + timedelta(seconds=after_s)
+        job = await store.run(
+            claims.give_back,
+            job_id=taken.job.id,
+            token=taken.job.token or "",
+            error=OURS,
+            at=at,
+            most_attempts=9,
+        )
+        assert job.due_at == at + backoff(failures)
+        wait_s = backoff(failures).total_seconds()
+        assert await take(store, after_s=after_s + wait_s - 0.01) is None
+        after_s += wait_s
+
+
+async def test_an_attempt_that_somebody_asks_for_is_due_at_once(
+    store: SqliteStore, make_job: Callable[[], Job]
+) -> None:
+    job = await submit(store, make_job())
+    for _ in range(8):
+        taken = await take(store)
+        assert taken is not None
+        ending = Finish(state=State.FAILED)
+        token = taken.job.token or ""
+        await store.run(claims.finish, job_id=job.id, token=token, finish=ending, at=NOON)
+        again = await store.run(job_store.retry, job_id=job.id, at=NOON, queue_limit=9)
+        assert again.due_at == NOON
