@@ -209,6 +209,7 @@ def services_of(appliance: Appliance) -> Services:
         clock=appliance.clock,
         store=appliance.store,
         closings=appliance.closings,
+        notifier=appliance.notifier,
         events=appliance.events,
         artifacts=appliance.artifacts,
         blobs=appliance.blobs,

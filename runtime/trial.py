@@ -20,6 +20,7 @@ from runtime.errors import AttemptLost, InputRefused, TryFailed
 from runtime.gate import opening as gate
 from runtime.home.folders import LEVEL_FILE, writable
 from runtime.home.guard import guard_home
+from runtime.ids import new_id
 from runtime.jobs.events import EventLog, to_plain
 from runtime.jobs.submission import InputNames
 from runtime.settings import Settings
@@ -166,12 +167,13 @@ def _of_a_try(problem: Problem) -> Problem:
 async def _submit(
     appliance: Appliance, *, package: str, inputs: Sequence[Path], parameters: JsonObject
 ) -> str:
-    activation = await appliance.submissions.activation_for(package, version=None)
+    target = await appliance.submissions.target_for(package, version=None)
     job = await appliance.submissions.submit(
-        activation,
+        target,
         parameters=parameters,
         inputs=[await _take(appliance.blobs, path) for path in inputs],
         request=RequestContext(principal=WHO),
+        job_id=new_id(),
     )
     return job.id
 

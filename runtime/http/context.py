@@ -23,6 +23,7 @@ from runtime.blobs.blob import Blobs
 from runtime.clock import Clock
 from runtime.jobs.events import EventLog
 from runtime.jobs.submission import Submissions
+from runtime.queue.notifier import Notifier
 from runtime.settings import Settings
 from runtime.store.cursor import decode_cursor
 from runtime.store.store import Store
@@ -43,6 +44,7 @@ class Services:
     clock: Clock
     store: Store
     closings: Closings
+    notifier: Notifier
     events: EventLog
     artifacts: ArtifactFiles
     blobs: Blobs
@@ -132,6 +134,7 @@ async def wait_of(
 SettingsOf = Annotated[Settings, Depends(_service("settings"))]
 ClockOf = Annotated[Clock, Depends(_service("clock"))]
 ClosingsOf = Annotated[Closings, Depends(_service("closings"))]
+NotifierOf = Annotated[Notifier, Depends(_service("notifier"))]
 StoreOf = Annotated[Store, Depends(_service("store"))]
 EventsOf = Annotated[EventLog, Depends(_service("events"))]
 ArtifactsOf = Annotated[ArtifactFiles, Depends(_service("artifacts"))]

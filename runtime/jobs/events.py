@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from runtime.clock import Clock, rfc3339
-from runtime.queue.notifier import Notifier, ended, wait_for_news
+from runtime.queue.notifier import Notifier, wait_for_news
 from runtime.store import events as event_store
 from runtime.store import jobs as job_store
 from runtime.store.events import Happening
 from runtime.store.store import Store
-from runtime.values.records import Event, JsonObject
+from runtime.values.records import Attempt, Event, Job, JsonObject
 from runtime.values.reports import event_of
 from sandbox.command import Report
 
@@ -64,16 +64,6 @@ class EventLog:
             writer.stop()
             await writer.flush()
 
-    async def wait_for_end(self, job_id: str, *, at_most_s: float) -> None:
-        """Return once the job has ended, or after so many seconds."""
-        until = asyncio.get_running_loop().time() + at_most_s
-        with self.notifier.listen(ended(job_id)) as news:
-            while not await self.store.read(job_store.has_ended, job_id=job_id):
-                left_s = until - asyncio.get_running_loop().time()
-                if left_s <= 0:
-                    return
-                await wait_for_news(news, at_most_s=min(left_s, LISTEN_AT_MOST_S))
-
     async def follow(
         self, job_id: str, *, after: int = 0, stop: asyncio.Event | None = None
     ) -> AsyncGenerator[Event]:
@@ -94,6 +84,24 @@ class EventLog:
                 if await self.store.read(_has_ended, job_id=job_id, seq=after):
                     return
                 await wait_for_news(news, at_most_s=LISTEN_AT_MOST_S)
+
+
+async def job_once_ended(
+    store: Store, *, job_id: str, news: asyncio.Event, at_most_s: float
+) -> tuple[Job, tuple[Attempt, ...]]:
+    """Return the job and its attempts once it has ended, or as it is after so many seconds.
+
+    `news` listens to its end since before it could come; that of another process comes by
+    looking again every second.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + at_most_s
+    while True:
+        left_s = max(until - loop.time(), 0)
+        await wait_for_news(news, at_most_s=min(left_s, LISTEN_AT_MOST_S))
+        job, attempts = await store.read(job_store.with_attempts, job_id=job_id)
+        if job.state.is_final or not left_s:
+            return job, attempts
 
 
 def _has_ended(connection: Connection, *, job_id: str, seq: int) -> bool:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn, cast
 
+from sqlalchemy import Connection
+
 from packages.bundle.orders import PARAMETERS, judge_inputs
 from packages.interpreters import platform_of
 from runtime.activations.prepared import interpreter_of
 from runtime.clock import Clock
 from runtime.errors import InputRefused
-from runtime.ids import new_id
 from runtime.jobs.cancellations import Cancellations
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
@@ -28,6 +29,14 @@ INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a job shall run on, and what its manifest says of jobs."""
+
+    activation: Activation
+    manifest: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submissions:
     """Submits, cancels and retries jobs; what a method promises is in the store when it returns."""
 
@@ -39,32 +48,33 @@ class Submissions:
     queue_limit: int
     judges: Judges
 
-    async def activation_for(self, package: str, *, version: str | None) -> Activation:
+    async def target_for(self, package: str, *, version: str | None) -> Target:
         """Return what a job of `package` would run on; raise before any input is read.
 
         The queue's exact bound is kept when the job is stored; a full queue is told here
         already, so that nobody sends a gigabyte in vain.
         """
-        found = await self.store.read(activations.for_jobs, package=package, version=version)
-        await self.store.read(admission.refuse_if_full, limit=self.queue_limit)
-        return found
+        return await self.store.read(
+            _target, package=package, version=version, queue_limit=self.queue_limit
+        )
 
     async def submit(
         self,
-        activation: Activation,
+        target: Target,
         *,
         parameters: JsonObject,
         inputs: Sequence[JobInput],
         request: RequestContext,
+        job_id: str,
     ) -> Job:
         """Accept a job, or raise QueueFull; what was accepted is never lost.
 
         Raises InputRefused where the package says that it takes no such job.
         """
-        await self._refuse_unfit(activation, parameters=parameters, inputs=inputs)
-        at = self.clock()
+        await self._refuse_unfit(target, parameters=parameters, inputs=inputs)
+        activation, at = target.activation, self.clock()
         job = Job(
-            id=new_id(),
+            id=job_id,
             package=activation.package,
             version=activation.version,
             digest=activation.digest,
@@ -85,10 +95,10 @@ class Submissions:
         return accepted
 
     async def _refuse_unfit(
-        self, activation: Activation, *, parameters: JsonObject, inputs: Sequence[JobInput]
+        self, target: Target, *, parameters: JsonObject, inputs: Sequence[JobInput]
     ) -> None:
         """Hold a job against what the manifest of its package says of jobs."""
-        manifest = await self.store.read(packages.manifest_of, digest=activation.digest)
+        manifest = target.manifest
         accepts = cast("list[str]", manifest.get("accepts") or [])
         sent = [(one.name, one.media_type) for one in inputs]
         problems = list(judge_inputs(sent, accepts=tuple(accepts)))
@@ -97,7 +107,7 @@ class Submissions:
             _, unfit = await self.judges.beside(judged, parameters=dict(parameters))
             problems += unfit
         if problems:
-            name = f"{activation.package} {activation.version}"
+            name = f"{target.activation.package} {target.activation.version}"
             raise InputRefused(f"{name} takes no such job", problems=problems)
 
     async def cancel(self, job_id: str) -> Job:
@@ -116,6 +126,15 @@ class Submissions:
         await self.dispatch.attempt(job)
         self.notifier.notify(job_id)
         return job
+
+
+def _target(
+    connection: Connection, *, package: str, version: str | None, queue_limit: int
+) -> Target:
+    found = activations.for_jobs(connection, package=package, version=version)
+    admission.refuse_if_full(connection, limit=queue_limit)
+    manifest = packages.manifest_of(connection, digest=found.digest)
+    return Target(activation=found, manifest=manifest)
 
 
 def _platform_of(activation: Activation) -> str:

@@ -17,7 +17,6 @@ HELD = select(tables.jobs.c.id).where(
     tables.jobs.c.token == bindparam("held_by"),
     tables.jobs.c.state == State.RUNNING,
 )
-STATE = select(tables.jobs.c.state).where(tables.jobs.c.id == bindparam("job_id"))
 PROGRESS = (
     update(tables.jobs)
     .where(tables.jobs.c.id == bindparam("job_id"), tables.jobs.c.token == bindparam("held_by"))
@@ -55,12 +54,6 @@ def with_attempts(connection: Connection, *, job_id: str) -> tuple[Job, tuple[At
     """Return a job and its attempts, of one moment; raise NotFound."""
     job = get(connection, job_id=job_id)
     return job, list_attempts(connection, job_id=job_id)
-
-
-def has_ended(connection: Connection, *, job_id: str) -> bool:
-    """Return whether a job is over, as things stand, or is not there."""
-    state = connection.execute(STATE, {"job_id": job_id}).scalar()
-    return state is None or State(state).is_final
 
 
 def list_attempts(connection: Connection, *, job_id: str) -> tuple[Attempt, ...]:

@@ -24,6 +24,7 @@ from runtime.http.context import (
     CursorOf,
     EventsOf,
     Limit,
+    NotifierOf,
     PrincipalOf,
     SettingsOf,
     SightOf,
@@ -33,8 +34,10 @@ from runtime.http.context import (
     WaitOf,
 )
 from runtime.http.downloads import as_file, download
-from runtime.jobs.events import EventLog, to_line
+from runtime.ids import new_id
+from runtime.jobs.events import job_once_ended, to_line
 from runtime.jobs.submission import InputNames, Submissions
+from runtime.queue.notifier import ended
 from runtime.settings import Settings
 from runtime.store import events as event_store
 from runtime.store import job_lists
@@ -98,8 +101,8 @@ async def submit_job(
     principal: PrincipalOf,
     *,
     submissions: SubmissionsOf,
+    notifier: NotifierOf,
     store: StoreOf,
-    log: EventsOf,
     blobs: BlobsOf,
     settings: SettingsOf,
     wait_s: WaitOf,
@@ -109,39 +112,53 @@ async def submit_job(
     202 with `Location`; 429 with `Retry-After` when the queue is full. With `Prefer: wait=SECONDS`
     the answer waits for the end of the job, and is 200 if it came.
     """
-    if is_multipart(request):
-        job = await _submit_form(
+    job_id = new_id()
+    with notifier.listen(ended(job_id)) as news:  # since before it could end
+        job = await _submitted(
             request,
             caller=caller,
             among=principal.packages,
             submissions=submissions,
             blobs=blobs,
             settings=settings,
+            job_id=job_id,
         )
-    else:
-        order = _read_order(
-            (await request.body()).decode(errors="replace"), among=principal.packages
-        )
-        activation = await submissions.activation_for(order.package, version=order.version)
-        job = await submissions.submit(
-            activation, parameters=order.parameters, inputs=(), request=caller
-        )
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    if not wait_s:
-        return job_detail(job, attempts=(current_attempt(job),))
-    return await _after_waiting(job.id, wait_s=wait_s, response=response, store=store, log=log)
-
-
-async def _after_waiting(
-    job_id: str, *, wait_s: float, response: Response, store: Store, log: EventLog
-) -> JobDetail:
-    """Return the job once it has ended, or as it is after `wait_s` seconds."""
-    await log.wait_for_end(job_id, at_most_s=wait_s)
-    job, attempts = await store.read(job_store.with_attempts, job_id=job_id)
+        response.headers["Location"] = f"/v1/jobs/{job_id}"
+        if not wait_s:
+            return job_detail(job, attempts=(current_attempt(job),))
+        job, attempts = await job_once_ended(store, job_id=job_id, news=news, at_most_s=wait_s)
     response.headers["Preference-Applied"] = f"wait={wait_s}"
     if job.state.is_final:
         response.status_code = 200
     return job_detail(job, attempts=attempts)
+
+
+async def _submitted(
+    request: Request,
+    *,
+    caller: RequestContext,
+    among: tuple[str, ...],
+    submissions: Submissions,
+    blobs: Blobs,
+    settings: Settings,
+    job_id: str,
+) -> Job:
+    """Accept what the request orders, whichever of the two forms it has."""
+    if is_multipart(request):
+        return await _submit_form(
+            request,
+            caller=caller,
+            among=among,
+            submissions=submissions,
+            blobs=blobs,
+            settings=settings,
+            job_id=job_id,
+        )
+    order = _read_order((await request.body()).decode(errors="replace"), among=among)
+    target = await submissions.target_for(order.package, version=order.version)
+    return await submissions.submit(
+        target, parameters=order.parameters, inputs=(), request=caller, job_id=job_id
+    )
 
 
 async def _submit_form(
@@ -152,10 +169,11 @@ async def _submit_form(
     submissions: Submissions,
     blobs: Blobs,
     settings: Settings,
+    job_id: str,
 ) -> Job:
     form = form_parts(request)
     order = _read_order(await _first_field(form), among=among)
-    activation = await submissions.activation_for(order.package, version=order.version)
+    target = await submissions.target_for(order.package, version=order.version)
     inputs: list[JobInput] = []
     names = InputNames(most=settings.inputs_most)
     most_mb = settings.input_most_mb
@@ -165,7 +183,7 @@ async def _submit_form(
         inputs.append(await _keep_input(part, blobs=blobs, most_bytes=left, most_mb=most_mb))
         left -= inputs[-1].size_bytes
     return await submissions.submit(
-        activation, parameters=order.parameters, inputs=inputs, request=caller
+        target, parameters=order.parameters, inputs=inputs, request=caller, job_id=job_id
     )
 
 
