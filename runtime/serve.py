@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -116,7 +117,7 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
 async def work(settings: Settings) -> None:
     """Work only, until SIGTERM or SIGINT."""
     async with open_appliance(settings) as appliance, working(appliance.tasks):
-        _on_signals(appliance.stopping.set)
+        _on_signals(appliance.stopping.set, appliance.tasks.is_hurried.set)
         await appliance.stopping.wait()
 
 
@@ -242,13 +243,15 @@ async def _started(server: StoppableServer, *, serving: asyncio.Task[None]) -> N
 
 def _stop_on_signals(server: StoppableServer, *, appliance: Appliance) -> None:
     def stop() -> None:
-        if server.should_exit:
-            server.force_exit = True
         server.should_exit = True
         appliance.stopping.set()
         appliance.notifier.notify_all()
 
-    _on_signals(stop)
+    def stop_now() -> None:
+        server.force_exit = True
+        appliance.tasks.is_hurried.set()
+
+    _on_signals(stop, stop_now)
 
 
 def _renew_on_hangup(settings: Settings, *, tls: ssl.SSLContext | None) -> None:
@@ -282,7 +285,17 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _on_signals(act: Callable[[], None]) -> None:
+def _on_signals(stop: Callable[[], None], stop_now: Callable[[], None]) -> None:
+    """Stop in order at the first signal, at once at the second; the third kills."""
+    acts = [stop, stop_now]
     loop = asyncio.get_running_loop()
+
+    def act() -> None:
+        if acts:
+            acts.pop(0)()
+        else:
+            log.error("killed by the third signal: what ran is given back at the next start")
+            os.kill(os.getpid(), signal.SIGKILL)
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, act)

@@ -42,6 +42,7 @@ OPERATIONS: Mapping[str, Scopes] = {
     "GET /v1/jobs/{job_id}/artifact": JOB_READERS,
     "GET /v1/jobs/{job_id}/outputs": JOB_READERS,
     "GET /v1/jobs/{job_id}/outputs/{path}": JOB_READERS,
+    "GET /v1/jobs/{job_id}/attempts/{number}/outputs/{path}": JOB_READERS,
     "POST /v1/jobs/{job_id}/cancel": SUBMITTERS,
     "POST /v1/jobs/{job_id}/retry": SUBMITTERS,
     "GET /v1/queue": JOB_READERS,

@@ -1,6 +1,7 @@
 """What a store of bytes can do, wherever it keeps them."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,18 @@ class Blob:
     size_bytes: int
 
 
+class Staging(Protocol):
+    """Bytes that arrive, which nobody sees before they are kept."""
+
+    async def put_stream(self, chunks: AsyncIterator[bytes], *, most_bytes: int) -> Blob:
+        """Take the bytes of a stream; raise TooLarge, taking nothing, beyond `most_bytes`."""
+        ...
+
+    async def keep(self) -> None:
+        """Keep all that was taken."""
+        ...
+
+
 class Blobs(Protocol):
     """A content-addressed store: the same bytes are kept once."""
 
@@ -23,8 +36,8 @@ class Blobs(Protocol):
         """Keep the bytes of a file; `consume` allows to move the file instead of copying it."""
         ...
 
-    async def put_stream(self, chunks: AsyncIterator[bytes], *, most_bytes: int) -> Blob:
-        """Keep the bytes of a stream; raise TooLarge, keeping nothing, beyond `most_bytes`."""
+    def staging(self) -> AbstractAsyncContextManager[Staging]:
+        """Offer a place for bytes that may not be kept in the end; what was not is gone then."""
         ...
 
     async def has(self, sha256: str) -> bool:

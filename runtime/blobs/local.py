@@ -6,7 +6,8 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
@@ -47,14 +48,15 @@ class LocalBlobs:
         finally:
             aside.unlink(missing_ok=True)
 
-    async def put_stream(self, chunks: AsyncIterator[bytes], *, most_bytes: int) -> Blob:
-        """Keep the bytes of a stream, never more than `most_bytes` of them on the disk."""
-        aside = self._aside / new_id()
+    @asynccontextmanager
+    async def staging(self) -> AsyncGenerator["LocalStaging"]:
+        """Offer a place aside; what is not kept at the end is removed."""
+        staging = LocalStaging(self._aside, keep=self._keep)
         try:
-            digest = await _pour(chunks, into=aside, most_bytes=most_bytes)
-            return await asyncio.to_thread(self._keep, aside, hexdigest=digest)
+            yield staging
         finally:
-            aside.unlink(missing_ok=True)
+            for aside in staging.asides:
+                aside.unlink(missing_ok=True)
 
     def _keep(self, aside: Path, *, hexdigest: str) -> Blob:
         place = self._place(DIGEST_PREFIX + hexdigest)
@@ -101,6 +103,27 @@ class LocalBlobs:
         if not sha256.startswith(DIGEST_PREFIX) or not is_digest:
             raise _missing(sha256)
         return self._root / hexdigest[:2] / hexdigest[2:]
+
+
+class LocalStaging:
+    """Bytes in files aside, which `keep` puts into their places."""
+
+    def __init__(self, folder: Path, *, keep: Callable[..., Blob]) -> None:
+        self._folder = folder
+        self._keep = keep
+        self.asides: dict[Path, str] = {}
+
+    async def put_stream(self, chunks: AsyncIterator[bytes], *, most_bytes: int) -> Blob:
+        """Take the bytes of a stream, never more than `most_bytes` of them on the disk."""
+        aside = self._folder / new_id()
+        self.asides[aside] = ""
+        hexdigest = self.asides[aside] = await _pour(chunks, into=aside, most_bytes=most_bytes)
+        return Blob(sha256=DIGEST_PREFIX + hexdigest, size_bytes=aside.stat().st_size)
+
+    async def keep(self) -> None:
+        """Put all that was taken into its place."""
+        for aside, hexdigest in self.asides.items():
+            await asyncio.to_thread(self._keep, aside, hexdigest=hexdigest)
 
 
 def _renamed(path: Path, aside: Path) -> bool:

@@ -14,6 +14,7 @@ from runtime.http.api import (
     health,
     jobs,
     packages,
+    results,
     schemas,
     simple,
     tokens,
@@ -25,7 +26,7 @@ from runtime.http.entrance.description import with_scopes
 from runtime.http.entrance.host_names import HostNames
 from runtime.http.entrance.identity import Identify
 from runtime.http.entrance.permission import permitted
-from runtime.http.middleware import BoundedJson, Heads, RequestIds, SameSite
+from runtime.http.middleware import BoundedBodies, Heads, RequestIds, SameSite
 from runtime.http.pages import login, pages
 
 DESCRIPTION = """Runs other people's packages without breathing them in.
@@ -60,6 +61,7 @@ def make_app(services: Services) -> FastAPI:
         packages,
         evidence,
         jobs,
+        results,
         gate,
         wheelhouse,
         audit,
@@ -74,7 +76,7 @@ def make_app(services: Services) -> FastAPI:
     app.mount("/static", StaticFiles(directory=pages.STATIC))
     install_answers(app)
     _describe_scopes(app)
-    app.add_middleware(BoundedJson)
+    app.add_middleware(BoundedBodies)
     app.add_middleware(Identify, access=services.access)
     app.add_middleware(SameSite)
     app.add_middleware(HostNames, names=services.access.names)

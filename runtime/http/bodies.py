@@ -16,6 +16,7 @@ from runtime.errors import Malformed, TooLarge, UnknownMediaType
 from sandbox.limits import MIB
 
 FIELD_MOST_BYTES = MIB
+JSON_MOST_BYTES = MIB
 MULTIPART = "multipart/form-data"
 
 
@@ -60,6 +61,16 @@ class Part:
 def is_multipart(request: Request) -> bool:
     """Return whether the body is a form with parts."""
     return request.headers.get("content-type", "").partition(";")[0].strip() == MULTIPART
+
+
+async def whole_body(request: Request, *, most_bytes: int) -> bytes:
+    """Return the body; raise TooLarge as soon as it is longer than `most_bytes`."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most_bytes:
+            raise TooLarge(f"The body may have {most_bytes} bytes", where="body")
+    return bytes(body)
 
 
 async def form_parts(request: Request) -> AsyncIterator[Part]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 
 from packages.activation import Workshop
 from packages.archive import Bundles
@@ -156,6 +156,7 @@ CursorOf = Annotated[str | None, Depends(cursor_of)]
 MOST_NUMBER = 2**63 - 1
 """What a database has room for."""
 Limit = Annotated[int, Query(ge=1, le=200, description="How many items at most.")]
+OneAttempt = Annotated[int, Path(ge=1, le=MOST_NUMBER, description="Which attempt.")]
 AttemptNumber = Annotated[
     int | None, Query(ge=1, le=MOST_NUMBER, description="Which attempt; empty: the last one.")
 ]

@@ -17,17 +17,28 @@ from runtime.values.records import StoredOutput
 
 SANDBOXED = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 """For what others wrote: should a browser show it all the same, it is no page of our origin."""
+LASTING = "private, max-age=31536000, immutable"
+CHANGING = "private, no-cache"
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
-async def download(request: Request, *, output: StoredOutput, blobs: Blobs) -> Response:
-    """Return the response with the bytes of `output`, or a part of them."""
-    headers = _headers(output)
+async def download(
+    request: Request, *, output: StoredOutput, blobs: Blobs, is_lasting: bool
+) -> Response:
+    """Return the response with the bytes of `output`, or a part of them.
+
+    `is_lasting` says whether the same address will always have the same bytes: of an address
+    without an attempt a browser kept those of the attempt before.
+    """
+    headers = _headers(output) | {"Cache-Control": LASTING if is_lasting else CHANGING}
     if request.headers.get("if-none-match") == headers["ETag"]:
-        return Response(status_code=304, headers={"ETag": headers["ETag"]})
+        kept = {name: headers[name] for name in ("ETag", "Cache-Control")}
+        return Response(status_code=304, headers=kept)
     if not await blobs.has(output.sha256):
         raise OutputGone(f"{output.path} was removed since", where=output.path)
-    window = _window(request.headers.get("range", ""), size_bytes=output.size_bytes)
+    is_wanted = request.headers.get("if-range", headers["ETag"]) == headers["ETag"]
+    asked = request.headers.get("range", "") if is_wanted else ""  # RFC 9110, 13.1.5
+    window = _window(asked, size_bytes=output.size_bytes)
     if window is None:
         headers["Content-Length"] = str(output.size_bytes)
         return StreamingResponse(
@@ -61,7 +72,6 @@ def _headers(output: StoredOutput) -> dict[str, str]:
         "Repr-Digest": f"sha-256=:{digest}:",
         "Accept-Ranges": "bytes",
         "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
-        "Cache-Control": "private, max-age=31536000, immutable",
         **SANDBOXED,
     }
 

@@ -1,7 +1,7 @@
 """What callers may do with jobs: submit one, cancel it, retry it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NoReturn, cast
@@ -26,6 +26,10 @@ from wheelhouse.problem import Problem, shown
 
 INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 """A lone surrogate is a byte that is not UTF-8; no artifact could record such a name."""
+
+
+async def _nothing_to_keep() -> None:
+    """Keep nothing: a job without inputs, or with some that are kept already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +70,15 @@ class Submissions:
         inputs: Sequence[JobInput],
         request: RequestContext,
         job_id: str,
+        keep: Callable[[], Awaitable[None]] = _nothing_to_keep,
     ) -> Job:
         """Accept a job, or raise QueueFull; what was accepted is never lost.
 
-        Raises InputRefused where the package says that it takes no such job.
+        Raises InputRefused where the package says that it takes no such job. `keep` is awaited
+        once it would: then the bytes of the inputs are wanted.
         """
         await self._refuse_unfit(target, parameters=parameters, inputs=inputs)
+        await keep()
         activation, at = target.activation, self.clock()
         job = Job(
             id=job_id,

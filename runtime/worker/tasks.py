@@ -48,6 +48,7 @@ class WorkerTasks:
     settings: Settings
     busy: set[asyncio.Task[object]] = field(default_factory=set[asyncio.Task[object]])
     is_draining: asyncio.Event = field(default_factory=asyncio.Event)
+    is_hurried: asyncio.Event = field(default_factory=asyncio.Event)
 
     def register(self) -> None:
         """Tell Docket which tasks there are; also a process that only adds them needs this."""
@@ -114,7 +115,8 @@ class WorkerTasks:
 async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
     """Work in the background; at the end let running attempts finish, for a while.
 
-    What does not finish within `drain_s` is stopped and given back to the queue.
+    What does not finish within `drain_s`, or before `is_hurried` is set, is stopped and given back
+    to the queue.
     """
     settings = tasks.settings
     await tasks.store.run(workers.register, worker=tasks.worker)
@@ -147,7 +149,11 @@ async def _check_environments(tasks: WorkerTasks) -> None:
 async def _drain(working: asyncio.Task[None], *, tasks: WorkerTasks) -> None:
     tasks.is_draining.set()
     working.cancel()  # docket takes nothing new and waits for what runs
-    await asyncio.wait({working}, timeout=tasks.settings.drain_s)
+    hurry = asyncio.ensure_future(tasks.is_hurried.wait())
+    await asyncio.wait(
+        {working, hurry}, timeout=tasks.settings.drain_s, return_when=asyncio.FIRST_COMPLETED
+    )
+    hurry.cancel()
     for task in tuple(tasks.busy):
         task.cancel()
     await asyncio.gather(working, return_exceptions=True)

@@ -1,24 +1,21 @@
 """/v1/jobs: submit, look at, follow, fetch, cancel, try again."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import FileResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from runtime.artifact.model import to_bytes
-from runtime.artifact.narrative import narrated
-from runtime.blobs.blob import Blobs
-from runtime.errors import InputRefused, Malformed, NotFound, TooLarge
+from runtime.blobs.blob import Blobs, Staging
+from runtime.errors import InputRefused, Malformed, TooLarge
 from runtime.http.api.sent_values import Parameters
 from runtime.http.api.streams import NDJSON, SSE, event_stream, line_stream
-from runtime.http.api.views import JobDetail, JobView, OutputView, PageOf, job_detail, page_view
-from runtime.http.bodies import Part, form_parts, is_multipart
+from runtime.http.api.views import JobDetail, JobView, PageOf, job_detail, page_view
+from runtime.http.bodies import JSON_MOST_BYTES, Part, form_parts, is_multipart, whole_body
 from runtime.http.context import (
     MOST_NUMBER,
-    ArtifactsOf,
-    AttemptNumber,
     BlobsOf,
     CallerOf,
     CursorOf,
@@ -33,7 +30,7 @@ from runtime.http.context import (
     SubmissionsOf,
     WaitOf,
 )
-from runtime.http.downloads import as_file, download
+from runtime.http.downloads import as_file
 from runtime.ids import new_id
 from runtime.jobs.events import job_once_ended, to_line
 from runtime.jobs.submission import InputNames, Submissions
@@ -47,7 +44,7 @@ from runtime.store.packages import no_package
 from runtime.store.store import Store
 from runtime.values.access import is_bound_to
 from runtime.values.media_types import media_type_of
-from runtime.values.records import Job, JobInput, RequestContext, StoredOutput
+from runtime.values.records import Job, JobInput, RequestContext
 from runtime.values.states import State
 from sandbox.limits import MIB
 from wheelhouse.problem import Problem
@@ -126,11 +123,7 @@ async def submit_job(
         response.headers["Location"] = f"/v1/jobs/{job_id}"
         if not wait_s:
             return job_detail(job, attempts=(current_attempt(job),))
-        job, attempts = await job_once_ended(store, job_id=job_id, news=news, at_most_s=wait_s)
-    response.headers["Preference-Applied"] = f"wait={wait_s}"
-    if job.state.is_final:
-        response.status_code = 200
-    return job_detail(job, attempts=attempts)
+        return await _waited(store, job_id, news=news, wait_s=wait_s, response=response)
 
 
 async def _submitted(
@@ -154,7 +147,8 @@ async def _submitted(
             settings=settings,
             job_id=job_id,
         )
-    order = _read_order((await request.body()).decode(errors="replace"), among=among)
+    body = await whole_body(request, most_bytes=JSON_MOST_BYTES)
+    order = _read_order(body.decode(errors="replace"), among=among)
     target = await submissions.target_for(order.package, version=order.version)
     return await submissions.submit(
         target, parameters=order.parameters, inputs=(), request=caller, job_id=job_id
@@ -174,17 +168,30 @@ async def _submit_form(
     form = form_parts(request)
     order = _read_order(await _first_field(form), among=among)
     target = await submissions.target_for(order.package, version=order.version)
+    async with blobs.staging() as staging:  # who leaves midway leaves nothing behind
+        inputs = await _read_inputs(form, staging=staging, settings=settings)
+        return await submissions.submit(
+            target,
+            parameters=order.parameters,
+            inputs=inputs,
+            request=caller,
+            job_id=job_id,
+            keep=staging.keep,
+        )
+
+
+async def _read_inputs(
+    form: AsyncIterator[Part], *, staging: Staging, settings: Settings
+) -> list[JobInput]:
     inputs: list[JobInput] = []
     names = InputNames(most=settings.inputs_most)
     most_mb = settings.input_most_mb
     left = most_mb * MIB
     async for part in form:
         names.take(part.filename)
-        inputs.append(await _keep_input(part, blobs=blobs, most_bytes=left, most_mb=most_mb))
+        inputs.append(await _read_input(part, staging=staging, most_bytes=left, most_mb=most_mb))
         left -= inputs[-1].size_bytes
-    return await submissions.submit(
-        target, parameters=order.parameters, inputs=inputs, request=caller, job_id=job_id
-    )
+    return inputs
 
 
 async def _first_field(form: AsyncIterator[Part]) -> str:
@@ -198,7 +205,7 @@ async def _first_field(form: AsyncIterator[Part]) -> str:
     return await first.text()
 
 
-async def _keep_input(part: Part, *, blobs: Blobs, most_bytes: int, most_mb: int) -> JobInput:
+async def _read_input(part: Part, *, staging: Staging, most_bytes: int, most_mb: int) -> JobInput:
     if part.field != "input":
         raise Malformed(
             f"The form has an unknown field {part.field!r}",
@@ -206,7 +213,7 @@ async def _keep_input(part: Part, *, blobs: Blobs, most_bytes: int, most_mb: int
             mend="files go into fields named `input`",
         )
     try:
-        blob = await blobs.put_stream(part.chunks, most_bytes=most_bytes)
+        blob = await staging.put_stream(part.chunks, most_bytes=most_bytes)
     except TooLarge as error:
         raise TooLarge(
             f"The inputs are larger than {most_mb} MiB together",
@@ -317,79 +324,6 @@ async def _stored_lines(store: Store, *, job_id: str, after: int) -> AsyncIterat
         after = batch[-1].seq
 
 
-@router.get("/{job_id}/artifact", response_class=Response)
-async def get_artifact(
-    job_id: str,
-    store: StoreOf,
-    artifacts: ArtifactsOf,
-    attempt: AttemptNumber = None,
-) -> Response:
-    """Return the artifact of an attempt: the record of what ran, behind which walls.
-
-    Of an attempt that has not ended, or that was lost, as far as it is known.
-    """
-    job, attempts = await store.read(job_store.with_attempts, job_id=job_id)
-    number = _number(job, attempt)
-    headers = as_file(f"artifact-{job_id}.json")
-    if any(one.number == number and one.artifact_digest for one in attempts):
-        file = artifacts.existing(job_id, attempt=number)
-        return FileResponse(file, media_type="application/json", headers=headers)  # in pieces
-    artifact = await store.read(narrated, job_id=job_id, attempt=number)
-    return Response(to_bytes(artifact), media_type="application/json", headers=headers)
-
-
-@router.get("/{job_id}/outputs")
-async def list_outputs(
-    job_id: str,
-    *,
-    request: Request,
-    response: Response,
-    store: StoreOf,
-    cursor: CursorOf,
-    limit: Limit = 50,
-    attempt: AttemptNumber = None,
-) -> PageOf[OutputView]:
-    """Return the outputs of an attempt, by path."""
-    job = await store.read(job_store.get, job_id=job_id)
-    page = await store.read(
-        job_lists.list_outputs,
-        job_id=job_id,
-        attempt=_number(job, attempt),
-        limit=limit,
-        cursor=cursor,
-    )
-    return page_view(page, show=OutputView.model_validate, request=request, response=response)
-
-
-@router.get("/{job_id}/outputs/{path:path}", response_class=Response)
-async def get_output(
-    job_id: str,
-    path: str,
-    request: Request,
-    *,
-    store: StoreOf,
-    blobs: BlobsOf,
-    attempt: AttemptNumber = None,
-) -> Response:
-    """Return one output: with ETag, Range and Repr-Digest, as an attachment."""
-    job = await store.read(job_store.get, job_id=job_id)
-    output: StoredOutput = await store.read(
-        job_lists.get_output, job_id=job_id, attempt=_number(job, attempt), path=path
-    )
-    return await download(request, output=output, blobs=blobs)
-
-
-def _number(job: Job, attempt: int | None) -> int:
-    """Return which attempt is meant, the last where none was named. Raises NotFound."""
-    if attempt is not None and attempt > job.attempt:
-        raise NotFound(
-            f"Job {job.id} has no attempt {attempt}",
-            where=f"attempt {attempt}",
-            mend=f"its attempts are 1 to {job.attempt}",
-        )
-    return attempt or job.attempt
-
-
 @router.post("/{job_id}/cancel", status_code=202)
 async def cancel_job(
     job_id: str, response: Response, submissions: SubmissionsOf, store: StoreOf
@@ -402,9 +336,32 @@ async def cancel_job(
 
 @router.post("/{job_id}/retry", status_code=202)
 async def retry_job(
-    job_id: str, response: Response, submissions: SubmissionsOf, store: StoreOf
+    job_id: str,
+    response: Response,
+    *,
+    submissions: SubmissionsOf,
+    notifier: NotifierOf,
+    store: StoreOf,
+    wait_s: WaitOf,
 ) -> JobDetail:
-    """Queue a new attempt of a job that has ended; 409 while it has not."""
-    job = await submissions.retry(job_id)
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return await _detail(store, job_id=job.id)
+    """Queue a new attempt of a job that has ended; 409 while it has not.
+
+    With `Prefer: wait=SECONDS` the answer waits for its end, and is 200 if it came.
+    """
+    response.headers["Location"] = f"/v1/jobs/{job_id}"
+    with notifier.listen(ended(job_id)) as news:
+        await submissions.retry(job_id)
+        if not wait_s:
+            return await _detail(store, job_id=job_id)
+        return await _waited(store, job_id, news=news, wait_s=wait_s, response=response)
+
+
+async def _waited(
+    store: Store, job_id: str, *, news: asyncio.Event, wait_s: int, response: Response
+) -> JobDetail:
+    """Return the job once it has ended, or as it is after `wait_s` seconds."""
+    job, attempts = await job_once_ended(store, job_id=job_id, news=news, at_most_s=wait_s)
+    response.headers["Preference-Applied"] = f"wait={wait_s}"
+    if job.state.is_final:
+        response.status_code = 200
+    return job_detail(job, attempts=attempts)

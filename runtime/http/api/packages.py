@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from runtime.activations.waiting import activation_once_ended
 from runtime.http.api.sent_values import Sentence
 from runtime.http.api.views import (
     ActivationView,
@@ -21,9 +22,11 @@ from runtime.http.context import (
     CursorOf,
     IntakeOf,
     Limit,
+    NotifierOf,
     PrincipalOf,
     SettingsOf,
     StoreOf,
+    WaitOf,
     origin_of,
 )
 from runtime.http.spooling import spooled
@@ -116,13 +119,18 @@ async def activate_version(
     name: str,
     version: str,
     response: Response,
+    *,
     intake: IntakeOf,
+    notifier: NotifierOf,
+    store: StoreOf,
     caller: CallerOf,
+    wait_s: WaitOf,
     wish: Annotated[Wish | None, Body()] = None,
 ) -> ActivationView:
     """Prepare a version and make it the active one if its on_activate hook passes.
 
-    202; follow `Location` until the state is `succeeded` or `failed`.
+    202; follow `Location` until the state is `succeeded` or `failed`. With `Prefer: wait=SECONDS`
+    the answer waits for that, and is 200 if it came.
     """
     activation = await intake.request_activation(
         package=name,
@@ -131,6 +139,12 @@ async def activate_version(
         reason=wish.reason if wish else "",
     )
     response.headers["Location"] = f"/v1/activations/{activation.id}"
+    if wait_s:
+        activation = await activation_once_ended(
+            store, activation_id=activation.id, notifier=notifier, at_most_s=wait_s
+        )
+        response.headers["Preference-Applied"] = f"wait={wait_s}"
+        response.status_code = 202 if activation.state in activations.UNFINISHED else 200
     return activation_view(activation)
 
 

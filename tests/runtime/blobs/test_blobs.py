@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.blobs.blob import Blob
 from runtime.blobs.local import LocalBlobs
 from runtime.errors import BlobMissing, TooLarge
 
@@ -16,6 +17,13 @@ from runtime.errors import BlobMissing, TooLarge
 async def stream(*chunks: bytes) -> AsyncIterator[bytes]:
     for chunk in chunks:
         yield chunk
+
+
+async def streamed(blobs: LocalBlobs, chunks: AsyncIterator[bytes], *, most_bytes: int) -> Blob:
+    async with blobs.staging() as staging:
+        blob = await staging.put_stream(chunks, most_bytes=most_bytes)
+        await staging.keep()
+    return blob
 
 
 def everything_in(folder: Path) -> list[Path]:
@@ -26,7 +34,7 @@ async def test_the_same_bytes_are_kept_once_however_they_come(tmp_path: Path) ->
     blobs = LocalBlobs(tmp_path / "blobs")
     source = tmp_path / "source"
     source.write_bytes(b"hello")
-    first = await blobs.put_stream(stream(b"he", b"llo"), most_bytes=5)
+    first = await streamed(blobs, stream(b"he", b"llo"), most_bytes=5)
     second = await blobs.put_file(source)
     assert first == second
     assert first.sha256 == "sha256:" + hashlib.sha256(b"hello").hexdigest()
@@ -52,9 +60,17 @@ async def test_too_much_or_a_broken_stream_leaves_nothing(tmp_path: Path) -> Non
         raise ConnectionError("gone")
 
     with pytest.raises(TooLarge):
-        await blobs.put_stream(stream(b"123", b"456"), most_bytes=5)
+        await streamed(blobs, stream(b"123", b"456"), most_bytes=5)
     with pytest.raises(ConnectionError):
-        await blobs.put_stream(breaking(), most_bytes=5)
+        await streamed(blobs, breaking(), most_bytes=5)
+    assert everything_in(tmp_path / "blobs") == []
+
+
+async def test_what_is_staged_and_not_kept_is_never_there(tmp_path: Path) -> None:
+    blobs = LocalBlobs(tmp_path / "blobs")
+    async with blobs.staging() as staging:
+        blob = await staging.put_stream(stream(b"whole"), most_bytes=9)
+        assert not await blobs.has(blob.sha256)
     assert everything_in(tmp_path / "blobs") == []
 
 
@@ -89,7 +105,7 @@ async def test_any_part_can_be_read(
     tmp_path_factory: pytest.TempPathFactory, content: bytes, data: st.DataObject
 ) -> None:
     blobs = LocalBlobs(tmp_path_factory.mktemp("blobs"))
-    blob = await blobs.put_stream(stream(content), most_bytes=300)
+    blob = await streamed(blobs, stream(content), most_bytes=300)
     start = data.draw(st.integers(0, len(content)))
     end = data.draw(st.integers(start, len(content)))
     read = b"".join([chunk async for chunk in blobs.read(blob.sha256, start=start, end=end)])

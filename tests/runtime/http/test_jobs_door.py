@@ -105,6 +105,10 @@ def test_outputs_come_in_ranges_and_only_when_they_are_not_there_yet(counting: S
         assert (part.status_code, part.content) == (206, expected)
     beyond = counting.http.get(path, headers={"Range": "bytes=9999-"})
     assert beyond.status_code == 416
+    tag = whole.headers["etag"]
+    for condition, status in ((tag, 206), ('"other"', 200), (f"W/{tag}", 200)):
+        headers = {"Range": "bytes=0-3", "If-Range": condition}
+        assert counting.http.get(path, headers=headers).status_code == status, condition
     absent = counting.http.get(f"/v1/jobs/{job['id']}/outputs/../artifact.json")
     assert absent.status_code == 404
 

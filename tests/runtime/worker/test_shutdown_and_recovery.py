@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,38 @@ def test_sigterm_ends_open_streams_and_lets_running_jobs_finish(tmp_path: Path) 
     with running(home) as server:
         job = server.ended(job_id)
         assert (job["state"], job["attempt"]) == ("succeeded", 1)
+
+
+def test_a_second_signal_ends_at_once_and_what_ran_is_given_back(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with running(home, drain_s="300") as server:
+        server.activate(zipped("counts-words", changes=SLOW))
+        job_id = server.submit("slow", s=20).json()["id"]
+        begun(server, job_id)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert server.process.poll() is None
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=15) == 0
+    with running(home) as server:
+        job = server.until(f"/v1/jobs/{job_id}", lambda job: job["attempt"] == 2)
+        assert job["attempts"][0]["error"]["code"] == "drained"
+        server.http.post(f"/v1/jobs/{job_id}/cancel")
+
+
+def test_a_third_signal_kills_and_the_next_start_tries_again(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with running(home, drain_s="300") as server:
+        server.activate(zipped("counts-words", changes=SLOW))
+        job_id = server.submit("slow", s=20).json()["id"]
+        begun(server, job_id)
+        for _ in range(3):
+            server.process.send_signal(signal.SIGINT)
+            time.sleep(0.02)
+        assert server.process.wait(timeout=15) in {0, -signal.SIGKILL}
+    with running(home) as server:
+        server.until(f"/v1/jobs/{job_id}", lambda job: job["attempt"] == 2)
+        server.http.post(f"/v1/jobs/{job_id}/cancel")
 
 
 def test_what_does_not_finish_in_time_is_given_back_and_tried_again(tmp_path: Path) -> None:
