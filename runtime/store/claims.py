@@ -11,7 +11,7 @@ from types import MappingProxyType
 from sqlalchemy import Connection, bindparam, select, update
 
 from runtime.errors import Superseded
-from runtime.store import activations, admission, events, gate, job_changes, tables
+from runtime.store import activations, admission, events, gate, job_changes, job_counts, tables
 from runtime.store import jobs as job_store
 from runtime.store.events import Happening
 from runtime.store.rows import STORED_OUTPUT, plain, plain_error
@@ -138,6 +138,7 @@ def finish(
     """
     job = _held(connection, job_id, token=token)
     state = after(job.state, change=ENDINGS[finish.state])
+    job_counts.ended(connection, state=state)
     error = plain_error(finish.error)
     ended = {"state": state, "finished_at": at, "error": error}
     job_changes.change_job(connection, job_id=job_id, values=ended)

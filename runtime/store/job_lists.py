@@ -1,13 +1,14 @@
 """Questions about many jobs: lists for people, and what the reconciler must look after."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
 from runtime.errors import NotFound
 from runtime.store import tables
 from runtime.store.cursor import page_of
+from runtime.store.in_sight import sight_of
 from runtime.store.rows import JOB, STORED_OUTPUT, value_of
 from runtime.values.access import EVERYTHING, Sight
 from runtime.values.records import Job, Page, StoredOutput
@@ -24,7 +25,7 @@ def list_jobs(
     sight: Sight = EVERYTHING,
 ) -> Page[Job]:
     """Return jobs in `sight`, the last submitted first (ids sort by time)."""
-    query = select(tables.jobs).where(*_seen(sight))
+    query = select(tables.jobs).where(*sight_of(sight))
     query = query.order_by(tables.jobs.c.id.desc()).limit(limit + 1)
     if cursor:
         query = query.where(tables.jobs.c.id < cursor)
@@ -34,28 +35,6 @@ def list_jobs(
         query = query.where(tables.jobs.c.package == package)
     found = [value_of(row, JOB) for row in connection.execute(query)]
     return page_of(found, limit=limit, key=lambda job: job.id)
-
-
-def _seen(sight: Sight) -> Iterator[ColumnElement[bool]]:
-    """Yield the conditions that hold for the jobs in `sight`."""
-    if sight.owner is not None:
-        yield tables.jobs.c.owner == sight.owner
-    if sight.packages:
-        yield or_(*(among(tables.jobs.c.package, one) for one in sight.packages))
-
-
-def among(column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
-    """Return whether `column` is `pattern`: a name, or a prefix with `*`."""
-    is_prefix = pattern.endswith("*")
-    return column.startswith(pattern[:-1], autoescape=True) if is_prefix else column == pattern
-
-
-def count_by_state(connection: Connection, *, sight: Sight = EVERYTHING) -> dict[State, int]:
-    """Return how many jobs in `sight` there are in each state."""
-    counting = select(tables.jobs.c.state, func.count()).where(*_seen(sight))
-    query = counting.group_by(tables.jobs.c.state)
-    counted = {State(state): number for state, number in connection.execute(query).tuples()}
-    return {state: counted.get(state, 0) for state in State}
 
 
 def are_due(connection: Connection, *, before: datetime) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from runtime.errors import NotFound
-from runtime.store import admission, events, job_changes, tables
+from runtime.store import admission, events, job_changes, job_counts, tables
 from runtime.store.rows import JOB, plain
 from runtime.values.access import EVERYTHING, Sight
 from runtime.values.records import Attempt, Job, JsonObject
@@ -68,6 +68,7 @@ def retry(connection: Connection, *, job_id: str, at: datetime, queue_limit: int
     """
     job = get(connection, job_id=job_id)
     after(job.state, change=Change.RETRY)
+    job_counts.reopened(connection, state=job.state)
     admission.admit(connection, limit=queue_limit)
     return queue_again(connection, job, change=Change.RETRY, at=at, due_at=at, why="asked for")
 
@@ -115,6 +116,7 @@ def cancel(connection: Connection, *, job_id: str, at: datetime) -> Job:
         return get(connection, job_id=job_id)
     if job.state is State.QUEUED:
         admission.leave(connection)
+    job_counts.ended(connection, state=state)
     ending = {"state": state, "finished_at": at}
     job_changes.change_job(connection, job_id=job_id, values=ending | {"cancel_requested_at": at})
     job_changes.change_attempt(connection, job_id=job_id, number=job.attempt, values=ending)

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from runtime.errors import NotFound, VersionConflict
-from runtime.store import job_lists, tables
+from runtime.store import in_sight, tables
 from runtime.store.cursor import page_of
 from runtime.store.rows import PACKAGE, PACKAGE_VERSION, plain, value_of
 from runtime.values.records import JsonObject, Package, PackageVersion, Page
@@ -100,7 +100,7 @@ def list_packages(
     query = select(tables.packages).order_by(tables.packages.c.name).limit(limit + 1)
     if among:
         name = tables.packages.c.name
-        query = query.where(or_(*(job_lists.among(name, one) for one in among)))
+        query = query.where(or_(*(in_sight.among(name, one) for one in among)))
     if cursor:
         query = query.where(tables.packages.c.name > cursor)
     found = [value_of(row, PACKAGE) for row in connection.execute(query)]

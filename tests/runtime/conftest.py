@@ -8,7 +8,7 @@ import sys
 import time
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,15 +36,21 @@ NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 DIGEST = "sha256:" + "1" * 64
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    path = tmp_path / "fumehood.db"
+@asynccontextmanager
+async def fresh_store(folder: Path) -> AsyncIterator[SqliteStore]:
+    path = folder / "fumehood.db"
     engine = sqlite_engine(path)
-    migrate(engine, lock_file=tmp_path / "migrate.lock")
+    migrate(engine, lock_file=folder / "migrate.lock")
     engine.dispose()
     opened = open_sqlite(path)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    async with fresh_store(tmp_path) as opened:
+        yield opened
 
 
 def prepared() -> PreparedRecord:
@@ -97,25 +103,26 @@ async def activate(store: SqliteStore, version: PackageVersion) -> Activation:
 
 @pytest.fixture
 def make_job(activation: Activation) -> Callable[[], Job]:
-    def make() -> Job:
-        return Job(
-            id=new_id(),
-            package=activation.package,
-            version=activation.version,
-            digest=activation.digest,
-            activation_id=activation.id,
-            platform="",
-            state=State.QUEUED,
-            attempt=1,
-            parameters={"n": 1},
-            inputs=(),
-            request=RequestContext(),
-            submitted_at=NOON,
-            queued_at=NOON,
-            due_at=NOON,
-        )
+    return lambda: job_on(activation)
 
-    return make
+
+def job_on(activation: Activation) -> Job:
+    return Job(
+        id=new_id(),
+        package=activation.package,
+        version=activation.version,
+        digest=activation.digest,
+        activation_id=activation.id,
+        platform="",
+        state=State.QUEUED,
+        attempt=1,
+        parameters={"n": 1},
+        inputs=(),
+        request=RequestContext(),
+        submitted_at=NOON,
+        queued_at=NOON,
+        due_at=NOON,
+    )
 
 
 def worker_named(name: str) -> Worker:

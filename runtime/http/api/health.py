@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from runtime.errors import NotReady
 from runtime.http.context import ClockOf, SettingsOf, SightOf, StoreOf
-from runtime.store import admission, job_lists, workers
+from runtime.store import admission, job_counts, workers
 from runtime.values.states import State
 from wheelhouse.problem import Problem
 
@@ -37,7 +37,7 @@ async def show_queue(store: StoreOf, settings: SettingsOf, sight: SightOf) -> di
 
     Of these, who sees its own jobs only is told of its own only.
     """
-    counted = await store.read(job_lists.count_by_state, sight=sight)
+    counted = await store.read(job_counts.by_state, sight=sight)
     return {
         "depth": await store.read(admission.depth) if sight.is_whole else counted[State.QUEUED],
         "limit": settings.queue_limit,

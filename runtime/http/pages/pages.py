@@ -32,7 +32,7 @@ from runtime.http.context import (
 )
 from runtime.http.pages import formats
 from runtime.http.pages.job_story import JobStory, story_of
-from runtime.store import activations, admission, job_lists, packages
+from runtime.store import activations, admission, job_counts, job_lists, packages
 from runtime.store import events as event_store
 from runtime.store import jobs as job_store
 from runtime.store.cursor import encode_cursor
@@ -107,7 +107,7 @@ async def show_jobs(
         sight=sight,
     )
     known = await store.read(packages.list_packages, limit=200, cursor=None, among=sight.packages)
-    counts = await store.read(job_lists.count_by_state, sight=sight)
+    counts = await store.read(job_counts.by_state, sight=sight)
     return await render(
         request,
         "jobs.html",

@@ -1,11 +1,20 @@
 """Who waits longest is claimed first, once it is due, by a worker that can run it."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Connection, select
+
+from runtime.errors import StateConflict, Superseded
 from runtime.ids import new_id
-from runtime.store import claims
+from runtime.store import claims, job_counts, tables
 from runtime.store import jobs as job_store
 from runtime.store.sqlite import SqliteStore
 from runtime.values.backoff import backoff
@@ -13,7 +22,7 @@ from runtime.values.line import Ability
 from runtime.values.records import Claim, Finish, Job, JobError
 from runtime.values.states import State
 
-from ..conftest import NOON, worker_named
+from ..conftest import NOON, activate, fresh_store, job_on, version_of, worker_named
 
 HERE = Ability(platform="x86_64-linux-gnu")
 OURS = JobError(code="lost", what="gone", mend="none", kind="appliance")
@@ -86,3 +95,50 @@ async def test_an_attempt_that_somebody_asks_for_is_due_at_once(
         await store.run(claims.finish, job_id=job.id, token=token, finish=ending, at=NOON)
         again = await store.run(job_store.retry, job_id=job.id, at=NOON, queue_limit=9)
         assert again.due_at == NOON
+
+
+@given(acts=st.lists(st.sampled_from(["submit", "take", "end", "retry", "cancel"]), max_size=40))
+def test_what_is_counted_is_what_there_is(acts: list[str]) -> None:
+    with TemporaryDirectory() as folder:
+        asyncio.run(counts_agree(Path(folder), acts))
+
+
+async def counts_agree(folder: Path, acts: list[str]) -> None:
+    async with fresh_store(folder) as store:
+        activation = await activate(store, version_of())
+        jobs: list[str] = []
+        held: list[Claim] = []
+        for number, act in enumerate(acts):
+            match act:
+                case "submit":
+                    jobs.append((await submit(store, job_on(activation))).id)
+                case "take":
+                    if taken := await take(store):
+                        held.append(taken)
+                case "end" if held:
+                    one = held.pop()
+                    state = State.FAILED if number % 2 else State.SUCCEEDED
+                    with suppress(Superseded, StateConflict):
+                        await store.run(
+                            claims.finish,
+                            job_id=one.job.id,
+                            token=one.job.token or "",
+                            finish=Finish(state=state),
+                            at=NOON,
+                        )
+                case "retry" if jobs:
+                    with suppress(StateConflict):
+                        job_id = jobs[number % len(jobs)]
+                        await store.run(job_store.retry, job_id=job_id, at=NOON, queue_limit=99)
+                case "cancel" if jobs:
+                    with suppress(StateConflict):
+                        job_id = jobs[number % len(jobs)]
+                        await store.run(job_store.cancel, job_id=job_id, at=NOON)
+                case _:
+                    continue
+            assert await store.read(job_counts.by_state) == await store.read(counted_anew)
+
+
+def counted_anew(connection: Connection) -> dict[State, int]:
+    states = connection.execute(select(tables.jobs.c.state)).scalars().all()
+    return {state: states.count(state) for state in State}

@@ -22,9 +22,17 @@ def upgrade() -> None:
     op.create_index("ix_jobs_state", "jobs", ["state", "id"])
     op.create_index("ix_jobs_package_state", "jobs", ["package", "state", "id"])
     op.create_index("ix_jobs_owner_state", "jobs", ["owner", "state", "id"])
-    op.execute(
-        "INSERT INTO counters (name, value) VALUES ('jobs-queued', 0) ON CONFLICT DO NOTHING"
-    )
+    _count_what_there_is()
+
+
+def _count_what_there_is() -> None:
+    jobs = sa.table("jobs", sa.column("state"))
+    counters = sa.table("counters", sa.column("name"), sa.column("value"))
+    op.execute(counters.delete().where(counters.c.name.like("jobs-%")))
+    for state in ("queued", "succeeded", "failed", "cancelled"):
+        counted = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state == state)
+        values = {"name": f"jobs-{state}", "value": counted.scalar_subquery()}
+        op.execute(counters.insert().values(values))
 
 
 def downgrade() -> None:

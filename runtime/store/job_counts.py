@@ -1,0 +1,51 @@
+"""How many jobs there are in each state; of those that have ended, counted as they end.
+
+To count a million ended jobs took 130 ms for each page. Those that run or wait are few.
+"""
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from runtime.store import tables
+from runtime.store.in_sight import sight_of
+from runtime.values.access import EVERYTHING, Sight
+from runtime.values.states import FINAL, State
+
+PREFIX = "jobs-"
+COUNTED = FINAL | {State.QUEUED}
+"""The states that have a counter; that of the queued is the bound of the queue (`admission`)."""
+
+ADD = (
+    update(tables.counters)
+    .where(tables.counters.c.name == bindparam("counter"))
+    .values(value=tables.counters.c.value + bindparam("more"))
+)
+ALL = select(tables.counters.c.name, tables.counters.c.value).where(
+    tables.counters.c.name.in_(sorted(PREFIX + state for state in COUNTED))
+)
+
+
+def ended(connection: Connection, *, state: State) -> None:
+    """Count one more job that has come to `state`."""
+    connection.execute(ADD, {"counter": PREFIX + state, "more": 1})
+
+
+def reopened(connection: Connection, *, state: State) -> None:
+    """Count one less, which is tried again."""
+    connection.execute(ADD, {"counter": PREFIX + state, "more": -1})
+
+
+def by_state(connection: Connection, *, sight: Sight = EVERYTHING) -> dict[State, int]:
+    """Return how many jobs in `sight` there are in each state."""
+    if not sight.is_whole:
+        return _counted(connection, sight=sight, states=frozenset(State))
+    told: dict[str, int] = {row.name: row.value for row in connection.execute(ALL)}
+    few = _counted(connection, sight=sight, states=frozenset(State) - COUNTED)
+    return {state: few.get(state, told.get(PREFIX + state, 0)) for state in State}
+
+
+def _counted(connection: Connection, *, sight: Sight, states: frozenset[State]) -> dict[State, int]:
+    counting = select(tables.jobs.c.state, func.count())
+    counting = counting.where(tables.jobs.c.state.in_(sorted(states)), *sight_of(sight))
+    query = counting.group_by(tables.jobs.c.state)
+    found = {State(state): number for state, number in connection.execute(query)}
+    return {state: found.get(state, 0) for state in states}
