@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     )
     docket_name: str = Field("fumehood", description="The name of the Docket queue.")
     docket_check_interval_ms: int = Field(
-        25, ge=1, le=1000, description="Milliseconds between a full worker's looks for free slots."
+        250, ge=1, le=1000, description="Milliseconds between a full worker's looks for free slots."
     )
     slots: Annotated[int, Field(ge=1, le=1024)] = Field(
         default_factory=lambda: max(2, os.cpu_count() or 1),

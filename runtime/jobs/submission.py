@@ -1,8 +1,8 @@
 """What callers may do with jobs: submit one, cancel it, retry it."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn, cast
 
@@ -24,6 +24,8 @@ from runtime.values.states import State
 from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem, shown
 
+MOST_KNOWN = 256
+"""How many versions are remembered by those who submit."""
 INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,255}")
 """A lone surrogate is a byte that is not UTF-8; no artifact could record such a name."""
 
@@ -51,6 +53,7 @@ class Submissions:
     clock: Clock
     queue_limit: int
     judges: Judges
+    _known: dict[str, Target] = field(default_factory=dict[str, Target])
 
     async def target_for(self, package: str, *, version: str | None) -> Target:
         """Return what a job of `package` would run on; raise before any input is read.
@@ -58,9 +61,17 @@ class Submissions:
         The queue's exact bound is kept when the job is stored; a full queue is told here
         already, so that nobody sends a gigabyte in vain.
         """
-        return await self.store.read(
-            _target, package=package, version=version, queue_limit=self.queue_limit
+        found = await self.store.read(
+            _target,
+            package=package,
+            version=version,
+            queue_limit=self.queue_limit,
+            known=self._known,
         )
+        self._known[found.activation.id] = found
+        if len(self._known) > MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+        return found
 
     async def submit(
         self,
@@ -136,10 +147,19 @@ class Submissions:
 
 
 def _target(
-    connection: Connection, *, package: str, version: str | None, queue_limit: int
+    connection: Connection,
+    *,
+    package: str,
+    version: str | None,
+    queue_limit: int,
+    known: Mapping[str, Target],
 ) -> Target:
-    found = activations.for_jobs(connection, package=package, version=version)
+    """Return what the next job runs on; of an activation that is `known` nothing is read again."""
     admission.refuse_if_full(connection, limit=queue_limit)
+    active = None if version else packages.active_activation(connection, package=package)
+    if active is not None and active in known:
+        return known[active]
+    found = activations.for_jobs(connection, package=package, version=version)
     manifest = packages.manifest_of(connection, digest=found.digest)
     return Target(activation=found, manifest=manifest)
 

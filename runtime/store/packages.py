@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from runtime.errors import NotFound, VersionConflict
@@ -10,6 +10,10 @@ from runtime.store import in_sight, tables
 from runtime.store.cursor import page_of
 from runtime.store.rows import PACKAGE, PACKAGE_VERSION, plain, value_of
 from runtime.values.records import JsonObject, Package, PackageVersion, Page
+
+ACTIVE = select(tables.packages.c.active_activation_id).where(
+    tables.packages.c.name == bindparam("package")
+)
 
 
 def add_version(connection: Connection, *, version: PackageVersion) -> bool:
@@ -82,6 +86,11 @@ def get_package(connection: Connection, *, name: str) -> Package:
     if row := connection.execute(query).first():
         return value_of(row, PACKAGE)
     raise no_package(name)
+
+
+def active_activation(connection: Connection, *, package: str) -> str | None:
+    """Return the id of the activation that new jobs of a package run on, None for none."""
+    return connection.execute(ACTIVE, {"package": package}).scalar()
 
 
 def no_package(name: str) -> NotFound:

@@ -6,6 +6,7 @@ nobody (https://sqlite.org/wal.html): a list of a million jobs does not hold up 
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -29,6 +30,7 @@ class SqliteStore:
         self._writing = writing
         self._reading = reading
         self._writer = GroupCommit(writing)
+        self._at_hand = threading.local()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="fumehood-reader")
 
     async def run[**P, T](
@@ -45,7 +47,11 @@ class SqliteStore:
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
     def _read[T](self, ask: Callable[[Connection], T]) -> T:
-        with self._reading.begin() as connection:
+        # Each thread keeps its connection: to have one from the pool costs as much as a question.
+        connection: Connection | None = getattr(self._at_hand, "connection", None)
+        if connection is None:
+            connection = self._at_hand.connection = self._reading.connect()
+        with connection.begin():
             return ask(connection)
 
     async def close(self) -> None:

@@ -73,8 +73,9 @@ class WorkerTasks:
         """
         until = time.monotonic() + LONGEST_TURN_S
         while not self.is_draining.is_set() and time.monotonic() < until:
-            if await self.attempt.run_next(on_claim=self._share) is None:
-                return
+            claim = await self.attempt.run_next(on_claim=self._share)
+            if claim is None or not claim.waiting:
+                return  # what came since has a ticket of its own
         await self.dispatch.ticket()
 
     async def _share(self, claim: Claim) -> None:
