@@ -49,6 +49,7 @@ def served(
 ) -> Iterator[Served]:
     """Run an appliance in `home`, or in one that is gone afterwards."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FUMEHOOD_")}
+    clean.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed appliance has its bytecode
     wished = {f"FUMEHOOD_{name.upper()}": str(value) for name, value in settings.items()}
     with tempfile.TemporaryDirectory(dir="/var/tmp", ignore_cleanup_errors=True) as folder:
         home = home or Path(folder) / "home"

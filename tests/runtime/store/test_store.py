@@ -14,7 +14,7 @@ from runtime.errors import NotFound, QueueFull, StateConflict, Superseded, Versi
 from runtime.ids import new_id
 from runtime.store import activations, admission, claims, events, job_lists, packages, tables
 from runtime.store import jobs as job_store
-from runtime.store.migrate import migrate
+from runtime.store.migrate import applied, migrate, newest
 from runtime.store.sqlite import SqliteStore, sqlite_engine
 from runtime.values.records import Claim, Finish, Job, JobError, StoredOutput
 from runtime.values.states import State
@@ -51,6 +51,7 @@ async def test_the_migrations_make_exactly_the_tables_in_the_code(tmp_path: Path
     with engine.begin() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, tables.metadata) == []
+        assert context.get_current_revision() == newest() == applied(connection)
 
 
 async def test_a_job_goes_from_submission_to_its_published_end(
