@@ -290,6 +290,7 @@ def _tasks(
             clock=clock,
             lost_after=timedelta(seconds=settings.worker_lost_after_s),
             most_attempts=settings.most_attempts,
+            keys_live=timedelta(hours=settings.idempotency_h),
         ),
         dispatch=dispatch,
         store=store,

@@ -66,6 +66,18 @@ class QueueFull(RuntimeFault):
     code = "queue-full"
 
 
+class KeyUsed(RuntimeFault):
+    """The idempotency key was used for another order."""
+
+    code = "key-used"
+
+
+class KeyInUse(RuntimeFault):
+    """The order that was sent first with this idempotency key is still on its way."""
+
+    code = "key-in-use"
+
+
 class InputRefused(RuntimeFault):
     """The request cannot be accepted as it is."""
 

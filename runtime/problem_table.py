@@ -51,6 +51,8 @@ TABLE: Mapping[str, Answer] = {
     "not-active": CONFLICT,
     "not-locked": MISSING,
     "queue-full": Answer(status=429, exit_code=EXIT_TRY_AGAIN),
+    "key-used": REJECTED,
+    "key-in-use": Answer(status=409, exit_code=EXIT_TRY_AGAIN),
     "input-refused": REJECTED,
     "try-failed": REJECTED,
     "attempt-lost": UNAVAILABLE,

@@ -100,6 +100,9 @@ class Settings(BaseSettings):
         description="How many attempts one worker runs at a time.",
     )
     queue_limit: int = Field(10_000, ge=1, description="Most jobs that wait; further ones get 429.")
+    idempotency_h: float = Field(
+        24.0, gt=0, description="Hours for which an Idempotency-Key is known."
+    )
     most_attempts: int = Field(
         3, ge=1, description="Attempts before an infrastructure failure is final."
     )

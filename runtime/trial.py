@@ -20,9 +20,8 @@ from runtime.errors import AttemptLost, InputRefused, TryFailed
 from runtime.gate import opening as gate
 from runtime.home.folders import LEVEL_FILE, writable
 from runtime.home.guard import guard_home
-from runtime.ids import new_id
 from runtime.jobs.events import EventLog, to_plain
-from runtime.jobs.submission import InputNames
+from runtime.jobs.submission import InputNames, Sender
 from runtime.settings import Settings
 from runtime.store import activations, job_lists
 from runtime.store import jobs as job_store
@@ -172,8 +171,7 @@ async def _submit(
         target,
         parameters=parameters,
         inputs=[await _take(appliance.blobs, path) for path in inputs],
-        request=RequestContext(principal=WHO),
-        job_id=new_id(),
+        sender=Sender(request=RequestContext(principal=WHO)),
     )
     return job.id
 

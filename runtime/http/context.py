@@ -131,6 +131,16 @@ async def wait_of(
     return 0
 
 
+async def key_of(
+    idempotency_key: Annotated[
+        str,
+        Header(max_length=255, description="The same order by the same key is the same job."),
+    ] = "",
+) -> str:
+    """Return the key that an order is sent by; quotes around it (RFC 8941) are no part of it."""
+    return idempotency_key.strip().strip('"')
+
+
 SettingsOf = Annotated[Settings, Depends(_service("settings"))]
 ClockOf = Annotated[Clock, Depends(_service("clock"))]
 ClosingsOf = Annotated[Closings, Depends(_service("closings"))]
@@ -150,6 +160,7 @@ AccessOf = Annotated[Access, Depends(_service("access"))]
 ServicesOf = Annotated[Services, Depends(whole)]
 PrincipalOf = Annotated[Principal, Depends(asks)]
 SightOf = Annotated[Sight, Depends(sight_of_request)]
+KeyOf = Annotated[str, Depends(key_of)]
 WaitOf = Annotated[int, Depends(wait_of)]
 CallerOf = Annotated[RequestContext, Depends(caller_of)]
 CursorOf = Annotated[str | None, Depends(cursor_of)]

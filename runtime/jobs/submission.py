@@ -1,7 +1,10 @@
 """What callers may do with jobs: submit one, cancel it, retry it."""
 
+import hashlib
+import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn, cast
@@ -12,14 +15,15 @@ from packages.bundle.orders import PARAMETERS, judge_inputs
 from packages.interpreters import platform_of
 from runtime.activations.prepared import interpreter_of
 from runtime.clock import Clock
-from runtime.errors import InputRefused
+from runtime.errors import InputRefused, KeyInUse
+from runtime.ids import new_id
 from runtime.jobs.cancellations import Cancellations
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
-from runtime.store import activations, admission, packages
+from runtime.store import activations, admission, packages, submissions
 from runtime.store import jobs as job_store
 from runtime.store.store import Store
-from runtime.values.records import Activation, Job, JobInput, JsonObject, RequestContext
+from runtime.values.records import Activation, Job, JobInput, JsonObject, RequestContext, SentKey
 from runtime.values.states import State
 from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem, shown
@@ -36,10 +40,21 @@ async def _nothing_to_keep() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a job shall run on, and what its manifest says of jobs."""
+    """What a job shall run on, what its manifest says of jobs, and which version was asked for."""
+
+    asked_version: str | None
 
     activation: Activation
     manifest: JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Who sends an order, by which key if any, and the id that the job shall have."""
+
+    request: RequestContext
+    job_id: str = field(default_factory=new_id)
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +69,26 @@ class Submissions:
     queue_limit: int
     judges: Judges
     _known: dict[str, Target] = field(default_factory=dict[str, Target])
+    _on_their_way: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+
+    @contextmanager
+    def receiving(self, sender: Sender) -> Generator[None]:
+        """Hold the key of an order while it arrives. Raises KeyInUse while another one does.
+
+        In this process; in another one the first to be accepted has the key.
+        """
+        key = (sender.request.principal, sender.key)
+        if sender.key and key in self._on_their_way:
+            raise KeyInUse(
+                f"The order that was sent first with the key {sender.key!r} is still on its way",
+                where="header: Idempotency-Key",
+                mend="send it again in a moment: it will be the same job",
+            )
+        self._on_their_way.add(key)
+        try:
+            yield
+        finally:
+            self._on_their_way.discard(key)
 
     async def target_for(self, package: str, *, version: str | None) -> Target:
         """Return what a job of `package` would run on; raise before any input is read.
@@ -68,7 +103,8 @@ class Submissions:
             queue_limit=self.queue_limit,
             known=self._known,
         )
-        self._known[found.activation.id] = found
+        if version is None:
+            self._known[found.activation.id] = found
         if len(self._known) > MOST_KNOWN:
             del self._known[next(iter(self._known))]
         return found
@@ -79,20 +115,25 @@ class Submissions:
         *,
         parameters: JsonObject,
         inputs: Sequence[JobInput],
-        request: RequestContext,
-        job_id: str,
+        sender: Sender,
         keep: Callable[[], Awaitable[None]] = _nothing_to_keep,
     ) -> Job:
         """Accept a job, or raise QueueFull; what was accepted is never lost.
+
+        Returns the job that was accepted by the same key before, where there is one; raises
+        KeyUsed where that was another order, KeyInUse while that is on its way.
 
         Raises InputRefused where the package says that it takes no such job. `keep` is awaited
         once it would: then the bytes of the inputs are wanted.
         """
         await self._refuse_unfit(target, parameters=parameters, inputs=inputs)
+        sent = _sent_key(target, parameters=parameters, inputs=inputs, sender=sender)
+        if sent and (known := await self.store.read(submissions.job_sent_before, sent=sent)):
+            return await self.store.read(job_store.get, job_id=known)
         await keep()
         activation, at = target.activation, self.clock()
         job = Job(
-            id=job_id,
+            id=sender.job_id,
             package=activation.package,
             version=activation.version,
             digest=activation.digest,
@@ -102,13 +143,15 @@ class Submissions:
             attempt=1,
             parameters=parameters,
             inputs=tuple(inputs),
-            request=request,
+            request=sender.request,
             submitted_at=at,
             queued_at=at,
             due_at=at,
         )
         # Stored first: whatever is lost from here on, the reconciler finds the job in the store.
-        accepted = await self.store.run(job_store.submit, job=job, queue_limit=self.queue_limit)
+        accepted = await self.store.run(
+            job_store.submit, job=job, queue_limit=self.queue_limit, sent=sent
+        )
         await self.dispatch.attempt(accepted)
         return accepted
 
@@ -146,6 +189,23 @@ class Submissions:
         return job
 
 
+def _sent_key(
+    target: Target, *, parameters: JsonObject, inputs: Sequence[JobInput], sender: Sender
+) -> SentKey | None:
+    """Return the key that an order was sent by, with what tells it from every other order."""
+    if not sender.key:
+        return None
+    told = {
+        "package": target.activation.package,
+        "version": target.asked_version,
+        "parameters": dict(parameters),
+        "inputs": [[one.name, one.sha256, one.media_type] for one in inputs],
+    }
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False)
+    fingerprint = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return SentKey(principal=sender.request.principal, key=sender.key, fingerprint=fingerprint)
+
+
 def _target(
     connection: Connection,
     *,
@@ -161,7 +221,7 @@ def _target(
         return known[active]
     found = activations.for_jobs(connection, package=package, version=version)
     manifest = packages.manifest_of(connection, digest=found.digest)
-    return Target(activation=found, manifest=manifest)
+    return Target(activation=found, manifest=manifest, asked_version=version)
 
 
 def _platform_of(activation: Activation) -> str:

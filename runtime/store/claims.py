@@ -8,15 +8,24 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, update
 
 from runtime.errors import Superseded
-from runtime.store import activations, admission, events, gate, job_changes, job_counts, tables
+from runtime.store import (
+    activations,
+    admission,
+    events,
+    gate,
+    job_changes,
+    job_counts,
+    tables,
+    turns,
+)
 from runtime.store import jobs as job_store
 from runtime.store.events import Happening
 from runtime.store.rows import STORED_OUTPUT, plain, plain_error
 from runtime.values.backoff import backoff
-from runtime.values.line import Ability, Waiting, choose
+from runtime.values.line import Ability, choose
 from runtime.values.records import (
     Activation,
     Attempt,
@@ -31,20 +40,8 @@ from runtime.values.states import ENDINGS, Change, State, after, is_allowed
 
 DRAINED = "drained"
 """The error code of an attempt that was stopped with its worker: it does not count."""
-WINDOW = 16
-"""How many of those who wait are looked at together."""
 NOTHING_KNOWN: Mapping[str, Activation] = MappingProxyType({})
 
-DUE = (
-    select(tables.jobs.c.id, tables.jobs.c.package, tables.jobs.c.platform)
-    .where(
-        tables.jobs.c.state == State.QUEUED,
-        tables.jobs.c.due_at <= bindparam("now"),
-    )
-    .order_by(tables.jobs.c.due_at, tables.jobs.c.id)
-    .limit(WINDOW)
-    .offset(bindparam("after"))
-)
 TAKE = (
     update(tables.jobs)
     .where(tables.jobs.c.id == bindparam("job_id"), tables.jobs.c.state == State.QUEUED)
@@ -71,14 +68,14 @@ def claim_next(
 
     `known` are activations that need not be read again.
     """
+    turns.wake(connection, at=at)
     looked_at = 0
-    while rows := connection.execute(DUE, {"now": at, "after": looked_at}).all():
-        waiting = [Waiting(id=row.id, package=row.package, platform=row.platform) for row in rows]
+    while waiting := turns.next_in_turn(connection, after=looked_at):
         if chosen := choose(waiting, ability=ability):
             return claim(
                 connection, job_id=chosen.id, token=token, worker=worker, at=at, known=known
             )
-        looked_at += len(rows)
+        looked_at += len(waiting)
     return None
 
 

@@ -11,6 +11,7 @@ from runtime.store.cursor import page_of
 from runtime.store.in_sight import sight_of
 from runtime.store.rows import JOB, STORED_OUTPUT, value_of
 from runtime.values.access import EVERYTHING, Sight
+from runtime.values.line import turn_when_due
 from runtime.values.records import Job, Page, StoredOutput
 from runtime.values.states import State
 
@@ -40,7 +41,9 @@ def list_jobs(
 def are_due(connection: Connection, *, before: datetime) -> bool:
     """Return whether a job waits that was due before then."""
     query = select(tables.jobs.c.id).where(
-        tables.jobs.c.state == State.QUEUED, tables.jobs.c.due_at <= before
+        tables.jobs.c.state == State.QUEUED,
+        tables.jobs.c.turn <= turn_when_due(before),
+        tables.jobs.c.due_at <= before,
     )
     return connection.execute(query.limit(1)).first() is not None
 

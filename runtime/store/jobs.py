@@ -6,10 +6,10 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from runtime.errors import NotFound
-from runtime.store import admission, events, job_changes, job_counts, tables
+from runtime.store import admission, events, job_changes, job_counts, submissions, tables, turns
 from runtime.store.rows import JOB, plain
 from runtime.values.access import EVERYTHING, Sight
-from runtime.values.records import Attempt, Job, JsonObject
+from runtime.values.records import Attempt, Job, JsonObject, SentKey
 from runtime.values.states import Change, State, after
 
 HELD = select(tables.jobs.c.id).where(
@@ -24,10 +24,24 @@ PROGRESS = (
 )
 
 
-def submit(connection: Connection, *, job: Job, queue_limit: int) -> Job:
-    """Accept `job` into the queue; raise QueueFull when it has no room."""
+def submit(
+    connection: Connection, *, job: Job, queue_limit: int, sent: SentKey | None = None
+) -> Job:
+    """Accept `job` into the queue; raise QueueFull when it has no room.
+
+    Returns the job that was sent by the same key before, where there is one; raises KeyUsed where
+    that was another order.
+    """
+    if sent and (known := submissions.job_sent_before(connection, sent=sent)):
+        return get(connection, job_id=known)
     admission.admit(connection, limit=queue_limit)
-    connection.execute(job_changes.INSERT_JOB, _columns(job))
+    owner = job.request.principal
+    turn = turns.turn_of(
+        connection, package=job.package, owner=owner, due_at=job.due_at, at=job.queued_at
+    )
+    connection.execute(job_changes.INSERT_JOB, _columns(job) | {"owner": owner, "turn": turn})
+    if sent:
+        submissions.note(connection, sent=sent, job_id=job.id, at=job.queued_at)
     job_changes.queue_attempt(connection, job_id=job.id, number=1, at=job.queued_at)
     data: JsonObject = {"package": job.package, "version": job.version}
     happening = (job.queued_at, "job.queued", data)
@@ -37,7 +51,7 @@ def submit(connection: Connection, *, job: Job, queue_limit: int) -> Job:
 
 def _columns(job: Job) -> dict[str, Any]:
     times = {"submitted_at": job.submitted_at, "queued_at": job.queued_at, "due_at": job.due_at}
-    return plain(job, JOB) | {"owner": job.request.principal} | times
+    return plain(job, JOB) | times
 
 
 def get(connection: Connection, *, job_id: str, sight: Sight = EVERYTHING) -> Job:
@@ -84,7 +98,10 @@ def queue_again(
 ) -> Job:
     """Queue the next attempt of `job`, to begin at `due_at` at the earliest."""
     number = job.attempt + 1
-    fresh = {"attempt": number, "queued_at": at, "due_at": due_at}
+    turn = turns.turn_of(
+        connection, package=job.package, owner=job.request.principal, due_at=due_at, at=at
+    )
+    fresh = {"attempt": number, "queued_at": at, "due_at": due_at, "turn": turn}
     blank = dict.fromkeys(
         (
             "token",

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     DateTime,
@@ -112,6 +113,7 @@ jobs = Table(
     Column("submitted_at", UtcDateTime, nullable=False),
     Column("queued_at", UtcDateTime, nullable=False),
     Column("due_at", UtcDateTime, nullable=False),
+    Column("turn", BigInteger, nullable=False, server_default="0"),
     Column("started_at", UtcDateTime),
     Column("finished_at", UtcDateTime),
     Column("cancel_requested_at", UtcDateTime),
@@ -119,7 +121,8 @@ jobs = Table(
     Column("error", JSON(none_as_null=True)),
     # One for each way to ask for a list: without (state, id) a page of the succeeded read all
     # of a hundred thousand (1.1 s).
-    Index("ix_jobs_due", "state", "due_at", "id"),
+    Index("ix_jobs_turn", "state", "turn", "id"),
+    Index("ix_jobs_line", "package", "owner", "state", "turn"),
     Index("ix_jobs_state", "state", "id"),
     Index("ix_jobs_package", "package", "id"),
     Index("ix_jobs_package_state", "package", "state", "id"),
@@ -165,6 +168,17 @@ events = Table(
     Column("attempt", Integer, nullable=False),
     Column("event", String, nullable=False),
     Column("data", JSON, nullable=False),
+)
+
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("principal", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("fingerprint", String, nullable=False),
+    Column("job_id", String, ForeignKey("jobs.id"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_submissions_at", "at"),
 )
 
 counters = Table(

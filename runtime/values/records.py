@@ -33,6 +33,15 @@ class RequestContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SentKey:
+    """An Idempotency-Key: whose it is, and the digest of the order that it stands for."""
+
+    principal: str
+    key: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobInput:
     """One input file of a job; its bytes are the blob `sha256`."""
 

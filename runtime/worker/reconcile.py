@@ -9,7 +9,7 @@ from runtime.clock import Clock
 from runtime.errors import StateConflict, Superseded
 from runtime.gate.opening import close_if_over
 from runtime.queue.dispatch import Dispatch
-from runtime.store import activations, claims, job_lists, workers
+from runtime.store import activations, claims, job_lists, submissions, workers
 from runtime.store.store import Store
 from runtime.values.records import Job, JobError
 from runtime.values.states import State
@@ -29,6 +29,7 @@ class Reconciler:
     clock: Clock
     lost_after: timedelta
     most_attempts: int
+    keys_live: timedelta
 
     async def run(self) -> None:
         """Do everything once."""
@@ -37,6 +38,7 @@ class Reconciler:
         living = await self.store.read(workers.alive, since=now - self.lost_after)
         await self.recover(alive=[worker.id for worker in living])
         await self.dispatch_again(patience=PATIENCE)
+        await self.store.run(submissions.forget, before=now - self.keys_live)
 
     async def recover(self, *, alive: Collection[str]) -> None:
         """Put back what runs on workers that are not among those alive."""

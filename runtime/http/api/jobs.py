@@ -20,6 +20,7 @@ from runtime.http.context import (
     CallerOf,
     CursorOf,
     EventsOf,
+    KeyOf,
     Limit,
     NotifierOf,
     PrincipalOf,
@@ -31,9 +32,8 @@ from runtime.http.context import (
     WaitOf,
 )
 from runtime.http.downloads import as_file
-from runtime.ids import new_id
 from runtime.jobs.events import job_once_ended, to_line
-from runtime.jobs.submission import InputNames, Submissions
+from runtime.jobs.submission import InputNames, Sender, Submissions
 from runtime.queue.notifier import ended
 from runtime.settings import Settings
 from runtime.store import events as event_store
@@ -44,7 +44,7 @@ from runtime.store.packages import no_package
 from runtime.store.store import Store
 from runtime.values.access import is_bound_to
 from runtime.values.media_types import media_type_of
-from runtime.values.records import Job, JobInput, RequestContext
+from runtime.values.records import Job, JobInput
 from runtime.values.states import State
 from sandbox.limits import MIB
 from wheelhouse.problem import Problem
@@ -103,67 +103,69 @@ async def submit_job(
     blobs: BlobsOf,
     settings: SettingsOf,
     wait_s: WaitOf,
+    key: KeyOf,
 ) -> JobDetail:
     """Accept a job: JSON alone, or a form with the field `job` and files in `input`.
 
     202 with `Location`; 429 with `Retry-After` when the queue is full. With `Prefer: wait=SECONDS`
-    the answer waits for the end of the job, and is 200 if it came.
+    the answer waits for the end of the job, and is 200 if it came. The same order with the same
+    `Idempotency-Key` is the same job, for as long as `idempotency_h` says.
     """
-    job_id = new_id()
-    with notifier.listen(ended(job_id)) as news:  # since before it could end
+    sender = Sender(request=caller, key=key)
+    with submissions.receiving(sender), notifier.listen(ended(sender.job_id)) as news:
         job = await _submitted(
             request,
-            caller=caller,
+            sender=sender,
             among=principal.packages,
             submissions=submissions,
             blobs=blobs,
             settings=settings,
-            job_id=job_id,
         )
-        response.headers["Location"] = f"/v1/jobs/{job_id}"
-        if not wait_s:
+        response.headers["Location"] = f"/v1/jobs/{job.id}"
+        if job.id != sender.job_id:
+            response.headers["Idempotency-Replayed"] = "true"
+        elif not wait_s:
             return job_detail(job, attempts=(current_attempt(job),))
-        return await _waited(store, job_id, news=news, wait_s=wait_s, response=response)
+        else:
+            return await _waited(store, job.id, news=news, wait_s=wait_s, response=response)
+    with notifier.listen(ended(job.id)) as news:
+        news.set()  # it may have ended before anybody listened
+        return await _waited(store, job.id, news=news, wait_s=wait_s, response=response)
 
 
 async def _submitted(
     request: Request,
     *,
-    caller: RequestContext,
+    sender: Sender,
     among: tuple[str, ...],
     submissions: Submissions,
     blobs: Blobs,
     settings: Settings,
-    job_id: str,
 ) -> Job:
     """Accept what the request orders, whichever of the two forms it has."""
     if is_multipart(request):
         return await _submit_form(
             request,
-            caller=caller,
+            sender=sender,
             among=among,
             submissions=submissions,
             blobs=blobs,
             settings=settings,
-            job_id=job_id,
         )
     body = await whole_body(request, most_bytes=JSON_MOST_BYTES)
     order = _read_order(body.decode(errors="replace"), among=among)
     target = await submissions.target_for(order.package, version=order.version)
-    return await submissions.submit(
-        target, parameters=order.parameters, inputs=(), request=caller, job_id=job_id
-    )
+    return await submissions.submit(target, parameters=order.parameters, inputs=(), sender=sender)
 
 
 async def _submit_form(
     request: Request,
     *,
-    caller: RequestContext,
+    sender: Sender,
     among: tuple[str, ...],
     submissions: Submissions,
     blobs: Blobs,
     settings: Settings,
-    job_id: str,
 ) -> Job:
     form = form_parts(request)
     order = _read_order(await _first_field(form), among=among)
@@ -174,8 +176,7 @@ async def _submit_form(
             target,
             parameters=order.parameters,
             inputs=inputs,
-            request=caller,
-            job_id=job_id,
+            sender=sender,
             keep=staging.keep,
         )
 
@@ -361,7 +362,8 @@ async def _waited(
 ) -> JobDetail:
     """Return the job once it has ended, or as it is after `wait_s` seconds."""
     job, attempts = await job_once_ended(store, job_id=job_id, news=news, at_most_s=wait_s)
-    response.headers["Preference-Applied"] = f"wait={wait_s}"
+    if wait_s:
+        response.headers["Preference-Applied"] = f"wait={wait_s}"
     if job.state.is_final:
         response.status_code = 200
     return job_detail(job, attempts=attempts)

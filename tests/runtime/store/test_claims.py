@@ -14,12 +14,12 @@ from sqlalchemy import Connection, select
 
 from runtime.errors import StateConflict, Superseded
 from runtime.ids import new_id
-from runtime.store import claims, job_counts, tables
+from runtime.store import claims, job_counts, tables, turns
 from runtime.store import jobs as job_store
 from runtime.store.sqlite import SqliteStore
 from runtime.values.backoff import backoff
 from runtime.values.line import Ability
-from runtime.values.records import Claim, Finish, Job, JobError
+from runtime.values.records import Claim, Finish, Job, JobError, RequestContext
 from runtime.values.states import State
 
 from ..conftest import NOON, activate, fresh_store, job_on, version_of, worker_named
@@ -49,10 +49,40 @@ async def test_who_waits_longest_is_first(store: SqliteStore, make_job: Callable
     assert [one.waiting for one in taken if one] == [4, 3, 2, 1, 0]
 
 
+async def test_lines_take_turns_however_long_one_is(
+    store: SqliteStore, make_job: Callable[[], Job]
+) -> None:
+    flood = [await submit(store, make_job()) for _ in range(60)]
+    for _ in range(10):
+        await take(store)
+    ana = RequestContext(principal="token:ana")
+    hers = [await submit(store, replace(make_job(), request=ana)) for _ in range(3)]
+    taken = [await take(store) for _ in range(7)]
+    order = [one.job.id for one in taken if one]
+    places = [order.index(job.id) for job in hers]
+    assert places == [1, 3, 5]
+    assert [one for one in order if one not in {job.id for job in hers}] == [
+        job.id for job in flood[10:14]
+    ]
+
+
+async def test_who_was_not_due_joins_its_line_and_not_the_end_of_all(
+    store: SqliteStore, make_job: Callable[[], Job]
+) -> None:
+    ana = RequestContext(principal="token:ana")
+    due_at = NOON + timedelta(seconds=5)
+    later = await submit(store, replace(make_job(), request=ana, due_at=due_at))
+    for _ in range(20):
+        await submit(store, make_job())
+    assert later.id not in [one.job.id for _ in range(3) if (one := await take(store))]
+    taken = [one.job.id for _ in range(2) if (one := await take(store, after_s=5))]
+    assert later.id in taken
+
+
 async def test_what_another_platform_is_for_is_left_behind_however_much_of_it_waits(
     store: SqliteStore, make_job: Callable[[], Job]
 ) -> None:
-    for _ in range(2 * claims.WINDOW + 1):
+    for _ in range(2 * turns.WINDOW + 1):
         await submit(store, replace(make_job(), platform="aarch64-linux-gnu"))
     ours = await submit(store, replace(make_job(), platform="x86_64-linux-gnu"))
     taken = await take(store)

@@ -1,4 +1,4 @@
-"""When a waiting job is due, and an index for each way to ask for a list of jobs."""
+"""Whose turn it is, when a job is due, by which key it was sent, and how to list jobs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,16 +13,29 @@ def upgrade() -> None:
     """Add the column; what waits is due since it waits."""
     with op.batch_alter_table("jobs") as jobs:
         jobs.add_column(sa.Column("due_at", sa.DateTime(timezone=True), nullable=True))
+        jobs.add_column(sa.Column("turn", sa.BigInteger(), nullable=False, server_default="0"))
         jobs.add_column(sa.Column("platform", sa.String(), nullable=False, server_default=""))
     op.execute("UPDATE jobs SET due_at = queued_at")
     with op.batch_alter_table("jobs") as jobs:
         jobs.alter_column("due_at", existing_type=sa.DateTime(timezone=True), nullable=False)
         jobs.drop_index("ix_jobs_state")
-    op.create_index("ix_jobs_due", "jobs", ["state", "due_at", "id"])
+    op.create_index("ix_jobs_turn", "jobs", ["state", "turn", "id"])
+    op.create_index("ix_jobs_line", "jobs", ["package", "owner", "state", "turn"])
     op.create_index("ix_jobs_state", "jobs", ["state", "id"])
     op.create_index("ix_jobs_package_state", "jobs", ["package", "state", "id"])
     op.create_index("ix_jobs_owner_state", "jobs", ["owner", "state", "id"])
     _count_what_there_is()
+    op.create_table(
+        "submissions",
+        sa.Column("principal", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("job_id", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name="fk_submissions_job_id"),
+        sa.PrimaryKeyConstraint("principal", "key", name="pk_submissions"),
+    )
+    op.create_index("ix_submissions_at", "submissions", ["at"])
 
 
 def _count_what_there_is() -> None:
