@@ -108,7 +108,7 @@ def judge_requirements(
 
 def rehearse() -> None:
     """Judge a bundle of ours, so that a judge has at hand what it needs for any."""
-    with tempfile.TemporaryDirectory(prefix="fumehood-judge-") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         upload = Path(folder, "ours.zip")
         with zipfile.ZipFile(upload, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, text in REHEARSED.items():

@@ -127,7 +127,7 @@ WHEEL = Judgement(
 
 def rehearse() -> None:
     """Judge a wheel of ours, so that a judge has at hand what it needs for any."""
-    with tempfile.TemporaryDirectory(prefix="fumehood-judge-") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "ours-1.0-py3-none-any.whl")
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, text in REHEARSED.items():

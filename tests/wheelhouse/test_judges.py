@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,7 +130,7 @@ def test_a_judge_sees_no_secret_no_descriptor_of_ours_and_starts_no_program(
     )
     told(fresh, code)
     names, descriptors, place = look.read_text().splitlines()
-    assert set(eval(names)) <= {"LANG", "PATH", "LC_CTYPE"}
+    assert set(eval(names)) <= {"LANG", "PATH", "LC_CTYPE", "TMPDIR"}
     assert len(eval(descriptors)) <= 1, "the pipe for the answer only"
     assert place == "/ 1"
 
@@ -228,3 +229,14 @@ def test_a_judge_of_an_ordinary_user_is_as_alone_and_keeps_what_it_unpacks() -> 
         )
         assert (home / "look").read_text() == f"{'0' * 16} {'0' * 16} 1\n{UNREACHABLE} 10\n"
         assert (home / "look").stat().st_uid == SOMEBODY
+
+
+def test_judges_that_are_ended_at_any_moment_leave_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for round_ in range(6):
+        with Judges() as judges:
+            judges.judge(WHEEL, about="x", path="/dev/null", filename="x.whl", folder="/")
+            time.sleep(0.01 * round_)  # while the next fork rehearses
+    assert list(tmp_path.iterdir()) == []

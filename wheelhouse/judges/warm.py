@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -43,13 +44,15 @@ class WarmJudge:
     """One process that forks for each judgement. Not for two threads at once."""
 
     def __init__(self) -> None:
+        # Ours to remove: who is killed in the middle of a judgement removes nothing itself.
+        self._room = tempfile.TemporaryDirectory(prefix="fumehood-judge-")
         ours, theirs = socket.socketpair()
         order = f"from wheelhouse.judges.inside import serve; serve({theirs.fileno()})"
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", order],
                 pass_fds=(theirs.fileno(),),
-                env=ENVIRONMENT,
+                env=ENVIRONMENT | {"TMPDIR": self._room.name},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -93,6 +96,7 @@ class WarmJudge:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
+        self._room.cleanup()
 
     def _send(self, order: bytes, outlet: int) -> None:
         head = LENGTH.pack(len(order))
