@@ -56,6 +56,8 @@ from wheelhouse.locks import holders, open_lock, try_lock
 from wheelhouse.store import Wheelhouse
 
 IN_PROCESS = "memory://"
+SELDOM_S, OFTEN_S = 15.0, 1.0
+"""How often followers look again: all news are this process's own, or some are another's."""
 log = logging.getLogger("fumehood.appliance")
 
 
@@ -248,7 +250,12 @@ def _runner(
     return AttemptRunner(
         store=store,
         notifier=notifier,
-        events=EventLog(store=store, notifier=notifier, clock=utc_now),
+        events=EventLog(
+            store=store,
+            notifier=notifier,
+            clock=utc_now,
+            look_again_s=SELDOM_S if settings.docket_url.startswith(IN_PROCESS) else OFTEN_S,
+        ),
         artifacts=ArtifactFiles(folder=settings.home / "jobs"),
         blobs=LocalBlobs(settings.home / "blobs"),
         versions=Versions(bundles=bundles, environments=workshop.environments),

@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -31,6 +31,10 @@ from wire import FUMEHOOD, Client, Served, served
 HELLO = Path(__file__).resolve().parent.parent / "packages" / "examples" / "hello"
 HOOK = {"hooks": {"on_after_extract": {"target": "after:run"}}}
 AFTER = "def run(*, context, outcome, **_):\n    return outcome['state']\n"
+SLEEPER = {
+    "manifest.json": json.dumps({"schema": 1, "name": "sleeper", "version": "1"}),
+    "extract.py": "import time\n\n\ndef extract(**_):\n    time.sleep(60)\n",
+}
 CONCURRENCY = 10
 FOLLOWERS = 50
 IDLE_S = 5.0
@@ -75,9 +79,14 @@ def hello(*, hook: bool = False) -> bytes:
         "manifest.json": json.dumps(manifest),
         "extract.py": (HELLO / "extract.py").read_text(),
     }
+    return packed(files | ({"after.py": AFTER} if hook else {}))
+
+
+def packed(files: Mapping[str, str]) -> bytes:
+    """Return files as a zip."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
-        for name, text in (files | ({"after.py": AFTER} if hook else {})).items():
+        for name, text in files.items():
             archive.writestr(name, text)
     return content.getvalue()
 
@@ -170,13 +179,17 @@ async def _idle() -> list[Figure]:
     async with ready(hello()) as (appliance, _):
         alone_at = await _share_of_core(appliance)
         async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(Client(appliance.socket))
+            await client.activate(packed(SLEEPER))
+            job = await client.json("POST", "/v1/jobs", {"package": "sleeper"})
             for _ in range(FOLLOWERS):
-                client = await stack.enter_async_context(Client(appliance.socket))
-                stack.callback(asyncio.ensure_future(_look_on(client)).cancel)
+                follower = await stack.enter_async_context(Client(appliance.socket))
+                await follower.send("GET", f"/v1/jobs/{job['id']}/events?follow=true")
+            stack.callback(asyncio.ensure_future(_look_on(client)).cancel)
             watched_at = await _share_of_core(appliance)
     return [
         alone("idle_cpu", alone_at, "cores", most=0.02),
-        alone(f"idle_cpu_{FOLLOWERS}_pages", watched_at, "cores", most=0.04),
+        alone(f"idle_cpu_{FOLLOWERS}_followers", watched_at, "cores", most=0.04),
     ]
 
 
@@ -188,9 +201,9 @@ async def _share_of_core(appliance: Served) -> float:
 
 
 async def _look_on(client: Client) -> None:
-    """Do what an open page does: ask for the list every three seconds."""
+    """Do what an open page does: ask for itself every three seconds."""
     while True:
-        await client.ask("GET", "/v1/jobs?limit=50")
+        await client.ask("GET", "/")
         await asyncio.sleep(3)
 
 

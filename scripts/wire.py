@@ -89,12 +89,19 @@ class Client:
         self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> tuple[int, bytes]:
         """Return the status and the content of an answer."""
-        fields = {"Host": "localhost", "Content-Length": str(len(body)), **(headers or {})}
-        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        self._writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+        await self.send(method, path, body, headers)
         raw = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         length = raw.partition(b"content-length: ")[2].partition(b"\r\n")[0]
         return int(raw[9:12]), await self._reader.readexactly(int(length or 0))
+
+    async def send(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send a request, and leave its answer aside."""
+        fields = {"Host": "localhost", "Content-Length": str(len(body)), **(headers or {})}
+        head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        self._writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
+        await self._writer.drain()
 
     async def json(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """Return what is answered, as JSON; an answer that says no is an error."""

@@ -46,11 +46,16 @@ def to_plain(event: Event) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventLog:
-    """Writes and follows the events of jobs."""
+    """Writes and follows the events of jobs.
+
+    Who follows looks again after `look_again_s`, since other processes' news come to no notifier
+    of this one.
+    """
 
     store: Store
     notifier: Notifier
     clock: Clock
+    look_again_s: float = LISTEN_AT_MOST_S
 
     @asynccontextmanager
     async def writer(
@@ -73,17 +78,14 @@ class EventLog:
         """
         with self.notifier.listen(job_id) as news:
             while not (stop and stop.is_set()):
-                batch = await self.store.read(
-                    event_store.read, job_id=job_id, after=after, limit=PAGE
-                )
+                batch, is_over = await self.store.read(_news, job_id=job_id, after=after)
                 for event in batch:
                     after = event.seq
                     yield event
-                if len(batch) == PAGE:
-                    continue
-                if await self.store.read(_has_ended, job_id=job_id, seq=after):
+                if is_over:
                     return
-                await wait_for_news(news, at_most_s=LISTEN_AT_MOST_S)
+                if len(batch) < PAGE:
+                    await wait_for_news(news, at_most_s=self.look_again_s)
 
 
 async def job_once_ended(
@@ -104,9 +106,11 @@ async def job_once_ended(
             return job, attempts
 
 
-def _has_ended(connection: Connection, *, job_id: str, seq: int) -> bool:
+def _news(connection: Connection, *, job_id: str, after: int) -> tuple[tuple[Event, ...], bool]:
+    """Return the events after number `after`, and whether the job is over with them."""
+    batch = event_store.read(connection, job_id=job_id, after=after, limit=PAGE)
     is_final = job_store.get(connection, job_id=job_id).state.is_final
-    return is_final and event_store.last_seq(connection, job_id=job_id) <= seq
+    return batch, is_final and len(batch) < PAGE
 
 
 class EventWriter:
