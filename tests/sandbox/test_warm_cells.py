@@ -64,6 +64,12 @@ async def test_each_run_draws_its_own_randomness(lab, warm):
             "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
             "1 threads running",
         ),
+        (
+            "import ctypes, threading, time\nNAMED = threading.Event()\ndef work():\n"
+            "    ctypes.CDLL(None).prctl(15, b'tidying up')\n    NAMED.set()\n    time.sleep(60)\n"
+            "threading.Thread(target=work, daemon=True).start()\nNAMED.wait()",
+            "1 threads running (tidying up)",
+        ),
         ("HELD = open('/tmp/made', 'w')", "left open: /work/scratch/tmp/made"),
         ("import socket\nHELD = socket.socket(socket.AF_UNIX)", "left open: socket:"),
         (
@@ -77,7 +83,7 @@ async def test_each_run_draws_its_own_randomness(lab, warm):
         ("import os\nos._exit(3)", "ended while it imported"),
         ("import time\ntime.sleep(60)", "preload took longer than 1 s"),
     ],
-    ids=["thread", "file", "socket", "child", "raises", "exits", "slow"],
+    ids=["thread", "named-thread", "file", "socket", "child", "raises", "exits", "slow"],
 )
 async def test_what_is_unfit_to_be_forked_starts_cold_and_says_why(lab, warm, code, reason):
     command = warm(lab.command(code + "\ndef extract(*, job, **_): return 1"))
