@@ -140,6 +140,7 @@ def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Inw
         "warm_seccomp": _program(warm_profile, barriers),
         "rlimits": rlimits(command.limits, has_namespaces=layout.has_namespaces),
         "preload": list(command.warmth.preload) if command.warmth else [],
+        "processors": math.ceil(command.limits.cpus),
     }
 
 

@@ -4,13 +4,15 @@ These are the quick ones; `scripts/compatibility` runs every bundle beside this 
 docs/compatibility.md.
 """
 
+import os
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
 import pytest
 import pytest_asyncio
-from support.compatibility import PATIENCE_S, Comparison, every, named
+from support.compatibility import LIMITS, PATIENCE_S, Comparison, every, named
 from support.lacking import lacking
 from support.world import open_folder
 
@@ -57,6 +59,18 @@ async def test_a_popular_package_does_as_outside_and_is_warm(
     row = await comparison.row(named(name))
     assert (row.cold_difference, row.warm_difference, row.reason) == ("", "", "")
     assert row.is_warm
+
+
+@pytest.mark.network
+async def test_what_starts_threads_for_its_processors_is_warm_too(
+    comparison: Comparison, index: None
+):
+    if len(os.sched_getaffinity(0)) < 2:
+        lacking("a second processor")
+    wide = Comparison(comparison.home, comparison.sandbox, limits=replace(LIMITS, cpus=2))
+    row = await wide.row(named("fork-openblas"))
+    assert (row.cold_difference, row.warm_difference, row.reason) == ("", "", "")
+    assert [seen.value["threads"] for seen in row.warm] == [[2]] * len(row.warm)
 
 
 def test_every_bundle_says_what_it_needs_and_can_be_read():

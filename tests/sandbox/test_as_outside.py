@@ -105,11 +105,14 @@ async def test_its_children_find_what_it_finds(run: Callable):
 async def test_it_is_told_of_as_many_processors_as_it_may_use(run: Callable):
     code = """
     import os
+    AT_IMPORT = len(os.sched_getaffinity(0))
     def extract(*, job, **_):
-        return [os.cpu_count(), len(os.sched_getaffinity(0)), os.environ["PYTHON_CPU_COUNT"]]
+        return [
+            os.cpu_count(), len(os.sched_getaffinity(0)), os.environ["PYTHON_CPU_COUNT"], AT_IMPORT
+        ]
     """
     outcome = await run(code, cpus=1)
-    assert outcome.value == [1, 1, "1"], outcome.failure
+    assert outcome.value == [1, 1, "1", 1], outcome.failure
 
 
 async def test_generators_that_nobody_seeded_differ_and_seeded_ones_do_not(lab, warm):

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,8 +140,8 @@ def _read(path: Path) -> Distribution:
 class Comparison:
     """A house that is kept, a sandbox, and rooms for runs that are not."""
 
-    def __init__(self, home: Path, sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
+    def __init__(self, home: Path, sandbox: Sandbox, *, limits: Limits = LIMITS) -> None:
+        self.sandbox, self.limits = sandbox, limits
         self.house = Wheelhouse(home / "wheelhouse")
         self.home, self.rooms = home, home / f"rooms-{os.getpid()}"
         bundle = os.environ.get("SSL_CERT_FILE")
@@ -216,7 +217,7 @@ class Comparison:
             target="extract:extract",
             handle="job",
             interpreter=running(),
-            limits=LIMITS,
+            limits=self.limits,
             folders=(bundle, *environment.in_sight()),
             inputs=tuple(Input(name=name, source=INPUTS / name) for name in one.inputs),
             warmth=Warmth(key=str(room), preload=("extract",)),
@@ -239,8 +240,8 @@ class Comparison:
             env={"HOME": str(room / "outside" / "scratch"), "TZ": "UTC", "LANG": "C.UTF-8"}
             | {"PATH": f"{python.parent}:/usr/bin:/bin"},
             capture_output=True,
-            preexec_fn=_on_one_processor,
-            timeout=LIMITS.wall_s,
+            preexec_fn=partial(_bind, round(self.limits.cpus)),
+            timeout=self.limits.wall_s,
             check=False,
         )
         if not told.exists():
@@ -276,9 +277,9 @@ class Comparison:
         return python
 
 
-def _on_one_processor() -> None:
-    """Have as many processors as a run has, by default (sched_setaffinity(2))."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: round(LIMITS.cpus)])
+def _bind(processors: int) -> None:
+    """Have as many processors as a run has (sched_setaffinity(2))."""
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:processors])
 
 
 def _now() -> datetime:
