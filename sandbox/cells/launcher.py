@@ -18,7 +18,8 @@ from typing import Literal
 from sandbox import protocol
 from sandbox.base import files, programs
 from sandbox.cells import cell, run_folder
-from sandbox.cells.cell import Cell, Ends
+from sandbox.cells.cell import Cell
+from sandbox.cells.ends import Ends, ends
 from sandbox.cgroups.leaf import Hierarchy, Leaf
 from sandbox.cgroups.migration import Migrator
 from sandbox.command import Command, Interpreter
@@ -74,7 +75,7 @@ class Launcher:
         folder = self._cold_folder(number)
         try:
             run_folder.place_inputs(command.inputs, folder, by_link=True)
-            with cell.ends(self.host.user(number)) as both:
+            with ends(self.host.user(number)) as both:
                 child = await self.process(command, both, mode="cold", folder=folder, number=number)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

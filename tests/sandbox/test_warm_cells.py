@@ -3,13 +3,16 @@
 import asyncio
 import contextlib
 import dataclasses
+import hashlib
 import os
 import re
 import signal
 from collections import Counter
+from pathlib import Path
 
 import psutil
 import pytest
+from support.interpreters import reachable_copy
 
 from sandbox.cells.pool import Pool, PoolBounds, _family
 from sandbox.cells.warm import WarmCell
@@ -43,6 +46,24 @@ async def test_what_a_run_has_from_its_warm_cell_counts_as_its_memory_too(lab, w
     ]
     assert few.isolation.start == more.isolation.start == "warm"
     assert 48 << 20 <= few.usage.peak_rss_bytes < 80 << 20 <= more.usage.peak_rss_bytes < 112 << 20
+
+
+@pytest.mark.parametrize("level", ["namespaced", "unprivileged"])
+async def test_a_warm_run_says_on_which_libraries_of_the_host_it_ran(
+    lab, warm, plain_sandbox, world, level
+):
+    if level == "unprivileged":
+        lab.sandbox = plain_sandbox
+    code = "import ctypes, ssl, sqlite3\ndef extract(*, job, **_):\n    return 1\n"
+    command = lab.command(code, interpreter=reachable_copy(world))
+    outcome = await lab.run(warm(command))
+    assert outcome.isolation.start == "warm", outcome.isolation.start_reason
+    libraries = {Path(one.path).name: one for one in outcome.isolation.host_libraries}
+    libc = libraries["libc.so.6"]
+    digest = hashlib.sha256(Path(libc.path).read_bytes()).hexdigest()
+    assert libc.sha256 == f"sha256:{digest}"
+    assert list(libraries.values()) == sorted(libraries.values(), key=lambda one: one.path)
+    assert (await lab.run(command)).isolation.host_libraries == ()
 
 
 async def test_each_run_draws_its_own_randomness(lab, warm):
