@@ -1,5 +1,6 @@
 """What a program may rely on outside holds in a cell: cold and warm, at every level."""
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -113,6 +114,30 @@ async def test_it_is_told_of_as_many_processors_as_it_may_use(run: Callable):
     """
     outcome = await run(code, cpus=1)
     assert outcome.value == [1, 1, "1", 1], outcome.failure
+
+
+@STARTS
+async def test_it_finds_its_limits_where_programs_look_that_run_in_containers(lab, warm, start):
+    code = """
+    import os
+    from pathlib import Path
+    def extract(*, job, **_):
+        root = Path("/sys/fs/cgroup")
+        names = (
+            "memory.max", "memory/memory.limit_in_bytes", "cpu.max", "cpu/cpu.cfs_quota_us",
+            "cpu/cpu.cfs_period_us",
+        )
+        try:
+            (root / "memory.max").write_text("max")
+        except OSError:
+            return [(root / name).read_text().strip() for name in names]
+    """
+    command = lab.command(code)
+    limits = dataclasses.replace(command.limits, cpus=1.5, memory_mb=128)
+    command = dataclasses.replace(command, limits=limits)
+    outcome = await lab.run(warm(command) if start == "warm" else command)
+    memory = str(128 << 20)
+    assert outcome.value == [memory, memory, "150000 100000", "150000", "100000"], outcome
 
 
 async def test_generators_that_nobody_seeded_differ_and_seeded_ones_do_not(lab, warm):
