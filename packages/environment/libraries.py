@@ -44,6 +44,13 @@ DEBIAN = {
 }
 """What brings the libraries that wheels want most of a host."""
 
+DONE_WITHOUT = {
+    "libtbb.so.12": "/numba/",  # one of three kinds of threads; it takes another
+    "libcuda.so.1": "/",  # the driver of a GPU, which a cell has none of
+    "libnvidia-ml.so.1": "/",
+}
+"""Libraries that what wants them (by a part of its path) does without, as its makers meant it."""
+
 type _Text = Annotated[str, StringConstraints(max_length=4096)]
 _MISSING: TypeAdapter[list[tuple[_Text, _Text, int]]] = TypeAdapter(list[tuple[_Text, _Text, int]])
 
@@ -64,7 +71,8 @@ async def missing_libraries(
         found = _MISSING.validate_python(outcome.value or [])
     except ValidationError:  # what a cell says may be anything
         return ()
-    return tuple(_notice(*one) for one in found[:MOST_NOTICES])
+    wanted = [one for one in found if not _does_without(one[0], path=one[1])]
+    return tuple(_notice(*one) for one in wanted[:MOST_NOTICES])
 
 
 def _command(environment: Environment, interpreter: Interpreter, least: Level) -> Command:
@@ -81,6 +89,10 @@ def _command(environment: Environment, interpreter: Interpreter, least: Level) -
         ),
         least=least,
     )
+
+
+def _does_without(soname: str, *, path: str) -> bool:
+    return soname in DONE_WITHOUT and DONE_WITHOUT[soname] in path
 
 
 def _notice(soname: str, path: str, count: int) -> Problem:

@@ -63,6 +63,11 @@ async def test_what_is_anywhere_in_the_environment_or_on_the_host_is_not_told(to
     assert await told(files) == ()
 
 
+async def test_what_a_library_is_known_to_do_without_is_not_told(told):
+    files = {"numba/np/tbbpool.so": library(needed=["libtbb.so.12", "libc.so.6"])}
+    assert await told(files) == ()
+
+
 async def test_what_is_no_library_of_this_machine_is_passed_over(told):
     right = library(needed=[ABSENT])
     files = {
