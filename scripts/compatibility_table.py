@@ -28,9 +28,9 @@ each run in a plain virtual environment, in a cold cell, and three times warm, w
 a manifest has by default but for time and memory. `scripts/compatibility --write` made this page;
 it wants a package index, and runs all of it outside as well, without walls.
 
-{ran} could be compared; {warm} start warm, and {same} of these give the same result, outputs and
-ending everywhere. "as outside" means that; where the network, chance or a place is what is asked
-for, only the ending and the outputs are compared.
+{ran} run outside; {warm} of these start warm, and {same} of those give the same result, outputs and
+ending everywhere. "as outside" means that; where the network, chance, a place or the number of
+processors is what is asked for, only the ending and the outputs are compared.
 
 | {columns} |
 | {dashes} |
@@ -92,7 +92,7 @@ def line(row: dict[str, str]) -> str:
 
 def page(rows: list[dict[str, str]]) -> str:
     """Return docs/compatibility.md."""
-    ran = [row for row in rows if "fault" not in row]
+    ran = [row for row in rows if row.get("outside") == "returned"]
     warm = [row for row in ran if row["warm"]]
     same = [row for row in warm if row["cold"] == row["warm"] == "as outside"]
     head = HEAD.format(
@@ -112,8 +112,11 @@ def table_line(row: dict[str, str]) -> str:
     if "fault" in row:
         cells = [f"[{row['name']}]({place})", "", "", "", f"not compared: {row['fault']}", ""]
     else:
-        warm = row["warm"] or "no"
-        told = (row["outside"], row["cold"], warm, row["reason"], row["mend"])
+        differs_alike = row["warm"] == row["cold"] != "as outside"
+        warm = "no" if not row["warm"] else "the same" if differs_alike else row["warm"]
+        lines = row["reason"].strip().splitlines() or [""]
+        reason = lines[0] if len(lines) == 1 else f"{lines[0]} … {lines[-1]}"
+        told = (row["outside"], row["cold"], warm, reason, row["mend"])
         cells = [f"[{row['name']}]({place})", *told]
     return (
         "| "

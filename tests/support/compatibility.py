@@ -32,7 +32,7 @@ from packages.interpreters import running
 from packages.lock.grant import Ceiling, GateState, decide
 from packages.lock.lock import Lock
 from packages.lock.locker import Locker
-from sandbox.command import Command, Folder, Input, Outcome, Warmth
+from sandbox.command import Command, Ending, Folder, Input, Outcome, Warmth
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
 from wheelhouse.durable import remove_tree
@@ -44,6 +44,8 @@ LIMITS = Limits(wall_s=120, cpu_s=240, memory_mb=3072, processes=128, scratch_mb
 WARM_RUNS = 3
 PATIENCE_S = 240
 MOST_BUILDS = 5
+AS_OUTSIDE = {Ending.UNLOADABLE: "raised"}
+"""What has another name outside: there an import that fails is an exception as any."""
 EQUAL = 1e-6
 
 
@@ -288,7 +290,7 @@ def _now() -> datetime:
 
 def _seen(outcome: Outcome) -> Seen:
     return Seen(
-        ending="returned" if outcome.is_ok else str(outcome.ending),
+        ending=AS_OUTSIDE.get(outcome.ending, str(outcome.ending)),
         value=_placeless(outcome.value, "/work/scratch", "/work/output"),
         outputs=tuple(sorted(output.path for output in outcome.outputs)),
         error=outcome.failure.what if outcome.failure else "",

@@ -1,5 +1,8 @@
 # /// script
 # dependencies = ["psutil", "cloudpickle", "dill", "pathos", "watchdog", "filelock", "portalocker", "diskcache", "cachetools", "platformdirs"]
+#
+# [tool.compatibility]
+# differs = "processors"
 # ///
 
 import psutil, cloudpickle, dill, filelock, diskcache, platformdirs

@@ -1,5 +1,8 @@
 # /// script
 # dependencies = ["duckdb"]
+#
+# [tool.compatibility]
+# differs = "processors"
 # ///
 
 import duckdb
