@@ -13,6 +13,7 @@ from typing import Any
 
 from packages.bundle.bundle import Bundle
 from packages.environment.environment import Environment, Environments
+from packages.environment.libraries import missing_libraries
 from packages.errors import (
     ActivationFailed,
     ActivationRefused,
@@ -135,7 +136,8 @@ async def prepare(
         )
     except (NoInterpreter, LockFailed, LockRefused, EnvironmentFailed) as failed:
         raise ActivationRefused(*failed.problems) from failed
-    noticed = (*bundle.notices, *overlapping(environment.inventory.overlaps))
+    lacking = await _missing_libraries(environment, interpreter, workshop)
+    noticed = (*bundle.notices, *overlapping(environment.inventory.overlaps), *lacking)
     for notice in (*locking.warnings, *noticed):
         observe(Report(kind="log", data={"level": "warning", "message": _line(notice)}))
     hook, data_folder = await _try_hook(stage, workshop, observe)
@@ -149,6 +151,15 @@ async def prepare(
         hook=hook,
         data_folder=data_folder,
     )
+
+
+async def _missing_libraries(
+    environment: Environment, interpreter: Interpreter, workshop: Workshop
+) -> tuple[Problem, ...]:
+    async with workshop.environments.lease(environment.key):
+        return await missing_libraries(
+            environment, interpreter=interpreter, run=workshop.run, least=workshop.least
+        )
 
 
 async def _try_hook(

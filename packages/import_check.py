@@ -7,6 +7,7 @@ first job is forked from.
 from dataclasses import replace
 from pathlib import Path
 
+from packages.cold_starts import mend_of as mend_of_cold
 from packages.errors import ActivationFailed
 from packages.hooks import Stage, extract_command
 from packages.missing_modules import mend_of
@@ -61,7 +62,9 @@ def start_told(stage: Stage, outcome: Outcome) -> str:
         return "jobs of this version start cold: the manifest asks for it"
     if isolation.start == "warm":
         return "jobs of this version start warm: the import leaves nothing that keeps them cold"
-    return f"jobs of this version start cold: {isolation.start_reason}"
+    mend = mend_of_cold(isolation.start_reason)
+    told = f'; {mend}, or say "start": "cold" in the manifest, if it is meant so' if mend else ""
+    return f"jobs of this version start cold: {isolation.start_reason}{told}"
 
 
 def _failed(stage: Stage, outcome: Outcome) -> ActivationFailed:

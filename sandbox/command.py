@@ -175,6 +175,14 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostLibrary:
+    """A library of the host that a run has mapped. `sha256` is `sha256:<hex>` of its file."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Isolation:
     """The walls that were really in force around one run."""
 
@@ -182,6 +190,8 @@ class Isolation:
     layers: tuple[Layer, ...]
     start: Literal["cold", "warm"] = "cold"
     start_reason: str = ""
+    host_libraries: tuple[HostLibrary, ...] = ()
+    """Those that the import of a warm run has mapped; of a cold run nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,7 +87,13 @@ def in_force(
         landlock_abi=landlock_abi,
         cgroup=cgroup if cell.leaf else "",
     )
-    return Isolation(level=level, layers=layers, start=cell.start, start_reason=cell.start_reason)
+    return Isolation(
+        level=level,
+        layers=layers,
+        start=cell.start,
+        start_reason=cell.start_reason,
+        host_libraries=cell.host_libraries,
+    )
 
 
 @lru_cache(maxsize=64)

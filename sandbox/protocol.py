@@ -74,6 +74,8 @@ class Done:
     is_memory: bool = False
     wanted: str = ""
     """The host and port that the run could not reach."""
+    wall: str = ""
+    """Which wall it ran into, in its own words."""
     reached: float | None = None
 
 
@@ -246,6 +248,7 @@ def _done(fields: _Fields) -> Done:
         errno_path=fields.text("errno_path", default="")[:_WHAT_CHARS],
         is_memory=fields.raw("is_memory") is True,
         wanted=fields.text("wanted", default="")[:_HOST_CHARS],
+        wall=fields.text("wall", default="")[:_NAME_CHARS],
         reached=fields.number("reached"),
     )
 

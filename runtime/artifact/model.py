@@ -147,6 +147,13 @@ class LayerEntry(Entry):
     detail: str = ""
 
 
+class HostLibraryEntry(Entry):
+    """A library of the host that the run had mapped."""
+
+    path: str
+    sha256: str
+
+
 class IsolationEntry(Entry):
     """The walls around the run."""
 
@@ -154,6 +161,8 @@ class IsolationEntry(Entry):
     layers: tuple[LayerEntry, ...]
     start: str
     start_reason: str = ""
+    host_libraries: tuple[HostLibraryEntry, ...] = ()
+    """Those of the host that the import of a warm run mapped; of a cold one nothing is known."""
 
 
 class UsageEntry(Entry):

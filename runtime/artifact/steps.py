@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -14,7 +15,7 @@ from runtime.clock import milliseconds_between
 from runtime.values.bounds import kept_notes, shortened
 from runtime.values.records import Claim, JobError, RequestContext, StoredOutput, Worker
 from runtime.values.states import State
-from sandbox.command import Ending, Json, Outcome
+from sandbox.command import Ending, HostLibrary, Json, Outcome
 from sandbox.limits import Limits
 
 REQUEST = TypeAdapter(RequestContext)
@@ -198,7 +199,14 @@ def _isolation(outcome: Outcome) -> model.IsolationEntry:
         layers=tuple(model.LayerEntry.model_validate(asdict(layer)) for layer in isolation.layers),
         start=isolation.start,
         start_reason=isolation.start_reason,
+        host_libraries=_libraries(isolation.host_libraries),
     )
+
+
+@lru_cache(maxsize=64)
+def _libraries(found: tuple[HostLibrary, ...]) -> tuple[model.HostLibraryEntry, ...]:
+    """Return them as entries; all runs of a warm cell have the same."""
+    return tuple(model.HostLibraryEntry.model_validate(asdict(one)) for one in found)
 
 
 def _traffic(outcome: Outcome) -> model.TrafficEntry | None:

@@ -10,7 +10,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,6 +19,7 @@ from sandbox import protocol
 from sandbox.cells import inspection, run_folder
 from sandbox.cgroups.leaf import Leaf
 from sandbox.cgroups.migration import Migrator, resolve
+from sandbox.command import HostLibrary
 from sandbox.errors import (
     CellLostError,
     CellTamperedError,
@@ -26,7 +27,7 @@ from sandbox.errors import (
     ForkRefusedError,
 )
 from sandbox.kernel import procfs
-from sandbox.kernel.process import Exit, HostUser
+from sandbox.kernel.process import Exit
 from sandbox.walls.layout import Layout
 
 _COLD_HELLO_S = 30.0
@@ -79,6 +80,7 @@ class Cell:
     shows_its_end: bool = False
     """Whether the kernel shows us all: a pid namespace dies with its first process, a cgroup
     counts what it took. Else somebody has to tell."""
+    host_libraries: tuple[HostLibrary, ...] = ()
     status: str = ""
     """What the kernel said of the run's process when it said hello (/proc/PID/status)."""
     namespaces: tuple[str, ...] | None = None
@@ -145,64 +147,6 @@ class Cell:
 
     def _fds(self) -> tuple[int, ...]:
         return (self.stdout_fd, self.stderr_fd, self.output_fd, self.scratch_fd, self.pidfd)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ends:
-    """Both ends of a cell's channel and standard streams; the cell's are closed once given."""
-
-    channel: socket.socket
-    stdout_fd: int
-    stderr_fd: int
-    theirs: tuple[int, int, int]
-    """Channel, stdout, stderr: the descriptors that the cell gets."""
-    inodes: tuple[int, int, int]
-    """Theirs, to know them again by."""
-
-
-@contextlib.contextmanager
-def ends(user: HostUser | None = None) -> Generator[Ends]:
-    """Make the channel and pipes of one cell; close the cell's ends on leaving.
-
-    The pipes are of the cell's user, who may then open /dev/stdout, which is the pipe (pipe(7)).
-    """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    ours.setblocking(False)
-    # Before anything can be sent: credentials are attached when a message is sent (unix(7)).
-    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-    out_read, out_write = os.pipe2(os.O_CLOEXEC)
-    try:
-        err_read, err_write = os.pipe2(os.O_CLOEXEC)
-    except OSError:  # no descriptors left: give back the two
-        os.close(out_read)
-        os.close(out_write)
-        raise
-    if user is not None:
-        os.fchown(out_write, user.uid, user.gid)
-        os.fchown(err_write, user.uid, user.gid)
-    os.set_blocking(out_read, False)
-    os.set_blocking(err_read, False)
-    try:
-        yield Ends(
-            channel=ours,
-            stdout_fd=out_read,
-            stderr_fd=err_read,
-            theirs=(theirs.fileno(), out_write, err_write),
-            inodes=(_inode(theirs.fileno()), _inode(out_write), _inode(err_write)),
-        )
-    except BaseException:
-        ours.close()
-        os.close(out_read)
-        os.close(err_read)
-        raise
-    finally:
-        theirs.close()
-        os.close(out_write)
-        os.close(err_write)
-
-
-def _inode(fd: int) -> int:
-    return os.fstat(fd).st_ino
 
 
 async def greet(cell: Cell, *, entering: "asyncio.Future[None] | None" = None) -> None:

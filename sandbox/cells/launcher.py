@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import hashlib
 import itertools
-import math
 import os
 import secrets
 import shutil
@@ -16,9 +15,10 @@ from pathlib import Path
 from typing import Literal
 
 from sandbox import protocol
-from sandbox.base import files, programs
+from sandbox.base import files, limit_files, programs
 from sandbox.cells import cell, run_folder
-from sandbox.cells.cell import Cell, Ends
+from sandbox.cells.cell import Cell
+from sandbox.cells.ends import Ends, ends
 from sandbox.cgroups.leaf import Hierarchy, Leaf
 from sandbox.cgroups.migration import Migrator
 from sandbox.command import Command, Interpreter
@@ -74,7 +74,7 @@ class Launcher:
         folder = self._cold_folder(number)
         try:
             run_folder.place_inputs(command.inputs, folder, by_link=True)
-            with cell.ends(self.host.user(number)) as both:
+            with ends(self.host.user(number)) as both:
                 child = await self.process(command, both, mode="cold", folder=folder, number=number)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -106,7 +106,7 @@ class Launcher:
                 inside=inside,
                 etc=self._etc(command),
                 programs=self._bin(),
-                processors=self._processors(command.limits),
+                sys=self._sys(command.limits),
                 library_path=library_path,
                 input_dir=folder / "input" if mode == "cold" else None,
                 devices="" if self._mount_namespace is None else self._mount_namespace.devices,
@@ -285,16 +285,13 @@ class Launcher:
         self._programs = self._programs or _programs(self._home)
         return self._programs
 
-    def _processors(self, limits: Limits) -> Path:
-        """Return the folder that shows as many as a run may use."""
-        count = min(math.ceil(limits.cpus), len(os.sched_getaffinity(0)))
-        told = f"0-{count - 1}\n" if count > 1 else "0\n"
-        names = ("online", "possible", "present")
-        return _kept(self._home / f"cpu-{count}", dict.fromkeys(names, told.encode()))
+    def _sys(self, limits: Limits) -> Path:
+        """Return the cell's /sys, which shows how much a run may use."""
+        wanted = limit_files.below_sys(limits, processors=len(os.sched_getaffinity(0)))
+        return _kept(self._home / f"sys-{_digest(wanted)}", wanted)
 
     def _etc_of(self, wanted: Mapping[str, bytes]) -> Path:
-        digest = hashlib.sha256(repr(sorted(wanted.items())).encode()).hexdigest()
-        return _kept(self._home / f"etc-{digest[:16]}", wanted)
+        return _kept(self._home / f"etc-{_digest(wanted)}", wanted)
 
     async def _inside_for(self, interpreter: Interpreter) -> Path:
         """Return the runner's code, byte-compiled once for this interpreter."""
@@ -316,6 +313,10 @@ def _roots(host: Host, home: Path) -> tuple[Path, ...]:
     if host.bubblewrap is None or host.bubblewrap.is_relative_to("/usr"):
         return (home,)
     return (home, host.bubblewrap.resolve().parents[2])
+
+
+def _digest(wanted: Mapping[str, bytes]) -> str:
+    return hashlib.sha256(repr(sorted(wanted.items())).encode()).hexdigest()[:16]
 
 
 def _kept(folder: Path, files: Mapping[str, bytes]) -> Path:

@@ -12,26 +12,27 @@ import os
 import signal
 import socket
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from sandbox import protocol
 from sandbox.cells import cell, inspection, run_folder
 from sandbox.cells.cell import Cell
+from sandbox.cells.ends import Ends, ends
 from sandbox.cells.forks import Forks
+from sandbox.cells.host_libraries import mapped
+from sandbox.cells.import_guard import outgrowing
 from sandbox.cells.launcher import Launcher
 from sandbox.cgroups.leaf import Leaf
 from sandbox.cgroups.migration import resolve
-from sandbox.command import Command
+from sandbox.command import Command, HostLibrary
 from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.kernel import procfs
 from sandbox.kernel.process import Child, Exit
-from sandbox.kernel.process_tree import WALL_TASKS, Tree, proportional_bytes
+from sandbox.kernel.process_tree import proportional_bytes
 from sandbox.limits import MIB
 from sandbox.walls import layout
 
 _KILL_S = 2.0
-_GUARD_S = 0.05
 _TAIL_BYTES, _MOST_PRINTED_BYTES = 8192, 64 * MIB
 """A warm cell that prints without end would keep the worker busy with it."""
 _CREDENTIALS_SPACE = socket.CMSG_SPACE(12)
@@ -51,6 +52,8 @@ class WarmCell:
     leaf: Leaf | None
     log_fds: tuple[int, int]
     pss_bytes: int = 0
+    host_libraries: tuple[HostLibrary, ...] = ()
+    """Those that its import has mapped, and so all its forks have."""
     ordered: int = 0
     tail: bytes = b""
     _printed_bytes: int = 0
@@ -75,7 +78,10 @@ class WarmCell:
             loop.add_reader(fd, self._read_log, fd)
         run_dir = self.launcher.layout(self.command, self.folder / "{run}")
         message = layout.setup(self.command, run_dir, self.launcher.host.barriers)
-        guard = loop.create_task(self._guard()) if self.leaf is None else None
+        guard = None
+        if self.leaf is None:
+            watched = outgrowing(self.child.pid, self.command.limits, stop=self._stop)
+            guard = loop.create_task(watched)
         try:
             async with asyncio.timeout(preload_s):
                 await self._here
@@ -96,6 +102,7 @@ class WarmCell:
         if not said.unfit:
             self._held_pid = (*procfs.children(self._warden_pid), 0)[0]
             self.pss_bytes = await asyncio.to_thread(proportional_bytes, self.child.pid)
+            self.host_libraries = await asyncio.to_thread(mapped, self._held_pid)
         return said.unfit
 
     async def _enter(self) -> None:
@@ -110,22 +117,6 @@ class WarmCell:
                 await self.launcher.migrator.move(self.leaf, pid)
         if not self.leaf.holds(self._warden_pid):
             raise CellLostError("its warden is in no cgroup of ours", mend="see the worker's log")
-
-    async def _guard(self) -> str:
-        """Kill it when the import takes more than a run may; return what and how much it took."""
-        most_bytes = self.command.limits.memory_mb * MIB
-        most_tasks = self.command.limits.processes + WALL_TASKS
-        tree = Tree(self.child.pid)
-        look = partial(tree.measure, most_bytes=most_bytes, most_tasks=most_tasks)
-        while True:
-            _, memory_bytes, tasks = await asyncio.to_thread(look)
-            if memory_bytes > most_bytes:
-                self._stop()
-                return f"{memory_bytes // MIB} MiB of memory"
-            if tasks > most_tasks:
-                self._stop()
-                return f"{tasks} processes"
-            await asyncio.sleep(_GUARD_S)
 
     @property
     def is_free(self) -> bool:
@@ -150,7 +141,7 @@ class WarmCell:
         folder = self._run_folder(run)
         ended = self.forks.begin(run)
         try:
-            with cell.ends(self.launcher.host.user(self.number)) as both:
+            with ends(self.launcher.host.user(self.number)) as both:
                 self._send({"run": run, "folder": folder.name}, both.theirs)
                 expected = self._expected(both.inodes)
         except BaseException as fault:
@@ -234,7 +225,7 @@ class WarmCell:
     def _cell(
         self,
         run: str,
-        both: cell.Ends,
+        both: Ends,
         ended: "asyncio.Future[Exit]",
         folder: Path,
         leaf: Leaf | None,
@@ -254,6 +245,7 @@ class WarmCell:
             start="warm",
             parent=self.child.ended,
             namespaces=self._namespaces,
+            host_libraries=self.host_libraries,
         )
         return forked
 
@@ -372,7 +364,7 @@ async def start(
     """Start the process of a warm cell. Raises CellUnstartableError."""
     folder = launcher.warm_folder(f"warm-{os.getpid()}-{number}")
     try:
-        with cell.ends() as both:
+        with ends() as both:
             child = await launcher.process(command, both, mode="warm", folder=folder, number=number)
         if leaf is not None:
             launcher.migrator.hold(child.pid, leaf)

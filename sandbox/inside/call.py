@@ -80,8 +80,15 @@ def _reporter(channel: Channel, most_bytes: int) -> Callable[[dict[str, Any]], N
     """Return what sends a report: ValueError, where it was made, if it is too large to be read."""
 
     def report(message: dict[str, Any]) -> None:
-        frame = framed(message)
-        refuse_extremes(message.get("data"), frame)
+        data = message.get("data")
+        try:
+            frame = framed(message)
+            refuse_extremes(data, frame)
+        except TooManyError:
+            raise
+        except (TypeError, ValueError) as fault:
+            kind = TypeError if isinstance(fault, TypeError) else ValueError
+            raise kind(_placed(data, fault)) from None
         if len(frame) > most_bytes:
             raise ValueError(
                 "one %s of %d bytes: write that much to a file in output_dir (at most %d bytes)"
@@ -118,7 +125,7 @@ def _returned(value: Any, result_bytes: int) -> dict[str, Any]:
             "kind": "done",
             "ending": "raised",
             "code": "result-not-json",
-            "what": "the returned value cannot be written as JSON: %s" % (fault,),
+            "what": "the returned value cannot be written as JSON: %s" % (_placed(value, fault),),
         }
     if size > result_bytes:
         return {
@@ -129,6 +136,16 @@ def _returned(value: Any, result_bytes: int) -> dict[str, Any]:
             "reached": size,
         }
     return {"kind": "done", "ending": "returned", "value": value}
+
+
+def _placed(value: Any, fault: BaseException) -> str:
+    """Return what is wrong with a value, with its place and the mend where they can be told."""
+    from . import not_json  # noqa: PLC0415 - hardly ever needed
+
+    try:
+        return not_json.first_fault(value) or str(fault)
+    except BaseException:  # code of a package's that its values bring along
+        return str(fault)
 
 
 def _fault(fault: BaseException, ending: str) -> dict[str, Any]:
@@ -148,7 +165,14 @@ def _fault(fault: BaseException, ending: str) -> dict[str, Any]:
         "errno_path": _path_of(fault),
         "is_memory": isinstance(fault, MemoryError),
         "wanted": wanted.host(fault),
+        "wall": _wall(fault),
     }
+
+
+def _wall(fault: BaseException) -> str:
+    from . import refused  # noqa: PLC0415 - runs that return do without
+
+    return refused.wall(fault)
 
 
 def _errno(fault: BaseException) -> int | None:

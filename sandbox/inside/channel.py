@@ -40,7 +40,7 @@ _MANY = 50_000
 _loads = marshal.loads
 
 
-def _plain(value: Any) -> object:
+def plain(value: Any) -> object:
     """Return what stands in JSON for a value that is none; TypeError if there is no rule for it.
 
     NumPy's scalars are numbers, dates and times as ISO 8601 writes them, Decimal, UUID and paths
@@ -184,6 +184,6 @@ def _children(item: Any) -> Iterable[Any]:
 def _as_json(value: object) -> str:
     """Return `value` as JSON text, by the C encoder that json itself uses."""
     encoder = _json.make_encoder(
-        {}, _plain, _json.encode_basestring, None, ":", ",", False, False, False
+        {}, plain, _json.encode_basestring, None, ":", ",", False, False, False
     )
     return "".join(encoder(value, 0))

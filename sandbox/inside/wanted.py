@@ -27,7 +27,7 @@ def host(fault: BaseException) -> str:
     if socket is None:
         return ""
     try:
-        for one in _chain(fault):
+        for one in chain(fault):
             if _is_about_a_network(one, socket):
                 found = _asked_for(one)
                 if found:
@@ -37,7 +37,7 @@ def host(fault: BaseException) -> str:
     return ""
 
 
-def _chain(fault: BaseException | None) -> Iterator[BaseException]:
+def chain(fault: BaseException | None) -> Iterator[BaseException]:
     """Yield the failure, what it came from, and what it holds as its reason (urllib)."""
     todo: list[Any] = [fault]
     seen: set[int] = set()

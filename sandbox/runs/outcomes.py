@@ -8,7 +8,7 @@ from sandbox.command import Ending, Failure, Isolation, Outcome, Traffic
 from sandbox.kernel.process import Exit
 from sandbox.limits import Limits, most_inodes
 from sandbox.protocol import Done
-from sandbox.runs import stacks
+from sandbox.runs import stacks, walls
 from sandbox.runs.outputs import Collected
 from sandbox.runs.verdict import Verdict
 
@@ -158,11 +158,10 @@ def _done(done: Done, isolation: Isolation, result_kb: int) -> Outcome:
     what, mend = done.what, _mend(done)
     if done.wanted and not _has_network(isolation):
         what = f"{what} – the run tried to reach {done.wanted}; runs have no network"
-        mend = (
-            'ask for it in the manifest (`"network": {"run": true, "hosts": […]}`) and have the '
-            "admin name the host, or bring what is there along as an input"
-        )
+        mend = walls.NETWORK_MEND
     failure = Failure(code=_code(done), what=what, mend=mend, traceback=done.traceback)
+    if done.wall and not done.wanted:
+        failure = walls.named(failure, done.wall, has_network=_has_network(isolation))
     return Outcome(ending=done.ending, isolation=isolation, failure=failure)
 
 

@@ -29,8 +29,8 @@ class Furniture:
     """The cell's /etc."""
     programs: Path
     """The cell's /bin: a shell, and what launchers call."""
-    processors: Path
-    """How many there are, by the files that the C library counts them by (get_nprocs(3))."""
+    sys: Path
+    """The cell's /sys: how much a run may use."""
     input_dir: Path | None
     """The run's inputs; a warm cell sees none, and its forks get theirs from the worker."""
     library_path: str
@@ -49,7 +49,7 @@ def arguments(command: Command, furniture: Furniture, *, reach: Reach, is_warm: 
         *_devices(furniture.devices),
         *_read_only(furniture.inside, layout.INSIDE, reach),
         *_read_only(furniture.etc, "/etc", reach),
-        *_read_only(furniture.processors, "/sys/devices/system/cpu", reach),
+        *_read_only(furniture.sys, "/sys", reach),
         *_programs(furniture.programs, command.interpreter, reach),
         *_inputs(furniture.input_dir, reach),
         *_folders(command, reach),

@@ -44,6 +44,15 @@ _THREAD_VARIABLES = (
     "TOKENIZERS_PARALLELISM",
 )
 
+_WITHOUT_THREADS = {
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "_RJEM_MALLOC_CONF": "background_thread:false",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
+"""Libraries' own switches, by which they start no thread at import: with one a version is cold for
+ever (pyarrow: 3,537 against 306 ms of a run, measured). The allocators of Arrow and of what is
+written in Rust (polars) free memory a little later then; ONNX Runtime reports to nobody."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
@@ -103,9 +112,7 @@ def variables(layout: Layout, *, library_path: str, limits: Limits) -> dict[str,
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHON_CPU_COUNT": threads,  # CPython 3.13 and later
         **dict.fromkeys(_THREAD_VARIABLES, threads),
-        # Arrow's allocator starts a thread at import, and with it a version is cold for ever
-        # (pyarrow: 3,537 against 306 ms of a run, measured).
-        "JE_ARROW_MALLOC_CONF": "background_thread:false",
+        **_WITHOUT_THREADS,
         "TOKENIZERS_PARALLELISM": "false" if threads == "1" else "true",
     }
 
@@ -133,6 +140,7 @@ def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Inw
         "warm_seccomp": _program(warm_profile, barriers),
         "rlimits": rlimits(command.limits, has_namespaces=layout.has_namespaces),
         "preload": list(command.warmth.preload) if command.warmth else [],
+        "processors": math.ceil(command.limits.cpus),
     }
 
 

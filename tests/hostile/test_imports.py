@@ -136,7 +136,12 @@ async def test_an_import_that_leaves_a_way_from_job_to_job_runs_cold_and_is_name
         "system_v_memory",
         "signal_of_stdin",
     }
-    had_anew = {"shared_memory", "memfd", "pipe"}  # each fork gets its own: nothing passes
+    had_anew = {
+        "shared_memory",
+        "memfd",
+        "pipe",
+        "socket_pair",
+    }  # each fork gets its own: nothing passes
     client = Client("named")
     await jobs(bundle(MEETING[attack]), [client])
     assert client.outcome is not None

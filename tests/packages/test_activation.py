@@ -1,12 +1,14 @@
 """A version becomes active only when all of it can be had and its hook passes."""
 
 import io
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.bundles import bundle_files, manifest, zipped
+from support.elf import library
 
 from packages.activation import Prepared, Workshop, prepare
 from packages.archive import Bundles, receive
@@ -62,6 +64,20 @@ def stage_of(bundle: Bundle, prepared: Prepared) -> Stage:
         grant=prepared.grant,
         data_folder=prepared.data_folder,
     )
+
+
+async def test_a_library_that_is_missing_is_a_warning_of_the_activation(
+    received: Receive, workshop: Workshop, add: Add
+):
+    files = {"demo_dist.py": b"", "quick.so": library(needed=["libabsent.so.7"])}
+    add("demo-dist", tag=f"py3-none-manylinux2014_{os.uname().machine}", files=files)
+    bundle = received({"requirements.txt": "demo-dist"})
+    said: list[Report] = []
+    prepared = await prepare(bundle, workshop=workshop, gate=CLOSED, observe=said.append)
+    (warning,) = prepared.install.warnings
+    assert warning.code == "missing-library"
+    assert "libabsent.so.7 is needed by quick.so" in warning.what
+    assert any("libabsent.so.7" in str(report.data.get("message")) for report in said)
 
 
 ON_ACTIVATE = """

@@ -1,5 +1,6 @@
 """What a program may rely on outside holds in a cell: cold and warm, at every level."""
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -105,11 +106,38 @@ async def test_its_children_find_what_it_finds(run: Callable):
 async def test_it_is_told_of_as_many_processors_as_it_may_use(run: Callable):
     code = """
     import os
+    AT_IMPORT = len(os.sched_getaffinity(0))
     def extract(*, job, **_):
-        return [os.cpu_count(), len(os.sched_getaffinity(0)), os.environ["PYTHON_CPU_COUNT"]]
+        return [
+            os.cpu_count(), len(os.sched_getaffinity(0)), os.environ["PYTHON_CPU_COUNT"], AT_IMPORT
+        ]
     """
     outcome = await run(code, cpus=1)
-    assert outcome.value == [1, 1, "1"], outcome.failure
+    assert outcome.value == [1, 1, "1", 1], outcome.failure
+
+
+@STARTS
+async def test_it_finds_its_limits_where_programs_look_that_run_in_containers(lab, warm, start):
+    code = """
+    import os
+    from pathlib import Path
+    def extract(*, job, **_):
+        root = Path("/sys/fs/cgroup")
+        names = (
+            "memory.max", "memory/memory.limit_in_bytes", "cpu.max", "cpu/cpu.cfs_quota_us",
+            "cpu/cpu.cfs_period_us",
+        )
+        try:
+            (root / "memory.max").write_text("max")
+        except OSError:
+            return [(root / name).read_text().strip() for name in names]
+    """
+    command = lab.command(code)
+    limits = dataclasses.replace(command.limits, cpus=1.5, memory_mb=128)
+    command = dataclasses.replace(command, limits=limits)
+    outcome = await lab.run(warm(command) if start == "warm" else command)
+    memory = str(128 << 20)
+    assert outcome.value == [memory, memory, "150000 100000", "150000", "100000"], outcome
 
 
 async def test_generators_that_nobody_seeded_differ_and_seeded_ones_do_not(lab, warm):
@@ -173,6 +201,54 @@ async def test_what_an_import_left_open_or_shared_is_had_anew(lab, warm):
         outcome = await lab.run(warm(command))
         assert outcome.isolation.start == "warm", outcome.isolation.start_reason
         assert outcome.value == cold, "nothing that the run before did is there"
+
+
+async def test_an_event_loop_that_an_import_made_is_had_anew(lab, warm):
+    code = """
+    import asyncio, os, socket, threading
+    LOOP, OTHER = asyncio.new_event_loop(), asyncio.new_event_loop()
+    PAIR = socket.socketpair()
+    READ, WRITE = os.pipe()
+    LOOP.add_reader(READ, lambda: SEEN.append(os.read(READ, 9).decode()))
+    SEEN = []
+    async def wake():
+        woken = asyncio.Event()
+        LOOP.call_later(0.01, os.write, WRITE, b"piped")
+        threading.Timer(0.05, LOOP.call_soon_threadsafe, (woken.set,)).start()
+        await woken.wait()
+        return "woken"
+    def extract(*, job, **_):
+        PAIR[0].send(b"x")
+        return [
+            LOOP.run_until_complete(wake()), OTHER.run_until_complete(asyncio.sleep(0, "slept")),
+            SEEN, PAIR[1].recv(9).decode(), PAIR[1].getblocking(),
+        ]
+    """
+    command = lab.command(code)
+    cold = (await lab.run(command)).value
+    assert cold == ["woken", "slept", ["piped"], "x", True]
+    for _ in range(3):
+        outcome = await lab.run(warm(command))
+        assert outcome.isolation.start == "warm", outcome.isolation.start_reason
+        assert outcome.failure is None, outcome.failure
+        assert outcome.value == cold, "nothing that the run before did is there"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "PAIR = socket.socketpair()\nPAIR[0].send(b'secret')",
+        "PAIR = socket.socketpair()\nPAIR[0].close()",
+        "HELD = socket.socket(socket.AF_UNIX)",
+        "HELD = select.epoll()\nHELD.register(1)",
+    ],
+    ids=["with-content", "half", "lonely", "of-a-stream"],
+)
+async def test_sockets_and_polls_that_cannot_be_had_anew_keep_a_version_cold(lab, warm, made):
+    code = f"import select, socket\n{made}\ndef extract(*, job, **_):\n    return 1\n"
+    outcome = await lab.run(warm(lab.command(code)))
+    assert (outcome.value, outcome.isolation.start) == (1, "cold")
+    assert "left open: " in outcome.isolation.start_reason
 
 
 async def test_a_pipe_with_something_in_it_keeps_a_version_cold(lab, warm):

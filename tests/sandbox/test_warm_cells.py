@@ -3,13 +3,16 @@
 import asyncio
 import contextlib
 import dataclasses
+import hashlib
 import os
 import re
 import signal
 from collections import Counter
+from pathlib import Path
 
 import psutil
 import pytest
+from support.interpreters import reachable_copy
 
 from sandbox.cells.pool import Pool, PoolBounds, _family
 from sandbox.cells.warm import WarmCell
@@ -45,6 +48,24 @@ async def test_what_a_run_has_from_its_warm_cell_counts_as_its_memory_too(lab, w
     assert 48 << 20 <= few.usage.peak_rss_bytes < 80 << 20 <= more.usage.peak_rss_bytes < 112 << 20
 
 
+@pytest.mark.parametrize("level", ["namespaced", "unprivileged"])
+async def test_a_warm_run_says_on_which_libraries_of_the_host_it_ran(
+    lab, warm, plain_sandbox, world, level
+):
+    if level == "unprivileged":
+        lab.sandbox = plain_sandbox
+    code = "import ctypes, ssl, sqlite3\ndef extract(*, job, **_):\n    return 1\n"
+    command = lab.command(code, interpreter=reachable_copy(world))
+    outcome = await lab.run(warm(command))
+    assert outcome.isolation.start == "warm", outcome.isolation.start_reason
+    libraries = {Path(one.path).name: one for one in outcome.isolation.host_libraries}
+    libc = libraries["libc.so.6"]
+    digest = hashlib.sha256(Path(libc.path).read_bytes()).hexdigest()
+    assert libc.sha256 == f"sha256:{digest}"
+    assert list(libraries.values()) == sorted(libraries.values(), key=lambda one: one.path)
+    assert (await lab.run(command)).isolation.host_libraries == ()
+
+
 async def test_each_run_draws_its_own_randomness(lab, warm):
     code = """
     import os, random, tempfile, uuid
@@ -64,6 +85,12 @@ async def test_each_run_draws_its_own_randomness(lab, warm):
             "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
             "1 threads running",
         ),
+        (
+            "import ctypes, threading, time\nNAMED = threading.Event()\ndef work():\n"
+            "    ctypes.CDLL(None).prctl(15, b'tidying up')\n    NAMED.set()\n    time.sleep(60)\n"
+            "threading.Thread(target=work, daemon=True).start()\nNAMED.wait()",
+            "1 threads running (tidying up)",
+        ),
         ("HELD = open('/tmp/made', 'w')", "left open: /work/scratch/tmp/made"),
         ("import socket\nHELD = socket.socket(socket.AF_UNIX)", "left open: socket:"),
         (
@@ -77,7 +104,7 @@ async def test_each_run_draws_its_own_randomness(lab, warm):
         ("import os\nos._exit(3)", "ended while it imported"),
         ("import time\ntime.sleep(60)", "preload took longer than 1 s"),
     ],
-    ids=["thread", "file", "socket", "child", "raises", "exits", "slow"],
+    ids=["thread", "named-thread", "file", "socket", "child", "raises", "exits", "slow"],
 )
 async def test_what_is_unfit_to_be_forked_starts_cold_and_says_why(lab, warm, code, reason):
     command = warm(lab.command(code + "\ndef extract(*, job, **_): return 1"))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _STREAMS = (0, 1, 2)
 _O_PATH = 0o10000000
+_MOST_NAMES = 5
 
 
 def unfitness(pid: int, *, door: int, strangers: int, places: Container[tuple[int, int]]) -> str:
@@ -33,8 +34,26 @@ def unfitness(pid: int, *, door: int, strangers: int, places: Container[tuple[in
 
 
 def _threads(pid: int) -> str:
-    count = len(os.listdir("/proc/%d/task" % (pid,)))
-    return "preload left %d threads running" % (count - 1,) if count > 1 else ""
+    """Return how many threads there are besides the first, and what they are called.
+
+    A name is often the library's that started it (polars-0, jemalloc_bg_thd); it may be anything.
+    """
+    others = [name for name in os.listdir("/proc/%d/task" % (pid,)) if int(name) != pid]
+    if not others:
+        return ""
+    names = sorted({_name_of(pid, number) for number in others} - {_name_of(pid, str(pid)), ""})
+    called = " (%s)" % (", ".join(names[:_MOST_NAMES]),) if names else ""
+    return "preload left %d threads running%s" % (len(others), called)
+
+
+def _name_of(pid: int, number: str) -> str:
+    try:
+        with open(
+            "/proc/%d/task/%s/comm" % (pid, number), encoding="utf-8", errors="replace"
+        ) as comm:
+            return "".join(char for char in comm.read() if char.isprintable())
+    except OSError:  # it has just ended
+        return ""
 
 
 def _shared_memory(pid: int) -> str:

@@ -23,6 +23,7 @@ from . import (
     made_files,
     own_signals,
     renewed,
+    thread_pools,
     warmup,
 )
 
@@ -50,8 +51,11 @@ def main(setup: dict[str, Any]) -> None:
         walls.make_scratch(setup["scratch_dir"])  # of its own: forks mount theirs over it
     walls.shut_around_import(setup)
     watch, unseeded = generators.Watch(), generators.Unseeded()
+    pools = thread_pools.Pools(setup["processors"])
     watch.begin()
+    pools.hold_back()
     failure = _preload(setup)
+    pools.find()
     watch.end()
     unseeded.find()
     call.flush_streams()
@@ -68,13 +72,19 @@ def main(setup: dict[str, Any]) -> None:
     channel = Channel(fork_script.CHANNEL)
     _share((born, channel, listener, left, unseeded))
     forking.be_forked(born.play, left.put_back, id_place=born.id_place)
-    _serve(channel, listener, unseeded)
+    _serve(channel, listener, unseeded, pools)
 
 
-def _serve(channel: Channel, listener: sigterm.Listener, unseeded: generators.Unseeded) -> None:
+def _serve(
+    channel: Channel,
+    listener: sigterm.Listener,
+    unseeded: generators.Unseeded,
+    pools: thread_pools.Pools,
+) -> None:
     """Be a fork, and serve its run."""
     try:
         unseeded.seed()
+        pools.fill()
         code = run.serve(channel, listener)
     except BaseException:
         sys.stderr.write(_traceback())

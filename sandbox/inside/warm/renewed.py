@@ -1,8 +1,9 @@
 """What an import left open or shared, taken from the held process: each fork has its own of it.
 
-Locks and shared memory of multiprocessing, empty pipes, files that are only read or have no name:
-a fork gets the same at the same place, as the import left it. What cannot be had again stays, and
-the version runs cold for it (fitness.py looks from outside; nobody believes what is done here).
+Locks and shared memory of multiprocessing, empty pipes, event loops, files that are only read or
+have no name: a fork gets the same at the same place, as the import left it. What cannot be had
+again stays, and the version runs cold for it (fitness.py looks from outside; nobody believes what
+is done here).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import stat
 
 from .. import syscalls
+from . import loops
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Renewed:
         """Content of files without a name, by inode, and the descriptors of each with its flags."""
         self._pipes: list[tuple[tuple[int, int], tuple[int, int]]] = []
         self._files: list[tuple[int, str, int, int]] = []
+        self._loops = loops.Loops()
 
     def take_down(self, *, apart_from: Iterable[int]) -> None:
         """Close what can be opened again, and make memory private that others would share."""
@@ -48,11 +51,8 @@ class Renewed:
                 self._note(number, numbers)
             except OSError:  # the listing's own
                 continue
-        for number in [end[0] for pipe in self._pipes for end in pipe]:
-            os.close(number)
-        for number in [end[0] for _, ends in self._nameless.values() for end in ends]:
-            os.close(number)
-        for number, _, _, _ in self._files:
+        self._loops.choose(set(self._taken()))
+        for number in self._taken():
             os.close(number)
         if sum(mapping.size for mapping in mappings) <= _MOST_BYTES:
             self._memory = [mapping for mapping in mappings if _replaced(mapping, _PRIVATE)]
@@ -68,19 +68,24 @@ class Renewed:
             if offset:
                 os.lseek(opened, offset, os.SEEK_SET)
             _put(opened, number, flags)
+        self._loops.put_back_sockets(self._aside, _put)
         files = {inode: self._made_anew(inode) for inode in self._nameless}
+        self._loops.put_back_polls(self._aside, _put)
         for mapping in self._memory:
             if not _replaced(mapping, _SHARED, fd=files.get(mapping.inode, -1)):
                 raise OSError("memory cannot be shared anew")
 
     def _aside(self, opened: int) -> int:
         """Move a descriptor to where none of the package's is, whose number it may have got."""
-        taken = [end[0] for pipe in self._pipes for end in pipe]
-        taken += [end[0] for _, ends in self._nameless.values() for end in ends]
-        taken += [file[0] for file in self._files]
-        free = syscalls.do("fcntl", opened, _F_DUPFD_CLOEXEC, max(taken) + 1)
+        free = syscalls.do("fcntl", opened, _F_DUPFD_CLOEXEC, max(self._taken()) + 1)
         os.close(opened)
         return free
+
+    def _taken(self) -> list[int]:
+        """Return the descriptors that are closed, and had again."""
+        taken = [end[0] for pipe in self._pipes for end in pipe]
+        taken += [end[0] for _, ends in self._nameless.values() for end in ends]
+        return taken + [file[0] for file in self._files] + self._loops.numbers
 
     def _made_anew(self, inode: int) -> int:
         """Make a file without a name again; return one of its descriptors."""
@@ -113,6 +118,8 @@ class Renewed:
                 self._files.append((number, path, flags, offset))
         elif path in _DEVICES:
             self._files.append((number, path, flags, 0))
+        else:
+            self._loops.note(number, flags)
 
     def _note_pipe(
         self, number: int, flags: int, status: os.stat_result, numbers: set[int]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from sandbox.command import (
     Connection,
     Ending,
     Failure,
+    HostLibrary,
     Isolation,
     Layer,
     Level,
@@ -142,6 +143,13 @@ def test_it_says_what_ran_and_what_came_of_it(claim: Claim) -> None:
     assert told["usage"] == {"wall_ms": 5, "cpu_ms": 3, "peak_rss_bytes": 7}
     assert told["is_partial"] and told["timeline"][0]["duration_ms"] == 1000
     assert told["environment"]["installed"][0]["name"] == "six"
+
+
+def test_it_says_on_which_libraries_of_the_host_it_ran(claim: Claim) -> None:
+    libc = HostLibrary(path="/usr/lib/libc.so.6", sha256="sha256:1234")
+    outcome = replace(GOOD, isolation=replace(GOOD.isolation, host_libraries=(libc,)))
+    told = json.loads(to_bytes(whole(claim, outcome)))
+    assert told["isolation"]["host_libraries"] == [asdict(libc)]
 
 
 def test_notes_of_extract_and_hook_are_kept_in_order(claim: Claim) -> None:

@@ -154,6 +154,7 @@ def test_what_keeps_a_version_cold_is_told_before_it_runs(try_: Try):
     told = try_("return 1", before=before)
     assert told.returncode == 0, told.stderr
     assert "jobs of this version start cold: " in told.stderr
+    assert "let the function start them" in told.stderr
     assert "start      cold: " in told.stdout
 
 

@@ -1,0 +1,16 @@
+# /// script
+# dependencies = ["catboost"]
+# ///
+
+import catboost, numpy as np
+
+
+def extract(*, job, **_):
+    r = np.random.default_rng(0)
+    X = r.random((300, 4))
+    y = (X[:, 0] > 0.5).astype(int)
+    m = catboost.CatBoostClassifier(
+        iterations=10, verbose=False, thread_count=2, train_dir=str(job.scratch_dir / "cb")
+    ).fit(X, y)
+    m.save_model(str(job.output_dir / "m.cbm"))
+    return round(float((m.predict(X) == y).mean()), 3)
