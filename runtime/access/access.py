@@ -43,7 +43,9 @@ def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozens
             idle=idle,
             lasting=timedelta(seconds=settings.session_s),
         ),
-        wrong_tokens=WrongTokens(monotonic=time.monotonic),
+        wrong_tokens=WrongTokens(
+            monotonic=time.monotonic, most_of_one=settings.wrong_tokens_per_minute
+        ),
         rates=Rates(monotonic=time.monotonic, most=settings.requests_per_minute),
         owners=owners,
         names=frozenset(name.lower() for name in (settings.host, *settings.names)),

@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from runtime.blobs.blob import Blobs
 from runtime.errors import OutputGone
+from runtime.http.conditional import is_known
 from runtime.values.records import StoredOutput
 
 SANDBOXED = {"Content-Security-Policy": "sandbox; default-src 'none'"}
@@ -23,7 +24,7 @@ RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 async def download(request: Request, *, output: StoredOutput, blobs: Blobs) -> Response:
     """Return the response with the bytes of `output`, or a part of them."""
     headers = _headers(output)
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    if is_known(headers["ETag"], said=request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers={"ETag": headers["ETag"]})
     if not await blobs.has(output.sha256):
         raise OutputGone(f"{output.path} was removed since", where=output.path)

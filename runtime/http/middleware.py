@@ -1,20 +1,14 @@
 """What every response carries: a request id, and headers that keep pages in their place."""
 
-from collections.abc import MutableMapping
-from typing import Any
-
 from fastapi import Request
-from fastapi.responses import Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtime.errors import CrossSite, TooLarge
+from runtime.errors import CrossSite
 from runtime.http.answers import problem_response
 from runtime.ids import new_id
 from runtime.problem_table import fault_of
-from sandbox.limits import MIB
 
-JSON_MOST_BYTES = MIB
 REQUEST_ID_MOST = 128
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SECURITY_HEADERS = {
@@ -91,28 +85,6 @@ def _is_foreign(headers: Headers) -> bool:
     return origin is not None and origin.partition("://")[2] != headers.get("host")
 
 
-class BoundedJson:
-    """Reads JSON bodies whole before anything else sees them, and refuses those too long.
-
-    Uploads are streams and bounded where they are read.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] != "http" or not _is_json(Headers(scope=scope)):
-            await self._app(scope, receive, send)
-            return
-        body = await _read(receive)
-        if body is None:
-            response = _too_large(scope)
-            await response(scope, receive, send)
-            return
-        await self._app(scope, _Replay(body, receive=receive), send)
-
-
 class Heads:
     """Answers HEAD as GET, without the content (RFC 9110, 9.3.2): one answer for both."""
 
@@ -138,39 +110,3 @@ class Heads:
             return {"type": "http.disconnect"} if is_begun else await receive()
 
         await self._app({**scope, "method": "GET"}, receive_until_begun, send_head)
-
-
-def _is_json(headers: Headers) -> bool:
-    return headers.get("content-type", "").partition(";")[0].strip().endswith("json")
-
-
-async def _read(receive: Receive) -> bytes | None:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return bytes(body)
-        body += message.get("body", b"")
-        if len(body) > JSON_MOST_BYTES:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-def _too_large(scope: Scope) -> Response:
-    fault = fault_of(TooLarge(f"A JSON body may have {JSON_MOST_BYTES} bytes", where="body"))
-    return problem_response(fault, request=Request(scope))
-
-
-class _Replay:
-    """Hands out a body that was read already, then what comes after it."""
-
-    def __init__(self, body: bytes, *, receive: Receive) -> None:
-        self._body: bytes | None = body
-        self._receive = receive
-
-    async def __call__(self) -> MutableMapping[str, Any]:
-        if self._body is None:
-            return await self._receive()
-        body, self._body = self._body, None
-        return {"type": "http.request", "body": body, "more_body": False}

@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from runtime.gate.opening import close_gate, close_if_over, open_gate, opened
-from runtime.http.api.sent_values import Sentence
+from runtime.http.api.sent_values import Flag, Moment, Number, Sentence
 from runtime.http.api.views import GateView, gate_view
 from runtime.http.context import AccessOf, CallerOf, ClockOf, ClosingsOf, StoreOf, origin_of
 
@@ -31,11 +31,11 @@ class GateOrder(BaseModel):
         },
     )
 
-    is_open: bool
-    until: Annotated[AwareDatetime, AfterValidator(_in_this_age)] | None = Field(
+    is_open: Flag
+    until: Annotated[Moment, AfterValidator(_in_this_age)] | None = Field(
         None, description="Until when; or give `minutes`."
     )
-    minutes: Annotated[float, Field(gt=0, le=527_040, allow_inf_nan=False)] | None = None
+    minutes: Annotated[Number, Field(gt=0, le=527_040, allow_inf_nan=False)] | None = None
     reason: Sentence = ""
     packages: tuple[str, ...] = Field((), description="Only for these packages; empty: for all.")
     who: Sentence = Field(

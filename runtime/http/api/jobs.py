@@ -13,6 +13,7 @@ from runtime.http.api.sent_values import Parameters
 from runtime.http.api.streams import NDJSON, SSE, event_stream, line_stream
 from runtime.http.api.views import JobDetail, JobView, OutputView, PageOf, job_detail, page_view
 from runtime.http.bodies import Part, form_parts, is_multipart
+from runtime.http.bounded_bodies import refuse_too_long
 from runtime.http.context import (
     MOST_NUMBER,
     ArtifactsOf,
@@ -71,6 +72,7 @@ BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["job"],
+                    "additionalProperties": False,
                     "properties": {
                         "job": JobOrder.model_json_schema()
                         | {"description": "JSON; it comes before the inputs."},
@@ -132,6 +134,7 @@ async def _submit_form(
     blobs: Blobs,
     settings: Settings,
 ) -> Job:
+    refuse_too_long(request, most_bytes=settings.input_most_mb * MIB)
     form = form_parts(request)
     order = _read_order(await _first_field(form), among=among)
     activation = await submissions.activation_for(order.package, version=order.version)
@@ -315,7 +318,11 @@ async def list_outputs(
     return page_view(page, show=OutputView.model_validate, request=request, response=response)
 
 
-@router.get("/{job_id}/outputs/{path:path}", response_class=Response)
+@router.get(
+    "/{job_id}/outputs/{path:path}",
+    response_class=Response,
+    responses={206: {"description": "The part that Range asked for."}},
+)
 async def get_output(
     job_id: str,
     path: str,
@@ -344,7 +351,11 @@ def _number(job: Job, attempt: int | None) -> int:
     return attempt or job.attempt
 
 
-@router.post("/{job_id}/cancel", status_code=202)
+@router.post(
+    "/{job_id}/cancel",
+    status_code=202,
+    responses={200: {"model": JobDetail, "description": "It is cancelled."}},
+)
 async def cancel_job(
     job_id: str, response: Response, submissions: SubmissionsOf, store: StoreOf
 ) -> JobDetail:

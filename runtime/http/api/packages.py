@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from runtime.http.api.sent_values import Sentence
+from runtime.http.api.upload_body import upload_body
 from runtime.http.api.views import (
     ActivationView,
     PackageView,
@@ -42,7 +43,12 @@ class Wish(BaseModel):
     reason: Sentence = ""
 
 
-@router.post("/packages", status_code=201)
+@router.post(
+    "/packages",
+    status_code=201,
+    openapi_extra=upload_body(field="bundle", media_types=("application/zip", "application/gzip")),
+    responses={200: {"model": VersionDetail, "description": "The same bytes were there."}},
+)
 async def upload_package(
     request: Request,
     response: Response,

@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access import tokens as token_story
 from runtime.access.tokens import OVERLAP, TokenWish
-from runtime.http.api.sent_values import Sentence
+from runtime.http.api.sent_values import Moment, Sentence, WholeNumber
 from runtime.http.api.views import PageOf, View
 from runtime.http.context import (
     AccessOf,
@@ -22,6 +22,7 @@ from runtime.store import tokens as token_store
 from runtime.values.access import Scope, Token
 from runtime.values.times import Time
 
+MINUTES = OVERLAP // timedelta(minutes=1)
 router = APIRouter(prefix="/v1", tags=["access"])
 
 
@@ -65,7 +66,7 @@ class TokenOrder(BaseModel):
         Field(max_length=100, description="Names, or prefixes with `*`; empty: all."),
     ] = ()
     note: Sentence = ""
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class RotationOrder(BaseModel):
@@ -75,7 +76,7 @@ class RotationOrder(BaseModel):
         extra="forbid", json_schema_extra={"example": {"overlap_minutes": 60}}
     )
 
-    overlap_minutes: Annotated[int, Field(ge=0, le=43_200)] = OVERLAP // timedelta(minutes=1)
+    overlap_minutes: Annotated[WholeNumber, Field(ge=0, le=43_200)] = MINUTES
 
 
 class MeView(View):
