@@ -120,6 +120,18 @@ class Misdirected(RuntimeFault):
     code = "misdirected"
 
 
+class PreconditionRequired(RuntimeFault):
+    """This changes what somebody else may have changed: say which state of it is meant."""
+
+    code = "precondition-required"
+
+
+class PreconditionFailed(RuntimeFault):
+    """It is not any more as it was read."""
+
+    code = "precondition-failed"
+
+
 class TooLarge(RuntimeFault):
     """The request is larger than this appliance accepts."""
 

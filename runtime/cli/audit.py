@@ -8,8 +8,10 @@ from sqlalchemy import Connection
 
 from runtime.access.audit_seal import verify as verify_log
 from runtime.access.signing_key import key_id, public_key_of
-from runtime.cli.client import all_items, connected
+from runtime.cli.client import connected
 from runtime.cli.output.printing import AsJson, as_text, emit, table
+from runtime.client.operations import list_audit
+from runtime.client.views import AuditView
 from runtime.clock import rfc3339
 from runtime.errors import NotFound
 from runtime.home.offline_database import has_database, in_home
@@ -30,7 +32,7 @@ def list_entries(
 ) -> None:
     """List what was done, the last first."""
     with connected() as client:
-        found = all_items(client, "/v1/audit", most=most, action=action or None)
+        found = list(client.every(list_audit(action=action or None), most=most))
     emit(found, as_json=as_json, show=_rows)
 
 
@@ -103,7 +105,7 @@ def _sentences(told: dict[str, Any]) -> str:
     return f"the log is whole: {told['entries']} entries, signed up to {told['signed_to']}"
 
 
-def _rows(entries: list[dict[str, Any]]) -> str:
+def _rows(entries: list[AuditView]) -> str:
     rows = [
         {**one, "details": ", ".join(f"{k}={v}" for k, v in one["details"].items() if v)}
         for one in entries

@@ -18,6 +18,7 @@ from runtime.http.context import (
     StoreOf,
     origin_of,
 )
+from runtime.http.preconditions import PreconditionOf
 from runtime.store import tokens as token_store
 from runtime.values.access import Scope, Token
 from runtime.values.times import Time
@@ -169,11 +170,21 @@ async def rotate_token(
     store: StoreOf,
     clock: ClockOf,
     caller: CallerOf,
+    precondition: PreconditionOf,
 ) -> NewTokenView:
-    """Give a token a new text; the former one stays valid for a day, or as long as is said."""
+    """Give a token a new text; the former one stays valid for a day, or as long as is said.
+
+    428 without If-Match: a second one at once would end the text that the first let live on.
+    """
     minutes = (order or RotationOrder()).overlap_minutes
     token, text = await store.run(
-        token_story.rotate,
+        precondition.before(
+            token_story.rotate,
+            look=lambda connection: TokenView.model_validate(
+                token_store.get(connection, name=token_name)
+            ),
+            is_needed=True,
+        ),
         name=token_name,
         overlap=timedelta(minutes=minutes),
         who=caller.principal,
