@@ -1,11 +1,12 @@
 """The settings of the door: where it is, who may come through it, how fast, and over what."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runtime.setting_types import Networks, OwnNames
+from runtime.setting_types import Networks, Origins, OwnNames
 
 PREFIX = "FUMEHOOD_"
 
@@ -52,4 +53,14 @@ class DoorSettings(BaseSettings):
         None, description="The certificate chain to serve HTTPS with (PEM)."
     )
     tls_key: Path | None = Field(None, description="The private key of that certificate (PEM).")
-    proxies: Networks = Field((), description="Proxies whose X-Forwarded-For is believed.")
+    proxies: Networks = Field((), description="Proxies that are believed about who asks.")
+    proxy_fields: Literal["X-Forwarded", "Forwarded"] = Field(
+        "X-Forwarded", description="In which fields proxies say who asks, and over what."
+    )
+    proxy_socket: Path | None = Field(
+        None, description="A unix socket for a proxy; it wants a principal, as the port does."
+    )
+    cors_origins: Origins = Field(
+        (), description="Other sites whose pages may ask here, with a token."
+    )
+    anonymous_reads: bool = Field(False, description="Whether anybody may read what a viewer may.")

@@ -22,6 +22,7 @@ from pydantic import (
 from sandbox.network_rules import MOST_PORTS, check_host, check_port
 
 NAMES = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]*")
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 AGE = re.compile(r"(?P<number>\d{1,4})(?P<unit>[dh])")
 
 
@@ -59,6 +60,13 @@ def _called(text: str) -> str:
     if "*" in text:
         raise ValueError(f"{text!r} has to be one host: what is below a name is others' to choose")
     return text if _is_address(text) else check_host(text)
+
+
+def _origin(text: str) -> str:
+    """Return `text` if it is the origin of a site, as browsers write it; raise ValueError."""
+    if ORIGIN.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no origin, such as https://dashboard.example")
+    return text
 
 
 def _is_address(text: str) -> bool:
@@ -118,6 +126,11 @@ type OwnNames = Annotated[
     tuple[Annotated[str, AfterValidator(_called)], ...], BeforeValidator(_items)
 ]
 """Names of this appliance; from an environment variable, as words or as a JSON list."""
+
+type Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_items)
+]
+"""Origins of other sites; from an environment variable, as words or as a JSON list."""
 
 type Hosts = Annotated[
     tuple[Annotated[str, AfterValidator(check_host)], ...], BeforeValidator(_items)

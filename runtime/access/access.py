@@ -27,7 +27,7 @@ class Access:
     rates: Rates
     owners: frozenset[int]
     names: frozenset[str]
-    is_tls: bool
+    is_open_to_read: bool
     seal: AuditSeal
 
 
@@ -49,7 +49,7 @@ def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozens
         rates=Rates(monotonic=time.monotonic, most=settings.requests_per_minute),
         owners=owners,
         names=frozenset(name.lower() for name in (settings.host, *settings.names)),
-        is_tls=settings.tls_certificate is not None,
+        is_open_to_read=settings.anonymous_reads,
         seal=AuditSeal(home=settings.home, key=signing_key(settings.home)),
     )
 

@@ -56,6 +56,7 @@ class Identification:
             token_id=session.token_id,
             session_id=session.id,
             csrf=csrf_of(text),
+            requests_per_minute=principal.requests_per_minute,
         )
 
     def _is_due(self, key: str, *, at: datetime) -> bool:
@@ -74,6 +75,7 @@ def principal_of(token: Token) -> Principal:
         packages=token.packages,
         way=Way.TOKEN,
         token_id=token.id,
+        requests_per_minute=token.requests_per_minute,
     )
 
 

@@ -34,6 +34,7 @@ FACTS = (
     "former_until",
     "used_at",
     "used_from",
+    "requests_per_minute",
 )
 
 
@@ -49,6 +50,10 @@ def create(
     ] = None,
     span: Annotated[str, typer.Option("--for", help="How long it is valid: 12h, 90d.")] = "",
     note: Annotated[str, typer.Option(help="What it is for.")] = "",
+    rate: Annotated[
+        int | None,
+        typer.Option("--rate", min=1, help="Most requests in a minute, if not as for all."),
+    ] = None,
     *,
     is_offline: Annotated[
         bool, typer.Option("--offline", help="Write it into the home itself, past the appliance.")
@@ -58,7 +63,12 @@ def create(
     """Make a token and print it: it is never to be had again."""
     until = datetime.now(UTC) + timedelta(minutes=minutes_of(span)) if span else None
     wish = TokenWish(
-        name=name, scopes=tuple(scope), packages=tuple(package or ()), note=note, expires_at=until
+        name=name,
+        scopes=tuple(scope),
+        packages=tuple(package or ()),
+        note=note,
+        expires_at=until,
+        requests_per_minute=rate,
     )
     made = _made_at_home(wish) if is_offline else _made(wish)
     say_to_people(f"the token {made['name']} is shown now, and never again:")
@@ -72,6 +82,7 @@ def _made(wish: TokenWish) -> Mapping[str, Any]:
         packages=wish.packages,
         note=wish.note,
         expires_at=rfc3339(wish.expires_at) if wish.expires_at else None,
+        requests_per_minute=wish.requests_per_minute,
     )
     with connected() as client:
         return client.ask(call)

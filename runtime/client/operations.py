@@ -269,6 +269,7 @@ def create_token(
     packages: Sequence[str] = (),
     note: str = "",
     expires_at: str | None = None,
+    requests_per_minute: int | None = None,
 ) -> Call[NewTokenView]:
     """Make a token; its text is in the answer only."""
     order = {
@@ -277,6 +278,7 @@ def create_token(
         "packages": list(packages),
         "note": note,
         "expires_at": expires_at,
+        "requests_per_minute": requests_per_minute,
     }
     return Call(method="POST", path="/v1/tokens", body=order)
 

@@ -223,6 +223,7 @@ class TokenView(TypedDict):
     former_until: str | None
     used_at: str | None
     used_from: str
+    requests_per_minute: int | None
 
 
 class NewTokenView(TokenView):

@@ -27,7 +27,9 @@ from runtime.http.context import Services
 from runtime.http.entrance.description import described
 from runtime.http.entrance.host_names import HostNames
 from runtime.http.entrance.identity import Identify
+from runtime.http.entrance.other_origins import OtherOrigins
 from runtime.http.entrance.permission import permitted
+from runtime.http.entrance.proxies import Proxies
 from runtime.http.middleware import Heads, RequestIds, SameSite
 from runtime.http.pages import login, pages
 
@@ -78,13 +80,23 @@ def make_app(services: Services) -> FastAPI:
     app.mount("/static", StaticFiles(directory=pages.STATIC))
     install_answers(app)
     _describe(app)
+    settings = services.settings
+    origins = frozenset(settings.cors_origins)
     app.add_middleware(BoundedBodies)
     app.add_middleware(Conditional)
     app.add_middleware(Identify, access=services.access)
-    app.add_middleware(SameSite)
+    app.add_middleware(SameSite, origins=origins)
     app.add_middleware(HostNames, names=services.access.names)
-    app.add_middleware(RequestIds, is_tls=services.access.is_tls)
+    if origins:
+        app.add_middleware(OtherOrigins, origins=origins)
+    app.add_middleware(RequestIds)
     app.add_middleware(Heads)
+    if settings.proxies or settings.proxy_socket:
+        app.add_middleware(
+            Proxies,
+            networks=settings.proxies,
+            is_rfc_7239=settings.proxy_fields == "Forwarded",
+        )
     return app
 
 

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from runtime.http.answers import MEDIA_TYPE
-from runtime.http.connection_table import HOME_SOCKET, ConnectionTable
+from runtime.http.connection_table import HOME_SOCKET, PROXY_SOCKET, ConnectionTable
 from runtime.ids import new_id
 from runtime.problem_table import EXIT_USAGE, Answer, Fault
 from wheelhouse.problem import Problem
@@ -38,7 +38,7 @@ WHAT = {
 
 
 class Connection(HttpToolsProtocol):
-    """A connection in `room`; made for each that is accepted."""
+    """A connection; made for each that is accepted. `is_proxy`: by the socket of a proxy."""
 
     def __init__(
         self,
@@ -47,9 +47,11 @@ class Connection(HttpToolsProtocol):
         app_state: dict[str, Any],
         *,
         table: ConnectionTable,
+        is_proxy: bool = False,
     ) -> None:
         super().__init__(config, server_state, app_state)
         self.address = HOME_SOCKET
+        self._is_proxy = is_proxy
         self._table = table
         self._bounds = table.bounds
         self._timer: asyncio.TimerHandle | None = None
@@ -61,8 +63,10 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Find room, or say that there is none."""
         super().connection_made(transport)
+        if self._is_proxy:
+            self.client = (PROXY_SOCKET, 0)
         self.address = self.client[0] if self.client else HOME_SOCKET
-        if (uid := _peer_uid(transport)) is not None:
+        if not self._is_proxy and (uid := _peer_uid(transport)) is not None:
             self.app_state["peer_uid"] = uid
         if self._table.enter(self):
             self._wait(self._bounds.head_s)

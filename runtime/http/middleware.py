@@ -1,5 +1,7 @@
 """What every response carries: a request id, and headers that keep pages in their place."""
 
+import re
+
 from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -10,6 +12,7 @@ from runtime.ids import new_id
 from runtime.problem_table import fault_of
 
 REQUEST_ID_MOST = 128
+TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SECURITY_HEADERS = {
     "content-security-policy": (
@@ -22,15 +25,14 @@ SECURITY_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-HSTS = {"strict-transport-security": "max-age=31536000"}
+OVER_TLS = {**SECURITY_HEADERS, "strict-transport-security": "max-age=31536000"}
 
 
 class RequestIds:
     """Gives each request an id (the caller's `X-Request-Id`, if it sends one) and headers."""
 
-    def __init__(self, app: ASGIApp, *, is_tls: bool) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._headers = SECURITY_HEADERS | (HSTS if is_tls else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -38,13 +40,19 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(Headers(scope=scope))
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        state["traceparent"] = trace = _traceparent(Headers(scope=scope))
+
+        sent = OVER_TLS if scope["scheme"] == "https" else SECURITY_HEADERS
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
-                for name, value in self._headers.items():
+                if trace:
+                    headers["traceparent"] = trace
+                for name, value in sent.items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -57,19 +65,26 @@ def _request_id(headers: Headers) -> str:
     return sent if is_fit else new_id()
 
 
+def _traceparent(headers: Headers) -> str:
+    """Return the trace that the caller is in (W3C Trace Context), empty for no right one."""
+    sent = headers.get("traceparent", "")
+    return sent if sent and TRACEPARENT.fullmatch(sent) else ""
+
+
 class SameSite:
     """Refuses changes that a browser sends in the name of another site's page.
 
     Browsers say where a request comes from (Sec-Fetch-Site, else Origin); programs do not.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, origins: frozenset[str]) -> None:
         self._app = app
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         is_change = scope["type"] == "http" and scope["method"] not in SAFE_METHODS
-        if is_change and _is_foreign(Headers(scope=scope)):
+        if is_change and self._is_foreign(Headers(scope=scope)):
             fault = fault_of(
                 CrossSite(where="header: Origin", mend="use the appliance's own pages")
             )
@@ -77,12 +92,14 @@ class SameSite:
             return
         await self._app(scope, receive, send)
 
-
-def _is_foreign(headers: Headers) -> bool:
-    if said := headers.get("sec-fetch-site"):
-        return said not in {"same-origin", "none"}
-    origin = headers.get("origin")
-    return origin is not None and origin.partition("://")[2] != headers.get("host")
+    def _is_foreign(self, headers: Headers) -> bool:
+        """Return whether it is from another site; a page that was let in has no cookie to use."""
+        origin = headers.get("origin")
+        if origin in self._origins and "cookie" not in headers:
+            return False
+        if said := headers.get("sec-fetch-site"):
+            return said not in {"same-origin", "none"}
+        return origin is not None and origin.partition("://")[2] != headers.get("host")
 
 
 class Heads:

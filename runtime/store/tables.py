@@ -221,6 +221,7 @@ tokens = Table(
     Column("rotated_at", UtcDateTime),
     Column("used_at", UtcDateTime),
     Column("used_from", String, nullable=False),
+    Column("requests_per_minute", Integer),
     UniqueConstraint("name"),
     UniqueConstraint("digest"),
     Index("ix_tokens_former_digest", "former_digest"),

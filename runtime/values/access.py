@@ -31,6 +31,7 @@ class Way(StrEnum):
     SOCKET = "socket"
     TOKEN = "token"  # noqa: S105  (the name of a way, no secret)
     SESSION = "session"
+    OPEN_DOOR = "open-door"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,8 @@ class Principal:
     """Who asks. `packages` are the names, or prefixes with `*`, that it is bound to; empty: all.
 
     `token_id` is the token behind it, None for the owner at home. `csrf` is what a form of its
-    browser has to send back; empty where no browser is.
+    browser has to send back; empty where no browser is. `requests_per_minute` is how often it
+    may ask, where that is not as the settings say.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Principal:
     token_id: str | None = None
     session_id: str = ""
     csrf: str = ""
+    requests_per_minute: int | None = None
 
     @property
     def is_known(self) -> bool:
@@ -56,6 +59,8 @@ class Principal:
 
 
 NOBODY = Principal(name="anonymous")
+VISITOR = Principal(name="anonymous", scopes=frozenset({Scope.VIEWER}), way=Way.OPEN_DOOR)
+"""Anybody, where the admin lets all read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +111,7 @@ class Token:
     former_until: datetime | None = None
     used_at: datetime | None = None
     used_from: str = ""
+    requests_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,7 @@ class TokenView(View):
     former_until: Time | None
     used_at: Time | None
     used_from: str
+    requests_per_minute: int | None
 
 
 class NewTokenView(TokenView):
@@ -68,6 +69,13 @@ class TokenOrder(BaseModel):
     ] = ()
     note: Sentence = ""
     expires_at: Moment | None = None
+    requests_per_minute: (
+        Annotated[
+            WholeNumber,
+            Field(ge=1, le=1_000_000, description="Empty: as the settings say."),
+        ]
+        | None
+    ) = None
 
 
 class RotationOrder(BaseModel):

@@ -31,6 +31,7 @@ SCHEMES: dict[str, Any] = {
 IF_NONE_MATCH: dict[str, Any] = {
     "name": "If-None-Match",
     "in": "header",
+    "required": False,
     "schema": {"type": "string"},
     "description": "The ETag of what you have: 304 where it is still so.",
 }

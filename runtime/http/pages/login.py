@@ -18,7 +18,7 @@ from runtime.http.context import (
     StoreOf,
     origin_of,
 )
-from runtime.http.entrance.identity import cookie_name, source_of, wrong_token
+from runtime.http.entrance.identity import cookie_name, is_over_tls, source_of, wrong_token
 from runtime.http.pages.pages import render
 from runtime.problem_table import fault_of
 from runtime.store import tokens as token_store
@@ -60,18 +60,23 @@ async def log_in(
             request, code="", after=next_, fault=fault, told=NOT_GOOD if code else ""
         )
     answer = RedirectResponse(_own_page(next_), status_code=303)
-    _set_cookie(answer, access=access, value=cookie)
+    _set_cookie(request, answer, access=access, value=cookie)
     return answer
 
 
 @router.post("/logout")
-async def log_out(access: AccessOf, principal: PrincipalOf, caller: CallerOf) -> Response:
+async def log_out(
+    request: Request, access: AccessOf, principal: PrincipalOf, caller: CallerOf
+) -> Response:
     """End the session of this browser."""
     if principal.session_id:
         await access.login.end(principal.session_id, who=caller.principal, origin=origin_of(caller))
     answer = RedirectResponse("/login", status_code=303)
     answer.delete_cookie(
-        cookie_name(access), secure=access.is_tls, httponly=True, samesite="strict"
+        cookie_name(request.scope),
+        secure=is_over_tls(request.scope),
+        httponly=True,
+        samesite="strict",
     )
     return answer
 
@@ -170,13 +175,13 @@ def _own_page(path: str) -> str:
     return path if is_ours and path.isprintable() and "\\" not in path else "/"
 
 
-def _set_cookie(answer: Response, *, access: Access, value: str) -> None:
+def _set_cookie(request: Request, answer: Response, *, access: Access, value: str) -> None:
     answer.set_cookie(
-        cookie_name(access),
+        cookie_name(request.scope),
         value,
         max_age=round(access.login.lasting.total_seconds()),
         path="/",
-        secure=access.is_tls,
+        secure=is_over_tls(request.scope),
         httponly=True,
         samesite="strict",
     )
