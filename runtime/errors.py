@@ -192,6 +192,12 @@ class ServerUnreachable(RuntimeFault):
     code = "server-unreachable"
 
 
+class ProviderUnreachable(RuntimeFault):
+    """The OpenID provider does not answer as it should."""
+
+    code = "provider-unreachable"
+
+
 class TryFailed(RuntimeFault):
     """The bundle cannot be tried, since it does not become active."""
 

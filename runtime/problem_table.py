@@ -76,6 +76,7 @@ TABLE: Mapping[str, Answer] = {
     "blob-missing": MISSING,
     "output-gone": Answer(status=410, exit_code=EXIT_NOT_FOUND),
     "server-unreachable": UNAVAILABLE,
+    "provider-unreachable": UNAVAILABLE,
     "internal-error": BUG,
     # packages
     "package-error": BUG,

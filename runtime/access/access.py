@@ -4,6 +4,7 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from runtime.access.audit_seal import AuditSeal
 from runtime.access.identification import Identification
@@ -15,6 +16,9 @@ from runtime.clock import Clock
 from runtime.settings import Settings
 from runtime.store.store import Store
 from sandbox.command import Level
+
+if TYPE_CHECKING:
+    from runtime.access.oidc import Oidc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +33,15 @@ class Access:
     names: frozenset[str]
     is_open_to_read: bool
     seal: AuditSeal
+    oidc: "Oidc | None"
 
 
 def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozenset[int]) -> Access:
     """Return the access of these settings."""
     idle = timedelta(seconds=settings.session_idle_s)
+    oidc = _oidc_of(settings, clock=clock)
     return Access(
-        identification=Identification(store=store, clock=clock, idle=idle),
+        identification=Identification(store=store, clock=clock, idle=idle, oidc=oidc),
         login=Login(
             store=store,
             clock=clock,
@@ -51,7 +57,17 @@ def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozens
         names=frozenset(name.lower() for name in (settings.host, *settings.names)),
         is_open_to_read=settings.anonymous_reads,
         seal=AuditSeal(home=settings.home, key=signing_key(settings.home)),
+        oidc=oidc,
     )
+
+
+def _oidc_of(settings: Settings, *, clock: Clock) -> "Oidc | None":
+    """Return what asks the OpenID provider; None, and nothing imported (0.1 s), without one."""
+    if not settings.oidc.issuer:
+        return None
+    from runtime.access.oidc import oidc_of  # noqa: PLC0415
+
+    return oidc_of(settings.oidc, clock=clock)
 
 
 def owners_at(level: Level) -> frozenset[int]:

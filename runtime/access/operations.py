@@ -83,6 +83,8 @@ PAGES: Mapping[str, Scopes] = {
     "POST /access/sessions/{session_id}/end": ADMINS,
     "GET /login": ANYBODY,
     "POST /login": ANYBODY,
+    "GET /login/oidc": ANYBODY,
+    "GET /login/callback": ANYBODY,
     "POST /logout": ANYONE_KNOWN,
     "GET /docs": ANYONE_KNOWN,
     "GET /openapi.json": ANYONE_KNOWN,

@@ -239,6 +239,7 @@ sessions = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("source", String, nullable=False),
     Column("agent", String, nullable=False),
+    Column("scopes", JSON),
     UniqueConstraint("digest"),
     Index("ix_sessions_token_id", "token_id"),
 )

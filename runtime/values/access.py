@@ -32,6 +32,7 @@ class Way(StrEnum):
     TOKEN = "token"  # noqa: S105  (the name of a way, no secret)
     SESSION = "session"
     OPEN_DOOR = "open-door"
+    OIDC = "oidc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A browser that logged in. `token_id` is the token it logged in with, None for a link."""
+    """A browser that logged in. `token_id` is the token it logged in with, None for a link.
+
+    `scopes` are what it may where no token says so: a provider vouched for it. None for others.
+    """
 
     id: str
     principal: str
@@ -126,3 +130,4 @@ class Session:
     expires_at: datetime
     source: str
     agent: str
+    scopes: tuple[Scope, ...] | None = None

@@ -29,7 +29,7 @@ from runtime.http.answers import problem_response
 from runtime.problem_table import fault_of
 from runtime.values.access import NOBODY, VISITOR, Principal, Way
 
-FREE = frozenset({"/healthz", "/readyz", "/login"})
+FREE = frozenset({"/healthz", "/readyz", "/login", "/login/oidc", "/login/callback"})
 INDEX = "/simple/"
 """Where Basic is known too: pip and uv have no other way to show a token.
 

@@ -1,6 +1,7 @@
 """Logging in and out, and the page of tokens and sessions."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -36,7 +37,7 @@ async def show_login(
     next_: Annotated[str, Query(alias="next", max_length=2000)] = "/",
 ) -> HTMLResponse:
     """Show the form that takes a token, or the code of a link."""
-    return await _form(request, code=code, after=next_)
+    return await login_form(request, code=code, after=next_)
 
 
 @router.post("/login")
@@ -56,11 +57,11 @@ async def log_in(
         cookie = await access.login.by_token(token.strip(), source=source, agent=agent)
     if cookie is None:
         fault = wrong_token(access, source=source)
-        return await _form(
+        return await login_form(
             request, code="", after=next_, fault=fault, told=NOT_GOOD if code else ""
         )
-    answer = RedirectResponse(_own_page(next_), status_code=303)
-    _set_cookie(request, answer, access=access, value=cookie)
+    answer = RedirectResponse(own_page(next_), status_code=303)
+    set_cookie(request, answer, access=access, value=cookie)
     return answer
 
 
@@ -155,11 +156,16 @@ async def _access_page(
     return shown
 
 
-async def _form(
+async def login_form(
     request: Request, *, code: str, after: str, fault: RuntimeFault | None = None, told: str = ""
 ) -> HTMLResponse:
+    """Show the form, and what was wrong with what was shown before."""
+    access: Access = request.app.state.services.access
     what = told or (fault.what if fault else "")
-    shown = await render(request, "login.html", code=code, after=_own_page(after), what=what)
+    provider = urlsplit(access.oidc.settings.issuer).netloc if access.oidc else ""
+    shown = await render(
+        request, "login.html", code=code, after=own_page(after), what=what, provider=provider
+    )
     shown.headers["cache-control"] = "no-store"
     if fault is not None:
         answer = fault_of(fault)
@@ -169,13 +175,14 @@ async def _form(
     return shown
 
 
-def _own_page(path: str) -> str:
+def own_page(path: str) -> str:
     """Return `path` if it is one of ours: never another site, however it is spelled."""
     is_ours = path.startswith("/") and not path.startswith("//")
     return path if is_ours and path.isprintable() and "\\" not in path else "/"
 
 
-def _set_cookie(request: Request, answer: Response, *, access: Access, value: str) -> None:
+def set_cookie(request: Request, answer: Response, *, access: Access, value: str) -> None:
+    """Give the browser the cookie of its session."""
     answer.set_cookie(
         cookie_name(request.scope),
         value,

@@ -3,28 +3,27 @@
 import json
 from pathlib import Path
 
-from ..conftest import run_command, running, zipped
+from ..conftest import run_command, running
 
 
 def test_anybody_reads_and_every_page_says_so(tmp_path: Path) -> None:
-    with running(tmp_path / "home", anonymous_reads="true", requests_per_minute="60") as server:
-        assert server.activate(zipped("counts-words"))["state"] == "succeeded"
-        with server.as_(None) as anybody:
-            assert anybody.get("/v1/me").json() == {
-                "principal": "anonymous",
-                "scopes": ["viewer"],
-                "packages": [],
-                "way": "open-door",
-            }
-            assert anybody.get("/v1/jobs").status_code == 200
-            assert anybody.get("/v1/tokens").status_code == 403
-            assert anybody.get("/v1/audit").status_code == 403
-            assert anybody.post("/v1/jobs", json={"package": "counts-words"}).status_code == 401
-            assert anybody.put("/v1/gate", json={"is_open": False}).status_code == 401
-            for page in ("/", "/packages", "/docs"):
-                assert "lets anybody read" in anybody.get(page).text, page
-            last = [anybody.get("/healthz") for _ in range(60)][-1]
-            assert last.status_code == 429, "by address, as nobody has a name"
+    settings = {"anonymous_reads": "true", "requests_per_minute": "60"}
+    with running(tmp_path / "home", **settings) as server, server.as_(None) as anybody:
+        assert anybody.get("/v1/me").json() == {
+            "principal": "anonymous",
+            "scopes": ["viewer"],
+            "packages": [],
+            "way": "open-door",
+        }
+        assert anybody.get("/v1/jobs").status_code == 200
+        assert anybody.get("/v1/tokens").status_code == 403
+        assert anybody.get("/v1/audit").status_code == 403
+        assert anybody.post("/v1/jobs", json={"package": "counts-words"}).status_code == 401
+        assert anybody.put("/v1/gate", json={"is_open": False}).status_code == 401
+        for page in ("/", "/packages", "/docs"):
+            assert "lets anybody read" in anybody.get(page).text, page
+        last = [anybody.get("/healthz") for _ in range(60)][-1]
+        assert last.status_code == 429, "by address, as nobody has a name"
     assert "whoever reaches the port reads" in (tmp_path / "home.log").read_text()
 
 

@@ -1,4 +1,4 @@
-"""How often each token may ask."""
+"""How often each token may ask; what a session may that a provider vouched for."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,9 +10,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the column; a token that there is may ask as often as the settings say."""
+    """Add the columns; what there is, is as the settings, its token or its link say."""
     with op.batch_alter_table("tokens") as tokens:
         tokens.add_column(sa.Column("requests_per_minute", sa.Integer(), nullable=True))
+    with op.batch_alter_table("sessions") as sessions:
+        sessions.add_column(sa.Column("scopes", sa.JSON(), nullable=True))
 
 
 def downgrade() -> None:
