@@ -115,6 +115,12 @@ class DoorSettings(BaseSettings):
     wrong_tokens_per_minute: int = Field(
         20, ge=1, description="Wrong tokens of one address in a minute before it is told to wait."
     )
+    audit_copy: Path | None = Field(
+        None, description="A file that the audit log is copied to as it grows, as lines of JSON."
+    )
+    audit_syslog: Path | None = Field(
+        None, description="A syslog socket that it is copied to, such as /dev/log."
+    )
     oidc: OidcSettings = Field(
         OidcSettings(), description="The OpenID provider that people and machines may log in with."
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from runtime.access.audit_copy import AuditCopy
 from runtime.access.audit_seal import AuditSeal
 from runtime.access.identification import Identification
 from runtime.access.login import Links, Login
@@ -34,6 +35,7 @@ class Access:
     is_open_to_read: bool
     seal: AuditSeal
     oidc: "Oidc | None"
+    copy: AuditCopy | None
 
 
 def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozenset[int]) -> Access:
@@ -58,6 +60,9 @@ def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozens
         is_open_to_read=settings.anonymous_reads,
         seal=AuditSeal(home=settings.home, key=signing_key(settings.home)),
         oidc=oidc,
+        copy=AuditCopy(store=store, file=settings.audit_copy, syslog=settings.audit_syslog)
+        if settings.audit_copy or settings.audit_syslog
+        else None,
     )
 
 

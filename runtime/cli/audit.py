@@ -1,20 +1,24 @@
 """`fumehood audit`: what was done, by whom, and whether the log is whole."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Connection
 
+from runtime.access.audit_seal import AuditSeal
 from runtime.access.audit_seal import verify as verify_log
-from runtime.access.signing_key import key_id, public_key_of
+from runtime.access.key_rotation import rotate
+from runtime.access.signing_key import key_id, public_key_of, signing_key
 from runtime.cli.client import connected
 from runtime.cli.output.printing import AsJson, as_text, emit, table
 from runtime.client.operations import list_audit
 from runtime.client.views import AuditView
-from runtime.clock import rfc3339
+from runtime.clock import rfc3339, utc_now
 from runtime.errors import NotFound
-from runtime.home.offline_database import has_database, in_home
+from runtime.home.offline_database import has_database, in_home, write_down
+from runtime.home.sole_use import alone_in
 from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import Settings, load
 from runtime.store import audit
@@ -73,6 +77,27 @@ def export(
         return
     with output.open("w", encoding="utf-8") as file:
         file.writelines(as_text(line) + "\n" for line in lines)
+
+
+@app.command("rotate-key")
+def rotate_key(*, as_json: AsJson = False) -> None:
+    """Give the appliance of this home another key; it must not be running.
+
+    What the former one signed is believed still, and its private half is gone.
+    """
+    settings = _with_log()
+    with alone_in(settings.home):
+        former = signing_key(settings.home)
+        at_home = partial(in_home, settings)
+        head = at_home(AuditSeal(home=settings.home, key=former).sign, at=utc_now())
+        key = rotate(settings.home, until_seq=head.seq if head else 0)
+        ids = {
+            "former": key_id(former.public_key()),
+            "key_id": key_id(key.public_key()),
+        }
+        write_down(settings, action="key.rotate", subject=ids["key_id"], details=ids)
+        at_home(AuditSeal(home=settings.home, key=key).sign, at=utc_now())
+    emit(ids, as_json=as_json, show=lambda one: f"{one['key_id']} signs from now on")
 
 
 def _with_log() -> Settings:
