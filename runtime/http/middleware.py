@@ -50,6 +50,8 @@ class RequestIds:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
+                if gone := state.get("deprecation"):
+                    headers.update(gone.fields())
                 if trace:
                     headers["traceparent"] = trace
                 for name, value in sent.items():

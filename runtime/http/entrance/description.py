@@ -12,6 +12,7 @@ from typing import Any
 
 from runtime.access.operations import ANYBODY, scopes_for
 from runtime.http.conditional import is_tagged
+from runtime.http.entrance.deprecation import deprecation_of
 from runtime.values.access import Scope
 
 HERE = Path(__file__).parent
@@ -44,6 +45,8 @@ def described(description: dict[str, Any]) -> dict[str, Any]:
     for method, path, operation in _operations(description):
         _add_scopes(operation, method=method, path=path)
         _without_null(operation)
+        if deprecation_of(method, path):
+            operation["deprecated"] = True
         if method == "GET" and is_tagged(path):
             operation.setdefault("parameters", []).append(IF_NONE_MATCH)
             operation["responses"]["304"] = UNCHANGED
