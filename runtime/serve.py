@@ -120,7 +120,7 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
         await stack.enter_async_context(keeping)
         await stack.enter_async_context(working(appliance.tasks))
         await asyncio.to_thread(_get_ready, app)
-        await _note(appliance, action="appliance.start", details=settings_told(settings))
+        await _note(appliance, action="appliance.start", details=settings_shown(settings))
         serving = asyncio.create_task(
             server.serve(sockets=[one for one in (listener, at_home, proxy) if one])
         )
@@ -138,7 +138,7 @@ async def work(settings: Settings) -> None:
     """Work only, until SIGTERM or SIGINT."""
     async with open_appliance(settings) as appliance, working(appliance.tasks):
         _on_signals(appliance.stopping.set)
-        await _note(appliance, action="worker.start", details=settings_told(settings))
+        await _note(appliance, action="worker.start", details=settings_shown(settings))
         await appliance.stopping.wait()
         await _note(appliance, action="worker.drain", details={"drain_s": settings.drain_s})
 
@@ -155,7 +155,7 @@ async def _note(appliance: Appliance, *, action: str, details: JsonObject) -> No
     )
 
 
-def settings_told(settings: Settings) -> JsonObject:
+def settings_shown(settings: Settings) -> JsonObject:
     """Return the settings that are not as they come, without their secrets."""
     told = settings.model_dump(mode="json", include=settings.model_fields_set)
     return {"settings": told, "version": distribution_version("fumehood")}

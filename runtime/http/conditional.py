@@ -58,7 +58,7 @@ class _Answer:
 
     def __init__(self, send: Send, *, said: str) -> None:
         self._send = send
-        self._said = said
+        self._field = said
         self._head: Message | None = None
         self._is_told = False
 
@@ -78,7 +78,7 @@ class _Answer:
         if "etag" not in headers and not message.get("more_body") and "body" in message:
             headers["etag"] = tag_of(message["body"])
             headers.setdefault("cache-control", "private, no-cache")
-        if self._said and is_known(headers.get("etag", ""), said=self._said):
+        if self._field and is_known(headers.get("etag", ""), said=self._field):
             self._is_told = True
             kept = [one for one in head["headers"] if one[0].decode() not in NOT_SENT]
             await self._send({**head, "status": 304, "headers": kept})

@@ -22,19 +22,19 @@ class Precondition:
     """What a request says of what it changes; `said` is its If-Match, empty for none."""
 
     def __init__(self, said: str) -> None:
-        self._said = said
+        self._field = said
 
     def check(self, view: BaseModel, *, is_needed: bool) -> None:
         """Compare with what is there now. Raises PreconditionFailed or PreconditionRequired."""
         tag = view_tag(view)
-        if not self._said:
+        if not self._field:
             if is_needed:
                 raise PreconditionRequired(
                     where="header: If-Match",
                     mend=f"read it first, then send its ETag; now that is {tag}",
                 )
             return
-        if not is_known(tag, said=self._said):
+        if not is_known(tag, said=self._field):
             raise PreconditionFailed(
                 where="header: If-Match",
                 mend="read it again, and decide anew; somebody else has changed it",

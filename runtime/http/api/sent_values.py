@@ -37,6 +37,13 @@ def _is_legible(text: str) -> str:
     return text
 
 
+def _is_whole(value: Any) -> Any:
+    """Refuse what is no integer to JSON Schema, to which 1.0 is one and true is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        raise ValueError("it is no whole number")
+    return int(value)
+
+
 def _is_timestamp(value: Any) -> Any:
     """Refuse numbers of seconds, and dates alone: the schema says date-time (RFC 3339)."""
     if not isinstance(value, str) or RFC_3339.fullmatch(value) is None:
@@ -48,7 +55,7 @@ Parameters = Annotated[
     dict[str, JsonValue], AfterValidator(_is_json), WithJsonSchema({"type": "object"})
 ]
 Flag = Annotated[bool, Strict()]
-WholeNumber = Annotated[int, Strict()]
+WholeNumber = Annotated[int, BeforeValidator(_is_whole)]
 Number = Annotated[float, Strict()]
 Moment = Annotated[AwareDatetime, BeforeValidator(_is_timestamp)]
 """A point in time, with its zone."""
