@@ -4,8 +4,8 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncGenerator, Generator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version as distribution_version
@@ -25,11 +25,11 @@ from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.blobs.local import LocalBlobs
 from runtime.clock import Clock, utc_now
-from runtime.errors import HomeInUse
 from runtime.gate.watch import GateWatch
 from runtime.home import factories
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE, make_home
+from runtime.home.sole_use import alone_in
 from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
@@ -52,7 +52,6 @@ from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from sandbox.walls import shown_level
 from wheelhouse.judges.pool import Judges
-from wheelhouse.locks import holders, open_lock, try_lock
 from wheelhouse.store import Wheelhouse
 
 IN_PROCESS = "memory://"
@@ -100,7 +99,7 @@ async def open_appliance(
         await asyncio.to_thread(make_home, settings.home)
         is_alone = settings.docket_url.startswith(IN_PROCESS)
         if is_alone:
-            stack.enter_context(_alone_in(settings.home))
+            stack.enter_context(alone_in(settings.home))
         if swept := await asyncio.to_thread(sweep_home, settings.home, is_alone=is_alone):
             log.info("removed %d half-made things that a killed process had left", swept)
         store = await _open_store(settings)
@@ -153,23 +152,6 @@ def _warn_of_no_advisories(settings: Settings) -> None:
             "known vulnerabilities shall be refused (lock.advisories), and none are known: "
             "`fumehood wheelhouse advisories import all.zip`"
         )
-
-
-@contextmanager
-def _alone_in(home: Path) -> Generator[None]:
-    """Hold the home: with the queue inside the process there can be one process only."""
-    path = home / "fumehood.lock"
-    descriptor = open_lock(path)
-    try:
-        if not try_lock(descriptor):
-            raise HomeInUse(
-                f"Another appliance is using {home}: {holders(path)}",
-                where=str(home),
-                mend="stop it, choose another FUMEHOOD_HOME, or set FUMEHOOD_DOCKET_URL to a Redis",
-            )
-        yield
-    finally:
-        os.close(descriptor)
 
 
 async def _open_store(settings: Settings) -> SqliteStore:

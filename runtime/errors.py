@@ -132,6 +132,18 @@ class Misdirected(RuntimeFault):
     code = "misdirected"
 
 
+class PreconditionRequired(RuntimeFault):
+    """This changes what somebody else may have changed: say which state of it is meant."""
+
+    code = "precondition-required"
+
+
+class PreconditionFailed(RuntimeFault):
+    """It is not any more as it was read."""
+
+    code = "precondition-failed"
+
+
 class TooLarge(RuntimeFault):
     """The request is larger than this appliance accepts."""
 
@@ -190,6 +202,12 @@ class ServerUnreachable(RuntimeFault):
     """No appliance answers at this address."""
 
     code = "server-unreachable"
+
+
+class ProviderUnreachable(RuntimeFault):
+    """The OpenID provider does not answer as it should."""
+
+    code = "provider-unreachable"
 
 
 class TryFailed(RuntimeFault):

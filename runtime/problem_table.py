@@ -64,6 +64,8 @@ TABLE: Mapping[str, Answer] = {
     "too-many-requests": Answer(status=429, exit_code=EXIT_TRY_AGAIN),
     "not-allowed": Answer(status=403, exit_code=EXIT_NOT_ALLOWED),
     "misdirected": Answer(status=421, exit_code=EXIT_USAGE),
+    "precondition-required": Answer(status=428, exit_code=EXIT_USAGE),
+    "precondition-failed": Answer(status=412, exit_code=EXIT_CONFLICT),
     "too-large": Answer(status=413, exit_code=EXIT_REJECTED),
     "unknown-media-type": Answer(status=415, exit_code=EXIT_USAGE),
     "method-not-allowed": Answer(status=405, exit_code=EXIT_USAGE),
@@ -76,6 +78,7 @@ TABLE: Mapping[str, Answer] = {
     "blob-missing": MISSING,
     "output-gone": Answer(status=410, exit_code=EXIT_NOT_FOUND),
     "server-unreachable": UNAVAILABLE,
+    "provider-unreachable": UNAVAILABLE,
     "internal-error": BUG,
     # packages
     "package-error": BUG,

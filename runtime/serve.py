@@ -9,9 +9,10 @@ import socket
 import ssl
 from collections.abc import Callable, Generator
 from contextlib import AsyncExitStack, contextmanager
+from functools import partial
 from importlib import import_module
+from importlib.metadata import version as distribution_version
 from ipaddress import ip_address
-from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -19,16 +20,24 @@ from fastapi import FastAPI
 from runtime.access.identification import local_admin
 from runtime.access.upkeep import upkeep
 from runtime.appliance import Appliance, open_appliance
-from runtime.errors import AddressTaken, SettingsRefused
+from runtime.errors import SettingsRefused
 from runtime.home.local_user import local_user
-from runtime.home.socket import ADDRESS_NAME, SOCKET_NAME, short_of
+from runtime.home.socket import ADDRESS_NAME
 from runtime.http.accept_loop import accept_on, room_for
 from runtime.http.app import make_app
 from runtime.http.connection import Connection
 from runtime.http.connection_table import ConnectionBounds, ConnectionTable
 from runtime.http.context import Services
+from runtime.http.listening import (
+    address_of,
+    listening_at,
+    listening_for_proxy,
+    listening_on,
+)
 from runtime.http.tls import renew, tls_context
 from runtime.settings import Settings
+from runtime.store import audit
+from runtime.values.records import JsonObject
 from runtime.worker.tasks import working
 
 GRACE_S = 5
@@ -49,9 +58,15 @@ class StoppableServer(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, *, table: ConnectionTable, tls: ssl.SSLContext | None
+        self,
+        config: uvicorn.Config,
+        *,
+        table: ConnectionTable,
+        tls: ssl.SSLContext | None,
+        proxy: socket.socket | None,
     ) -> None:
         super().__init__(config)
+        self._proxy = proxy
         self._table = table
         self._tls = tls
         self._accepting: list[asyncio.Task[None]] = []
@@ -68,8 +83,9 @@ class StoppableServer(uvicorn.Server):
             accept_on(
                 one,
                 table=self._table,
-                make=self._connection,
+                make=partial(self._connection, is_proxy=one is self._proxy),
                 tls=None if one.family == socket.AF_UNIX else self._tls,
+                is_for_all=one.family != socket.AF_UNIX or one is self._proxy,
             )
             for one in sockets or ()
         )
@@ -83,8 +99,8 @@ class StoppableServer(uvicorn.Server):
         await asyncio.gather(*self._accepting, return_exceptions=True)
         await super().shutdown(sockets)
 
-    def _connection(self) -> Connection:
-        return Connection(self.config, self.server_state, {}, table=self._table)
+    def _connection(self, *, is_proxy: bool) -> Connection:
+        return Connection(self.config, self.server_state, {}, table=self._table, is_proxy=is_proxy)
 
 
 async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> None:
@@ -97,20 +113,25 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
         at_home = stack.enter_context(listening_at(settings.home))
         app = make_app(services_of(appliance))
         tls = tls_context(settings.tls_certificate, settings.tls_key)
-        server = _server(appliance, app=app, tls=tls)
+        proxy = stack.enter_context(listening_for_proxy(settings.proxy_socket))
+        server = _server(appliance, app=app, tls=tls, proxy=proxy)
         _renew_on_hangup(settings, tls=tls)
         _stop_on_signals(server, appliance=appliance)
         keeping = upkeep(appliance.access, store=appliance.store, clock=appliance.clock)
         await stack.enter_async_context(keeping)
         await stack.enter_async_context(working(appliance.tasks))
         await asyncio.to_thread(_get_ready, app)
-        serving = asyncio.create_task(server.serve(sockets=[listener, at_home]))
+        await _note(appliance, action="appliance.start", details=settings_shown(settings))
+        serving = asyncio.create_task(
+            server.serve(sockets=[one for one in (listener, at_home, proxy) if one])
+        )
         await _started(server, serving=serving)
         url = address_of(listener, settings=settings)
         (settings.home / ADDRESS_NAME).write_text(url, encoding="utf-8")
         code = appliance.access.login.links.give(local_admin(local_user()))
         announce(url, f"{url}/login?code={code}")
         await serving
+        await _note(appliance, action="worker.drain", details={"drain_s": settings.drain_s})
         log.info("no longer listening; running attempts may finish")
 
 
@@ -118,62 +139,32 @@ async def work(settings: Settings) -> None:
     """Work only, until SIGTERM or SIGINT."""
     async with open_appliance(settings) as appliance, working(appliance.tasks):
         _on_signals(appliance.stopping.set, appliance.tasks.is_hurried.set)
+        await _note(appliance, action="worker.start", details=settings_shown(settings))
         await appliance.stopping.wait()
+        await _note(appliance, action="worker.drain", details={"drain_s": settings.drain_s})
 
 
-@contextmanager
-def listening_on(settings: Settings) -> Generator[socket.socket]:
-    """Listen where the settings say. Raises SettingsRefused or AddressTaken."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # asyncio sets TCP_NODELAY only where the protocol is named: with 0, which means the same to
-    # the kernel, Nagle and delayed acknowledgements cost a keep-alive answer 43 ms (measured).
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _bind(listener, host=settings.host, port=settings.port)
-        listener.listen(2048)
-        yield listener
+async def _note(appliance: Appliance, *, action: str, details: JsonObject) -> None:
+    """Write into the audit log what becomes of this process; secrets are masked in its settings."""
+    await appliance.store.run(
+        audit.append,
+        at=appliance.clock(),
+        who=f"local:{local_user()}",
+        action=action,
+        subject=appliance.tasks.worker.id,
+        details=details,
+    )
 
 
-@contextmanager
-def listening_at(home: Path) -> Generator[socket.socket]:
-    """Listen in the home too, for the commands of the same user: it needs no network at all."""
-    path = home / SOCKET_NAME
-    path.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener, short_of(home) as short:
-        listener.bind(short)
-        path.chmod(0o600)
-        listener.listen(2048)
-        try:
-            yield listener
-        finally:
-            path.unlink(missing_ok=True)
+def settings_shown(settings: Settings) -> JsonObject:
+    """Return the settings that are not as they come, without their secrets."""
+    told = settings.model_dump(mode="json", include=settings.model_fields_set)
+    return {"settings": told, "version": distribution_version("fumehood")}
 
 
-def _bind(listener: socket.socket, *, host: str, port: int) -> None:
-    try:
-        listener.bind((host, port))
-    except socket.gaierror as error:
-        raise SettingsRefused(
-            f"{host} is not an address of this host: {error.strerror}",
-            where="host",
-            mend="give one with --host, such as 127.0.0.1, or 0.0.0.0 for all",
-        ) from error
-    except OSError as error:
-        raise AddressTaken(
-            f"{host} port {port} cannot be listened on: {error.strerror}",
-            where=f"{host}:{port}",
-            mend="choose another with --port (0 picks a free one), or stop what listens there",
-        ) from error
-
-
-def address_of(listener: socket.socket, *, settings: Settings) -> str:
-    """Return the address at which `listener` is reached."""
-    port, host = listener.getsockname()[1], settings.host
-    shown = f"[{host}]" if ":" in host else host
-    return f"{'https' if settings.tls_certificate else 'http'}://{shown}:{port}"
-
-
-def _server(appliance: Appliance, *, app: FastAPI, tls: ssl.SSLContext | None) -> StoppableServer:
+def _server(
+    appliance: Appliance, *, app: FastAPI, tls: ssl.SSLContext | None, proxy: socket.socket | None
+) -> StoppableServer:
     bounds = bounds_of(appliance.settings)
     config = uvicorn.Config(
         app,
@@ -185,10 +176,9 @@ def _server(appliance: Appliance, *, app: FastAPI, tls: ssl.SSLContext | None) -
         timeout_keep_alive=round(bounds.idle_s),
         http="httptools",
         ws="none",
-        proxy_headers=bool(bounds.proxies),
-        forwarded_allow_ips=list(bounds.proxies),
+        proxy_headers=False,  # runtime.http.entrance.proxies knows Forwarded and sockets too
     )
-    return StoppableServer(config, table=ConnectionTable(bounds), tls=tls)
+    return StoppableServer(config, table=ConnectionTable(bounds), tls=tls, proxy=proxy)
 
 
 def bounds_of(settings: Settings) -> ConnectionBounds:
@@ -262,6 +252,8 @@ def _renew_on_hangup(settings: Settings, *, tls: ssl.SSLContext | None) -> None:
             "it listen on 127.0.0.1 behind a proxy that speaks TLS",
             settings.host,
         )
+    if settings.anonymous_reads:
+        log.warning("anonymous_reads is set: whoever reaches the port reads jobs and outputs")
     certificate, key = settings.tls_certificate, settings.tls_key
     if tls is None or certificate is None or key is None:
         return

@@ -22,10 +22,11 @@ from pydantic import (
 from sandbox.network_rules import MOST_PORTS, check_host, check_port
 
 NAMES = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]*")
+ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 AGE = re.compile(r"(?P<number>\d{1,4})(?P<unit>[dh])")
 
 
-def _items(value: object) -> object:
+def items_of(value: object) -> object:
     """Take a text, as an environment variable holds it, for a JSON list or words."""
     if not isinstance(value, str):
         return value
@@ -59,6 +60,13 @@ def _called(text: str) -> str:
     if "*" in text:
         raise ValueError(f"{text!r} has to be one host: what is below a name is others' to choose")
     return text if _is_address(text) else check_host(text)
+
+
+def _origin(text: str) -> str:
+    """Return `text` if it is the origin of a site, as browsers write it; raise ValueError."""
+    if ORIGIN.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no origin, such as https://dashboard.example")
+    return text
 
 
 def _is_address(text: str) -> bool:
@@ -108,39 +116,46 @@ def _moment(text: str) -> object:
         return text
 
 
-type Rules = Annotated[tuple[Annotated[str, AfterValidator(_rule)], ...], BeforeValidator(_items)]
+type Rules = Annotated[tuple[Annotated[str, AfterValidator(_rule)], ...], BeforeValidator(items_of)]
 """Requirements; from an environment variable, as words or as a JSON list."""
 
 type Newest = Annotated[datetime | timedelta | None, BeforeValidator(_newest)]
 """A moment, UTC where it does not say, or an age such as 7d or 36h."""
 
 type OwnNames = Annotated[
-    tuple[Annotated[str, AfterValidator(_called)], ...], BeforeValidator(_items)
+    tuple[Annotated[str, AfterValidator(_called)], ...], BeforeValidator(items_of)
 ]
 """Names of this appliance; from an environment variable, as words or as a JSON list."""
 
+type Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(items_of)
+]
+"""Origins of other sites; from an environment variable, as words or as a JSON list."""
+
 type Hosts = Annotated[
-    tuple[Annotated[str, AfterValidator(check_host)], ...], BeforeValidator(_items)
+    tuple[Annotated[str, AfterValidator(check_host)], ...], BeforeValidator(items_of)
 ]
 """Names of hosts, or patterns of them; from an environment variable as rules are."""
 
-type Places = Annotated[tuple[Annotated[str, AfterValidator(_place)], ...], BeforeValidator(_items)]
+type Places = Annotated[
+    tuple[Annotated[str, AfterValidator(_place)], ...], BeforeValidator(items_of)
+]
 """Hosts, each with a port or not; from an environment variable as rules are."""
 
 type Names = Annotated[
-    tuple[Annotated[str, AfterValidator(_pattern)], ...], BeforeValidator(_items)
+    tuple[Annotated[str, AfterValidator(_pattern)], ...], BeforeValidator(items_of)
 ]
 """Names of distributions, or patterns of them; from an environment variable as rules are."""
 
 type Ports = Annotated[
     tuple[Annotated[int, AfterValidator(check_port)], ...],
-    BeforeValidator(_items),
+    BeforeValidator(items_of),
     Field(max_length=MOST_PORTS),
 ]
 """Ports of TCP; from an environment variable as rules are."""
 
 type Networks = Annotated[
-    tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_items)
+    tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(items_of)
 ]
 """Addresses and networks; from an environment variable as rules are."""
 

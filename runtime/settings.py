@@ -20,15 +20,15 @@ from pydantic import (
     ValidationError,
     field_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from runtime.door_settings import PREFIX, DoorSettings
 from runtime.errors import SettingsRefused
 from runtime.setting_types import (
     Hosts,
     IndexSettings,
     LockSettings,
     Networks,
-    OwnNames,
     Ports,
     without_login,
 )
@@ -37,57 +37,19 @@ from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules
 from wheelhouse.problem import Problem
 
-PREFIX = "FUMEHOOD_"
 CLIENT_VARIABLES = frozenset({"FUMEHOOD_URL", "FUMEHOOD_CONFIG", "FUMEHOOD_TOKEN"})
 """Read by the command line, not settings of the appliance."""
 
 type Tree = dict[str, object]
 
 
-class Settings(BaseSettings):
+class Settings(DoorSettings):
     """Every setting of the appliance."""
-
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     home: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("fumehood")),
         description="The data folder: database, bundles, wheels, artifacts.",
     )
-    host: str = Field("127.0.0.1", description="The address the server listens on.")
-    port: int = Field(
-        8800, ge=0, le=65535, description="The port it listens on; 0 picks a free one."
-    )
-    connections: int = Field(
-        1024, ge=1, description="Most connections to the port at the same time."
-    )
-    connections_of_one: int = Field(
-        256, ge=1, description="Most connections from one address, proxies aside."
-    )
-    head_s: float = Field(
-        10.0, gt=0, description="Seconds in which the head of a request must arrive."
-    )
-    idle_s: float = Field(15.0, ge=1, description="Seconds a connection may idle between requests.")
-    body_least_kb_s: int = Field(
-        4, ge=0, description="Slowest request body accepted, in KiB/s; 0: any."
-    )
-    names: OwnNames = Field(
-        (),
-        description="What the appliance is called: hosts that requests may name, beside its own.",
-    )
-    session_idle_s: float = Field(
-        3600.0, gt=0, description="Seconds after which a browser that asks nothing is logged out."
-    )
-    session_s: float = Field(
-        43_200.0, gt=0, description="Seconds after which a browser has to log in again."
-    )
-    requests_per_minute: int = Field(
-        6000, ge=1, description="Most requests of one token or session in a minute."
-    )
-    tls_certificate: Path | None = Field(
-        None, description="The certificate chain to serve HTTPS with (PEM)."
-    )
-    tls_key: Path | None = Field(None, description="The private key of that certificate (PEM).")
-    proxies: Networks = Field((), description="Proxies whose X-Forwarded-For is believed.")
     docket_url: Annotated[str, PlainSerializer(without_login, when_used="json")] = Field(
         "memory://", description="Where Docket keeps its queue; memory:// for one process."
     )

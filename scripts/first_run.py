@@ -18,14 +18,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx2
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from runtime.cli.client import ask, connected, fetch, follow
+from runtime.cli.client import connected
 from runtime.cli.input.bundle_zip import bundle_file
 from runtime.cli.output.remote_faults import RemoteFault
+from runtime.client import operations
+from runtime.client.client import Client
+from runtime.client.views import ActivationView, VersionDetail
 
 PROJECT = Path(__file__).resolve().parent.parent
 EXAMPLES = PROJECT / "packages" / "examples"
@@ -72,7 +74,7 @@ def main() -> int:
             if options.json:
                 print(json.dumps({"artifacts": show.artifacts, "outputs": show.outputs}, indent=2))
             if not options.once:
-                stay(show, url, login=url + ask(client, "POST", "/v1/login-links")["path"])
+                stay(show, url, login=url + client.ask(operations.make_link())["path"])
     except (ShowFailed, RemoteFault) as fault:
         tell_fault(fault)
         return 1
@@ -143,10 +145,10 @@ def free_or(port: int) -> int:
     return port
 
 
-def make_active(show: Show, client: httpx2.Client, name: str) -> None:
+def make_active(show: Show, client: Client, name: str) -> None:
     """Upload and activate an example; fetch its wheels through the gate if they are missing."""
     with bundle_file(EXAMPLES / name) as archive:
-        version = ask(client, "POST", "/v1/packages", content=archive.read_bytes())
+        version = client.ask(operations.upload_package(archive.read_bytes()))
     if version["is_active"]:
         show.console.print(f"[green]✔[/green] {name} {version['version']} is active already")
         return
@@ -161,13 +163,13 @@ def make_active(show: Show, client: httpx2.Client, name: str) -> None:
     show.console.print(f"[green]✔[/green] {name} {version['version']} is active")
 
 
-def activate(client: httpx2.Client, version: Mapping[str, Any]) -> dict[str, Any]:
+def activate(client: Client, version: VersionDetail) -> ActivationView:
     """Ask for the activation and wait for its end."""
-    path = f"/v1/packages/{version['package']}/versions/{version['version']}/activate"
-    activation = ask(client, "POST", path, json={"reason": "scripts/run"})
+    name, number = version["package"], version["version"]
+    activation = client.ask(operations.activate_version(name, number, reason="scripts/run"))
     while activation["state"] not in {"succeeded", "failed"}:
         time.sleep(0.1)
-        activation = ask(client, "GET", f"/v1/activations/{activation['id']}")
+        activation = client.ask(operations.get_activation(activation["id"]))
     return activation
 
 
@@ -177,44 +179,40 @@ def lacks_wheels(activation: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def open_gate(client: httpx2.Client) -> Iterator[None]:
+def open_gate(client: Client) -> Iterator[None]:
     """Open the network gate for as long as it takes, with a reason for the audit log."""
     reason = "scripts/run fetches the examples' wheels"
-    ask(client, "PUT", "/v1/gate", json={"is_open": True, "minutes": 15, "reason": reason})
+    seen = client.tagged(operations.get_gate())
+    client.ask(operations.open_gate(reason, if_match=seen.tag))
     try:
         yield
     finally:
-        ask(client, "PUT", "/v1/gate", json={"is_open": False, "reason": "they are here"})
+        client.ask(operations.close_gate(reason="they are here"))
 
 
-def run_job(show: Show, client: httpx2.Client, name: str, document: Path) -> None:
+def run_job(show: Show, client: Client, name: str, document: Path) -> None:
     """Submit a job, show its progress live, then what it left and what is on record."""
-    wish = json.dumps({"package": name, "parameters": PARAMETERS.get(name, {})})
-    job = ask(
-        client,
-        "POST",
-        "/v1/jobs",
-        data={"job": wish},
-        files={"input": (document.name, document.read_bytes())},
-    )
+    sent = operations.Input(name=document.name, content=document.read_bytes())
+    wish = operations.submit_job(name, parameters=PARAMETERS.get(name, {}), inputs=[sent])
+    job = client.ask(wish)
     watch(show, client, job["id"], name)
-    job = ask(client, "GET", f"/v1/jobs/{job['id']}")
-    artifact = ask(client, "GET", f"/v1/jobs/{job['id']}/artifact")
+    job = client.ask(operations.get_job(job["id"]))
+    artifact = client.ask(operations.get_artifact(job["id"]))
     if job["state"] != "succeeded":
-        error = job["error"] or {}
-        raise ShowFailed(f"the job of {name} {job['state']}: {error.get('what')}")
+        what = job["error"]["what"] if job["error"] else ""
+        raise ShowFailed(f"the job of {name} {job['state']}: {what}")
     show.artifacts.append(artifact)
     saved = save_outputs(client, job["id"], name)
     show.outputs.extend(saved)
     tell_result(show, name, artifact, saved)
 
 
-def watch(show: Show, client: httpx2.Client, job_id: str, name: str) -> None:
+def watch(show: Show, client: Client, job_id: str, name: str) -> None:
     """Show a job's events as they happen."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
     with Progress(*columns, console=show.console, transient=True) as progress:
         task = progress.add_task(name, total=None)
-        for event in follow(client, job_id):
+        for event in client.follow(job_id):
             data = event["data"]
             if event["event"] == "job.progress":
                 said = f"{name}: {data['message']}"
@@ -223,12 +221,12 @@ def watch(show: Show, client: httpx2.Client, job_id: str, name: str) -> None:
                 progress.update(task, description=f"{name}: {data['phase']}")
 
 
-def save_outputs(client: httpx2.Client, job_id: str, name: str) -> list[dict[str, Any]]:
+def save_outputs(client: Client, job_id: str, name: str) -> list[dict[str, Any]]:
     """Fetch every output to the data folder; return what there is."""
     saved: list[dict[str, Any]] = []
-    for output in ask(client, "GET", f"/v1/jobs/{job_id}/outputs?limit=200")["items"]:
+    for output in client.every(operations.list_outputs(job_id)):
         file = HOME / "first-run" / name / output["path"]
-        fetch(client, f"/v1/jobs/{job_id}/outputs/{output['path']}", to=file)
+        client.save(operations.get_output(job_id, output["path"]), to=file)
         saved.append({"job": job_id, "package": name, "file": str(file), **output})
     return saved
 

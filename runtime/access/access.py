@@ -4,7 +4,9 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
+from runtime.access.audit_copy import AuditCopy
 from runtime.access.audit_seal import AuditSeal
 from runtime.access.identification import Identification
 from runtime.access.login import Links, Login
@@ -15,6 +17,9 @@ from runtime.clock import Clock
 from runtime.settings import Settings
 from runtime.store.store import Store
 from sandbox.command import Level
+
+if TYPE_CHECKING:
+    from runtime.access.oidc import Oidc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +32,18 @@ class Access:
     rates: Rates
     owners: frozenset[int]
     names: frozenset[str]
-    is_tls: bool
+    is_open_to_read: bool
     seal: AuditSeal
+    oidc: "Oidc | None"
+    copy: AuditCopy | None
 
 
 def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozenset[int]) -> Access:
     """Return the access of these settings."""
     idle = timedelta(seconds=settings.session_idle_s)
+    oidc = _oidc_of(settings, clock=clock)
     return Access(
-        identification=Identification(store=store, clock=clock, idle=idle),
+        identification=Identification(store=store, clock=clock, idle=idle, oidc=oidc),
         login=Login(
             store=store,
             clock=clock,
@@ -43,13 +51,28 @@ def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozens
             idle=idle,
             lasting=timedelta(seconds=settings.session_s),
         ),
-        wrong_tokens=WrongTokens(monotonic=time.monotonic),
+        wrong_tokens=WrongTokens(
+            monotonic=time.monotonic, most_of_one=settings.wrong_tokens_per_minute
+        ),
         rates=Rates(monotonic=time.monotonic, most=settings.requests_per_minute),
         owners=owners,
         names=frozenset(name.lower() for name in (settings.host, *settings.names)),
-        is_tls=settings.tls_certificate is not None,
+        is_open_to_read=settings.anonymous_reads,
         seal=AuditSeal(home=settings.home, key=signing_key(settings.home)),
+        oidc=oidc,
+        copy=AuditCopy(store=store, file=settings.audit_copy, syslog=settings.audit_syslog)
+        if settings.audit_copy or settings.audit_syslog
+        else None,
     )
+
+
+def _oidc_of(settings: Settings, *, clock: Clock) -> "Oidc | None":
+    """Return what asks the OpenID provider; None, and nothing imported (0.1 s), without one."""
+    if not settings.oidc.issuer:
+        return None
+    from runtime.access.oidc import oidc_of  # noqa: PLC0415
+
+    return oidc_of(settings.oidc, clock=clock)
 
 
 def owners_at(level: Level) -> frozenset[int]:

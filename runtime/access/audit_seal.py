@@ -7,7 +7,7 @@ and in a file beside the key: who cuts the log has to cut both, and has the file
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
+from runtime.access.key_rotation import KnownKey, keys_of
 from runtime.access.signing_key import FOLDER, is_signed, key_id
 from runtime.clock import rfc3339
 from runtime.store import audit
@@ -78,7 +79,7 @@ def verify(connection: Connection, *, home: Path, key: Ed25519PublicKey | None) 
     faults = [] if broken is None else [f"entry {broken} is not what it was, or one is gone"]
     if kept and not noted:
         faults.append(f"{home / FOLDER / HEAD_FILE} is gone, or not what was written there")
-    faults += _faults(heads, digests=digests, key=key)
+    faults += _faults(heads, digests=digests, keys=keys_of(home, current=key))
     return AuditVerdict(
         faults=tuple(dict.fromkeys(faults)),
         entries=len(digests),
@@ -88,13 +89,13 @@ def verify(connection: Connection, *, home: Path, key: Ed25519PublicKey | None) 
 
 
 def _faults(
-    heads: Sequence[AuditHead], *, digests: dict[int, str], key: Ed25519PublicKey | None
+    heads: Sequence[AuditHead], *, digests: dict[int, str], keys: Mapping[str, KnownKey]
 ) -> Iterator[str]:
-    if heads and key is None:
+    if heads and not keys:
         yield "the key that signed the log is gone"
     for head in heads:
         payload = payload_of(seq=head.seq, digest=head.digest, at=head.at)
-        if key is not None and not _is_good(head, key=key, payload=payload):
+        if keys and not _is_good(head, key=keys.get(head.key_id), payload=payload):
             yield f"the signature of entry {head.seq} is not the appliance's"
         if head.seq not in digests:
             yield f"entry {head.seq} was signed, and is gone"
@@ -102,12 +103,14 @@ def _faults(
             yield f"entry {head.seq} is not the one that was signed"
 
 
-def _is_good(head: AuditHead, *, key: Ed25519PublicKey, payload: bytes) -> bool:
+def _is_good(head: AuditHead, *, key: KnownKey | None, payload: bytes) -> bool:
+    if key is None or (key.until_seq is not None and head.seq > key.until_seq):
+        return False
     try:
         signature = base64.b64decode(head.signature, validate=True)
     except ValueError:
         return False
-    return is_signed(key, payload=payload, signature=signature)
+    return is_signed(key.public, payload=payload, signature=signature)
 
 
 def _head_in_file(home: Path) -> list[AuditHead]:

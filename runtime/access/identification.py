@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -11,6 +12,9 @@ from runtime.clock import Clock
 from runtime.store import sessions, tokens
 from runtime.store.store import Store
 from runtime.values.access import Principal, Scope, Session, Token, Way
+
+if TYPE_CHECKING:
+    from runtime.access.oidc import Oidc
 
 NOTED_EVERY = timedelta(minutes=1)
 """How often the last use of a token or session is written, at most."""
@@ -25,10 +29,13 @@ class Identification:
     store: Store
     clock: Clock
     idle: timedelta
+    oidc: "Oidc | None" = None
     _noted: dict[str, datetime] = field(default_factory=dict[str, datetime])
 
     async def by_token(self, text: str, *, source: str) -> Principal | None:
         """Return whose token `text` is; None for none that is valid now."""
+        if self.oidc is not None and text.count(".") == 2:  # as a signed token is (RFC 7515, 3.1)
+            return await self.oidc.principal_of(text)
         if not is_whole(text):
             return None
         at = self.clock()
@@ -56,6 +63,7 @@ class Identification:
             token_id=session.token_id,
             session_id=session.id,
             csrf=csrf_of(text),
+            requests_per_minute=principal.requests_per_minute,
         )
 
     def _is_due(self, key: str, *, at: datetime) -> bool:
@@ -66,6 +74,17 @@ class Identification:
         return True
 
 
+def _without_token(session: Session) -> tuple[Session, Principal] | None:
+    """Return whose session it is that began by a link of the owner's, or at a provider."""
+    if session.scopes is not None:
+        return session, Principal(
+            name=session.principal, scopes=frozenset(session.scopes), way=Way.SESSION
+        )
+    if session.principal.startswith(LOCAL):
+        return session, local_admin(session.principal.removeprefix(LOCAL))
+    return None
+
+
 def principal_of(token: Token) -> Principal:
     """Return who asks with `token`."""
     return Principal(
@@ -74,6 +93,7 @@ def principal_of(token: Token) -> Principal:
         packages=token.packages,
         way=Way.TOKEN,
         token_id=token.id,
+        requests_per_minute=token.requests_per_minute,
     )
 
 
@@ -93,8 +113,8 @@ def _session(
     session = sessions.by_digest(connection, digest=digest, at=at, idle_since=at - idle)
     if session is None:
         return None
-    if session.token_id is None:  # begun by a link that the owner of the home was given
-        return session, local_admin(session.principal.removeprefix(LOCAL))
+    if session.token_id is None:
+        return _without_token(session)
     token = tokens.by_id(connection, token_id=session.token_id)
     if token is None or not is_live(token, at=at):
         return None

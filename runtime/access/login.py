@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from runtime.access.identification import LOCAL
 from runtime.access.token_text import digest_of, is_whole
 from runtime.access.tokens import is_live
 from runtime.clock import Clock
 from runtime.ids import new_id
 from runtime.store import audit, sessions, tokens
 from runtime.store.store import Store
-from runtime.values.access import NOBODY, Principal, Session
+from runtime.values.access import NOBODY, Principal, Scope, Session
 from runtime.values.records import JsonObject
 
 LINK_S = 600.0
@@ -73,8 +74,20 @@ class Login:
         principal = self.links.take(code)
         if principal is None:
             return None
+        return await self.begin_for(principal, source=source, agent=agent)
+
+    async def begin_for(self, principal: Principal, *, source: str, agent: str) -> str:
+        """Begin a session of `principal`; return its cookie.
+
+        It may what its token may; without one, what it may now, and the owner at home everything.
+        """
+        is_vouched = principal.token_id is None and not principal.name.startswith(LOCAL)
         return await self._begin(
-            principal.name, token_id=principal.token_id, source=source, agent=agent
+            principal.name,
+            token_id=principal.token_id,
+            source=source,
+            agent=agent,
+            scopes=tuple(sorted(principal.scopes)) if is_vouched else None,
         )
 
     async def list_sessions(self) -> tuple[Session, ...]:
@@ -86,7 +99,15 @@ class Login:
         """End a session; to end one that is over changes nothing."""
         await self.store.run(_end, session_id=session_id, who=who, at=self.clock(), origin=origin)
 
-    async def _begin(self, principal: str, *, token_id: str | None, source: str, agent: str) -> str:
+    async def _begin(
+        self,
+        principal: str,
+        *,
+        token_id: str | None,
+        source: str,
+        agent: str,
+        scopes: tuple[Scope, ...] | None = None,
+    ) -> str:
         cookie = secrets.token_urlsafe(32)
         at = self.clock()
         session = Session(
@@ -98,6 +119,7 @@ class Login:
             expires_at=at + self.lasting,
             source=source,
             agent=agent[:200],
+            scopes=scopes,
         )
         await self.store.run(_add, session=session, digest=digest_of(cookie))
         return cookie

@@ -3,6 +3,7 @@
 What is not in it is refused. ANYBODY needs no principal, ANYONE_KNOWN any principal.
 """
 
+import re
 from collections.abc import Mapping
 
 from runtime.values.access import Scope
@@ -83,6 +84,8 @@ PAGES: Mapping[str, Scopes] = {
     "POST /access/sessions/{session_id}/end": ADMINS,
     "GET /login": ANYBODY,
     "POST /login": ANYBODY,
+    "GET /login/oidc": ANYBODY,
+    "GET /login/callback": ANYBODY,
     "POST /logout": ANYONE_KNOWN,
     "GET /docs": ANYONE_KNOWN,
     "GET /openapi.json": ANYONE_KNOWN,
@@ -106,6 +109,29 @@ def scopes_for(method: str, path: str) -> Scopes | None:
     """Return which scopes may use an operation; None for one that the table does not know."""
     key = key_of(method, path)
     return OPERATIONS.get(key, PAGES.get(key))
+
+
+def methods_at(path: str) -> tuple[str, ...]:
+    """Return the methods that there are at a path as it was asked for, as `Allow` names them.
+
+    >>> methods_at("/v1/gate")
+    ('GET', 'HEAD', 'PUT')
+    """
+    found = {
+        operation.partition(" ")[0]
+        for operation in {**OPERATIONS, **PAGES}
+        if _pattern(operation.partition(" ")[2]).fullmatch(path)
+    }
+    return tuple(sorted(found | ({"HEAD"} if "GET" in found else set())))
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """Return what fits a template: its last place may hold slashes where it is called path."""
+    parts = re.split(r"(\{\w+\})", template)
+    places = {"{path}": ".+"}
+    return re.compile(
+        "".join(places.get(one, "[^/]+") if one[:1] == "{" else re.escape(one) for one in parts)
+    )
 
 
 def as_markdown() -> str:

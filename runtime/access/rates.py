@@ -37,11 +37,12 @@ class Rates:
     _began: float = 0.0
     _of: Counter[str] = field(default_factory=Counter[str])
 
-    def count(self, principal: str) -> Standing:
-        """Count one request more."""
+    def count(self, principal: str, *, most: int | None = None) -> Standing:
+        """Count one request more; `most` is how many this principal has, if not as all others."""
+        most = self.most if most is None else most
         now = self.monotonic()
         if now - self._began >= WINDOW_S:
             self._began, self._of = now, Counter()
         self._of[principal] += 1
         reset_s = max(1, round(WINDOW_S - (now - self._began)))
-        return Standing(most=self.most, left=self.most - self._of[principal], reset_s=reset_s)
+        return Standing(most=most, left=most - self._of[principal], reset_s=reset_s)

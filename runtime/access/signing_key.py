@@ -23,7 +23,7 @@ def signing_key(home: Path) -> Ed25519PrivateKey:
     path.parent.mkdir(mode=0o700, exist_ok=True)
     path.parent.chmod(0o700)
     if not path.exists():
-        _make(path)
+        write_key(path)
     status = path.stat()
     if status.st_mode & 0o077 or status.st_uid != os.geteuid():
         raise SettingsRefused(
@@ -32,13 +32,13 @@ def signing_key(home: Path) -> Ed25519PrivateKey:
             where=str(path),
             mend=f"`chmod 600 {path}`; whoever could read it can sign in the appliance's name",
         )
-    return _read(path)
+    return read_key(path)
 
 
 def public_key_of(home: Path) -> Ed25519PublicKey | None:
     """Return the public key of `home`, None where it has none yet."""
     path = home / FOLDER / FILE
-    return _read(path).public_key() if path.exists() else None
+    return read_key(path).public_key() if path.exists() else None
 
 
 def key_id(key: Ed25519PublicKey) -> str:
@@ -55,8 +55,10 @@ def is_signed(key: Ed25519PublicKey, *, payload: bytes, signature: bytes) -> boo
     return True
 
 
-def _make(path: Path) -> None:
-    pem = Ed25519PrivateKey.generate().private_bytes(
+def write_key(path: Path) -> Ed25519PrivateKey:
+    """Make a key and write it to `path`, whole or not at all; return it."""
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
@@ -69,9 +71,11 @@ def _make(path: Path) -> None:
         file.flush()
         os.fsync(file.fileno())
     aside.rename(path)
+    return key
 
 
-def _read(path: Path) -> Ed25519PrivateKey:
+def read_key(path: Path) -> Ed25519PrivateKey:
+    """Return the key in `path`. Raises SettingsRefused for what is none."""
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except ValueError as error:

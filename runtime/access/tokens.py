@@ -31,6 +31,7 @@ class TokenWish:
     packages: tuple[str, ...] = ()
     note: str = ""
     expires_at: datetime | None = None
+    requests_per_minute: int | None = None
 
 
 def create(
@@ -53,12 +54,14 @@ def create(
         created_at=at,
         created_by=who,
         expires_at=wish.expires_at,
+        requests_per_minute=wish.requests_per_minute,
     )
     tokens.add(connection, token=token, digest=digest_of(text))
     details: JsonObject = {
         "scopes": [scope.value for scope in token.scopes],
         "packages": list(token.packages),
         "expires_at": rfc3339(token.expires_at) if token.expires_at else None,
+        "requests_per_minute": token.requests_per_minute,
         **origin,
     }
     _write_down(connection, token, action="token.create", who=who, at=at, details=details)
@@ -137,6 +140,9 @@ def _faults(wish: TokenWish, *, at: datetime) -> list[Problem]:
     if wish.packages and Scope.ADMIN.value in wish.scopes:
         what = "An admin is not bound to packages: it could unbind itself"
         found.append(_problem(what, "packages", "leave out packages, or the scope admin"))
+    if wish.requests_per_minute is not None and wish.requests_per_minute < 1:
+        what = "A token that may ask nothing opens nothing"
+        found.append(_problem(what, "requests_per_minute", "give 1 or more"))
     if wish.expires_at is not None and wish.expires_at <= at:
         what = f"{rfc3339(wish.expires_at)} is over already"
         found.append(_problem(what, "expires_at", "give a time that is to come"))

@@ -25,14 +25,19 @@ log = logging.getLogger("fumehood.access")
 async def upkeep(access: Access, *, store: Store, clock: Clock) -> AsyncGenerator[None]:
     """Keep the log of access up to date meanwhile, and once more at the end."""
     await store.run(access.seal.sign, at=clock())
-    keeping = asyncio.create_task(_keep(access, store=store, clock=clock))
+    work = [_keep(access, store=store, clock=clock)]
+    work += [access.copy.keep_on()] if access.copy else []
+    keeping = [asyncio.create_task(one) for one in work]
     try:
         yield
     finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        for one in keeping:
+            one.cancel()
+        await asyncio.gather(*keeping, return_exceptions=True)
         await tell_wrong_tokens(access, store=store, at=clock())
         await store.run(access.seal.sign, at=clock())
+        if access.copy:
+            await access.copy.catch_up()
 
 
 async def tell_wrong_tokens(access: Access, *, store: Store, at: datetime) -> None:

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-MOST_OF_ONE = 20
-MOST_OF_ALL = 1000
+TIMES_ALL = 50
+"""How many times as many wrong tokens there may be in all, as there may be from one address."""
 WINDOW_S = 60.0
 ADDRESSES_MOST = 1000
 
@@ -19,6 +19,7 @@ class WrongTokens:
     """What was wrong in this window; `monotonic` is the clock."""
 
     monotonic: Callable[[], float]
+    most_of_one: int = 20
     _began: float = 0.0
     _of: Counter[str] = field(default_factory=Counter[str])
     _untold: Counter[str] = field(default_factory=Counter[str])
@@ -31,7 +32,8 @@ class WrongTokens:
         key = self._key(address)
         self._of[key] += 1
         self._untold[key] += 1
-        if self._of[key] <= MOST_OF_ONE and self._of.total() <= MOST_OF_ALL:
+        most = self.most_of_one
+        if self._of[key] <= most and self._of.total() <= most * TIMES_ALL:
             return 0
         return max(1, round(WINDOW_S - (now - self._began)))
 

@@ -1,10 +1,13 @@
 """Receives bundles, asks for their activation, and goes back to a former version."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
+
+from sqlalchemy import Connection
 
 from packages.archive import Bundles, receive
 from packages.bundle.bundle import Bundle
@@ -18,6 +21,9 @@ from runtime.values.access import is_bound_to
 from runtime.values.records import Activation, JsonObject, Package, PackageVersion
 from wheelhouse.judges.pool import Judges
 from wheelhouse.judging import Ceilings
+
+type Check = Callable[[Connection], None]
+"""What compares the package with what somebody read of it, and raises where it is another."""
 
 NOWHERE: JsonObject = MappingProxyType({})
 """From where an act came that came by no request."""
@@ -68,41 +74,107 @@ class Intake:
             return receive(source, bundles=self.bundles, ceilings=self.ceilings)
 
     async def request_activation(
-        self, *, package: str, version: str, who: str, reason: str
+        self,
+        *,
+        package: str,
+        version: str,
+        who: str,
+        reason: str,
+        origin: JsonObject = NOWHERE,
+        check: Check | None = None,
     ) -> Activation:
-        """Ask for a version to be made active; raise StateConflict while another one is asked."""
-        found = await self.store.read(packages.get_version, package=package, version=version)
+        """Ask for a version to be made active; raise StateConflict while another one is asked.
+
+        `check` is called in the same transaction, and raises where it shall not be.
+        """
         activation = await self.store.run(
-            activations.request,
-            activation_id=new_id(),
-            version=found,
+            _request,
+            package=package,
+            version=version,
             who=who,
             reason=reason,
             at=self.clock(),
+            origin=origin,
+            check=check,
         )
         await self.dispatch.activation(activation.id)
         return activation
 
     async def roll_back(
-        self, *, package: str, who: str, reason: str, origin: JsonObject = NOWHERE
+        self,
+        *,
+        package: str,
+        who: str,
+        reason: str,
+        origin: JsonObject = NOWHERE,
+        check: Check | None = None,
     ) -> Package:
-        """Make the version active again that was so before; it is ready, so nothing is built."""
-        former = await self.store.read(activations.former, package=package)
-        await self.store.run(
-            packages.switch,
+        """Make the version active again that was so before; it is ready, so nothing is built.
+
+        `check` is called in the same transaction, and raises where it shall not be.
+        """
+        return await self.store.run(
+            _roll_back,
             package=package,
-            version=former.version,
-            activation_id=former.id,
-        )
-        await self.store.run(
-            audit.append,
-            at=self.clock(),
             who=who,
-            action="package.rollback",
-            subject=f"{package} {former.version}",
-            details={"reason": reason, "activation": former.id, **origin},
+            reason=reason,
+            at=self.clock(),
+            origin=origin,
+            check=check,
         )
-        return await self.store.read(packages.get_package, name=package)
+
+
+def _request(
+    connection: Connection,
+    *,
+    package: str,
+    version: str,
+    who: str,
+    reason: str,
+    at: datetime,
+    origin: JsonObject,
+    check: Check | None,
+) -> Activation:
+    found = packages.get_version(connection, package=package, version=version)
+    if check is not None:
+        check(connection)
+    activation = activations.request(
+        connection, activation_id=new_id(), version=found, who=who, reason=reason, at=at
+    )
+    audit.append(
+        connection,
+        at=at,
+        who=who,
+        action="activation.request",
+        subject=f"{package} {version}",
+        details={"reason": reason, "activation": activation.id, **origin},
+    )
+    return activation
+
+
+def _roll_back(
+    connection: Connection,
+    *,
+    package: str,
+    who: str,
+    reason: str,
+    at: datetime,
+    origin: JsonObject,
+    check: Check | None,
+) -> Package:
+    if check is not None:
+        check(connection)
+    former = activations.former(connection, package=package)
+    packages.switch(connection, package=package, version=former.version, activation_id=former.id)
+    audit.append(
+        connection,
+        at=at,
+        who=who,
+        action="package.rollback",
+        subject=f"{package} {former.version}",
+        details={"reason": reason, "activation": former.id, **origin},
+    )
+    return packages.get_package(connection, name=package)
 
 
 def _refuse_unbound(package: str, *, among: tuple[str, ...]) -> None:

@@ -13,12 +13,19 @@ from runtime.artifact import model
 from runtime.artifact.model import Artifact
 from runtime.clock import milliseconds_between
 from runtime.values.bounds import kept_notes, shortened
-from runtime.values.records import Claim, JobError, RequestContext, StoredOutput, Worker
+from runtime.values.records import (
+    Claim,
+    JobError,
+    RequestContext,
+    RequestSnapshot,
+    StoredOutput,
+    Worker,
+)
 from runtime.values.states import State
 from sandbox.command import Ending, HostLibrary, Json, Outcome
 from sandbox.limits import Limits
 
-REQUEST = TypeAdapter(RequestContext)
+REQUEST: TypeAdapter[RequestContext] = TypeAdapter(RequestSnapshot)
 
 
 def begin(claim: Claim, *, worker: Worker) -> Artifact:

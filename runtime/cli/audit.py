@@ -1,18 +1,24 @@
 """`fumehood audit`: what was done, by whom, and whether the log is whole."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Connection
 
+from runtime.access.audit_seal import AuditSeal
 from runtime.access.audit_seal import verify as verify_log
-from runtime.access.signing_key import key_id, public_key_of
-from runtime.cli.client import all_items, connected
+from runtime.access.key_rotation import rotate
+from runtime.access.signing_key import key_id, public_key_of, signing_key
+from runtime.cli.client import connected
 from runtime.cli.output.printing import AsJson, as_text, emit, table
-from runtime.clock import rfc3339
+from runtime.client.operations import list_audit
+from runtime.client.views import AuditView
+from runtime.clock import rfc3339, utc_now
 from runtime.errors import NotFound
-from runtime.home.offline_database import has_database, in_home
+from runtime.home.offline_database import has_database, in_home, write_down
+from runtime.home.sole_use import alone_in
 from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import Settings, load
 from runtime.store import audit
@@ -30,7 +36,7 @@ def list_entries(
 ) -> None:
     """List what was done, the last first."""
     with connected() as client:
-        found = all_items(client, "/v1/audit", most=most, action=action or None)
+        found = list(client.every(list_audit(action=action or None), most=most))
     emit(found, as_json=as_json, show=_rows)
 
 
@@ -73,6 +79,27 @@ def export(
         file.writelines(as_text(line) + "\n" for line in lines)
 
 
+@app.command("rotate-key")
+def rotate_key(*, as_json: AsJson = False) -> None:
+    """Give the appliance of this home another key; it must not be running.
+
+    What the former one signed is believed still, and its private half is gone.
+    """
+    settings = _with_log()
+    with alone_in(settings.home):
+        former = signing_key(settings.home)
+        at_home = partial(in_home, settings)
+        head = at_home(AuditSeal(home=settings.home, key=former).sign, at=utc_now())
+        key = rotate(settings.home, until_seq=head.seq if head else 0)
+        ids = {
+            "former": key_id(former.public_key()),
+            "key_id": key_id(key.public_key()),
+        }
+        write_down(settings, action="key.rotate", subject=ids["key_id"], details=ids)
+        at_home(AuditSeal(home=settings.home, key=key).sign, at=utc_now())
+    emit(ids, as_json=as_json, show=lambda one: f"{one['key_id']} signs from now on")
+
+
 def _with_log() -> Settings:
     """Return the settings of a home that has a log. Raises NotFound."""
     settings = load().settings
@@ -103,7 +130,7 @@ def _sentences(told: dict[str, Any]) -> str:
     return f"the log is whole: {told['entries']} entries, signed up to {told['signed_to']}"
 
 
-def _rows(entries: list[dict[str, Any]]) -> str:
+def _rows(entries: list[AuditView]) -> str:
     rows = [
         {**one, "details": ", ".join(f"{k}={v}" for k, v in one["details"].items() if v)}
         for one in entries

@@ -1,12 +1,15 @@
 """`fumehood gate`: the network gate."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from runtime.cli.client import ask, connected
+from runtime.cli.client import connected
 from runtime.cli.input.spans import minutes_of
 from runtime.cli.output.printing import AsJson, emit
+from runtime.client.operations import close_gate, get_gate
+from runtime.client.operations import open_gate as opening_of
+from runtime.client.views import GateView
 
 app = typer.Typer(no_args_is_help=True, help="Show, open and close the network gate.")
 Who = Annotated[str, typer.Option(help="For whom, as a note in the audit log.")]
@@ -16,7 +19,7 @@ Who = Annotated[str, typer.Option(help="For whom, as a note in the audit log.")]
 def show(*, as_json: AsJson = False) -> None:
     """Show whether the gate is open, until when, and why."""
     with connected() as client:
-        emit(ask(client, "GET", "/v1/gate"), as_json=as_json, show=_sentence)
+        emit(client.ask(get_gate()), as_json=as_json, show=_sentence)
 
 
 @app.command("open")
@@ -32,15 +35,16 @@ def open_gate(
     as_json: AsJson = False,
 ) -> None:
     """Open the gate for a while; it closes by itself."""
-    order = {
-        "is_open": True,
-        "minutes": minutes_of(span),
-        "reason": reason,
-        "packages": package or [],
-        "who": who,
-    }
+    minutes = minutes_of(span)
     with connected() as client:
-        emit(ask(client, "PUT", "/v1/gate", json=order), as_json=as_json, show=_sentence)
+        call = opening_of(
+            reason,
+            minutes=minutes,
+            packages=package or (),
+            who=who,
+            if_match=client.tagged(get_gate()).tag,
+        )
+        emit(client.ask(call), as_json=as_json, show=_sentence)
 
 
 @app.command()
@@ -51,12 +55,11 @@ def close(
     as_json: AsJson = False,
 ) -> None:
     """Close the gate now."""
-    order = {"is_open": False, "reason": reason, "who": who}
     with connected() as client:
-        emit(ask(client, "PUT", "/v1/gate", json=order), as_json=as_json, show=_sentence)
+        emit(client.ask(close_gate(reason=reason, who=who)), as_json=as_json, show=_sentence)
 
 
-def _sentence(gate: dict[str, Any]) -> str:
+def _sentence(gate: GateView) -> str:
     if not gate["is_open"]:
         return f"closed ({gate['reason']})"
     only = f", only for {', '.join(gate['packages'])}" if gate["packages"] else ""

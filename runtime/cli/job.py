@@ -3,19 +3,32 @@
 import json
 import mimetypes
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
-import httpx2
 import typer
 
-from runtime.cli.client import all_items, ask, connected, fetch, follow
+from runtime.cli.client import connected
 from runtime.cli.input.arguments import Inputs, JobId, Pairs, Parameters
 from runtime.cli.input.parameters import parameters_of
 from runtime.cli.output.job_text import event_line, job_facts, job_rows, with_artifact
 from runtime.cli.output.printing import AsJson, as_text, emit, emit_line, harmless, say, table
+from runtime.client.client import Client, Refused
+from runtime.client.operations import (
+    Input,
+    cancel_job,
+    get_artifact,
+    get_job,
+    get_output,
+    list_outputs,
+    read_events,
+    retry_job,
+    submit_job,
+)
+from runtime.client.operations import list_jobs as jobs_there
+from runtime.client.views import Event, OutputView
 from runtime.problem_table import EXIT_JOB_FAILED
 
 app = typer.Typer(no_args_is_help=True, help="Submit jobs, follow them, fetch what they left.")
@@ -42,9 +55,10 @@ def submit(
     if not name or (is_pinned and not version):
         raise typer.BadParameter(f"{package} is not NAME or NAME@VERSION", param_hint="package")
     given = parameters_of(parameters, pairs=parameter or ())
-    order = {"package": name, "version": version or None, "parameters": given}
-    with connected() as client:
-        job = _post(client, order, files=files or [])
+    with connected() as client, ExitStack() as stack:
+        inputs = [_input(path, stack=stack) for path in files or ()]
+        call = submit_job(name, version=version or None, parameters=given, inputs=inputs)
+        job: Mapping[str, Any] = client.ask(call)
         if wait:
             job = _to_the_end(client, job["id"])
         if wait and outputs_to:
@@ -53,41 +67,31 @@ def submit(
     _exit_as(job, waited=wait)
 
 
-def _post(client: httpx2.Client, order: dict[str, Any], *, files: list[Path]) -> Any:
-    if not files:
-        return ask(client, "POST", "/v1/jobs", json=order)
-    with ExitStack() as stack:
-        sent = [
-            (
-                "input",
-                (
-                    path.name,
-                    stack.enter_context(path.open("rb")),
-                    mimetypes.guess_type(path.name)[0] or "application/octet-stream",
-                ),
-            )
-            for path in files
-        ]
-        return ask(client, "POST", "/v1/jobs", data={"job": json.dumps(order)}, files=sent)
+def _input(path: Path, *, stack: ExitStack) -> Input:
+    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    content = stack.enter_context(path.open("rb"))
+    return Input(name=path.name, content=content, media_type=media_type)
 
 
-def _to_the_end(client: httpx2.Client, job_id: str) -> Any:
-    for event in follow(client, job_id):
+def _to_the_end(client: Client, job_id: str) -> Mapping[str, Any]:
+    for event in client.follow(job_id):
         if line := event_line(event):
             say(line)
     return _whole(client, job_id)
 
 
-def _whole(client: httpx2.Client, job_id: str) -> dict[str, Any]:
+def _whole(client: Client, job_id: str) -> Mapping[str, Any]:
     """Return a job with the result and the start that its artifact tells, where it has one."""
-    job = ask(client, "GET", f"/v1/jobs/{job_id}")
+    job = client.ask(get_job(job_id))
     if job["state"] == "queued":
         return job
-    told = client.get(f"/v1/jobs/{job_id}/artifact")
-    return with_artifact(job, told.json()) if told.is_success else job
+    try:
+        return with_artifact(job, client.ask(get_artifact(job_id)))
+    except Refused:
+        return job
 
 
-def _exit_as(job: dict[str, Any], *, waited: bool) -> None:
+def _exit_as(job: Mapping[str, Any], *, waited: bool) -> None:
     if waited and job["state"] != "succeeded":
         raise typer.Exit(EXIT_JOB_FAILED)
 
@@ -109,7 +113,7 @@ def list_jobs(
 ) -> None:
     """List jobs, the last submitted first."""
     with connected() as client:
-        found = all_items(client, "/v1/jobs", most=limit, state=state, package=package)
+        found = list(client.every(jobs_there(state=state, package=package), most=limit))
     emit(found, as_json=as_json, show=job_rows)
 
 
@@ -125,22 +129,19 @@ def logs(
 ) -> None:
     """Print what a job said and did; --json prints the events as NDJSON."""
     with connected() as client:
-        events = follow(client, job_id, after=after) if is_live else _stored(client, job_id, after)
+        events = client.follow(job_id, after=after) if is_live else _stored(client, job_id, after)
         for event in events:
             if as_json:
                 emit_line(event)
             elif line := event_line(event):
                 print(harmless(line), flush=True)
-        job = ask(client, "GET", f"/v1/jobs/{job_id}")
+        job = client.ask(get_job(job_id))
     _exit_as(job, waited=is_live)
 
 
-def _stored(client: httpx2.Client, job_id: str, after: int) -> list[dict[str, Any]]:
-    path = f"/v1/jobs/{job_id}/events"
-    with client.stream("GET", path, params={"after": after}) as response:
-        if response.is_success:
-            return [json.loads(line) for line in response.iter_lines()]
-    return ask(client, "GET", path, params={"after": after})
+def _stored(client: Client, job_id: str, after: int) -> list[Event]:
+    lines = client.ask(read_events(job_id, after=after)).splitlines()
+    return [json.loads(line) for line in lines]
 
 
 @app.command()
@@ -152,13 +153,12 @@ def artifact(
     as_json: AsJson = False,
 ) -> None:
     """Print the artifact: what ran, with which versions, behind which walls (it is JSON)."""
-    query = f"?attempt={attempt}" if attempt else ""
-    path = f"/v1/jobs/{job_id}/artifact{query}"
+    call = get_artifact(job_id, attempt=attempt)
     with connected() as client:
         if output:
-            fetch(client, path, to=output)
+            client.save(call, to=output)
         else:
-            print(as_text(ask(client, "GET", path), indent=2))
+            print(as_text(client.ask(call), indent=2))
 
 
 @app.command()
@@ -173,49 +173,35 @@ def outputs(
     as_json: AsJson = False,
 ) -> None:
     """List the outputs of a job, or fetch them."""
-    query = {"attempt": attempt} if attempt else {}
     with connected() as client:
         if path:
-            _print_output(client, job_id, path=path, query=query)
+            client.download(get_output(job_id, path, attempt=attempt), to=sys.stdout.buffer)
+            sys.stdout.flush()
             return
         if folder:
-            found = _fetch_outputs(client, job_id, folder=folder, query=query)
+            found = _fetch_outputs(client, job_id, folder=folder, attempt=attempt)
         else:
-            found = all_items(client, f"/v1/jobs/{job_id}/outputs", **query)
+            found = list(client.every(list_outputs(job_id, attempt=attempt)))
     columns = ("path", "size_bytes", "sha256", "media_type")
     emit(found, as_json=as_json, show=lambda rows: table(rows, columns=columns))
 
 
-def _print_output(client: httpx2.Client, job_id: str, *, path: str, query: dict[str, int]) -> None:
-    with client.stream("GET", _output_path(job_id, path), params=query) as response:
-        if response.is_success:
-            for chunk in response.iter_bytes():
-                sys.stdout.buffer.write(chunk)
-            sys.stdout.flush()
-            return
-    ask(client, "GET", _output_path(job_id, path), params=query)
-
-
 def _fetch_outputs(
-    client: httpx2.Client, job_id: str, *, folder: Path, query: dict[str, int] | None = None
-) -> list[dict[str, Any]]:
-    found = all_items(client, f"/v1/jobs/{job_id}/outputs", **(query or {}))
-    suffix = f"?attempt={query['attempt']}" if query else ""
+    client: Client, job_id: str, *, folder: Path, attempt: int | None = None
+) -> list[OutputView]:
+    found = list(client.every(list_outputs(job_id, attempt=attempt)))
     for output in found:
-        fetch(client, _output_path(job_id, output["path"]) + suffix, to=folder / output["path"])
-        say(f"fetched {folder / output['path']}")
+        path = output["path"]
+        client.save(get_output(job_id, path, attempt=attempt), to=folder / path)
+        say(f"fetched {folder / path}")
     return found
-
-
-def _output_path(job_id: str, path: str) -> str:
-    return f"/v1/jobs/{job_id}/outputs/{quote(path)}"
 
 
 @app.command()
 def cancel(job_id: JobId, *, as_json: AsJson = False) -> None:
     """Cancel a job: at once while it waits, by stopping its cell while it runs."""
     with connected() as client:
-        job = ask(client, "POST", f"/v1/jobs/{job_id}/cancel")
+        job = client.ask(cancel_job(job_id))
     emit(job, as_json=as_json, show=job_facts)
 
 
@@ -228,7 +214,7 @@ def retry(
 ) -> None:
     """Try a job again that has ended."""
     with connected() as client:
-        job = ask(client, "POST", f"/v1/jobs/{job_id}/retry")
+        job: Mapping[str, Any] = client.ask(retry_job(job_id))
         if wait:
             job = _to_the_end(client, job_id)
     emit(job, as_json=as_json, show=job_facts)

@@ -2,20 +2,33 @@
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx2
 import typer
 from packaging.version import Version as PythonVersion
 
 from packages.archive import check_whole
-from runtime.cli.client import ask, connected
+from runtime.cli.client import connected
 from runtime.cli.input.arguments import Name, plain
 from runtime.cli.input.bundle_zip import bundle_file
 from runtime.cli.output.job_text import event_line
 from runtime.cli.output.printing import AsJson, emit, facts, say, table
 from runtime.cli.resolving import resolve
+from runtime.client.client import Client
+from runtime.client.operations import activate_version as activation_of
+from runtime.client.operations import (
+    get_activation,
+    get_package,
+    get_version,
+    list_activations,
+    list_versions,
+    roll_back,
+    upload_package,
+)
+from runtime.client.operations import list_packages as packages_there
+from runtime.client.views import ActivationView
 from runtime.errors import NotFound
 from runtime.home.factories import ceilings_of
 from runtime.problem_table import EXIT_BUG, EXIT_JOB_FAILED, EXIT_REJECTED
@@ -76,8 +89,7 @@ def upload(
 ) -> None:
     """Upload a bundle. The same bytes again change nothing."""
     with bundle_file(bundle) as path, path.open("rb") as source, connected() as client:
-        headers = {"Content-Type": "application/octet-stream"}
-        version = ask(client, "POST", "/v1/packages", headers=headers, content=source)
+        version = client.ask(upload_package(source))
         if not activate:
             emit(version, as_json=as_json, show=_version)
             return
@@ -104,41 +116,36 @@ def activate_version(
     with connected() as client:
         version = version or _newest(client, name)
         if no_wait:
-            asked = _request_activation(client, name, version, reason=reason)
+            asked = client.ask(activation_of(name, version, reason=reason))
             emit(asked, as_json=as_json, show=lambda one: one["id"])
             return
         activation = _activate(client, name, version, reason=reason)
     _end(activation, as_json=as_json)
 
 
-def _newest(client: httpx2.Client, name: str) -> str:
+def _newest(client: Client, name: str) -> str:
     """Return the highest version that was uploaded, and say which it is."""
-    found = ask(client, "GET", f"/v1/packages/{name}/versions")["items"]
+    found = client.ask(list_versions(name))["items"]
     newest = max((one["version"] for one in found), key=PythonVersion)
     say(f"activating {name} {newest}, the newest version")
     return newest
 
 
-def _request_activation(client: httpx2.Client, name: str, version: str, *, reason: str) -> Any:
-    path = f"/v1/packages/{name}/versions/{version}/activate"
-    return ask(client, "POST", path, json={"reason": reason})
-
-
-def _activate(client: httpx2.Client, name: str, version: str, *, reason: str) -> Any:
-    activation = _request_activation(client, name, version, reason=reason)
+def _activate(client: Client, name: str, version: str, *, reason: str) -> ActivationView:
+    activation = client.ask(activation_of(name, version, reason=reason))
     while activation["state"] in {"queued", "running"}:
         time.sleep(POLL_S)
-        activation = ask(client, "GET", f"/v1/activations/{activation['id']}")
+        activation = client.ask(get_activation(activation["id"]))
     return activation
 
 
-def _end(activation: dict[str, Any], *, as_json: bool) -> None:
+def _end(activation: ActivationView, *, as_json: bool) -> None:
     emit(activation, as_json=as_json, show=_activation)
     if activation["state"] == "failed":
         raise typer.Exit(_exit_code(activation))
 
 
-def _exit_code(activation: dict[str, Any]) -> int:
+def _exit_code(activation: ActivationView) -> int:
     """Return 1 where the package's hook failed, 70 where we did, else 3: it was rejected."""
     codes = [problem["code"] for problem in activation["problems"]]
     if "internal-error" in codes:
@@ -153,7 +160,8 @@ def _exit_code(activation: dict[str, Any]) -> int:
 def rollback(name: Name, reason: Reason = "", *, as_json: AsJson = False) -> None:
     """Make the version active again that was so before."""
     with connected() as client:
-        package = ask(client, "POST", f"/v1/packages/{name}/rollback", json={"reason": reason})
+        seen = client.tagged(get_package(name))
+        package = client.ask(roll_back(name, if_match=seen.tag, reason=reason))
     emit(package, as_json=as_json, show=lambda one: f"{name} {one['active_version']} is active")
 
 
@@ -168,7 +176,7 @@ def show_log(
 ) -> None:
     """Show what the last activation said: install, on_activate, and why it failed if it did."""
     with connected() as client:
-        tries = ask(client, "GET", f"/v1/packages/{name}/activations")["items"]
+        tries = client.ask(list_activations(name))["items"]
     wanted = [one for one in tries if version in (None, one["version"])]
     if not wanted:
         raise NotFound(
@@ -179,7 +187,7 @@ def show_log(
     emit(wanted[0], as_json=as_json, show=_log)
 
 
-def _log(activation: dict[str, Any]) -> str:
+def _log(activation: ActivationView) -> str:
     lines = [line for event in activation["log"] if (line := event_line(event))]
     end = _activation(activation) if activation["state"] != "running" else "still running"
     return "\n".join([*lines, end])
@@ -189,7 +197,7 @@ def _log(activation: dict[str, Any]) -> str:
 def list_packages(*, as_json: AsJson = False) -> None:
     """List the packages and their active versions."""
     with connected() as client:
-        found = ask(client, "GET", "/v1/packages", params={"limit": 200})["items"]
+        found = list(client.every(packages_there()))
     columns = ("name", "active_version", "created_at")
     emit(found, as_json=as_json, show=lambda rows: table(rows, columns=columns))
 
@@ -206,14 +214,15 @@ def show(
     """Show a package's versions, or one version with its manifest."""
     with connected() as client:
         if version:
-            found = ask(client, "GET", f"/v1/packages/{name}/versions/{version}")
+            found = client.ask(get_version(name, version))
             emit(found, as_json=as_json, show=_version)
             return
-        package = ask(client, "GET", f"/v1/packages/{name}")
-        versions = ask(client, "GET", f"/v1/packages/{name}/versions")["items"]
+        package = client.ask(get_package(name))
+        versions = client.ask(list_versions(name))["items"]
     columns = ("version", "title", "uploaded_at", "digest")
+    shown: Mapping[str, Any] = {**package, "versions": versions}
     emit(
-        package | {"versions": versions},
+        shown,
         as_json=as_json,
         show=lambda one: (
             f"active: {one['active_version'] or 'none'}\n{table(one['versions'], columns=columns)}"
@@ -221,11 +230,11 @@ def show(
     )
 
 
-def _version(version: dict[str, Any]) -> str:
+def _version(version: Mapping[str, Any]) -> str:
     return facts(version, names=VERSION_FACTS)
 
 
-def _activation(activation: dict[str, Any]) -> str:
+def _activation(activation: ActivationView) -> str:
     name = f"{activation['package']} {activation['version']}"
     if activation["state"] in {"queued", "succeeded"}:
         return f"{name} is {'active' if activation['state'] == 'succeeded' else 'waiting'}"
@@ -233,7 +242,7 @@ def _activation(activation: dict[str, Any]) -> str:
     return "\n".join([*lines, activation["traceback"]]).rstrip()
 
 
-def _problems(problems: list[dict[str, str]]) -> str:
+def _problems(problems: Sequence[Mapping[str, Any]]) -> str:
     lines: list[str] = []
     for problem in problems:
         place = f"{problem['where']}: " if problem["where"] else ""

@@ -4,14 +4,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx2
 import typer
 
 from packages.lock.lock import Lock, diff, read_lock
-from runtime.cli.client import ask, connected, read
+from runtime.cli.client import connected
 from runtime.cli.input.arguments import Name, plain
 from runtime.cli.output.printing import AsJson, emit, say, table
 from runtime.cli.package import app
+from runtime.client.client import Client
+from runtime.client.operations import get_lock, get_package, get_sbom
 from runtime.errors import NotActive
 
 MaybeVersion = Annotated[
@@ -34,8 +35,8 @@ def lock(
 ) -> None:
     """Show the pylock.toml that a version runs on, or what changed in it since another."""
     with connected() as client:
-        text = _lock_text(client, name, _chosen(client, name, version))
-        before = _lock_text(client, name, since) if since else None
+        text = client.ask(get_lock(name, _chosen(client, name, version)))
+        before = client.ask(get_lock(name, since)) if since else None
     told = read_lock(text)
     if before is not None:
         changes = diff(read_lock(before), told)
@@ -57,8 +58,7 @@ def sbom(
 ) -> None:
     """Print the bill of materials of a version's environment (CycloneDX; it is JSON always)."""
     with connected() as client:
-        chosen = _chosen(client, name, version)
-        text = read(client, f"/v1/packages/{name}/versions/{chosen}/sbom")
+        text = client.ask(get_sbom(name, _chosen(client, name, version)))
     if output:
         output.write_text(text, "utf-8")
         say(f"wrote {output}")
@@ -66,9 +66,9 @@ def sbom(
         print(text, end="")
 
 
-def _chosen(client: httpx2.Client, name: str, version: str | None) -> str:
+def _chosen(client: Client, name: str, version: str | None) -> str:
     """Return `version`, or the active one. Raises NotActive where there is none."""
-    active = version or ask(client, "GET", f"/v1/packages/{name}")["active_version"]
+    active = version or client.ask(get_package(name))["active_version"]
     if active is None:
         raise NotActive(
             f"{name} has no active version",
@@ -76,10 +76,6 @@ def _chosen(client: httpx2.Client, name: str, version: str | None) -> str:
             mend=f"name a version (`fumehood package show {name}` lists them), or activate one",
         )
     return active
-
-
-def _lock_text(client: httpx2.Client, name: str, version: str) -> str:
-    return read(client, f"/v1/packages/{name}/versions/{version}/lock")
 
 
 def _facts(told: Lock) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`fumehood token`: who else may use the appliance, and for what."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -7,9 +8,11 @@ import typer
 
 from runtime.access.tokens import TokenWish
 from runtime.access.tokens import create as create_at_home
-from runtime.cli.client import all_items, ask, connected
+from runtime.cli.client import connected
 from runtime.cli.input.spans import minutes_of
 from runtime.cli.output.printing import AsJson, emit, facts, say_to_people, table
+from runtime.client.operations import create_token, revoke_token, rotate_token, show_token
+from runtime.client.operations import list_tokens as tokens_there
 from runtime.clock import rfc3339, utc_now
 from runtime.errors import NotFound
 from runtime.home.local_user import local_user
@@ -31,6 +34,7 @@ FACTS = (
     "former_until",
     "used_at",
     "used_from",
+    "requests_per_minute",
 )
 
 
@@ -46,6 +50,10 @@ def create(
     ] = None,
     span: Annotated[str, typer.Option("--for", help="How long it is valid: 12h, 90d.")] = "",
     note: Annotated[str, typer.Option(help="What it is for.")] = "",
+    rate: Annotated[
+        int | None,
+        typer.Option("--rate", min=1, help="Most requests in a minute, if not as for all."),
+    ] = None,
     *,
     is_offline: Annotated[
         bool, typer.Option("--offline", help="Write it into the home itself, past the appliance.")
@@ -55,26 +63,32 @@ def create(
     """Make a token and print it: it is never to be had again."""
     until = datetime.now(UTC) + timedelta(minutes=minutes_of(span)) if span else None
     wish = TokenWish(
-        name=name, scopes=tuple(scope), packages=tuple(package or ()), note=note, expires_at=until
+        name=name,
+        scopes=tuple(scope),
+        packages=tuple(package or ()),
+        note=note,
+        expires_at=until,
+        requests_per_minute=rate,
     )
     made = _made_at_home(wish) if is_offline else _made(wish)
     say_to_people(f"the token {made['name']} is shown now, and never again:")
     emit(made, as_json=as_json, show=lambda one: one["token"])
 
 
-def _made(wish: TokenWish) -> dict[str, Any]:
-    order = {
-        "name": wish.name,
-        "scopes": wish.scopes,
-        "packages": wish.packages,
-        "note": wish.note,
-        "expires_at": rfc3339(wish.expires_at) if wish.expires_at else None,
-    }
+def _made(wish: TokenWish) -> Mapping[str, Any]:
+    call = create_token(
+        wish.name,
+        scopes=wish.scopes,
+        packages=wish.packages,
+        note=wish.note,
+        expires_at=rfc3339(wish.expires_at) if wish.expires_at else None,
+        requests_per_minute=wish.requests_per_minute,
+    )
     with connected() as client:
-        return ask(client, "POST", "/v1/tokens", json=order)
+        return client.ask(call)
 
 
-def _made_at_home(wish: TokenWish) -> dict[str, Any]:
+def _made_at_home(wish: TokenWish) -> Mapping[str, Any]:
     settings = load().settings
     made = in_home(
         settings,
@@ -98,7 +112,7 @@ def _made_at_home(wish: TokenWish) -> dict[str, Any]:
 def list_tokens(*, as_json: AsJson = False) -> None:
     """List the tokens: what each may do, and when it was last used."""
     with connected() as client:
-        found = all_items(client, "/v1/tokens")
+        found = client.ask(tokens_there())["items"]
     columns = ("name", "scopes", "packages", "expires_at", "revoked_at", "used_at", "used_from")
     emit(found, as_json=as_json, show=lambda rows: table(rows, columns=columns))
 
@@ -107,14 +121,14 @@ def list_tokens(*, as_json: AsJson = False) -> None:
 def show(name: Name, *, as_json: AsJson = False) -> None:
     """Show a token, without its text."""
     with connected() as client:
-        emit(ask(client, "GET", f"/v1/tokens/{name}"), as_json=as_json, show=_facts)
+        emit(client.ask(show_token(name)), as_json=as_json, show=_facts)
 
 
 @app.command()
 def revoke(name: Name, *, as_json: AsJson = False) -> None:
     """End a token, and the sessions that began with it, at once."""
     with connected() as client:
-        emit(ask(client, "DELETE", f"/v1/tokens/{name}"), as_json=as_json, show=_facts)
+        emit(client.ask(revoke_token(name)), as_json=as_json, show=_facts)
 
 
 @app.command()
@@ -127,12 +141,13 @@ def rotate(
     as_json: AsJson = False,
 ) -> None:
     """Print another text for a token; the former one stays valid for a while."""
-    order = {"overlap_minutes": int(minutes_of(overlap))}
+    minutes = int(minutes_of(overlap))
     with connected() as client:
-        made = ask(client, "POST", f"/v1/tokens/{name}/rotate", json=order)
+        seen = client.tagged(show_token(name))
+        made = client.ask(rotate_token(name, if_match=seen.tag, overlap_minutes=minutes))
     say_to_people(f"the former one is valid until {made['former_until']}; the new one:")
     emit(made, as_json=as_json, show=lambda one: one["token"])
 
 
-def _facts(token: dict[str, Any]) -> str:
+def _facts(token: Mapping[str, Any]) -> str:
     return facts(token, names=FACTS)

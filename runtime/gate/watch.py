@@ -67,10 +67,17 @@ def _keep(
             "sha256": wheel.sha256,
             "index": index,
             "reason": gate.reason,
+            "opening": _opening(connection),
         },
     )
     staged.keep()
     return gate
+
+
+def _opening(connection: Connection) -> int | None:
+    """Return the entry of the audit log that tells who opened the gate, and from where."""
+    found = audit.list_entries(connection, limit=1, cursor=None, action="gate.open").items
+    return found[0].seq if found else None
 
 
 def gate_state(gate: Gate) -> GateState:

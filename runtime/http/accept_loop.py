@@ -36,11 +36,14 @@ async def accept_on(
     table: ConnectionTable,
     make: Callable[[], asyncio.Protocol],
     tls: ssl.SSLContext | None = None,
+    is_for_all: bool = True,
 ) -> None:
-    """Give each connection a protocol that `make` makes, until cancelled."""
+    """Give each connection a protocol that `make` makes, until cancelled.
+
+    `is_for_all`: where there is no room, it waits; the owner at home does not.
+    """
     loop = asyncio.get_running_loop()
     listener.setblocking(False)
-    is_for_all = listener.family != socket.AF_UNIX
     begin = _plainly if tls is None else _handshakes(tls)
     while True:
         if is_for_all and table.is_shut:

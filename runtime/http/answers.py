@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from packages.errors import PackageError
+from runtime.access.operations import methods_at
 from runtime.errors import Malformed, NotFound, RuntimeFault
 from runtime.problem_table import TABLE, Answer, Fault, fault_of
 from sandbox.errors import SandboxError
@@ -80,6 +81,8 @@ async def _answer_http(request: Request, error: Exception) -> Response:
         )
     else:
         fault = _plain(BY_STATUS.get(status, "runtime-fault"), detail, status=status)
+    if status == 405:  # a router that knows one method only tells of that one
+        headers = {"Allow": ", ".join(methods_at(request.url.path) or ("GET", "HEAD"))}
     return problem_response(fault, request=request, headers=headers)
 
 

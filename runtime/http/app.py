@@ -4,6 +4,7 @@ from importlib.metadata import version as distribution_version
 from typing import Any
 
 from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 
 from runtime.http.answers import MEDIA_TYPE, install_answers
@@ -21,13 +22,17 @@ from runtime.http.api import (
     wheelhouse,
 )
 from runtime.http.api.views import ProblemDocument
+from runtime.http.bounded_bodies import BoundedBodies
+from runtime.http.conditional import Conditional
 from runtime.http.context import Services
-from runtime.http.entrance.description import with_scopes
+from runtime.http.entrance.description import described
 from runtime.http.entrance.host_names import HostNames
 from runtime.http.entrance.identity import Identify
+from runtime.http.entrance.other_origins import OtherOrigins
 from runtime.http.entrance.permission import permitted
-from runtime.http.middleware import BoundedBodies, Heads, RequestIds, SameSite
-from runtime.http.pages import login, pages
+from runtime.http.entrance.proxies import Proxies
+from runtime.http.middleware import Heads, RequestIds, SameSite
+from runtime.http.pages import login, oidc, pages
 
 DESCRIPTION = """Runs other people's packages without breathing them in.
 
@@ -51,6 +56,7 @@ def make_app(services: Services) -> FastAPI:
         redoc_url=None,
         openapi_url=None,  # ours too, beside the event loop
         dependencies=[Depends(permitted)],
+        generate_unique_id_function=_operation_id,
         responses={
             status: answer | {"model": ProblemDocument} for status, answer in FAULTS.items()
         },
@@ -73,22 +79,41 @@ def make_app(services: Services) -> FastAPI:
         app.include_router(door.router)
     app.include_router(pages.router, include_in_schema=False)
     app.include_router(login.router, include_in_schema=False)
+    app.include_router(oidc.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=pages.STATIC))
     install_answers(app)
-    _describe_scopes(app)
+    _describe(app)
+    settings = services.settings
+    origins = frozenset(settings.cors_origins)
     app.add_middleware(BoundedBodies)
+    app.add_middleware(Conditional)
     app.add_middleware(Identify, access=services.access)
-    app.add_middleware(SameSite)
+    app.add_middleware(SameSite, origins=origins)
     app.add_middleware(HostNames, names=services.access.names)
-    app.add_middleware(RequestIds, is_tls=services.access.is_tls)
+    if origins:
+        app.add_middleware(OtherOrigins, origins=origins)
+    app.add_middleware(RequestIds)
     app.add_middleware(Heads)
+    if settings.proxies or settings.proxy_socket:
+        app.add_middleware(
+            Proxies,
+            networks=settings.proxies,
+            is_rfc_7239=settings.proxy_fields == "Forwarded",
+        )
     return app
 
 
-def _describe_scopes(app: FastAPI) -> None:
+def _describe(app: FastAPI) -> None:
     describe = app.openapi
 
-    def described() -> dict[str, Any]:
-        return with_scopes(describe())
+    def whole() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            described(describe())  # it is kept by the application, and filled in once
+        return describe()
 
-    app.openapi = described
+    app.openapi = whole
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Return the name of an operation, which clients and links call it by."""
+    return route.name

@@ -16,7 +16,6 @@ from runtime.errors import Malformed, TooLarge, UnknownMediaType
 from sandbox.limits import MIB
 
 FIELD_MOST_BYTES = MIB
-JSON_MOST_BYTES = MIB
 MULTIPART = "multipart/form-data"
 
 

@@ -10,28 +10,35 @@ import asyncio
 import json
 import socket
 import struct
+from http import HTTPStatus
 from typing import Any, cast
 
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from runtime.http.connection_table import HOME_SOCKET, ConnectionTable
+from runtime.http.answers import MEDIA_TYPE
+from runtime.http.connection_table import HOME_SOCKET, PROXY_SOCKET, ConnectionTable
+from runtime.ids import new_id
+from runtime.problem_table import EXIT_USAGE, Answer, Fault
+from wheelhouse.problem import Problem
 
 HEAD_MOST_BYTES = 64 * 1024
 HEADERS_MOST = 200
 BODY_WINDOW_S = 10.0
 WHAT = {
-    400: ("malformed", "This is no request as HTTP has them (RFC 9112)", "Bad Request"),
-    408: ("too-slow", "The request did not come in its time", "Request Timeout"),
-    431: ("too-large", "The head of the request is too long", "Request Header Fields Too Large"),
-    501: ("malformed", "Only chunked is known as a transfer coding", "Not Implemented"),
-    503: ("too-busy", "There are too many connections", "Service Unavailable"),
+    400: ("malformed", "This is no request as HTTP has them (RFC 9112)"),
+    408: ("too-slow", "The request did not come in its time"),
+    414: ("too-large", "The address of the request is too long"),
+    431: ("too-large", "The head of the request is too long"),
+    501: ("malformed", "Only chunked is known as a transfer coding"),
+    503: ("too-busy", "There are too many connections"),
+    505: ("malformed", "Only HTTP/1.0 and HTTP/1.1 are spoken here"),
 }
 
 
 class Connection(HttpToolsProtocol):
-    """A connection in `room`; made for each that is accepted."""
+    """A connection; made for each that is accepted. `is_proxy`: by the socket of a proxy."""
 
     def __init__(
         self,
@@ -40,9 +47,11 @@ class Connection(HttpToolsProtocol):
         app_state: dict[str, Any],
         *,
         table: ConnectionTable,
+        is_proxy: bool = False,
     ) -> None:
         super().__init__(config, server_state, app_state)
         self.address = HOME_SOCKET
+        self._is_proxy = is_proxy
         self._table = table
         self._bounds = table.bounds
         self._timer: asyncio.TimerHandle | None = None
@@ -54,8 +63,10 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Find room, or say that there is none."""
         super().connection_made(transport)
+        if self._is_proxy:
+            self.client = (PROXY_SOCKET, 0)
         self.address = self.client[0] if self.client else HOME_SOCKET
-        if (uid := _peer_uid(transport)) is not None:
+        if not self._is_proxy and (uid := _peer_uid(transport)) is not None:
             self.app_state["peer_uid"] = uid
         if self._table.enter(self):
             self._wait(self._bounds.head_s)
@@ -102,13 +113,22 @@ class Connection(HttpToolsProtocol):
         self._is_in_head, self._head_bytes = False, 0
         if self.transport.is_closing() or self.parser is None:
             return
-        if status := _fault(self.headers, version=self.parser.get_http_version()):
+        if status := self._too_long() or _fault(
+            self.headers, version=self.parser.get_http_version()
+        ):
             self._refuse(status)
             return
         self._table.is_served(self)
         self._body_bytes = 0
         self._wait(BODY_WINDOW_S, is_body=True)
         super().on_headers_complete()
+
+    def _too_long(self) -> int:
+        """Return the status with which a head is refused that came too long at once; 0 for none."""
+        if len(self.url) > HEAD_MOST_BYTES // 2:
+            return 414
+        length = sum(len(name) + len(value) for name, value in self.headers)
+        return 431 if length > HEAD_MOST_BYTES else 0
 
     def on_body(self, body: bytes) -> None:
         """Count what comes."""
@@ -197,6 +217,8 @@ def _peer_uid(transport: asyncio.Transport) -> int | None:
 
 def _fault(headers: list[tuple[bytes, bytes]], *, version: str) -> int:
     """Return the status with which a head is refused; 0 for none (RFC 9112, 3.2 and 6.1)."""
+    if version not in {"1.0", "1.1"}:
+        return 505
     hosts = [value for name, value in headers if name == b"host"]
     codings = [value for name, value in headers if name == b"transfer-encoding"]
     if len(hosts) > 1 or (version != "1.0" and not hosts):
@@ -209,12 +231,15 @@ def _fault(headers: list[tuple[bytes, bytes]], *, version: str) -> int:
 
 
 def _answer(status: int) -> bytes:
-    code, what, phrase = WHAT[status]
-    problem = {"code": code, "what": what, "where": "request", "mend": "see /docs"}
-    document = {"type": f"/problems/{code}", "title": what, "status": status, "code": code}
-    body = json.dumps({**document, "problems": [problem]}).encode()
+    code, what = WHAT[status]
+    problem = Problem(code=code, what=what, where="request", mend="see /docs")
+    answer = Answer(status=status, exit_code=EXIT_USAGE)
+    fault = Fault(code=code, what=what, problems=(problem,), answer=answer)
+    request_id = new_id()
+    document = {**fault.to_document(instance=""), "request_id": request_id}
+    body = json.dumps(document).encode()
     head = (
-        f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/problem+json\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
+        f"x-request-id: {request_id}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body

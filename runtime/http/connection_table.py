@@ -15,6 +15,10 @@ HOME_SOCKET = ""
 """The address of who comes by the socket in the home: the owner, for whom there is always room."""
 
 
+PROXY_SOCKET = "proxy"
+"""The address of a proxy that comes by the socket made for it, until it says whom it asks for."""
+
+
 class Peer(Protocol):
     """One connection."""
 
@@ -40,6 +44,8 @@ class ConnectionBounds:
 
     def is_proxy(self, address: str) -> bool:
         """Return whether `address` is a configured proxy's."""
+        if address == PROXY_SOCKET:
+            return True
         return any(ip_address(address) in ip_network(proxy) for proxy in self.proxies)
 
 

@@ -103,7 +103,7 @@ async def caller_of(request: Request) -> RequestContext:
         principal=principal.name,
         scopes=tuple(sorted(scope.value for scope in principal.scopes)),
         request_id=request.state.request_id,
-        traceparent=headers.get("traceparent", ""),
+        traceparent=request.state.traceparent,
         source=request.client.host if request.client else "socket",
         headers={name: headers[name] for name in KEPT_HEADERS if name in headers},
     )

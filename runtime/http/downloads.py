@@ -13,6 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from runtime.blobs.blob import Blobs
 from runtime.errors import OutputGone
+from runtime.http.conditional import is_known
 from runtime.values.records import StoredOutput
 
 SANDBOXED = {"Content-Security-Policy": "sandbox; default-src 'none'"}
@@ -31,7 +32,7 @@ async def download(
     without an attempt a browser kept those of the attempt before.
     """
     headers = _headers(output) | {"Cache-Control": LASTING if is_lasting else CHANGING}
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    if is_known(headers["ETag"], said=request.headers.get("if-none-match", "")):
         kept = {name: headers[name] for name in ("ETag", "Cache-Control")}
         return Response(status_code=304, headers=kept)
     if not await blobs.has(output.sha256):

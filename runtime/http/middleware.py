@@ -1,22 +1,18 @@
 """What every response carries: a request id, and headers that keep pages in their place."""
 
-from collections.abc import MutableMapping
-from typing import Any
+import re
 
 from fastapi import Request
-from fastapi.responses import Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtime.errors import CrossSite, TooLarge
+from runtime.errors import CrossSite
 from runtime.http.answers import problem_response
-from runtime.http.bodies import JSON_MOST_BYTES
 from runtime.ids import new_id
 from runtime.problem_table import fault_of
 
-UPLOADS = frozenset({"/v1/jobs", "/v1/packages", "/v1/wheelhouse/wheels"})
-"""Where bodies are read as they come, with bounds of their own."""
 REQUEST_ID_MOST = 128
+TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SECURITY_HEADERS = {
     "content-security-policy": (
@@ -29,15 +25,14 @@ SECURITY_HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
-HSTS = {"strict-transport-security": "max-age=31536000"}
+OVER_TLS = {**SECURITY_HEADERS, "strict-transport-security": "max-age=31536000"}
 
 
 class RequestIds:
     """Gives each request an id (the caller's `X-Request-Id`, if it sends one) and headers."""
 
-    def __init__(self, app: ASGIApp, *, is_tls: bool) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._headers = SECURITY_HEADERS | (HSTS if is_tls else {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -45,13 +40,21 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         request_id = _request_id(Headers(scope=scope))
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        state["traceparent"] = trace = _traceparent(Headers(scope=scope))
+
+        sent = OVER_TLS if scope["scheme"] == "https" else SECURITY_HEADERS
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
-                for name, value in self._headers.items():
+                if gone := state.get("deprecation"):
+                    headers.update(gone.fields())
+                if trace:
+                    headers["traceparent"] = trace
+                for name, value in sent.items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -64,19 +67,26 @@ def _request_id(headers: Headers) -> str:
     return sent if is_fit else new_id()
 
 
+def _traceparent(headers: Headers) -> str:
+    """Return the trace that the caller is in (W3C Trace Context), empty for no right one."""
+    sent = headers.get("traceparent", "")
+    return sent if sent and TRACEPARENT.fullmatch(sent) else ""
+
+
 class SameSite:
     """Refuses changes that a browser sends in the name of another site's page.
 
     Browsers say where a request comes from (Sec-Fetch-Site, else Origin); programs do not.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, origins: frozenset[str]) -> None:
         self._app = app
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         is_change = scope["type"] == "http" and scope["method"] not in SAFE_METHODS
-        if is_change and _is_foreign(Headers(scope=scope)):
+        if is_change and self._is_foreign(Headers(scope=scope)):
             fault = fault_of(
                 CrossSite(where="header: Origin", mend="use the appliance's own pages")
             )
@@ -84,35 +94,14 @@ class SameSite:
             return
         await self._app(scope, receive, send)
 
-
-def _is_foreign(headers: Headers) -> bool:
-    if said := headers.get("sec-fetch-site"):
-        return said not in {"same-origin", "none"}
-    origin = headers.get("origin")
-    return origin is not None and origin.partition("://")[2] != headers.get("host")
-
-
-class BoundedBodies:
-    """Reads bodies whole before anything else sees them, and refuses those too long.
-
-    Whatever they say they are: FastAPI reads a body to its end before it looks at its type (600 MB
-    of text/plain were 1.7 GB of memory). Uploads are streams, and bounded where they are read.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] != "http" or not _has_body(scope) or _is_upload(scope):
-            await self._app(scope, receive, send)
-            return
-        body = await _read(receive)
-        if body is None:
-            response = _too_large(scope)
-            await response(scope, receive, send)
-            return
-        await self._app(scope, _Replay(body, receive=receive), send)
+    def _is_foreign(self, headers: Headers) -> bool:
+        """Return whether it is from another site; a page that was let in has no cookie to use."""
+        origin = headers.get("origin")
+        if origin in self._origins and "cookie" not in headers:
+            return False
+        if said := headers.get("sec-fetch-site"):
+            return said not in {"same-origin", "none"}
+        return origin is not None and origin.partition("://")[2] != headers.get("host")
 
 
 class Heads:
@@ -140,44 +129,3 @@ class Heads:
             return {"type": "http.disconnect"} if is_begun else await receive()
 
         await self._app({**scope, "method": "GET"}, receive_until_begun, send_head)
-
-
-def _has_body(scope: Scope) -> bool:
-    headers = Headers(scope=scope)
-    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-
-
-def _is_upload(scope: Scope) -> bool:
-    return scope["method"] == "POST" and scope["path"] in UPLOADS
-
-
-async def _read(receive: Receive) -> bytes | None:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return bytes(body)
-        body += message.get("body", b"")
-        if len(body) > JSON_MOST_BYTES:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-def _too_large(scope: Scope) -> Response:
-    fault = fault_of(TooLarge(f"A body may have {JSON_MOST_BYTES} bytes here", where="body"))
-    return problem_response(fault, request=Request(scope))
-
-
-class _Replay:
-    """Hands out a body that was read already, then what comes after it."""
-
-    def __init__(self, body: bytes, *, receive: Receive) -> None:
-        self._body: bytes | None = body
-        self._receive = receive
-
-    async def __call__(self) -> MutableMapping[str, Any]:
-        if self._body is None:
-            return await self._receive()
-        body, self._body = self._body, None
-        return {"type": "http.request", "body": body, "more_body": False}

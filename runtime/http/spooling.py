@@ -11,6 +11,7 @@ from fastapi import Request
 
 from runtime.errors import Malformed, TooLarge
 from runtime.http.bodies import form_parts, is_multipart
+from runtime.http.bounded_bodies import refuse_too_long
 from sandbox.limits import MIB
 
 
@@ -24,15 +25,15 @@ class Upload:
 
 @asynccontextmanager
 async def spooled(
-    request: Request, *, field: str, folder: Path, most_bytes: int
+    request: Request, *, field: str, folder: Path, most_bytes: int, filename: str = ""
 ) -> AsyncGenerator[Upload]:
-    """Offer the body, or the file in `field` of a form; it is gone afterwards."""
+    """Offer the body, called `filename`, or the file in `field` of a form; gone afterwards."""
+    refuse_too_long(request, most_bytes=most_bytes)
     with tempfile.TemporaryDirectory(dir=folder, prefix="upload-") as aside:
         path = Path(aside) / "body"
         if is_multipart(request):
             filename = await _pour_field(request, field=field, path=path, most_bytes=most_bytes)
         else:
-            filename = request.query_params.get("filename", "")
             await _pour(request.stream(), path=path, most_bytes=most_bytes)
         yield Upload(path=path, filename=filename)
 

@@ -95,6 +95,12 @@ def everything(connection: Connection) -> Iterator[AuditEntry]:
         yield value_of(row, AUDIT_ENTRY)
 
 
+def entries_after(connection: Connection, *, seq: int, limit: int) -> tuple[AuditEntry, ...]:
+    """Return entries that follow the one with number `seq`, the first first."""
+    query = select(tables.audit).where(tables.audit.c.seq > seq).order_by(tables.audit.c.seq)
+    return tuple(value_of(row, AUDIT_ENTRY) for row in connection.execute(query.limit(limit)))
+
+
 def digests(connection: Connection) -> dict[int, str]:
     """Return the digest of each entry, by its number."""
     query = select(tables.audit.c.seq, tables.audit.c.digest)

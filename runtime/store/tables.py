@@ -242,6 +242,7 @@ tokens = Table(
     Column("rotated_at", UtcDateTime),
     Column("used_at", UtcDateTime),
     Column("used_from", String, nullable=False),
+    Column("requests_per_minute", Integer),
     UniqueConstraint("name"),
     UniqueConstraint("digest"),
     Index("ix_tokens_former_digest", "former_digest"),
@@ -259,6 +260,7 @@ sessions = Table(
     Column("expires_at", UtcDateTime, nullable=False),
     Column("source", String, nullable=False),
     Column("agent", String, nullable=False),
+    Column("scopes", JSON),
     UniqueConstraint("digest"),
     Index("ix_sessions_token_id", "token_id"),
 )

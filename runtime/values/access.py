@@ -31,6 +31,8 @@ class Way(StrEnum):
     SOCKET = "socket"
     TOKEN = "token"  # noqa: S105  (the name of a way, no secret)
     SESSION = "session"
+    OPEN_DOOR = "open-door"
+    OIDC = "oidc"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,8 @@ class Principal:
     """Who asks. `packages` are the names, or prefixes with `*`, that it is bound to; empty: all.
 
     `token_id` is the token behind it, None for the owner at home. `csrf` is what a form of its
-    browser has to send back; empty where no browser is.
+    browser has to send back; empty where no browser is. `requests_per_minute` is how often it
+    may ask, where that is not as the settings say.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Principal:
     token_id: str | None = None
     session_id: str = ""
     csrf: str = ""
+    requests_per_minute: int | None = None
 
     @property
     def is_known(self) -> bool:
@@ -56,6 +60,8 @@ class Principal:
 
 
 NOBODY = Principal(name="anonymous")
+VISITOR = Principal(name="anonymous", scopes=frozenset({Scope.VIEWER}), way=Way.OPEN_DOOR)
+"""Anybody, where the admin lets all read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +112,15 @@ class Token:
     former_until: datetime | None = None
     used_at: datetime | None = None
     used_from: str = ""
+    requests_per_minute: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A browser that logged in. `token_id` is the token it logged in with, None for a link."""
+    """A browser that logged in. `token_id` is the token it logged in with, None for a link.
+
+    `scopes` are what it may where no token says so: a provider vouched for it. None for others.
+    """
 
     id: str
     principal: str
@@ -120,3 +130,4 @@ class Session:
     expires_at: datetime
     source: str
     agent: str
+    scopes: tuple[Scope, ...] | None = None

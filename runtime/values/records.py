@@ -1,10 +1,12 @@
 """The values that the store keeps: frozen, and free of any database."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
+
+from pydantic import BeforeValidator, SerializerFunctionWrapHandler, WrapSerializer
 
 from runtime.values.states import State
 from sandbox.command import Json
@@ -22,7 +24,11 @@ class Page[T]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestContext:
-    """Who asked, and from where: captured once when a job is submitted; holds no secret."""
+    """Who asked, and from where: captured once when a job is submitted; holds no secret.
+
+    `version` grows with what is captured. `further` is what a newer one captured that this one
+    has no field for: it is kept, and handed on as it came.
+    """
 
     principal: str = "anonymous"
     scopes: tuple[str, ...] = ()
@@ -30,6 +36,32 @@ class RequestContext:
     traceparent: str = ""
     source: str = ""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    version: int = 1
+    further: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+CONTEXT_FIELDS = frozenset(one.name for one in fields(RequestContext))
+
+
+def _gathered(value: Any) -> Any:
+    """Put what there is no field for beside the fields."""
+    if not isinstance(value, Mapping):
+        return value
+    found = dict(cast("Mapping[str, Json]", value))
+    unknown = {name: found.pop(name) for name in found.keys() - CONTEXT_FIELDS}
+    return {**found, "further": unknown}
+
+
+def _spread(value: RequestContext, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    """Write what there is no field for as it came, among the fields."""
+    plain: dict[str, Any] = handler(value)
+    return {**plain.pop("further"), **plain}
+
+
+type RequestSnapshot = Annotated[
+    RequestContext, BeforeValidator(_gathered), WrapSerializer(_spread)
+]
+"""A request context as it is stored, readable by older and newer workers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +124,7 @@ class Job:
     attempt: int
     parameters: JsonObject
     inputs: tuple[JobInput, ...]
-    request: RequestContext
+    request: RequestSnapshot
     submitted_at: datetime
     queued_at: datetime
     due_at: datetime

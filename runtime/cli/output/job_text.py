@@ -1,6 +1,6 @@
 """Jobs and their events as lines of text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runtime.artifact.traffic_text import connection_text
@@ -19,9 +19,9 @@ FACTS = (
 )
 
 
-def job_rows(jobs: list[dict[str, Any]]) -> str:
+def job_rows(jobs: Sequence[Mapping[str, Any]]) -> str:
     """Return jobs as a table."""
-    rows = [job | {"error": job["error"]["code"] if job["error"] else None} for job in jobs]
+    rows = [{**job, "error": job["error"]["code"] if job["error"] else None} for job in jobs]
     return table(rows, columns=COLUMNS)
 
 

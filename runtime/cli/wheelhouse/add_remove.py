@@ -1,15 +1,17 @@
 """`fumehood wheelhouse add|remove`: single wheels, in and out."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from packages.archive import Bundles
-from runtime.cli.client import ask, connected
+from runtime.cli.client import connected
 from runtime.cli.env import environments_here
 from runtime.cli.output.printing import AsJson, emit
 from runtime.cli.wheelhouse.listing import is_alone, wheel_rows
+from runtime.client.operations import add_wheel
 from runtime.clock import utc_now
 from runtime.home.factories import wheelhouse_of
 from runtime.home.local_user import local_user
@@ -30,23 +32,18 @@ def add(
     emit(added, as_json=as_json, show=wheel_rows)
 
 
-def _send(files: list[Path]) -> list[dict[str, Any]]:
-    added: list[dict[str, Any]] = []
+def _send(files: list[Path]) -> list[Mapping[str, Any]]:
+    added: list[Mapping[str, Any]] = []
     with connected() as client:
         for path in files:
             with path.open("rb") as file:
-                sent = {
-                    "params": {"filename": path.name},
-                    "headers": {"Content-Type": "application/octet-stream"},
-                    "content": file,
-                }
-                added.append(ask(client, "POST", "/v1/wheelhouse/wheels", **sent))
+                added.append(client.ask(add_wheel(path.name, content=file)))
     return added
 
 
-def _add_here(files: list[Path]) -> list[dict[str, Any]]:
+def _add_here(files: list[Path]) -> list[Mapping[str, Any]]:
     settings = load().settings
-    added: list[dict[str, Any]] = []
+    added: list[Mapping[str, Any]] = []
     with Judges() as judges:
         wheelhouse = wheelhouse_of(settings.home, judges=judges)
         for path in files:

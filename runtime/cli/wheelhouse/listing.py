@@ -4,14 +4,16 @@
 also while an appliance is using it.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from runtime.cli.client import ask, connected, has_no_appliance
+from runtime.cli.client import connected, has_no_appliance
 from runtime.cli.input.targets import Platforms, Pythons, targets_of
 from runtime.cli.output.printing import AsJson, emit, facts, say, table
+from runtime.client.operations import list_wheels as wheels_there
 from runtime.errors import NotFound
 from runtime.home.factories import advisories_of, missing_of, wheelhouse_of
 from runtime.problem_table import EXIT_UNVERIFIED
@@ -45,11 +47,10 @@ def list_wheels(
     if is_alone():
         wheelhouse = wheelhouse_of(load().settings.home)
         wheels = wheelhouse.find(name) if name else wheelhouse.wheels()
-        found = [wheel.to_dict() for wheel in wheels]
+        found: Sequence[Mapping[str, Any]] = [wheel.to_dict() for wheel in wheels]
     else:
-        query = {"name": name} if name else {}
         with connected() as client:
-            found = ask(client, "GET", "/v1/wheelhouse/wheels", params=query)["items"]
+            found = client.ask(wheels_there(name=name or None))["items"]
     emit(found, as_json=as_json, show=wheel_rows)
 
 
@@ -134,7 +135,7 @@ def missing(
     emit(wanted.to_list(), as_json=as_json, show=lambda _: wanted.requirements().rstrip())
 
 
-def wheel_rows(wheels: list[dict[str, Any]]) -> str:
+def wheel_rows(wheels: Sequence[Mapping[str, Any]]) -> str:
     """Return wheels as a table."""
     rows = [{**wheel, "origin": _origin(wheel["origin"])} for wheel in wheels]
     return table(rows, columns=COLUMNS)

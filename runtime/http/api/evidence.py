@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 from packages.environment.inventory import INVENTORY_JSON
 from packages.environment.sbom import sbom, touching
 from packages.lock.lock import FILE as LOCK_FILE
+from runtime.http.conditional import is_known
 from runtime.http.context import StoreOf, WorkshopOf
 from runtime.http.downloads import as_file
 from runtime.store import activations
@@ -20,7 +21,7 @@ async def get_lock(name: str, version: str, request: Request, store: StoreOf) ->
     """
     prepared = await store.read(activations.installed, package=name, version=version)
     etag = f'"{prepared.lock_digest.removeprefix("sha256:")}"'
-    if request.headers.get("if-none-match") == etag:
+    if is_known(etag, said=request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers={"ETag": etag})
     headers = {"ETag": etag, **as_file(LOCK_FILE)}
     return Response(prepared.lock, media_type="application/toml", headers=headers)

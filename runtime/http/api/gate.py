@@ -4,12 +4,13 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from runtime.gate.opening import close_gate, close_if_over, open_gate, opened
-from runtime.http.api.sent_values import Sentence
+from runtime.http.api.sent_values import Flag, Moment, Number, Sentence
 from runtime.http.api.views import GateView, gate_view
 from runtime.http.context import AccessOf, CallerOf, ClockOf, ClosingsOf, StoreOf, origin_of
+from runtime.http.preconditions import PreconditionOf
 
 router = APIRouter(prefix="/v1/gate", tags=["gate"])
 
@@ -31,11 +32,11 @@ class GateOrder(BaseModel):
         },
     )
 
-    is_open: bool
-    until: Annotated[AwareDatetime, AfterValidator(_in_this_age)] | None = Field(
+    is_open: Flag
+    until: Annotated[Moment, AfterValidator(_in_this_age)] | None = Field(
         None, description="Until when; or give `minutes`."
     )
-    minutes: Annotated[float, Field(gt=0, le=527_040, allow_inf_nan=False)] | None = None
+    minutes: Annotated[Number, Field(gt=0, le=527_040, allow_inf_nan=False)] | None = None
     reason: Sentence = ""
     packages: tuple[str, ...] = Field((), description="Only for these packages; empty: for all.")
     who: Sentence = Field(
@@ -58,8 +59,13 @@ async def put_gate(
     clock: ClockOf,
     caller: CallerOf,
     access: AccessOf,
+    precondition: PreconditionOf,
 ) -> GateView:
-    """Open or close the gate; both are written into the audit log."""
+    """Open or close the gate; both are written into the audit log.
+
+    428 where it is open already and If-Match is missing: somebody opened it for a reason. To
+    close it needs none.
+    """
     at = clock()
     who = caller.principal
     origin = {**origin_of(caller), **({"for_whom": order.who} if order.who else {})}
@@ -70,7 +76,12 @@ async def put_gate(
     gate = opened(
         until=_until(order, at=at), reason=order.reason, who=who, packages=order.packages, at=at
     )
-    return gate_view(await store.run(open_gate, gate=gate, origin=origin, sign=access.seal.sign))
+    opening = precondition.before(
+        open_gate,
+        look=lambda connection: gate_view(close_if_over(connection, at=at)),
+        is_needed=(await store.run(close_if_over, at=at)).is_open,
+    )
+    return gate_view(await store.run(opening, gate=gate, origin=origin, sign=access.seal.sign))
 
 
 def _until(order: GateOrder, *, at: datetime) -> datetime:

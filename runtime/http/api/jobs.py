@@ -13,7 +13,8 @@ from runtime.errors import InputRefused, Malformed, TooLarge
 from runtime.http.api.sent_values import Parameters
 from runtime.http.api.streams import NDJSON, SSE, event_stream, line_stream
 from runtime.http.api.views import JobDetail, JobView, PageOf, job_detail, page_view
-from runtime.http.bodies import JSON_MOST_BYTES, Part, form_parts, is_multipart, whole_body
+from runtime.http.bodies import Part, form_parts, is_multipart, whole_body
+from runtime.http.bounded_bodies import MOST_BYTES, refuse_too_long
 from runtime.http.context import (
     MOST_NUMBER,
     BlobsOf,
@@ -75,6 +76,7 @@ BODY: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["job"],
+                    "additionalProperties": False,
                     "properties": {
                         "job": JobOrder.model_json_schema()
                         | {"description": "JSON; it comes before the inputs."},
@@ -152,7 +154,7 @@ async def _submitted(
             blobs=blobs,
             settings=settings,
         )
-    body = await whole_body(request, most_bytes=JSON_MOST_BYTES)
+    body = await whole_body(request, most_bytes=MOST_BYTES)
     order = _read_order(body.decode(errors="replace"), among=among)
     target = await submissions.target_for(order.package, version=order.version)
     return await submissions.submit(target, parameters=order.parameters, inputs=(), sender=sender)
@@ -167,6 +169,7 @@ async def _submit_form(
     blobs: Blobs,
     settings: Settings,
 ) -> Job:
+    refuse_too_long(request, most_bytes=settings.input_most_mb * MIB)
     form = form_parts(request)
     order = _read_order(await _first_field(form), among=among)
     target = await submissions.target_for(order.package, version=order.version)
@@ -325,7 +328,11 @@ async def _stored_lines(store: Store, *, job_id: str, after: int) -> AsyncIterat
         after = batch[-1].seq
 
 
-@router.post("/{job_id}/cancel", status_code=202)
+@router.post(
+    "/{job_id}/cancel",
+    status_code=202,
+    responses={200: {"model": JobDetail, "description": "It is cancelled."}},
+)
 async def cancel_job(
     job_id: str, response: Response, submissions: SubmissionsOf, store: StoreOf
 ) -> JobDetail:

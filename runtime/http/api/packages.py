@@ -1,12 +1,15 @@
 """/v1/packages and /v1/activations: upload, look at, activate, go back."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection
 
 from runtime.activations.waiting import activation_once_ended
 from runtime.http.api.sent_values import Sentence
+from runtime.http.api.upload_body import upload_body
 from runtime.http.api.views import (
     ActivationView,
     PackageView,
@@ -29,6 +32,7 @@ from runtime.http.context import (
     WaitOf,
     origin_of,
 )
+from runtime.http.preconditions import Precondition, PreconditionOf
 from runtime.http.spooling import spooled
 from runtime.store import activations, packages
 from sandbox.limits import MIB
@@ -45,7 +49,12 @@ class Wish(BaseModel):
     reason: Sentence = ""
 
 
-@router.post("/packages", status_code=201)
+@router.post(
+    "/packages",
+    status_code=201,
+    openapi_extra=upload_body(field="bundle", media_types=("application/zip", "application/gzip")),
+    responses={200: {"model": VersionDetail, "description": "The same bytes were there."}},
+)
 async def upload_package(
     request: Request,
     response: Response,
@@ -125,6 +134,7 @@ async def activate_version(
     store: StoreOf,
     caller: CallerOf,
     wait_s: WaitOf,
+    precondition: PreconditionOf,
     wish: Annotated[Wish | None, Body()] = None,
 ) -> ActivationView:
     """Prepare a version and make it the active one if its on_activate hook passes.
@@ -137,6 +147,8 @@ async def activate_version(
         version=version,
         who=caller.principal,
         reason=wish.reason if wish else "",
+        origin=origin_of(caller),
+        check=_check_of(precondition, name=name, is_needed=False),
     )
     response.headers["Location"] = f"/v1/activations/{activation.id}"
     if wait_s:
@@ -164,13 +176,33 @@ async def get_activation(activation_id: str, store: StoreOf) -> ActivationView:
 
 @router.post("/packages/{name}/rollback")
 async def roll_back(
-    name: str, intake: IntakeOf, caller: CallerOf, wish: Annotated[Wish | None, Body()] = None
+    name: str,
+    intake: IntakeOf,
+    caller: CallerOf,
+    precondition: PreconditionOf,
+    wish: Annotated[Wish | None, Body()] = None,
 ) -> PackageView:
-    """Make the version active again that was so before."""
+    """Make the version active again that was so before.
+
+    428 without If-Match (the ETag of the package): two who go back at once would go back twice.
+    """
     package = await intake.roll_back(
         package=name,
         who=caller.principal,
         reason=wish.reason if wish else "",
         origin=origin_of(caller),
+        check=_check_of(precondition, name=name, is_needed=True),
     )
     return PackageView.model_validate(package)
+
+
+def _check_of(
+    precondition: Precondition, *, name: str, is_needed: bool
+) -> Callable[[Connection], None]:
+    """Return what compares the package with what was read, in the transaction of the change."""
+
+    def check(connection: Connection) -> None:
+        package = packages.get_package(connection, name=name)
+        precondition.check(PackageView.model_validate(package), is_needed=is_needed)
+
+    return check

@@ -72,7 +72,11 @@ async def list_outputs(
     return page_view(page, show=OutputView.model_validate, request=request, response=response)
 
 
-@router.get("/{job_id}/outputs/{path:path}", response_class=Response)
+@router.get(
+    "/{job_id}/outputs/{path:path}",
+    response_class=Response,
+    responses={206: {"description": "The part that Range asked for."}},
+)
 async def get_output(
     job_id: str,
     path: str,
@@ -96,7 +100,11 @@ async def get_output(
     return answer
 
 
-@router.get("/{job_id}/attempts/{number}/outputs/{path:path}", response_class=Response)
+@router.get(
+    "/{job_id}/attempts/{number}/outputs/{path:path}",
+    response_class=Response,
+    responses={206: {"description": "The part that Range asked for."}},
+)
 async def get_output_of_attempt(
     job_id: str,
     number: OneAttempt,

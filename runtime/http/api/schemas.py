@@ -18,6 +18,6 @@ async def get_schema(name: Literal["manifest", "artifact"]) -> dict[str, Any]:
 
 
 @router.get("/version")
-async def get_version() -> dict[str, str]:
+async def get_appliance_version() -> dict[str, str]:
     """Return the version of the appliance."""
     return {"version": distribution_version("fumehood")}

@@ -1,9 +1,24 @@
-"""Values that callers send, held to what JSON and people can read back."""
+"""Values that callers send, held to what JSON and people can read back.
+
+Each is what its schema says and nothing that could be read as it: `0` is no boolean, `"15"` no
+number, and a number no time. pydantic takes all of these unless it is told not to.
+"""
 
 import json
+import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    Strict,
+    WithJsonSchema,
+)
+
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d.*")
 
 
 def _is_json(value: Any) -> Any:
@@ -22,6 +37,27 @@ def _is_legible(text: str) -> str:
     return text
 
 
-Parameters = Annotated[dict[str, JsonValue], AfterValidator(_is_json)]
+def _is_whole(value: Any) -> Any:
+    """Refuse what is no integer to JSON Schema, to which 1.0 is one and true is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        raise ValueError("it is no whole number")
+    return int(value)
+
+
+def _is_timestamp(value: Any) -> Any:
+    """Refuse numbers of seconds, and dates alone: the schema says date-time (RFC 3339)."""
+    if not isinstance(value, str) or RFC_3339.fullmatch(value) is None:
+        raise ValueError("a time is written as 2026-11-29T12:00:00Z")
+    return value
+
+
+Parameters = Annotated[
+    dict[str, JsonValue], AfterValidator(_is_json), WithJsonSchema({"type": "object"})
+]
+Flag = Annotated[bool, Strict()]
+WholeNumber = Annotated[int, BeforeValidator(_is_whole)]
+Number = Annotated[float, Strict()]
+Moment = Annotated[AwareDatetime, BeforeValidator(_is_timestamp)]
+"""A point in time, with its zone."""
 Sentence = Annotated[str, Field(max_length=1000), AfterValidator(_is_legible)]
 """A reason or a name, as people write it: one line."""

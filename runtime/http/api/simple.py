@@ -4,22 +4,27 @@ PEP 503 and 691 for the pages, 658 for metadata, 700 for sizes and times.
 """
 
 import asyncio
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from packaging.utils import canonicalize_name
 
 from runtime.errors import NotFound, UnknownMediaType
+from runtime.http.conditional import is_known
 from runtime.http.context import WheelhouseOf
 from runtime.http.downloads import as_file
 from wheelhouse import index
 from wheelhouse.store import Wheel
 
 WHEEL_MEDIA_TYPE = "application/octet-stream"
+PAGES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {index.JSON_MEDIA_TYPE: {}, index.HTML_MEDIA_TYPE: {}, "text/html": {}}}
+}
 router = APIRouter(prefix="/simple", tags=["wheelhouse"])
 
 
-@router.get("/", response_class=Response)
+@router.get("/", response_class=Response, responses=PAGES)
 async def list_projects(request: Request, wheelhouse: WheelhouseOf) -> Response:
     """Return the page that lists all projects."""
     names = await asyncio.to_thread(wheelhouse.names)
@@ -29,7 +34,11 @@ async def list_projects(request: Request, wheelhouse: WheelhouseOf) -> Response:
     return Response(index.root_html(names), media_type=media_type)
 
 
-@router.get("/{name}/", response_class=Response)
+@router.get(
+    "/{name}/",
+    response_class=Response,
+    responses=PAGES | {301: {"description": "Its right name."}},
+)
 async def list_files(name: str, request: Request, wheelhouse: WheelhouseOf) -> Response:
     """Return the page of one project."""
     canonical = canonicalize_name(name)
@@ -55,7 +64,9 @@ def _address(file: index.IndexFile) -> str:
 
 
 @router.get("/files/{sha256}/{filename}", response_class=Response)
-async def get_file(sha256: str, filename: str, wheelhouse: WheelhouseOf) -> Response:
+async def get_file(
+    sha256: str, filename: str, request: Request, wheelhouse: WheelhouseOf
+) -> Response:
     """Return a wheel, or its metadata where the name ends in `.metadata`."""
     wheel_name = filename.removesuffix(".metadata")
     distribution = wheel_name.partition("-")[0]
@@ -64,7 +75,11 @@ async def get_file(sha256: str, filename: str, wheelhouse: WheelhouseOf) -> Resp
         raise NotFound(f"There is no file {filename} with this digest", where=filename)
     path = wheelhouse.path(wheel).with_name(filename)
     media_type = WHEEL_MEDIA_TYPE if filename == wheel_name else "text/plain"
-    headers = {"Cache-Control": "private, max-age=31536000, immutable", **as_file(filename)}
+    tag = f'"{sha256}{filename[len(wheel_name) :]}"'
+    if is_known(tag, said=request.headers.get("if-none-match", "")):
+        return Response(status_code=304, headers={"ETag": tag})
+    caching = {"ETag": tag, "Cache-Control": "private, max-age=31536000, immutable"}
+    headers = {**caching, **as_file(filename)}
     return FileResponse(path, media_type=media_type, headers=headers)
 
 

@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access import tokens as token_story
 from runtime.access.tokens import OVERLAP, TokenWish
-from runtime.http.api.sent_values import Sentence
+from runtime.http.api.sent_values import Moment, Sentence, WholeNumber
 from runtime.http.api.views import PageOf, View
 from runtime.http.context import (
     AccessOf,
@@ -18,10 +18,12 @@ from runtime.http.context import (
     StoreOf,
     origin_of,
 )
+from runtime.http.preconditions import PreconditionOf
 from runtime.store import tokens as token_store
 from runtime.values.access import Scope, Token
 from runtime.values.times import Time
 
+MINUTES = OVERLAP // timedelta(minutes=1)
 router = APIRouter(prefix="/v1", tags=["access"])
 
 
@@ -40,6 +42,7 @@ class TokenView(View):
     former_until: Time | None
     used_at: Time | None
     used_from: str
+    requests_per_minute: int | None
 
 
 class NewTokenView(TokenView):
@@ -65,7 +68,14 @@ class TokenOrder(BaseModel):
         Field(max_length=100, description="Names, or prefixes with `*`; empty: all."),
     ] = ()
     note: Sentence = ""
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
+    requests_per_minute: (
+        Annotated[
+            WholeNumber,
+            Field(ge=1, le=1_000_000, description="Empty: as the settings say."),
+        ]
+        | None
+    ) = None
 
 
 class RotationOrder(BaseModel):
@@ -75,7 +85,7 @@ class RotationOrder(BaseModel):
         extra="forbid", json_schema_extra={"example": {"overlap_minutes": 60}}
     )
 
-    overlap_minutes: Annotated[int, Field(ge=0, le=43_200)] = OVERLAP // timedelta(minutes=1)
+    overlap_minutes: Annotated[WholeNumber, Field(ge=0, le=43_200)] = MINUTES
 
 
 class MeView(View):
@@ -168,11 +178,21 @@ async def rotate_token(
     store: StoreOf,
     clock: ClockOf,
     caller: CallerOf,
+    precondition: PreconditionOf,
 ) -> NewTokenView:
-    """Give a token a new text; the former one stays valid for a day, or as long as is said."""
+    """Give a token a new text; the former one stays valid for a day, or as long as is said.
+
+    428 without If-Match: a second one at once would end the text that the first let live on.
+    """
     minutes = (order or RotationOrder()).overlap_minutes
     token, text = await store.run(
-        token_story.rotate,
+        precondition.before(
+            token_story.rotate,
+            look=lambda connection: TokenView.model_validate(
+                token_store.get(connection, name=token_name)
+            ),
+            is_needed=True,
+        ),
         name=token_name,
         overlap=timedelta(minutes=minutes),
         who=caller.principal,

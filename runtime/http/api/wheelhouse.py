@@ -1,11 +1,12 @@
 """/v1/wheelhouse/wheels: what is in the wheelhouse, and adding to it."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from runtime.home import wheel_removal
+from runtime.http.api.upload_body import upload_body
 from runtime.http.api.views import PageOf, WheelView
 from runtime.http.context import (
     BundlesOf,
@@ -45,7 +46,11 @@ def _views(
     return tuple(_view(wheel, known=known) for wheel in wheels)
 
 
-@router.post("/wheels", status_code=201)
+@router.post(
+    "/wheels",
+    status_code=201,
+    openapi_extra=upload_body(field="wheel", media_types=("application/octet-stream",)),
+)
 async def add_wheel(
     request: Request,
     caller: CallerOf,
@@ -56,11 +61,14 @@ async def add_wheel(
     store: StoreOf,
     clock: ClockOf,
     settings: SettingsOf,
+    filename: Annotated[str, Query(description="Its name, where it is sent without a form.")] = "",
 ) -> WheelView:
     """Judge and keep a wheel: raw with `?filename=`, or a form with the file `wheel`."""
     most_bytes = settings.wheel_most_mb * MIB
     folder = settings.home / "cache"
-    async with spooled(request, field="wheel", folder=folder, most_bytes=most_bytes) as upload:
+    async with spooled(
+        request, field="wheel", folder=folder, most_bytes=most_bytes, filename=filename
+    ) as upload:
         origin = Origin(kind="uploaded", at=clock(), by=caller.principal)
         wheel = await judges.beside(
             wheelhouse.add, upload.path, origin=origin, filename=upload.filename

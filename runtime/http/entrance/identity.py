@@ -27,9 +27,9 @@ from runtime.errors import (
 )
 from runtime.http.answers import problem_response
 from runtime.problem_table import fault_of
-from runtime.values.access import NOBODY, Principal, Way
+from runtime.values.access import NOBODY, VISITOR, Principal, Way
 
-FREE = frozenset({"/healthz", "/readyz", "/login"})
+FREE = frozenset({"/healthz", "/readyz", "/login", "/login/oidc", "/login/callback"})
 INDEX = "/simple/"
 """Where Basic is known too: pip and uv have no other way to show a token.
 
@@ -51,7 +51,9 @@ class Identify:
             return
         try:
             principal = await self._who(scope)
-            standing = self._standing(principal)
+            if not principal.is_known and self._is_open(scope):
+                principal = VISITOR
+            standing = self._standing(principal, source=source_of(scope))
         except RuntimeFault as fault:
             await _refusal(fault, scope=scope)(scope, receive, send)
             return
@@ -70,7 +72,7 @@ class Identify:
         uid = scope.get("state", {}).get("peer_uid")
         if uid is not None:
             return local_admin(_user(uid)) if uid in self._access.owners else NOBODY
-        cookie = cookie_parser(headers.get("cookie", "")).get(cookie_name(self._access))
+        cookie = cookie_parser(headers.get("cookie", "")).get(cookie_name(scope))
         if cookie:
             return await self._access.identification.by_cookie(cookie) or NOBODY
         return NOBODY
@@ -80,11 +82,16 @@ class Identify:
             return found
         raise wrong_token(self._access, source=source)
 
-    def _standing(self, principal: Principal) -> Standing | None:
+    def _is_open(self, scope: Scope) -> bool:
+        """Return whether the admin lets anybody read this."""
+        return self._access.is_open_to_read and scope["method"] in {"GET", "HEAD"}
+
+    def _standing(self, principal: Principal, *, source: str) -> Standing | None:
         """Count a request of who is known, the owner at home aside. Raises TooManyRequests."""
-        if principal.way not in {Way.TOKEN, Way.SESSION}:
+        if principal.way in {Way.NONE, Way.SOCKET}:
             return None
-        standing = self._access.rates.count(principal.name)
+        name = f"{principal.name} {source}" if principal == VISITOR else principal.name
+        standing = self._access.rates.count(name, most=principal.requests_per_minute)
         if standing.is_over:
             raise TooManyRequests(
                 where=principal.name,
@@ -107,9 +114,14 @@ def wrong_token(access: Access, *, source: str) -> RuntimeFault:
     )
 
 
-def cookie_name(access: Access) -> str:
+def cookie_name(scope: Mapping[str, Any]) -> str:
     """Return the name of the cookie; browsers take `__Host-` over TLS only."""
-    return "__Host-fumehood" if access.is_tls else "fumehood"
+    return "__Host-fumehood" if is_over_tls(scope) else "fumehood"
+
+
+def is_over_tls(scope: Mapping[str, Any]) -> bool:
+    """Return whether the caller speaks TLS: with us, or with a proxy that we believe."""
+    return scope["scheme"] == "https"
 
 
 def is_free(path: str) -> bool:

@@ -14,6 +14,7 @@ from runtime.access.operations import scopes_for
 from runtime.errors import CrossSite, NotAllowed, NotFound
 from runtime.http.bodies import is_multipart
 from runtime.http.context import ServicesOf
+from runtime.http.entrance.deprecation import deprecation_of
 from runtime.http.entrance.identity import is_free
 from runtime.http.middleware import SAFE_METHODS
 from runtime.store import activations, packages
@@ -31,6 +32,7 @@ async def permitted(request: Request, services: ServicesOf) -> None:
     principal: Principal = request.state.principal
     path: str = request.scope["route"].path
     scopes = scopes_for(request.method, path)
+    request.state.deprecation = deprecation_of(request.method, path)
     if scopes is None or not may(principal, scopes):
         raise _not_allowed(request, principal, scopes=scopes)
     if request.method not in SAFE_METHODS and not is_free(path):

@@ -1,6 +1,7 @@
 """Logging in and out, and the page of tokens and sessions."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -18,7 +19,7 @@ from runtime.http.context import (
     StoreOf,
     origin_of,
 )
-from runtime.http.entrance.identity import cookie_name, source_of, wrong_token
+from runtime.http.entrance.identity import cookie_name, is_over_tls, source_of, wrong_token
 from runtime.http.pages.pages import render
 from runtime.problem_table import fault_of
 from runtime.store import tokens as token_store
@@ -36,7 +37,7 @@ async def show_login(
     next_: Annotated[str, Query(alias="next", max_length=2000)] = "/",
 ) -> HTMLResponse:
     """Show the form that takes a token, or the code of a link."""
-    return await _form(request, code=code, after=next_)
+    return await login_form(request, code=code, after=next_)
 
 
 @router.post("/login")
@@ -56,22 +57,27 @@ async def log_in(
         cookie = await access.login.by_token(token.strip(), source=source, agent=agent)
     if cookie is None:
         fault = wrong_token(access, source=source)
-        return await _form(
+        return await login_form(
             request, code="", after=next_, fault=fault, told=NOT_GOOD if code else ""
         )
-    answer = RedirectResponse(_own_page(next_), status_code=303)
-    _set_cookie(answer, access=access, value=cookie)
+    answer = RedirectResponse(own_page(next_), status_code=303)
+    set_cookie(request, answer, access=access, value=cookie)
     return answer
 
 
 @router.post("/logout")
-async def log_out(access: AccessOf, principal: PrincipalOf, caller: CallerOf) -> Response:
+async def log_out(
+    request: Request, access: AccessOf, principal: PrincipalOf, caller: CallerOf
+) -> Response:
     """End the session of this browser."""
     if principal.session_id:
         await access.login.end(principal.session_id, who=caller.principal, origin=origin_of(caller))
     answer = RedirectResponse("/login", status_code=303)
     answer.delete_cookie(
-        cookie_name(access), secure=access.is_tls, httponly=True, samesite="strict"
+        cookie_name(request.scope),
+        secure=is_over_tls(request.scope),
+        httponly=True,
+        samesite="strict",
     )
     return answer
 
@@ -150,11 +156,16 @@ async def _access_page(
     return shown
 
 
-async def _form(
+async def login_form(
     request: Request, *, code: str, after: str, fault: RuntimeFault | None = None, told: str = ""
 ) -> HTMLResponse:
+    """Show the form, and what was wrong with what was shown before."""
+    access: Access = request.app.state.services.access
     what = told or (fault.what if fault else "")
-    shown = await render(request, "login.html", code=code, after=_own_page(after), what=what)
+    provider = urlsplit(access.oidc.settings.issuer).netloc if access.oidc else ""
+    shown = await render(
+        request, "login.html", code=code, after=own_page(after), what=what, provider=provider
+    )
     shown.headers["cache-control"] = "no-store"
     if fault is not None:
         answer = fault_of(fault)
@@ -164,19 +175,20 @@ async def _form(
     return shown
 
 
-def _own_page(path: str) -> str:
+def own_page(path: str) -> str:
     """Return `path` if it is one of ours: never another site, however it is spelled."""
     is_ours = path.startswith("/") and not path.startswith("//")
     return path if is_ours and path.isprintable() and "\\" not in path else "/"
 
 
-def _set_cookie(answer: Response, *, access: Access, value: str) -> None:
+def set_cookie(request: Request, answer: Response, *, access: Access, value: str) -> None:
+    """Give the browser the cookie of its session."""
     answer.set_cookie(
-        cookie_name(access),
+        cookie_name(request.scope),
         value,
         max_age=round(access.login.lasting.total_seconds()),
         path="/",
-        secure=access.is_tls,
+        secure=is_over_tls(request.scope),
         httponly=True,
         samesite="strict",
     )

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from runtime.errors import SettingsRefused
 from runtime.home.guard import guard_home
 from sandbox.command import Level
 
-from ..conftest import running, zipped
+from ..conftest import run_command, running, zipped
 
 NO_NAMESPACES = [
     "unshare",
@@ -25,6 +26,18 @@ NO_NAMESPACES = [
     'echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"',
     "sh",
 ]
+WITHOUT_LANDLOCK = """
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+filters = struct.pack(  # landlock_create_ruleset(2) is 444 everywhere, and answers ENOSYS
+    "HBBI" * 4, 0x20, 0, 0, 0, 0x15, 0, 1, 444, 6, 0, 0, 0x00050000 | 38, 6, 0, 0, 0x7FFF0000
+)
+kept = ctypes.create_string_buffer(filters)
+program = ctypes.create_string_buffer(struct.pack("HP", 4, ctypes.addressof(kept)))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+"""What a kernel without Landlock is like (seccomp(2)): then nothing is left but processes."""
 TRIES = {
     "manifest.json": json.dumps({"schema": 1, "name": "tries-the-door", "version": "1.0"}),
     "extract.py": """
@@ -67,6 +80,25 @@ def test_at_level_process_the_socket_admits_nobody() -> None:
     """There a run is the owner to the kernel, and no wall is between it and the socket."""
     assert owners_at(Level.PROCESS) == frozenset()
     assert owners_at(Level.UNPRIVILEGED) == owners_at(Level.FULL) == {0, os.geteuid()}
+
+
+def test_a_server_at_level_process_admits_nobody_by_its_socket(tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        lacking("root and unshare(1)")
+    within = [*NO_NAMESPACES, sys.executable, "-c", WITHOUT_LANDLOCK]
+    home = tmp_path / "home"
+    with running(home, within=within, least_level="process") as server:
+        assert "cells run at level process" in (tmp_path / "home.log").read_text()
+        assert server.http.get("/healthz").status_code == 200
+        for path in ("/v1/me", "/v1/jobs", "/v1/tokens"):
+            assert server.http.get(path).status_code == 401, path
+        assert server.http.post("/v1/tokens", json={}).status_code == 401
+        environ = {"FUMEHOOD_HOME": str(home)}
+        made = run_command(
+            "token", "create", "first", "--scope", "admin", "--offline", environ=environ
+        )
+        shown = {"Authorization": f"Bearer {made.stdout.strip()}"}
+        assert server.http.get("/v1/me", headers=shown).json()["principal"] == "token:first"
 
 
 def test_a_home_that_others_could_swap_is_refused(tmp_path: Path) -> None:

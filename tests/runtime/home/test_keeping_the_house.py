@@ -102,7 +102,8 @@ def test_pruning_never_takes_what_an_environment_or_a_lock_needs(
     assert done["wheels"] == rehearsed["wheels"]  # type: ignore[index]
     assert names(kept) == {"used 1.0", "used 2.0", "theirs 1.0"}
 
-    rolled = kept.http.post("/v1/packages/prunes/rollback")
+    seen = {"If-Match": kept.http.get("/v1/packages/prunes").headers["etag"]}
+    rolled = kept.http.post("/v1/packages/prunes/rollback", headers=seen)
     assert rolled.json()["active_version"] == "1.0"
     assert kept.ended(kept.submit("prunes").json()["id"])["state"] == "succeeded"
     audit = kept.http.get("/v1/audit", params={"action": "wheel.prune"}).json()["items"]

@@ -119,12 +119,15 @@ def test_what_the_wheelhouse_lacks_is_named_with_both_ways_to_mend_it(server: Se
 def test_going_back_makes_the_former_version_active(server: Server) -> None:
     for version in ("1.0", "2.0"):
         server.activate(zipped("counts-words", changes=named("returning", version=version)))
-    back = server.http.post("/v1/packages/returning/rollback", json={"reason": "2.0 is slow"})
+    path = "/v1/packages/returning"
+    seen = {"If-Match": server.http.get(path).headers["etag"]}
+    back = server.http.post(f"{path}/rollback", json={"reason": "2.0 is slow"}, headers=seen)
     assert (back.status_code, back.json()["active_version"]) == (200, "1.0")
     job = server.ended(server.submit("returning").json()["id"])
     artifact = server.http.get(f"/v1/jobs/{job['id']}/artifact").json()
     assert (artifact["package"]["version"], artifact["install"]["reused"]) == ("1.0", True)
-    further = server.http.post("/v1/packages/returning/rollback")
+    seen = {"If-Match": server.http.get(path).headers["etag"]}
+    further = server.http.post(f"{path}/rollback", headers=seen)
     assert (further.status_code, further.json()["code"]) == (409, "state-conflict")
 
 
