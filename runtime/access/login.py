@@ -93,7 +93,7 @@ class Login:
     async def list_sessions(self) -> tuple[Session, ...]:
         """Return the sessions that are not over."""
         at = self.clock()
-        return await self.store.read(sessions.list_sessions, at=at, idle_since=at - self.idle)
+        return await self.store.run(sessions.list_sessions, at=at, idle_since=at - self.idle)
 
     async def end(self, session_id: str, *, who: str, origin: JsonObject) -> None:
         """End a session; to end one that is over changes nothing."""

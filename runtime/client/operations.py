@@ -146,12 +146,24 @@ def submit_job(
     version: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     inputs: Sequence[Input] = (),
+    key: str = "",
+    wait_s: int = 0,
 ) -> Call[JobDetail]:
-    """Submit a job for a package, in its active version or in the one named."""
+    """Submit a job for a package, in its active version or in the one named.
+
+    The same order with the same `key` is the same job; the answer waits up to `wait_s` seconds for
+    its end.
+    """
     order = {"package": package, "version": version, "parameters": dict(parameters or {})}
+    headers = _waiting(wait_s) | ({"Idempotency-Key": key} if key else {})
     if not inputs:
-        return Call(method="POST", path="/v1/jobs", body=order)
-    return Call(method="POST", path="/v1/jobs", form={"job": json.dumps(order)}, inputs=inputs)
+        return Call(method="POST", path="/v1/jobs", body=order, headers=headers)
+    form = {"job": json.dumps(order)}
+    return Call(method="POST", path="/v1/jobs", form=form, inputs=inputs, headers=headers)
+
+
+def _waiting(wait_s: int) -> dict[str, str]:
+    return {"Prefer": f"wait={wait_s}"} if wait_s else {}
 
 
 def list_jobs(
@@ -189,6 +201,12 @@ def get_output(job_id: str, path: str, *, attempt: int | None = None) -> Call[by
     place = f"{_at('/v1/jobs/{}/outputs', job_id)}/{quote(path)}"
     query = _given({"attempt": attempt})
     return Call(method="GET", path=place, query=query, answer="bytes")
+
+
+def get_output_of_attempt(job_id: str, path: str, *, attempt: int) -> Call[bytes]:
+    """Ask for one output of an attempt, at an address that never has other bytes."""
+    place = f"{_at('/v1/jobs/{}/attempts/{}/outputs', job_id, str(attempt))}/{quote(path)}"
+    return Call(method="GET", path=place, answer="bytes")
 
 
 def cancel_job(job_id: str) -> Call[JobDetail]:

@@ -67,6 +67,9 @@ class JobOrder(BaseModel):
 
 
 ORDER = TypeAdapter(JobOrder)
+ENDED: dict[int | str, dict[str, Any]] = {
+    200: {"model": JobDetail, "description": "It was waited for, and has ended."}
+}
 BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -92,7 +95,7 @@ BODY: dict[str, Any] = {
 }
 
 
-@router.post("", status_code=202, openapi_extra=BODY)
+@router.post("", status_code=202, openapi_extra=BODY, responses=ENDED)
 async def submit_job(
     request: Request,
     response: Response,
@@ -342,7 +345,7 @@ async def cancel_job(
     return await _detail(store, job_id=job.id)
 
 
-@router.post("/{job_id}/retry", status_code=202)
+@router.post("/{job_id}/retry", status_code=202, responses=ENDED)
 async def retry_job(
     job_id: str,
     response: Response,

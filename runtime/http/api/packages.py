@@ -123,7 +123,11 @@ async def get_version(name: str, version: str, store: StoreOf) -> VersionDetail:
     return version_detail(found, package=package)
 
 
-@router.post("/packages/{name}/versions/{version}/activate", status_code=202)
+@router.post(
+    "/packages/{name}/versions/{version}/activate",
+    status_code=202,
+    responses={200: {"model": ActivationView, "description": "It was waited for, and has ended."}},
+)
 async def activate_version(
     name: str,
     version: str,
