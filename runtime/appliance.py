@@ -47,6 +47,7 @@ from runtime.values.line import Ability
 from runtime.values.records import Worker
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.reconcile import Reconciler
+from runtime.worker.slots import Slots
 from runtime.worker.tasks import WorkerTasks
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
@@ -287,6 +288,8 @@ def _tasks(
         cancellations=runner.cancellations,
         environments=runner.workshop.environments,
         settings=settings,
+        slots=Slots(settings.slots),
+        activating=Slots(settings.slots),
     )
 
 

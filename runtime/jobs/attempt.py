@@ -7,7 +7,7 @@ do wrong is an exception, and the worker gives the attempt back.
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,10 @@ from runtime.values.records import Claim, Finish, Gate, JobError, StoredOutput, 
 from runtime.values.states import State
 from sandbox.command import Command, Input, Json, Outcome
 from wheelhouse.durable import remove_tree
+
+
+def _nobody_waits() -> None:
+    """Do nothing about it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +77,19 @@ class AttemptRunner:
             self.notifier.notify(claim.job.id)
         return claim
 
-    async def run(self, claim: Claim, *, token: str) -> None:
-        """Run an attempt that was claimed, and publish what came of it."""
+    async def run(
+        self, claim: Claim, *, token: str, on_last_run: Callable[[], None] = _nobody_waits
+    ) -> None:
+        """Run an attempt that was claimed, and publish what came of it.
+
+        `on_last_run` is called once nothing of it is in a cell any more.
+        """
         job = claim.job
         async with self.events.writer(job_id=job.id, attempt=job.attempt, token=token) as writer:
             artifact = steps.begin(claim, worker=self.worker)
             attempt = _Attempt(claim=claim, runner=self, writer=writer, artifact=artifact)
             with self.cancellations.watch(job.id) as cancelled:
-                finish = await attempt.run(cancelled)
+                finish = await attempt.run(cancelled, on_last_run=on_last_run)
             async with writer.rest() as rest:
                 await self.store.run(
                     claims.finish,
@@ -118,7 +127,7 @@ class _Attempt:
     writer: EventWriter
     artifact: Artifact
 
-    async def run(self, cancelled: asyncio.Event) -> Finish:
+    async def run(self, cancelled: asyncio.Event, *, on_last_run: Callable[[], None]) -> Finish:
         """Run every phase; return what shall be published. It stops once `cancelled` is set."""
         async with self._phase("environment") as told:
             context, environment = await self._prepare(told)
@@ -129,6 +138,7 @@ class _Attempt:
             async with self._phase("collect"):
                 outputs = await self._keep(outcome)
             state, error = await self._after_extract(context, outcome, cancelled=cancelled)
+        on_last_run()
         self.artifact = steps.with_ending(
             self.artifact, state=state, error=error, at=self.runner.clock()
         )

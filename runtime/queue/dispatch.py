@@ -5,6 +5,7 @@ the store for a while, so one ticket that nobody has taken yet is enough for all
 stored before it is taken. Whatever Docket loses, `runtime.worker.reconcile` hands out again.
 """
 
+import asyncio
 import logging
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,10 +39,37 @@ class Tickets:
 
     is_told: bool
     untaken: set[str] = field(default_factory=set[str])
+    lingering: list[asyncio.Event] = field(default_factory=list[asyncio.Event])
 
     def are_enough(self) -> bool:
-        """Return whether somebody will look into the store yet, after what was stored by now."""
+        """Return whether somebody will look into the store yet, after what was stored by now.
+
+        Wakes who lingers, where only that one would.
+        """
+        if self.is_told and not self.untaken and self.lingering:
+            woken = self.lingering.pop()
+            woken.set()
+            self.untaken.add(_name_of(woken))
         return self.is_told and bool(self.untaken)
+
+    async def linger(self, at_most_s: float) -> bool:
+        """Wait for a job that somebody stores; return whether it came within that time."""
+        woken = asyncio.Event()
+        self.lingering.append(woken)
+        try:
+            async with asyncio.timeout(at_most_s):
+                await woken.wait()
+        except TimeoutError:
+            pass
+        finally:
+            if not woken.is_set():
+                self.lingering.remove(woken)
+            self.untaken.discard(_name_of(woken))
+        return woken.is_set()
+
+
+def _name_of(woken: asyncio.Event) -> str:
+    return f"woken-{id(woken)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from runtime.store import claims
 from runtime.store.store import Store
 from runtime.values.records import Claim, JobError
 from runtime.values.states import State
+from runtime.worker.slots import Slot
 
 STOPPED = JobError(
     code=claims.DRAINED,
@@ -49,15 +50,18 @@ class AttemptTask:
     clock: Clock
     most_attempts: int
 
-    async def run_next(self, *, on_claim: OnClaim = _nothing_more) -> Claim | None:
+    async def run_next(
+        self, *, slot: Slot | None = None, on_claim: OnClaim = _nothing_more
+    ) -> Claim | None:
         """Claim a job and run the story of its attempt; return the claim, None for nothing to do.
 
-        `on_claim` is awaited in between. When it is *we* who fail, the attempt is given back.
+        `on_claim` is awaited in between, and `slot` given back after the last run. When it is *we*
+        who fail, the attempt is given back.
         """
         token = new_id()
         claim = await self._claim(token)
         if claim is not None:
-            await self._run(claim, token=token, on_claim=on_claim)
+            await self._run(claim, token=token, slot=slot or Slot(), on_claim=on_claim)
         return claim
 
     async def _claim(self, token: str) -> Claim | None:
@@ -70,11 +74,11 @@ class AttemptTask:
                 await asyncio.shield(self._give_back(claim.job.id, token=token, error=STOPPED))
             raise
 
-    async def _run(self, claim: Claim, *, token: str, on_claim: OnClaim) -> None:
+    async def _run(self, claim: Claim, *, token: str, slot: Slot, on_claim: OnClaim) -> None:
         job_id = claim.job.id
         try:
             await on_claim(claim)
-            await self.runner.run(claim, token=token)
+            await self.runner.run(claim, token=token, on_last_run=slot.give_back)
         except Superseded:
             log.warning("an attempt at job %s was superseded; nothing of it is published", job_id)
         except asyncio.CancelledError:

@@ -23,9 +23,15 @@ from runtime.values.records import Claim, Worker
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.environment_check import check_environments
 from runtime.worker.reconcile import Reconciler
+from runtime.worker.slots import Slots
 
 HEARTBEAT_S = 1.0
 LONGEST_TURN_S = 0.5
+LINGER_S = 0.25
+"""How long whoever has run out of jobs waits for another before it lets its ticket go."""
+BESIDE = 4
+"""Of Docket's concurrency, beside those who have a slot and those who wait for one: for
+activations, the reconciler, and attempts that are being published."""
 
 type Task = Callable[..., Awaitable[None]]
 
@@ -46,6 +52,8 @@ class WorkerTasks:
     cancellations: Cancellations
     environments: Environments
     settings: Settings
+    slots: Slots
+    activating: Slots
     busy: set[asyncio.Task[object]] = field(default_factory=set[asyncio.Task[object]])
     is_draining: asyncio.Event = field(default_factory=asyncio.Event)
     is_hurried: asyncio.Event = field(default_factory=asyncio.Event)
@@ -60,6 +68,8 @@ class WorkerTasks:
     def _ticket_task(self) -> Task:
         async def fumehood_ticket(ticket: str) -> None:
             self.dispatch.taken(ticket)
+            if self.slots.is_enough_waiting:
+                return  # who waits for a slot claims after this
             with self._counted():
                 await self._run_jobs()
 
@@ -68,14 +78,16 @@ class WorkerTasks:
     async def _run_jobs(self) -> None:
         """Run one job after the other until none waits, or until it is others' turn.
 
-        To take a job from the store costs less than a ticket for each; but whoever never came to
-        an end would keep activations and the reconciler waiting, which share our slots.
+        To take a job from the store costs less than a ticket for each (2 ms of Docket); but whoever
+        never came to an end would keep activations and the reconciler waiting for their turn.
         """
         until = time.monotonic() + LONGEST_TURN_S
         while not self.is_draining.is_set() and time.monotonic() < until:
-            claim = await self.attempt.run_next(on_claim=self._share)
-            if claim is None or not claim.waiting:
-                return  # what came since has a ticket of its own
+            async with self.slots.one() as slot:
+                claim = await self.attempt.run_next(slot=slot, on_claim=self._share)
+            are_more = claim is not None and claim.waiting
+            if not are_more and not await self.dispatch.tickets.linger(LINGER_S):
+                return
         await self.dispatch.ticket()
 
     async def _share(self, claim: Claim) -> None:
@@ -86,7 +98,8 @@ class WorkerTasks:
     def _activation_task(self) -> Task:
         async def fumehood_activation(activation_id: str) -> None:
             with self._counted():
-                await self.switchover.run(activation_id)
+                async with self.activating.one():
+                    await self.switchover.run(activation_id)
 
         return fumehood_activation
 
@@ -124,7 +137,7 @@ async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
     async with DocketWorker(
         tasks.dispatch.docket,
         name=tasks.worker.id,
-        concurrency=settings.slots,
+        concurrency=2 * settings.slots + BESIDE,
         minimum_check_interval=timedelta(milliseconds=settings.docket_check_interval_ms),
         scheduling_resolution=timedelta(milliseconds=100),
     ) as docket_worker:
