@@ -289,7 +289,7 @@ def _tasks(
         environments=runner.workshop.environments,
         settings=settings,
         slots=Slots(settings.slots),
-        activating=Slots(settings.slots),
+        activation_slots=Slots(settings.slots),
     )
 
 

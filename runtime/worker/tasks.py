@@ -53,7 +53,7 @@ class WorkerTasks:
     environments: Environments
     settings: Settings
     slots: Slots
-    activating: Slots
+    activation_slots: Slots
     busy: set[asyncio.Task[object]] = field(default_factory=set[asyncio.Task[object]])
     is_draining: asyncio.Event = field(default_factory=asyncio.Event)
     is_hurried: asyncio.Event = field(default_factory=asyncio.Event)
@@ -98,7 +98,7 @@ class WorkerTasks:
     def _activation_task(self) -> Task:
         async def fumehood_activation(activation_id: str) -> None:
             with self._counted():
-                async with self.activating.one():
+                async with self.activation_slots.one():
                     await self.switchover.run(activation_id)
 
         return fumehood_activation
