@@ -3,7 +3,7 @@
 import json
 import mimetypes
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from runtime.cli.client import connected
+from runtime.cli.following import to_its_end
 from runtime.cli.input.arguments import Inputs, JobId, Pairs, Parameters
 from runtime.cli.input.parameters import parameters_of
 from runtime.cli.output.job_text import event_line, job_facts, job_rows, with_artifact
@@ -44,11 +45,17 @@ def submit(
     outputs_to: Annotated[
         Path | None, typer.Option("--outputs", "-o", help="With --wait: fetch outputs there.")
     ] = None,
+    key: Annotated[
+        str, typer.Option(help="Idempotency-Key: the same order by the same key is the same job.")
+    ] = "",
     *,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Submit a job. With --wait: show its log on stderr, exit 1 if it does not succeed."""
+    """Submit a job. With --wait: show its log on stderr, exit 1 if it does not succeed.
+
+    It waits for an appliance that is restarted; where that does not come back it exits 75.
+    """
     if outputs_to and not wait:
         raise typer.BadParameter("--outputs needs --wait", param_hint="--outputs")
     name, is_pinned, version = package.partition("@")
@@ -57,9 +64,10 @@ def submit(
     given = parameters_of(parameters, pairs=parameter or ())
     with connected() as client, ExitStack() as stack:
         inputs = [_input(path, stack=stack) for path in files or ()]
-        call = submit_job(name, version=version or None, parameters=given, inputs=inputs)
+        call = submit_job(name, version=version or None, parameters=given, inputs=inputs, key=key)
         job: Mapping[str, Any] = client.ask(call)
         if wait:
+            say(job["id"])  # so that it can be found again, whatever becomes of us
             job = _to_the_end(client, job["id"])
         if wait and outputs_to:
             _fetch_outputs(client, job["id"], folder=outputs_to)
@@ -74,7 +82,7 @@ def _input(path: Path, *, stack: ExitStack) -> Input:
 
 
 def _to_the_end(client: Client, job_id: str) -> Mapping[str, Any]:
-    for event in client.follow(job_id):
+    for event in to_its_end(client, job_id):
         if line := event_line(event):
             say(line)
     return _whole(client, job_id)
@@ -129,8 +137,8 @@ def logs(
 ) -> None:
     """Print what a job said and did; --json prints the events as NDJSON."""
     with connected() as client:
-        events = client.follow(job_id, after=after) if is_live else _stored(client, job_id, after)
-        for event in events:
+        read = to_its_end if is_live else _stored
+        for event in read(client, job_id, after=after):
             if as_json:
                 emit_line(event)
             elif line := event_line(event):
@@ -139,9 +147,8 @@ def logs(
     _exit_as(job, waited=is_live)
 
 
-def _stored(client: Client, job_id: str, after: int) -> list[Event]:
-    lines = client.ask(read_events(job_id, after=after)).splitlines()
-    return [json.loads(line) for line in lines]
+def _stored(client: Client, job_id: str, *, after: int) -> Iterator[Event]:
+    yield from map(json.loads, client.ask(read_events(job_id, after=after)).splitlines())
 
 
 @app.command()

@@ -254,6 +254,13 @@ class Server:
             yield client
 
 
+def start_command(*words: str | Path, environ: Mapping[str, str]) -> subprocess.Popen[str]:
+    """Start the command line; what it says is read by `communicate`."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("FUMEHOOD_")}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([FUMEHOOD, *words], env=clean | dict(environ), **pipes)
+
+
 def run_command(
     *words: str | Path,
     environ: Mapping[str, str],

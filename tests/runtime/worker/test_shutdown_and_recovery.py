@@ -3,12 +3,14 @@
 import json
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
-from ..conftest import Server, run_command, running, zipped
+from ..conftest import Server, run_command, running, start_command, zipped
 
 SLOW = {
     "manifest.json": json.dumps({"schema": 1, "name": "slow", "version": "1.0"}),
@@ -200,3 +202,35 @@ def test_an_idle_server_stops_at_once(tmp_path: Path, number: signal.Signals) ->
     with running(tmp_path / "home") as server:
         server.process.send_signal(number)
         assert server.process.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize("words", [["submit", "slow", "-p", "s=6", "--wait"], ["logs", "-f"]])
+def test_who_waits_for_a_job_waits_over_a_restart(tmp_path: Path, words: list[str]) -> None:
+    home = tmp_path / "home"
+    with running(home) as server:
+        server.activate(zipped("counts-words", changes=SLOW))
+        if words[0] == "logs":
+            words = [*words, server.submit("slow", s=6).json()["id"]]
+        waiting = start_command("job", *words, environ={"FUMEHOOD_HOME": str(home)})
+        job_id = server.until("/v1/jobs", lambda page: page["items"])["items"][0]["id"]
+        begun(server, job_id)
+        first = stream_of(waiting, words).readline()  # it has begun, too
+        server.process.send_signal(signal.SIGTERM)
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(timeout=30)
+        time.sleep(1)
+        assert waiting.poll() is None
+    with running(home) as server:
+        job = server.ended(job_id)
+        assert (job["state"], job["attempt"]) == ("succeeded", 2)
+        _, said = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0, said
+    assert "waiting for it to come back" in said
+    if words[0] == "submit":
+        assert first.strip() == job_id
+
+
+def stream_of(waiting: subprocess.Popen[str], words: list[str]) -> IO[str]:
+    stream = waiting.stderr if words[0] == "submit" else waiting.stdout
+    assert stream is not None
+    return stream
