@@ -216,6 +216,7 @@ def test_who_waits_for_a_job_waits_over_a_restart(tmp_path: Path, words: list[st
         begun(server, job_id)
         first = stream_of(waiting, words).readline()  # it has begun, too
         server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)  # two that come together are one (signal(7))
         server.process.send_signal(signal.SIGTERM)
         server.process.wait(timeout=30)
         time.sleep(1)
