@@ -6,8 +6,9 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sandbox.limits import MIB
+
 PR_SET_PDEATHSIG = 1
-MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

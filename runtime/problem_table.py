@@ -111,7 +111,6 @@ TABLE: Mapping[str, Answer] = {
     "carrier-refused": REJECTED,
     "key-refused": REJECTED,
     "advisories-refused": REJECTED,
-    "mirror-failed": UNAVAILABLE,
     "lock-held": UNAVAILABLE,
     "judge-failed": UNAVAILABLE,
 }

@@ -11,7 +11,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +27,7 @@ from wheelhouse.errors import CarrierRefused, WheelRefused
 from wheelhouse.problem import Problem
 from wheelhouse.signing import Signed, sign, verify_signed
 from wheelhouse.store import Origin, Wheel, Wheelhouse
+from wheelhouse.times import rfc3339
 
 PAYLOAD_TYPE = "application/vnd.fumehood.carrier+json"
 SCHEMA = 1
@@ -51,7 +52,7 @@ def export_wheels(
     chosen = sorted(wheels, key=lambda wheel: wheel.filename)
     manifest = {
         "schema": SCHEMA,
-        "made_at": at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "made_at": rfc3339(at),
         "wheels": [wheel.to_dict() for wheel in chosen],
     }
     payload = json.dumps(manifest, sort_keys=True).encode()

@@ -61,12 +61,6 @@ class LockHeld(WheelhouseError):
     code = "lock-held"
 
 
-class MirrorFailed(WheelhouseError):
-    """The mirror could not fetch a closed set of wheels."""
-
-    code = "mirror-failed"
-
-
 class JudgeFailed(WheelhouseError):
     """What was sent could not be judged, by a fault of this machine."""
 

@@ -14,6 +14,7 @@ from wheelhouse.closure import newest
 from wheelhouse.durable import write_file
 from wheelhouse.store import Wheelhouse
 from wheelhouse.target import Target, make_target, platforms_of
+from wheelhouse.times import rfc3339
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +95,7 @@ class MissingList:
 
     def to_list(self) -> list[dict[str, str]]:
         """Return the entries as plain JSON."""
-        return [
-            {**asdict(m), "at": m.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")}
-            for m in self.entries()
-        ]
+        return [{**asdict(m), "at": rfc3339(m.at)} for m in self.entries()]
 
 
 def _is_here(missing: Missing, house: Wheelhouse) -> bool:

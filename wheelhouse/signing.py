@@ -55,11 +55,6 @@ def verify_signed(
     return Signed(payload=payload, keyid=next(iter(accepted)))
 
 
-def keyid_of(public_key_pem: bytes) -> str:
-    """Return the id of a public key."""
-    return SSlibKey.from_crypto(_public(public_key_pem)).keyid
-
-
 def _private(pem: bytes) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(pem, None)

@@ -22,6 +22,7 @@ from wheelhouse.durable import remove_tree, sweep_aside
 from wheelhouse.errors import WheelhouseError
 from wheelhouse.locks import open_lock, try_lock
 from wheelhouse.problem import Problem
+from wheelhouse.times import rfc3339
 from wheelhouse.unpacked import (
     forget_unpacked,
     read_unpacked,
@@ -48,7 +49,7 @@ class Kept:
         return {
             "key": self.key,
             "uses": self.uses,
-            "used_at": self.used_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "used_at": rfc3339(self.used_at),
             "is_in_use": self.is_in_use,
             "inventory": self.inventory.to_dict(),
         }

@@ -24,7 +24,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 from packaging.utils import canonicalize_name
 
-from packages.index.index import MIB, Bounds, Index
+from packages.index.index import Bounds, Index
 from packages.index.listing import (
     ACCEPT,
     JSON_TYPE,
@@ -42,6 +42,7 @@ from packages.index.reading import (
     TooCostlyError,
     client_of,
 )
+from sandbox.limits import MIB
 
 HEAD_BYTES = 32 * 1024
 PASSED_ON = ("content-type", "content-range", "accept-ranges", "content-length", "etag")

@@ -9,7 +9,6 @@ from packages.index.leading import Leads, Origin, origins
 PUBLIC = "the default index"
 PUBLIC_URL = "https://pypi.org/simple/"
 PUBLIC_FILES = "https://files.pythonhosted.org/"
-MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx2
 
 from packages.errors import FetchFailed, LockFailed
-from packages.index.index import MIB, Index
+from packages.index.index import Index
 from packages.index.reading import (
     Budget,
     LeadsElsewhereError,
@@ -34,6 +34,7 @@ from packages.lock.lock import Offered
 from packages.lock.policy import LockPolicy, too_large
 from packages.progress import tell
 from sandbox.command import Observe
+from sandbox.limits import MIB
 from wheelhouse.errors import WheelRefused
 from wheelhouse.problem import Problem
 from wheelhouse.store import Origin, Wheel, Wheelhouse

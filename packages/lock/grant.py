@@ -1,7 +1,7 @@
 """Grant: the manifest's wish × the admin's ceiling × the gate, decided by one pure function."""
 
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from packaging.utils import canonicalize_name
@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from packages.bundle.manifest import Manifest
 from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules
+from wheelhouse.times import rfc3339
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,4 +172,4 @@ def _said(about: Any, is_granted: bool, why: str) -> Decision:  # noqa: FBT001
 
 def _zulu(at: datetime) -> str:
     """Return a time as every door shows it (RFC 3339, UTC)."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(at)

@@ -9,12 +9,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from packages.lock.lock import Locked
+from sandbox.limits import MIB
 from wheelhouse.advisories import Advisories
 from wheelhouse.osv import Advisory
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel
-
-MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,11 +16,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from runtime.clock import rfc3339
 from runtime.store import audit
 from runtime.store.rows import AUDIT_ENTRY, plain
 from runtime.store.store import Store
 from runtime.values.records import AuditEntry
+from wheelhouse.times import rfc3339
 
 EVERY_S = 2.0
 BATCH = 1000

@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from runtime.access.token_text import digest_of, new_text
-from runtime.clock import rfc3339
 from runtime.errors import InputRefused
 from runtime.ids import new_id
 from runtime.store import audit, packages, tokens
 from runtime.values.access import Scope, Token
 from runtime.values.records import JsonObject
 from wheelhouse.problem import Problem
+from wheelhouse.times import rfc3339
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\*?|\*")

@@ -2,10 +2,11 @@
 
 import json
 
-from runtime.clock import Clock, rfc3339
+from runtime.clock import Clock
 from runtime.values.records import JsonObject
 from runtime.values.reports import event_of
 from sandbox.command import Report
+from wheelhouse.times import rfc3339
 
 MOST_LINES = 2000
 MOST_BYTES = 256 * 1024

@@ -15,7 +15,7 @@ from runtime.cli.client import connected
 from runtime.cli.output.printing import AsJson, as_text, emit, table
 from runtime.client.operations import list_audit
 from runtime.client.views import AuditView
-from runtime.clock import rfc3339, utc_now
+from runtime.clock import utc_now
 from runtime.errors import NotFound
 from runtime.home.offline_database import has_database, in_home, write_down
 from runtime.home.sole_use import alone_in
@@ -23,6 +23,7 @@ from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import Settings, load
 from runtime.store import audit
 from runtime.store.rows import AUDIT_ENTRY, AUDIT_HEAD, plain
+from wheelhouse.times import rfc3339
 
 app = typer.Typer(no_args_is_help=True, help="Read the audit log, and check that it is whole.")
 

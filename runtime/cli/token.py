@@ -13,11 +13,12 @@ from runtime.cli.input.spans import minutes_of
 from runtime.cli.output.printing import AsJson, emit, facts, say_to_people, table
 from runtime.client.operations import create_token, revoke_token, rotate_token, show_token
 from runtime.client.operations import list_tokens as tokens_there
-from runtime.clock import rfc3339, utc_now
+from runtime.clock import utc_now
 from runtime.errors import NotFound
 from runtime.home.local_user import local_user
 from runtime.home.offline_database import in_home
 from runtime.settings import load
+from wheelhouse.times import rfc3339
 
 app = typer.Typer(no_args_is_help=True, help="Make, list, rotate and revoke tokens.")
 Name = Annotated[str, typer.Argument(help="The name of the token.")]

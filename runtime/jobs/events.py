@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from runtime.clock import Clock, rfc3339
+from runtime.clock import Clock
 from runtime.queue.notifier import Notifier, wait_for_news
 from runtime.store import events as event_store
 from runtime.store import jobs as job_store
@@ -20,6 +20,7 @@ from runtime.store.store import Store
 from runtime.values.records import Attempt, Event, Job, JsonObject
 from runtime.values.reports import event_of
 from sandbox.command import Report
+from wheelhouse.times import rfc3339
 
 FLUSH_EVERY_S = 0.025
 BATCH_MOST = 500

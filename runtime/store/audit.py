@@ -7,11 +7,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from runtime.clock import rfc3339
 from runtime.store import tables
 from runtime.store.cursor import number_of, page_of
 from runtime.store.rows import AUDIT_ENTRY, AUDIT_HEAD, plain, value_of
 from runtime.values.records import AuditEntry, AuditHead, JsonObject, Page
+from wheelhouse.times import rfc3339
 
 BEGINNING = "sha256:" + "0" * 64
 

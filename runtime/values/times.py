@@ -5,6 +5,6 @@ from typing import Annotated
 
 from pydantic import PlainSerializer
 
-from runtime.clock import rfc3339
+from wheelhouse.times import rfc3339
 
 type Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]

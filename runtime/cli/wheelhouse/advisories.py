@@ -9,11 +9,12 @@ from packages.environment.sbom import touching
 from packages.environment.upkeep import listing
 from runtime.cli.env import environments_here
 from runtime.cli.output.printing import AsJson, emit, table
-from runtime.clock import rfc3339, utc_now
+from runtime.clock import utc_now
 from runtime.home.factories import advisories_of, wheelhouse_of
 from runtime.home.offline_database import write_down
 from runtime.settings import load
 from wheelhouse.advisories import Snapshot
+from wheelhouse.times import rfc3339
 
 app = typer.Typer(no_args_is_help=True, help="Import and show known vulnerabilities (OSV).")
 COLUMNS = ("name", "version", "id", "severity", "fixed_in", "used_by", "summary")

@@ -8,9 +8,9 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from runtime.artifact.traffic_text import traffic_text
-from runtime.clock import rfc3339
 from runtime.values.bounds import preview
 from runtime.values.states import State
+from wheelhouse.times import rfc3339
 
 CODE = re.compile(r"`([^`]+)`")
 STATE_ICONS: Mapping[str, str] = {
