@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 from packages.bundle.bundle import Bundle, BundleFile
 from packages.errors import BundleNotFound, BundleRefused
 from packages.judging import AUTHOR_LOCK, BUNDLE, JUDGED_JSON, KEPT, Judged
+from wheelhouse.archives.judging import Ceilings
 from wheelhouse.durable import (
     close_folders,
     flush_filesystem,
@@ -31,7 +32,6 @@ from wheelhouse.durable import (
 )
 from wheelhouse.judges.pool import Judges
 from wheelhouse.judges.verdict import cannot_be_judged
-from wheelhouse.judging import Ceilings
 from wheelhouse.problem import Problem
 
 CHUNK_BYTES = 1 << 18

@@ -23,8 +23,8 @@ from python_discovery import iter_interpreters
 from packages.errors import NoInterpreter
 from packages.tools import INTERPRETER, bounded
 from sandbox.command import Interpreter
+from wheelhouse.metadata.target import Target, make_target
 from wheelhouse.problem import Problem
-from wheelhouse.target import Target, make_target
 
 SLOWEST_START_S = 30
 FINAL = re.compile(r"3\.\d+\.\d+")

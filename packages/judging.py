@@ -32,11 +32,11 @@ from packages.bundle.text import POWERSHELL, NotUtf8Error, decoded, is_utf_16
 from packages.errors import ManifestRefused
 from packages.lock.lock import MOST_BYTES as MOST_LOCK_BYTES
 from packages.notices import is_leftover, notices
+from wheelhouse.archives.judging import Ceilings
+from wheelhouse.archives.zipfiles import judge_zip
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
-from wheelhouse.judging import Ceilings
 from wheelhouse.problem import Problem, first_problems
-from wheelhouse.zipfiles import judge_zip
 
 AUTHOR_LOCK = "pylock.toml"
 MOST_SOURCE_BYTES = 1 << 18

@@ -23,8 +23,9 @@ from runtime.home.guard import guard_home
 from runtime.jobs.events import EventLog, to_plain
 from runtime.jobs.submission import InputNames, Sender
 from runtime.settings import Settings
-from runtime.store import activations, job_lists
-from runtime.store import jobs as job_store
+from runtime.store import activations
+from runtime.store.jobs import job_lists
+from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
 from runtime.values.media_types import media_type_of
 from runtime.values.records import Activation, JobInput, JsonObject, RequestContext

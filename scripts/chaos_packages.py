@@ -36,9 +36,9 @@ from packages.environment.upkeep import verify as verify_environment
 from packages.lock.grant import GateState
 from packages.lock.locker import Locker
 from sandbox.sandbox import Sandbox
-from wheelhouse.carry import export_wheels, import_wheels
+from wheelhouse.carrier.carry import export_wheels, import_wheels
 from wheelhouse.durable import remove_tree
-from wheelhouse.record import record_digest
+from wheelhouse.metadata.record import record_digest
 from wheelhouse.store import Origin, Wheelhouse
 from wheelhouse.unpacked import read_unpacked, verify_unpacked
 from wheelhouse.upkeep import verify as verify_house

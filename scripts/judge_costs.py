@@ -170,7 +170,7 @@ def reader(kind: str, path: Path, folder: Path) -> Callable[[], object]:
         case "bundle":
             return _bundle_reader(path, folder)
         case "wheel":
-            judge_wheel: Any = _named("wheelhouse.wheel:judge_wheel")
+            judge_wheel: Any = _named("wheelhouse.metadata.wheel:judge_wheel")
             return lambda: judge_wheel(path)
         case "lock":
             read_pylock: Any = _named("packages.lock.lock:read_pylock")
@@ -198,9 +198,9 @@ def _bundle_reader(path: Path, folder: Path) -> Callable[[], object]:
 
 
 def _snapshot_reader(path: Path, folder: Path) -> Callable[[], object]:
-    if judge := _named("wheelhouse.snapshot_judging:judge_snapshot"):
+    if judge := _named("wheelhouse.advisories.snapshot_judging:judge_snapshot"):
         return lambda: judge(str(path), folder=str(folder / "names"))
-    advisories: Any = _named("wheelhouse.advisories:Advisories")
+    advisories: Any = _named("wheelhouse.advisories.advisories:Advisories")
     at = datetime.now(UTC)
     return lambda: advisories(folder / "advisories").import_snapshot(path, at=at)
 

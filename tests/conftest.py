@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import packages.archive
-import wheelhouse.advisories
+import wheelhouse.advisories.advisories
 import wheelhouse.store
 from wheelhouse.judges.pool import Judges
 
@@ -54,6 +54,6 @@ def judges() -> Iterator[Judges]:
     Otherwise each of the hundreds that tests open would start an interpreter of its own.
     """
     with Judges() as shared, pytest.MonkeyPatch.context() as patch:
-        for module in (wheelhouse.store, wheelhouse.advisories, packages.archive):
+        for module in (wheelhouse.store, wheelhouse.advisories.advisories, packages.archive):
             patch.setattr(module, "Judges", lambda: shared)
         yield shared

@@ -118,7 +118,7 @@ def test_a_path_that_a_page_names_is_there(page: Path):
 
 
 def test_what_runs_inside_uses_the_standard_library_of_python_39_only():
-    for path in (PROJECT / "sandbox" / "inside").glob("*.py"):
+    for path in (PROJECT / "sandbox" / "inside").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
         for node in ast.walk(tree):
             if isinstance(node, ast.Import):

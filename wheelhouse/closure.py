@@ -12,8 +12,8 @@ from typing import Literal
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from wheelhouse.metadata.target import Target
 from wheelhouse.store import Wheel, Wheelhouse
-from wheelhouse.target import Target
 
 type Why = Literal["absent", "no-version", "wrong-target"]
 

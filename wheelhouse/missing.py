@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 
 from wheelhouse.closure import newest
 from wheelhouse.durable import write_file
+from wheelhouse.metadata.target import Target, make_target, platforms_of
 from wheelhouse.store import Wheelhouse
-from wheelhouse.target import Target, make_target, platforms_of
 from wheelhouse.times import rfc3339
 
 

@@ -29,8 +29,8 @@ from wheelhouse.errors import WheelNotFound, WheelRefused
 from wheelhouse.index import IndexFile, project_html
 from wheelhouse.judges.pool import Judges
 from wheelhouse.locks import exclusive
+from wheelhouse.metadata.wheel import METADATA, WHEEL, WheelFacts
 from wheelhouse.problem import Problem
-from wheelhouse.wheel import METADATA, WHEEL, WheelFacts
 
 MOST_NAME_CHARS = 200
 """No wheel has a longer name, and no folder could (NAME_MAX)."""

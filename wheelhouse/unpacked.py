@@ -16,15 +16,15 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import TypeAdapter
 
+from wheelhouse.archives.zipfiles import files_of
 from wheelhouse.durable import flush_filesystem, folder_aside, remove_tree, write_file
 from wheelhouse.errors import WheelCorrupt
+from wheelhouse.metadata.record import RecordLine, read_record, record_digest
+from wheelhouse.metadata.schemes import Place, Placed, place
+from wheelhouse.metadata.scripts import launchers, relocated
+from wheelhouse.metadata.wheel import digest_of
 from wheelhouse.problem import Problem
-from wheelhouse.record import RecordLine, read_record, record_digest
-from wheelhouse.schemes import Place, Placed, place
-from wheelhouse.scripts import launchers, relocated
 from wheelhouse.store import Wheel, Wheelhouse
-from wheelhouse.wheel import digest_of
-from wheelhouse.zipfiles import files_of
 
 INSTALLER = b"fumehood\n"
 

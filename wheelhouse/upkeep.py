@@ -8,10 +8,10 @@ from packaging.requirements import Requirement
 
 from wheelhouse.closure import Lack, lacks
 from wheelhouse.durable import remove_tree, sweep_aside
+from wheelhouse.metadata.target import Target
+from wheelhouse.metadata.wheel import digest_of
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
-from wheelhouse.target import Target
-from wheelhouse.wheel import digest_of
 
 ABANDONED_AFTER_S = 3600.0
 

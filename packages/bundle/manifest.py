@@ -22,7 +22,7 @@ from packages.bundle.text import NotUtf8Error, decoded
 from packages.errors import ManifestRefused
 from sandbox.limits import Limits
 from sandbox.network_rules import is_name
-from wheelhouse.paths import RESERVED
+from wheelhouse.archives.paths import RESERVED
 from wheelhouse.problem import Problem, first_problems, shown
 
 MOST_BYTES = 256 * 1024

@@ -16,8 +16,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from packages.bundle.text import NotUtf8Error, decoded
+from wheelhouse.metadata.requirement import read_requirement
 from wheelhouse.problem import Problem, Problems, shown
-from wheelhouse.requirement import read_requirement
 
 FILE = "requirements.txt"
 MOST_BYTES = 256 * 1024

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from wheelhouse.judging import FILLERS, LEAVE_OUT, Ceilings, Judge
-from wheelhouse.paths import path_faults
+from wheelhouse.archives.judging import FILLERS, LEAVE_OUT, Ceilings, Judge
+from wheelhouse.archives.paths import path_faults
+from wheelhouse.archives.tarfiles import Headers, TarRefusedError
 from wheelhouse.problem import Problem
-from wheelhouse.tarfiles import Headers, TarRefusedError
 
 CHUNK_BYTES = 1 << 18
 PACKED_BYTES = 1 << 16

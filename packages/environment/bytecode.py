@@ -15,8 +15,8 @@ from packages.progress import quiet
 from sandbox.command import Command, Folder, Interpreter, Outcome, Output, Run
 from sandbox.limits import MIB, Limits
 from wheelhouse.durable import flush_filesystem, folder_aside
+from wheelhouse.metadata.schemes import Place
 from wheelhouse.problem import Problem
-from wheelhouse.schemes import Place
 from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.unpacked import (
     Unpacked,

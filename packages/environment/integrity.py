@@ -14,8 +14,8 @@ from packages.lock.lock import FILE as LOCK_FILE
 from packages.lock.lock import read_lock
 from sandbox.command import Interpreter
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.metadata.record import read_record, record_digest
 from wheelhouse.problem import Problem
-from wheelhouse.record import read_record, record_digest
 from wheelhouse.store import Wheelhouse
 from wheelhouse.unpacked import bytecode_folder, read_unpacked, unpacked_folder
 

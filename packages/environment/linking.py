@@ -19,8 +19,8 @@ from pathlib import Path
 from packages.environment.inventory import Overlap
 from sandbox.command import Interpreter
 from wheelhouse.durable import FRESH, write_new
-from wheelhouse.schemes import Place
-from wheelhouse.target import minor_of
+from wheelhouse.metadata.schemes import Place
+from wheelhouse.metadata.target import minor_of
 from wheelhouse.unpacked import Unpacked, UnpackedFile, is_cached_bytecode
 
 THREADS = 2

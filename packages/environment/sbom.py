@@ -15,8 +15,8 @@ from urllib.parse import quote
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from packages.environment.inventory import Installed, Inventory
-from wheelhouse.advisories import Advisories
-from wheelhouse.osv import Advisory
+from wheelhouse.advisories.advisories import Advisories
+from wheelhouse.advisories.osv import Advisory
 
 NAMESPACE = uuid.UUID("6f0a3b1e-4c55-5a2e-9a55-2d9a1c0a7c3e")
 

@@ -28,10 +28,10 @@ from packages.progress import quiet, tell
 from sandbox.command import Command, Folder, Interpreter, Json, Observe, Outcome, Run
 from sandbox.limits import Limits
 from wheelhouse.errors import WheelRefused
+from wheelhouse.metadata.wheel import digest_of
+from wheelhouse.metadata.wheel_name import read_wheel_name
 from wheelhouse.problem import Problem
 from wheelhouse.store import Origin, Wheel, Wheelhouse
-from wheelhouse.wheel import digest_of
-from wheelhouse.wheel_name import read_wheel_name
 
 LIMITS = Limits(
     wall_s=1800, cpu_s=1800, memory_mb=4096, processes=256, output_mb=1024, scratch_mb=4096

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from packages.bundle.tarballs import judge_tarball
+from wheelhouse.archives.judging import Ceilings
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
-from wheelhouse.judging import Ceilings
 from wheelhouse.problem import Problem, shown
 from wheelhouse.toml import read_toml
 

@@ -16,9 +16,9 @@ from packaging.version import Version
 from packages.bundle.requirements import Requirements, Wanted
 from packages.lock.lock import Offered, offered, read_pylock
 from wheelhouse.closure import brought
+from wheelhouse.metadata.target import Target
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel
-from wheelhouse.target import Target
 
 MEND = "make the lock anew (`uv pip compile --format pylock.toml`), or leave it out"
 

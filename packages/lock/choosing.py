@@ -9,8 +9,8 @@ from packages.lock.addresses import Told
 from packages.lock.diagnosis import adding, without_digest
 from packages.lock.judging import Package
 from packages.lock.lock import Lock, Offered
+from wheelhouse.metadata.target import Target
 from wheelhouse.problem import Problem
-from wheelhouse.target import Target
 
 
 def choice(

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from packages.lock.grant import Grant
 from packages.lock.lock import Offered
 from wheelhouse.closure import Lack
+from wheelhouse.metadata.target import Target
 from wheelhouse.problem import Problem
-from wheelhouse.target import Target
 
 MOST_CHARS = 100_000
 """Of what uv said; the rest is not looked at."""

@@ -15,8 +15,8 @@ from packages.lock.lock import Offered, lacks_digest, offered, read_pylock
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.judges.pool import Judges
+from wheelhouse.metadata.target import Target, target_from, target_told
 from wheelhouse.problem import Problem
-from wheelhouse.target import Target, target_from, target_told
 
 REQUIREMENTS_JSON = TypeAdapter(Requirements)
 BUDGET = Budget(cpu_s=10)

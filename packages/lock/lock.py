@@ -18,10 +18,10 @@ from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationErro
 from packaging.utils import InvalidWheelFilename
 
 from packages.errors import LockRefused
+from wheelhouse.metadata.target import Target
+from wheelhouse.metadata.wheel_name import read_wheel_name
 from wheelhouse.problem import Problem, shown
-from wheelhouse.target import Target
 from wheelhouse.toml import read_toml
-from wheelhouse.wheel_name import read_wheel_name
 
 FILE = "pylock.toml"
 MOST_BYTES = 4 * 1024 * 1024

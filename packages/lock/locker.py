@@ -45,13 +45,13 @@ from packages.lock.policy import (
 from packages.lock.uv import Said, UvTimeoutError, compile_pylock, scratch_folder
 from packages.progress import quiet, tell
 from sandbox.command import Interpreter, Observe
-from wheelhouse.advisories import Advisories
+from wheelhouse.advisories.advisories import Advisories
 from wheelhouse.closure import Lack, lacks
 from wheelhouse.errors import WheelNotFound
+from wheelhouse.metadata.target import Target
 from wheelhouse.missing import Missing, MissingList
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
-from wheelhouse.target import Target
 
 OFFLINE_TIMEOUT_S = 120.0
 

@@ -27,9 +27,9 @@ from packages.lock.policy import LockPolicy, judge_extent
 from packages.lock.uv import scratch_folder
 from packages.progress import quiet
 from sandbox.command import Observe
+from wheelhouse.metadata.target import MANYLINUX, Target, make_target, platforms_of
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
-from wheelhouse.target import MANYLINUX, Target, make_target, platforms_of
 
 GLIBC_MINORS = (17, 28, *range(31, 41))
 """uv knows the targets manylinux_2_N for these N."""

@@ -10,8 +10,8 @@ from packaging.utils import canonicalize_name
 
 from packages.lock.lock import Locked
 from sandbox.limits import MIB
-from wheelhouse.advisories import Advisories
-from wheelhouse.osv import Advisory
+from wheelhouse.advisories.advisories import Advisories
+from wheelhouse.advisories.osv import Advisory
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel
 

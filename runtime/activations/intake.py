@@ -19,8 +19,8 @@ from runtime.store import activations, audit, packages
 from runtime.store.store import Store
 from runtime.values.access import is_bound_to
 from runtime.values.records import Activation, JsonObject, Package, PackageVersion
+from wheelhouse.archives.judging import Ceilings
 from wheelhouse.judges.pool import Judges
-from wheelhouse.judging import Ceilings
 
 type Check = Callable[[Connection], None]
 """What compares the package with what somebody read of it, and raises where it is another."""

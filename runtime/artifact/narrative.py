@@ -16,7 +16,8 @@ from runtime.artifact import steps
 from runtime.artifact.entries import environment_entry, install_entry
 from runtime.artifact.model import Artifact, UsageEntry
 from runtime.errors import NotFound
-from runtime.store import activations, events, gate, jobs
+from runtime.store import activations, gate
+from runtime.store.jobs import events, jobs
 from runtime.values.records import Activation, Attempt, Claim, Event, JsonObject, Worker
 
 

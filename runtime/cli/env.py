@@ -28,7 +28,7 @@ from runtime.problem_table import EXIT_UNVERIFIED
 from runtime.settings import load
 from sandbox.command import Command, Outcome
 from sandbox.limits import MIB
-from wheelhouse.osv import Advisory
+from wheelhouse.advisories.osv import Advisory
 
 app = typer.Typer(no_args_is_help=True, help="See, verify and collect environments.")
 Key = Annotated[str, typer.Argument(help="The key of an environment, or how it begins.")]

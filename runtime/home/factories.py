@@ -17,9 +17,9 @@ from runtime.settings import Settings
 from sandbox.command import Run
 from sandbox.limits import MIB
 from sandbox.sandbox import Sandbox
-from wheelhouse.advisories import Advisories
+from wheelhouse.advisories.advisories import Advisories
+from wheelhouse.archives.judging import Ceilings
 from wheelhouse.judges.pool import Judges
-from wheelhouse.judging import Ceilings
 from wheelhouse.missing import MissingList
 from wheelhouse.store import Wheelhouse
 

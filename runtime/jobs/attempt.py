@@ -32,7 +32,7 @@ from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.events import EventLog, EventWriter
 from runtime.jobs.versions import Version, Versions
 from runtime.queue.notifier import Notifier
-from runtime.store import claims
+from runtime.store.jobs import claims
 from runtime.store.store import Store
 from runtime.values.line import Ability
 from runtime.values.records import Claim, Finish, Gate, JobError, StoredOutput, Worker

@@ -13,9 +13,9 @@ from sqlalchemy import Connection
 
 from runtime.clock import Clock
 from runtime.queue.notifier import Notifier, wait_for_news
-from runtime.store import events as event_store
-from runtime.store import jobs as job_store
-from runtime.store.events import Happening
+from runtime.store.jobs import events as event_store
+from runtime.store.jobs import jobs as job_store
+from runtime.store.jobs.events import Happening
 from runtime.store.store import Store
 from runtime.values.records import Attempt, Event, Job, JsonObject
 from runtime.values.reports import event_of

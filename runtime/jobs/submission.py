@@ -20,8 +20,9 @@ from runtime.ids import new_id
 from runtime.jobs.cancellations import Cancellations
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
-from runtime.store import activations, admission, packages, submissions
-from runtime.store import jobs as job_store
+from runtime.store import activations, packages
+from runtime.store.jobs import admission, submissions
+from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
 from runtime.values.records import Activation, Job, JobInput, JsonObject, RequestContext, SentKey
 from runtime.values.states import State

@@ -17,7 +17,7 @@ from runtime.jobs.attempt import AttemptRunner
 from runtime.problem_table import fault_of
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
-from runtime.store import claims
+from runtime.store.jobs import claims
 from runtime.store.store import Store
 from runtime.values.records import Claim, JobError
 from runtime.values.states import State

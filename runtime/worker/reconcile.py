@@ -9,7 +9,8 @@ from runtime.clock import Clock
 from runtime.errors import StateConflict, Superseded
 from runtime.gate.opening import close_if_over
 from runtime.queue.dispatch import Dispatch
-from runtime.store import activations, claims, job_lists, submissions, workers
+from runtime.store import activations, workers
+from runtime.store.jobs import claims, job_lists, submissions
 from runtime.store.store import Store
 from runtime.values.records import Job, JobError
 from runtime.values.states import State

@@ -17,7 +17,8 @@ from runtime.clock import Clock
 from runtime.jobs.cancellations import Cancellations
 from runtime.queue.dispatch import ACTIVATION_TASK, TICKET_TASK, Dispatch
 from runtime.settings import Settings
-from runtime.store import job_lists, workers
+from runtime.store import workers
+from runtime.store.jobs import job_lists
 from runtime.store.store import Store
 from runtime.values.records import Claim, Worker
 from runtime.worker.attempt_task import AttemptTask

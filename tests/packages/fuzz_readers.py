@@ -27,11 +27,11 @@ with atheris.instrument_imports(include=["packages", "wheelhouse", "packaging", 
     from packages.bundle.tarballs import judge_tarball
     from packages.errors import ManifestRefused
     from packages.lock.lock import read_pylock
-    from wheelhouse.judging import Ceilings
-    from wheelhouse.paths import path_faults
-    from wheelhouse.scripts import launchers
-    from wheelhouse.snapshot_judging import judge_snapshot
-    from wheelhouse.zipfiles import judge_zip
+    from wheelhouse.advisories.snapshot_judging import judge_snapshot
+    from wheelhouse.archives.judging import Ceilings
+    from wheelhouse.archives.paths import path_faults
+    from wheelhouse.archives.zipfiles import judge_zip
+    from wheelhouse.metadata.scripts import launchers
 
 from support.bundles import bundle_files, manifest, tarred, zipped
 from support.costly import advisory

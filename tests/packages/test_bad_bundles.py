@@ -11,7 +11,7 @@ from support.bundles import bundle_files, folder_files, manifest, tarred, zipped
 from packages.archive import Bundles, check, receive
 from packages.bundle.manifest import manifest_schema, read_manifest
 from packages.errors import BundleNotFound, BundleRefused
-from wheelhouse.judging import Ceilings
+from wheelhouse.archives.judging import Ceilings
 
 FAULTS = sorted(p for p in (Path(__file__).parent / "bundles").iterdir() if p.is_dir())
 

@@ -20,8 +20,8 @@ from packages.bundle.requirements import Requirements
 from packages.errors import BundleRefused
 from packages.interpreters import running, target_of
 from packages.lock.judging import author_offers
-from wheelhouse import snapshot_judging
-from wheelhouse.advisories import Advisories
+from wheelhouse.advisories import snapshot_judging
+from wheelhouse.advisories.advisories import Advisories
 from wheelhouse.errors import AdvisoriesRefused, WheelRefused
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement

@@ -18,7 +18,7 @@ from packages.lock.grant import Grant
 from packages.lock.locker import Locker
 from packages.lock.policy import LockPolicy
 from sandbox.command import Interpreter
-from wheelhouse.advisories import Advisories
+from wheelhouse.advisories.advisories import Advisories
 from wheelhouse.store import Wheel
 
 type Add = Callable[..., Wheel]

@@ -17,7 +17,7 @@ from support.lacking import lacking
 
 from packages.archive import Bundles, receive
 from packages.errors import BundleRefused
-from wheelhouse.paths import path_faults
+from wheelhouse.archives.paths import path_faults
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -13,8 +13,8 @@ from packages.errors import LockFailed
 from packages.index.index import Index
 from packages.lock.mirror import Mirror
 from sandbox.command import Interpreter
+from wheelhouse.metadata.target import make_target, platforms_of
 from wheelhouse.store import Wheelhouse
-from wheelhouse.target import make_target, platforms_of
 from wheelhouse.upkeep import verify
 
 type Wants = Callable[[str], Requirements]

@@ -13,10 +13,10 @@ from support.wheels import UPLOADED, make_wheel
 from packages.environment.environment import Environments
 from packages.errors import EnvironmentFailed
 from sandbox.command import Interpreter
+from wheelhouse.metadata.wheel import WheelFacts, judge_aside
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.unpacked import unpack
-from wheelhouse.wheel import WheelFacts, judge_aside
 
 type Add = Callable[..., Wheel]
 
@@ -31,7 +31,7 @@ def add_unjudged(house: Wheelhouse, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def adding(files: Mapping[str, bytes]) -> Wheel:
         path = make_wheel(tmp_path / "wild", "wild", files={"wild.py": b"", **files})
         with monkeypatch.context() as context:
-            context.setattr("wheelhouse.wheel.judge_places", lambda *_, **__: ())
+            context.setattr("wheelhouse.metadata.wheel.judge_places", lambda *_, **__: ())
             context.setattr(Wheelhouse, "_judged", judged_here)
             return house.add(path, origin=UPLOADED)
 

@@ -108,7 +108,7 @@ async def test_a_redirect_to_elsewhere_is_told_and_not_followed(
 
 
 def metadata_of(wheel: Path) -> bytes:
-    from wheelhouse.wheel import metadata_of as read
+    from wheelhouse.metadata.wheel import metadata_of as read
 
     return read(wheel)
 

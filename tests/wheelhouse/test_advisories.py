@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from wheelhouse.advisories import Advisories
+from wheelhouse.advisories.advisories import Advisories
 from wheelhouse.errors import AdvisoriesRefused
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.wheels import UPLOADED, make_wheel
 
-from wheelhouse.carry import Carried, export_wheels, import_wheels
+from wheelhouse.carrier.carry import Carried, export_wheels, import_wheels
 from wheelhouse.errors import CarrierRefused
 from wheelhouse.store import Wheelhouse
 

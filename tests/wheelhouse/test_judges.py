@@ -20,8 +20,8 @@ from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.judges.pool import Judges
 from wheelhouse.judges.warm import Answered
+from wheelhouse.metadata.wheel import WHEEL
 from wheelhouse.problem import Problem
-from wheelhouse.wheel import WHEEL
 
 PROJECT = Path(__file__).parents[2]
 SOMEBODY = 60_300

@@ -6,7 +6,7 @@ import packaging.tags
 import pytest
 from packaging.requirements import Requirement
 
-from wheelhouse.target import make_target, platforms_of
+from wheelhouse.metadata.target import make_target, platforms_of
 
 
 def test_the_running_python_accepts_what_packaging_says() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from support.wheels import UPLOADED, make_wheel
 
+from wheelhouse.metadata.target import make_target, platforms_of
 from wheelhouse.store import Wheel, Wheelhouse
-from wheelhouse.target import make_target, platforms_of
 from wheelhouse.unpacked import unpack, unpacked_folder
 from wheelhouse.upkeep import ABANDONED_AFTER_S, prune, verify
 

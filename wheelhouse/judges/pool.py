@@ -33,7 +33,7 @@ def unmetered(about: str, answered: Answered) -> None:
 class Judges:
     """Warm judges, at most `at_once`; each starts when it is first needed.
 
-    >>> from wheelhouse.wheel import WHEEL
+    >>> from wheelhouse.metadata.wheel import WHEEL
     >>> with Judges() as judges:
     ...     facts, problems = judges.judge(
     ...         WHEEL, about="no.whl", path="/dev/null", filename="no.whl", folder="/"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from wheelhouse.target import Target, make_target, platforms_of
+from wheelhouse.metadata.target import Target, make_target, platforms_of
 
 DEFAULT_PLATFORM = "manylinux_2_28_x86_64"
 PYTHON = re.compile(r"3\.\d{1,2}(\.\d{1,2})?")

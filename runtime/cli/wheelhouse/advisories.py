@@ -13,7 +13,7 @@ from runtime.clock import utc_now
 from runtime.home.factories import advisories_of, wheelhouse_of
 from runtime.home.offline_database import write_down
 from runtime.settings import load
-from wheelhouse.advisories import Snapshot
+from wheelhouse.advisories.advisories import Snapshot
 from wheelhouse.times import rfc3339
 
 app = typer.Typer(no_args_is_help=True, help="Import and show known vulnerabilities (OSV).")

@@ -19,7 +19,7 @@ from runtime.home.factories import index_of, policy_of, wheelhouse_of
 from runtime.home.local_user import local_user
 from runtime.home.offline_database import write_down
 from runtime.settings import load
-from wheelhouse.carry import export_wheels, import_wheels
+from wheelhouse.carrier.carry import export_wheels, import_wheels
 from wheelhouse.judges.pool import Judges
 
 

@@ -6,7 +6,8 @@ from fastapi import APIRouter
 
 from runtime.errors import NotReady
 from runtime.http.context import ClockOf, SettingsOf, SightOf, StoreOf
-from runtime.store import admission, job_counts, workers
+from runtime.store import workers
+from runtime.store.jobs import admission, job_counts
 from runtime.values.states import State
 from wheelhouse.problem import Problem
 

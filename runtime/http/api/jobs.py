@@ -37,10 +37,10 @@ from runtime.jobs.events import job_once_ended, to_line
 from runtime.jobs.submission import InputNames, Sender, Submissions
 from runtime.queue.notifier import ended
 from runtime.settings import Settings
-from runtime.store import events as event_store
-from runtime.store import job_lists
-from runtime.store import jobs as job_store
-from runtime.store.job_changes import current_attempt
+from runtime.store.jobs import events as event_store
+from runtime.store.jobs import job_lists
+from runtime.store.jobs import jobs as job_store
+from runtime.store.jobs.job_changes import current_attempt
 from runtime.store.packages import no_package
 from runtime.store.store import Store
 from runtime.values.access import is_bound_to

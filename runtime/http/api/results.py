@@ -20,8 +20,8 @@ from runtime.http.context import (
     StoreOf,
 )
 from runtime.http.downloads import as_file, download
-from runtime.store import job_lists
-from runtime.store import jobs as job_store
+from runtime.store.jobs import job_lists
+from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
 from runtime.values.records import Job, StoredOutput
 

@@ -22,7 +22,7 @@ from runtime.http.context import (
 from runtime.http.spooling import spooled
 from runtime.store import audit
 from sandbox.limits import MIB
-from wheelhouse.advisories import Advisories
+from wheelhouse.advisories.advisories import Advisories
 from wheelhouse.store import Origin, Wheel, Wheelhouse
 
 router = APIRouter(prefix="/v1/wheelhouse", tags=["wheelhouse"])

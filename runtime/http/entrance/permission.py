@@ -18,7 +18,7 @@ from runtime.http.entrance.deprecation import deprecation_of
 from runtime.http.entrance.identity import is_free
 from runtime.http.middleware import SAFE_METHODS
 from runtime.store import activations, packages
-from runtime.store import jobs as job_store
+from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
 from runtime.values.access import Principal, Way, is_bound_to
 

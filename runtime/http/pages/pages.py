@@ -32,10 +32,11 @@ from runtime.http.context import (
 )
 from runtime.http.pages import formats
 from runtime.http.pages.job_story import JobStory, story_of
-from runtime.store import activations, admission, job_counts, job_lists, packages
-from runtime.store import events as event_store
-from runtime.store import jobs as job_store
+from runtime.store import activations, packages
 from runtime.store.cursor import encode_cursor
+from runtime.store.jobs import admission, job_counts, job_lists
+from runtime.store.jobs import events as event_store
+from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
 from runtime.values.records import Attempt, Event, Job
 from runtime.values.states import State

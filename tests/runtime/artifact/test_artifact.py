@@ -23,8 +23,8 @@ from runtime.artifact.model import (
     to_bytes,
 )
 from runtime.errors import NotFound
-from runtime.store import claims
-from runtime.store import jobs as job_store
+from runtime.store.jobs import claims
+from runtime.store.jobs import jobs as job_store
 from runtime.store.sqlite import SqliteStore
 from runtime.values.records import Activation, Claim, Job, JobInput, StoredOutput, Worker
 from runtime.values.states import State

@@ -26,8 +26,8 @@ from runtime.gate.watch import GateWatch
 from runtime.store import audit
 from runtime.store.sqlite import SqliteStore
 from sandbox.command import Report
+from wheelhouse.metadata.wheel import metadata_of
 from wheelhouse.store import Wheelhouse
-from wheelhouse.wheel import metadata_of
 
 from ..conftest import running, zipped
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from runtime.jobs.events import EventLog, to_line
 from runtime.queue.notifier import Notifier
-from runtime.store import claims
-from runtime.store import events as event_store
-from runtime.store import jobs as job_store
+from runtime.store.jobs import claims
+from runtime.store.jobs import events as event_store
+from runtime.store.jobs import jobs as job_store
 from runtime.store.sqlite import SqliteStore
 from runtime.values.records import Event, Finish, Job
 from runtime.values.reports import event_of

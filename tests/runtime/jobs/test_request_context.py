@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from runtime.artifact.steps import REQUEST
-from runtime.store import jobs
+from runtime.store.jobs import jobs
 from runtime.store.rows import JOB, plain
 from runtime.store.sqlite import SqliteStore
 from runtime.values.records import Job

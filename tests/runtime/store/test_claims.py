@@ -14,8 +14,9 @@ from sqlalchemy import Connection, select
 
 from runtime.errors import StateConflict, Superseded
 from runtime.ids import new_id
-from runtime.store import claims, job_counts, tables, turns
-from runtime.store import jobs as job_store
+from runtime.store import tables
+from runtime.store.jobs import claims, job_counts, turns
+from runtime.store.jobs import jobs as job_store
 from runtime.store.sqlite import SqliteStore
 from runtime.values.backoff import backoff
 from runtime.values.line import Ability

@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 
 from runtime.errors import NotFound, QueueFull, StateConflict, Superseded, VersionConflict
 from runtime.ids import new_id
-from runtime.store import activations, admission, claims, events, job_lists, packages, tables
-from runtime.store import jobs as job_store
+from runtime.store import activations, packages, tables
+from runtime.store.jobs import admission, claims, events, job_lists
+from runtime.store.jobs import jobs as job_store
 from runtime.store.migrate import applied, migrate, newest
 from runtime.store.sqlite import SqliteStore, sqlite_engine
 from runtime.values.records import Claim, Finish, Job, JobError, StoredOutput

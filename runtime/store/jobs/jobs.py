@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, select, update
 
 from runtime.errors import NotFound
-from runtime.store import admission, events, job_changes, job_counts, submissions, tables, turns
+from runtime.store import tables
+from runtime.store.jobs import admission, events, job_changes, job_counts, submissions, turns
 from runtime.store.rows import JOB, plain
 from runtime.values.access import EVERYTHING, Sight
 from runtime.values.records import Attempt, Job, JsonObject, SentKey

@@ -14,12 +14,12 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from pydantic import TypeAdapter
 
+from wheelhouse.advisories.osv import Advisory, matched
+from wheelhouse.advisories.snapshot_judging import SNAPSHOT
 from wheelhouse.durable import flush_filesystem, folder_aside, remove_tree
 from wheelhouse.errors import AdvisoriesRefused
 from wheelhouse.judges.pool import Judges
 from wheelhouse.locks import exclusive
-from wheelhouse.osv import Advisory, matched
-from wheelhouse.snapshot_judging import SNAPSHOT
 
 NAMES = "names"
 """The folder of the distributions: one of them may be called snapshot."""

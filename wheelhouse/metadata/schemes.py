@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from wheelhouse.paths import folded
+from wheelhouse.archives.paths import folded
 from wheelhouse.problem import Problem
 
 type Place = Literal["site", "bin", "root", "headers"]

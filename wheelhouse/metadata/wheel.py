@@ -16,16 +16,16 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import StringConstraints, TypeAdapter
 
+from wheelhouse.archives.judging import WHEEL_CEILINGS, Ceilings
+from wheelhouse.archives.zipfiles import Sink, files_of, judge_zip
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
-from wheelhouse.judging import WHEEL_CEILINGS, Ceilings
+from wheelhouse.metadata.record import judge_record, spelled
+from wheelhouse.metadata.requirement import bounded, read_requirement, read_specifiers
+from wheelhouse.metadata.schemes import judge_places
+from wheelhouse.metadata.scripts import launchers
+from wheelhouse.metadata.wheel_name import read_wheel_name
 from wheelhouse.problem import Problem, shown
-from wheelhouse.record import judge_record, spelled
-from wheelhouse.requirement import bounded, read_requirement, read_specifiers
-from wheelhouse.schemes import judge_places
-from wheelhouse.scripts import launchers
-from wheelhouse.wheel_name import read_wheel_name
-from wheelhouse.zipfiles import Sink, files_of, judge_zip
 
 MOST_BYTES = {
     "METADATA": 4 << 20,
@@ -121,7 +121,7 @@ def judge_aside(
 
 
 WHEEL = Judgement(
-    target="wheelhouse.wheel:judge_aside", returns=TypeAdapter(WheelFacts), budget=Budget()
+    target="wheelhouse.metadata.wheel:judge_aside", returns=TypeAdapter(WheelFacts), budget=Budget()
 )
 
 

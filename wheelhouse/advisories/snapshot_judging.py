@@ -15,12 +15,12 @@ from typing import Any, cast
 from packaging.utils import InvalidName, canonicalize_name
 from pydantic import TypeAdapter
 
+from wheelhouse.advisories.osv import matched, touched, touches_us
+from wheelhouse.archives.judging import Ceilings, Judge
+from wheelhouse.archives.zipfiles import judge_directory
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
-from wheelhouse.judging import Ceilings, Judge
-from wheelhouse.osv import matched, touched, touches_us
 from wheelhouse.problem import Problem, shown
-from wheelhouse.zipfiles import judge_directory
 
 MOST_ADVISORY_BYTES = 4 << 20
 MOST_BYTES = 1 << 30
@@ -41,7 +41,7 @@ class Told:
 
 
 SNAPSHOT = Judgement(
-    target="wheelhouse.snapshot_judging:judge_snapshot",
+    target="wheelhouse.advisories.snapshot_judging:judge_snapshot",
     returns=TypeAdapter(Told),
     budget=Budget(cpu_s=300, wall_s=900),
 )

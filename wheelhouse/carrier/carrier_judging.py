@@ -13,10 +13,10 @@ from typing import IO, Any, BinaryIO
 
 from pydantic import TypeAdapter
 
+from wheelhouse.archives.tarfiles import Headers, TarRefusedError
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.problem import Problem, Problems, shown
-from wheelhouse.tarfiles import Headers, TarRefusedError
 
 ENVELOPE = "carrier.dsse.json"
 PAYLOAD = "payload"
@@ -35,12 +35,12 @@ class Sealed:
 
 
 SEALED = Judgement(
-    target="wheelhouse.carrier_judging:judge_envelope",
+    target="wheelhouse.carrier.carrier_judging:judge_envelope",
     returns=TypeAdapter(Sealed),
     budget=Budget(memory_mb=1024),
 )
 CARRIED = Judgement(
-    target="wheelhouse.carrier_judging:judge_wheels",
+    target="wheelhouse.carrier.carrier_judging:judge_wheels",
     returns=TypeAdapter(bool),
     budget=Budget(cpu_s=60, wall_s=300, file_mb=4096),
 )

@@ -7,7 +7,7 @@ environment that was built here and one that uv built can be compared file by fi
 import re
 from collections.abc import Iterator
 
-from wheelhouse.schemes import INTERPRETER
+from wheelhouse.metadata.schemes import INTERPRETER
 
 SHEBANG = (
     b"#!/bin/sh\n"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from wheelhouse.paths import LONGEST_PATH, folded, path_faults
+from wheelhouse.archives.paths import LONGEST_PATH, folded, path_faults
 from wheelhouse.problem import Problem, Problems, shown
 
 

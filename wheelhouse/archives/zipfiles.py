@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from wheelhouse.judging import FILLERS, LEAVE_OUT, Ceilings, Judge, printable
+from wheelhouse.archives.judging import FILLERS, LEAVE_OUT, Ceilings, Judge, printable
 from wheelhouse.problem import Problem
 
 LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")

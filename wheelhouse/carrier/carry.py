@@ -15,17 +15,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from wheelhouse.carrier_judging import (
+from wheelhouse.carrier.carrier_judging import (
     CARRIED,
     ENVELOPE,
     MOST_ENVELOPE_BYTES,
     PAYLOAD,
     SEALED,
 )
+from wheelhouse.carrier.signing import Signed, sign, verify_signed
 from wheelhouse.durable import flush_folder
 from wheelhouse.errors import CarrierRefused, WheelRefused
 from wheelhouse.problem import Problem
-from wheelhouse.signing import Signed, sign, verify_signed
 from wheelhouse.store import Origin, Wheel, Wheelhouse
 from wheelhouse.times import rfc3339
 

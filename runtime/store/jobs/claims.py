@@ -11,18 +11,10 @@ from types import MappingProxyType
 from sqlalchemy import Connection, bindparam, update
 
 from runtime.errors import Superseded
-from runtime.store import (
-    activations,
-    admission,
-    events,
-    gate,
-    job_changes,
-    job_counts,
-    tables,
-    turns,
-)
-from runtime.store import jobs as job_store
-from runtime.store.events import Happening
+from runtime.store import activations, gate, tables
+from runtime.store.jobs import admission, events, job_changes, job_counts, turns
+from runtime.store.jobs import jobs as job_store
+from runtime.store.jobs.events import Happening
 from runtime.store.rows import STORED_OUTPUT, plain, plain_error
 from runtime.values.backoff import backoff
 from runtime.values.line import Ability, choose

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from runtime.store import events, tables
+from runtime.store import tables
+from runtime.store.jobs import events
 from runtime.store.rows import ATTEMPT, JOB, value_of
 from runtime.values.records import Attempt, Job, JsonObject
 from runtime.values.states import State

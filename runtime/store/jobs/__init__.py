@@ -1,0 +1,1 @@
+"""Jobs in the store: accepted, given turns, claimed, ended, counted and listed."""

@@ -1,0 +1,1 @@
+"""Known vulnerabilities, from a snapshot that an admin imports."""
