@@ -173,7 +173,7 @@ class IndexSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     url: Annotated[str, PlainSerializer(without_login, when_used="json")] = ""
-    username: str = ""
+    username: SecretStr = SecretStr("")
     password: SecretStr = SecretStr("")
     ca_bundle: Path | None = None
     proxy: SecretStr = SecretStr("")

@@ -65,7 +65,7 @@ def index_of(settings: IndexSettings) -> Index:
     """Return the index behind the gate."""
     return Index(
         url=settings.url,
-        username=settings.username,
+        username=settings.username.get_secret_value(),
         password=settings.password.get_secret_value(),
         ca_bundle=settings.ca_bundle,
         proxy=settings.proxy.get_secret_value(),

@@ -121,6 +121,8 @@ def test_each_fetch_is_written_down_and_no_secret_is_kept_or_shown(
     assert activation["state"] == "succeeded", activation
     assert any(asked.startswith("127.0.0.1:") for asked in proxy.asked), "not through the proxy"
     written = {entry["subject"]: entry for entry in fetches(gated)}
+    entries = gated.http.get("/v1/audit", params={"limit": 200}).json()["items"]
+    opening = next(entry for entry in entries if entry["action"] == "gate.open")
     for name in ("inner", "outer"):
         (wheel,) = theirs.find(name)
         entry = written[wheel.filename]
@@ -131,6 +133,7 @@ def test_each_fetch_is_written_down_and_no_secret_is_kept_or_shown(
             "sha256": wheel.sha256,
             "index": private.url,
             "reason": "first install",
+            "opening": opening["seq"],
         }
     listed = gated.command("audit", "list", "--action", "gate.fetch").stdout
     assert "outer-1.0-py3-none-any.whl" in listed and private.url in listed
