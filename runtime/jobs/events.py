@@ -90,19 +90,19 @@ class EventLog:
 
 
 async def job_once_ended(
-    store: Store, *, job_id: str, news: asyncio.Event, at_most_s: float
+    log: EventLog, *, job_id: str, news: asyncio.Event, at_most_s: float
 ) -> tuple[Job, tuple[Attempt, ...]]:
     """Return the job and its attempts once it has ended, or as it is after so many seconds.
 
     `news` listens to its end since before it could come; that of another process comes by
-    looking again every second.
+    looking again.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + at_most_s
     while True:
         left_s = max(until - loop.time(), 0)
-        await wait_for_news(news, at_most_s=min(left_s, LISTEN_AT_MOST_S))
-        job, attempts = await store.read(job_store.with_attempts, job_id=job_id)
+        await wait_for_news(news, at_most_s=min(left_s, log.look_again_s))
+        job, attempts = await log.store.read(job_store.with_attempts, job_id=job_id)
         if job.state.is_final or not left_s:
             return job, attempts
 

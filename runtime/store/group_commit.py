@@ -59,10 +59,17 @@ class GroupCommit:
         self._thread.join()
 
     def _serve(self) -> None:
-        with self._engine.connect() as connection:
-            while (first := self._queue.get()) is not None:
-                group = [first, *self._others()]
+        connection: Connection | None = None
+        while (first := self._queue.get()) is not None:
+            group = [first, *self._others()]
+            try:
+                connection = connection or self._engine.connect()
+            except Exception as error:  # told to who waits; the next group tries again
+                _hand_out(group, [_Ended(error=error) for _ in group])
+            else:
                 _hand_out(group, _commit(connection, [one.unit for one in group]))
+        if connection is not None:
+            connection.close()
 
     def _others(self) -> Iterable[_Waiting]:
         for _ in range(MOST_TOGETHER - 1):

@@ -33,7 +33,7 @@ from runtime.http.context import (
     WaitOf,
 )
 from runtime.http.downloads import as_file
-from runtime.jobs.events import job_once_ended, to_line
+from runtime.jobs.events import EventLog, job_once_ended, to_line
 from runtime.jobs.submission import InputNames, Sender, Submissions
 from runtime.queue.notifier import ended
 from runtime.settings import Settings
@@ -104,7 +104,7 @@ async def submit_job(
     *,
     submissions: SubmissionsOf,
     notifier: NotifierOf,
-    store: StoreOf,
+    log: EventsOf,
     blobs: BlobsOf,
     settings: SettingsOf,
     wait_s: WaitOf,
@@ -132,10 +132,10 @@ async def submit_job(
         elif not wait_s:
             return job_detail(job, attempts=(current_attempt(job),))
         else:
-            return await _waited(store, job.id, news=news, wait_s=wait_s, response=response)
+            return await _waited(log, job.id, news=news, wait_s=wait_s, response=response)
     with notifier.listen(ended(job.id)) as news:
         news.set()  # it may have ended before anybody listened
-        return await _waited(store, job.id, news=news, wait_s=wait_s, response=response)
+        return await _waited(log, job.id, news=news, wait_s=wait_s, response=response)
 
 
 async def _submitted(
@@ -353,6 +353,7 @@ async def retry_job(
     submissions: SubmissionsOf,
     notifier: NotifierOf,
     store: StoreOf,
+    log: EventsOf,
     wait_s: WaitOf,
 ) -> JobDetail:
     """Queue a new attempt of a job that has ended; 409 while it has not.
@@ -364,14 +365,14 @@ async def retry_job(
         await submissions.retry(job_id)
         if not wait_s:
             return await _detail(store, job_id=job_id)
-        return await _waited(store, job_id, news=news, wait_s=wait_s, response=response)
+        return await _waited(log, job_id, news=news, wait_s=wait_s, response=response)
 
 
 async def _waited(
-    store: Store, job_id: str, *, news: asyncio.Event, wait_s: int, response: Response
+    log: EventLog, job_id: str, *, news: asyncio.Event, wait_s: int, response: Response
 ) -> JobDetail:
     """Return the job once it has ended, or as it is after `wait_s` seconds."""
-    job, attempts = await job_once_ended(store, job_id=job_id, news=news, at_most_s=wait_s)
+    job, attempts = await job_once_ended(log, job_id=job_id, news=news, at_most_s=wait_s)
     if wait_s:
         response.headers["Preference-Applied"] = f"wait={wait_s}"
     if job.state.is_final:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
-from runtime.store.sqlite import SqliteStore
+from runtime.store.sqlite import SqliteStore, open_sqlite
 
 SLOW_S = 0.3
 
@@ -95,3 +96,17 @@ async def test_what_fails_at_the_commit_fails_for_all_and_the_next_one_goes_on(
         await store.run(break_promise)
     assert await store.run(add, "unit-after") == "unit-after"
     assert await store.read(names) == {"unit-after"}
+
+
+async def test_a_store_that_cannot_be_opened_is_told_and_nobody_waits_for_ever(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "gone"
+    store = open_sqlite(place / "fumehood.db")
+    place.rmdir()
+    for _ in range(2):
+        with pytest.raises(OperationalError):
+            await asyncio.wait_for(store.run(names), 10)
+    place.mkdir()
+    assert await store.run(lambda connection: connection.execute(text("SELECT 1")).scalar()) == 1
+    await store.close()
