@@ -79,6 +79,7 @@ PAGES: Mapping[str, Scopes] = {
     "POST /jobs/{job_id}/retry": SUBMITTERS,
     "GET /packages": READERS,
     "GET /access": ADMINS,
+    "GET /audit": ADMINS,
     "POST /access/tokens": ADMINS,
     "POST /access/tokens/{token_name}/revoke": ADMINS,
     "POST /access/sessions/{session_id}/end": ADMINS,
