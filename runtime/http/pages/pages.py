@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.narrative import narrated
 from runtime.errors import NotFound
-from runtime.gate.opening import close_if_over
+from runtime.gate.opening import as_of
 from runtime.http.context import (
     ArtifactsOf,
     AttemptNumber,
@@ -33,6 +33,7 @@ from runtime.http.context import (
 from runtime.http.pages import formats
 from runtime.http.pages.job_story import JobStory, story_of
 from runtime.store import activations, packages
+from runtime.store import gate as gate_store
 from runtime.store.cursor import encode_cursor
 from runtime.store.jobs import admission, job_counts, job_lists
 from runtime.store.jobs import events as event_store
@@ -67,7 +68,7 @@ async def render(request: Request, template: str, **values: Any) -> HTMLResponse
     """Render a page; every page shows the gate in its header."""
     services: Services = request.app.state.services
     now = services.clock()
-    gate = await services.store.run(close_if_over, at=now)
+    gate = as_of(await services.store.read(gate_store.get), at=now)
     templates: Environment = request.app.state.templates
     everywhere = {
         "gate": gate,
