@@ -5,13 +5,14 @@ They read the store and render; what they change, they change by the same storie
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy import Connection
 
 from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.narrative import narrated
@@ -31,7 +32,7 @@ from runtime.http.context import (
     principal_of,
 )
 from runtime.http.pages import formats
-from runtime.http.pages.job_story import JobStory, story_of
+from runtime.http.pages.job_story import story_of
 from runtime.store import activations, packages
 from runtime.store import gate as gate_store
 from runtime.store.cursor import encode_cursor
@@ -39,7 +40,8 @@ from runtime.store.jobs import admission, job_counts, job_lists
 from runtime.store.jobs import events as event_store
 from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
-from runtime.values.records import Attempt, Event, Job
+from runtime.values.records import Attempt, Event, Job, StoredOutput
+from runtime.values.records import Page as PageOf
 from runtime.values.states import State
 
 HERE = Path(__file__).parent
@@ -137,34 +139,52 @@ async def show_job(
     attempt: AttemptNumber = None,
 ) -> HTMLResponse:
     """Show one job: what happened, what came of it, behind which walls."""
-    job = await store.read(job_store.get, job_id=job_id)
-    story = await _story(
-        store, artifacts=artifacts, now=clock(), job=job, number=attempt or job.attempt
+    seen = await store.read(_see, job_id=job_id, attempt=attempt)
+    artifact = await _shown(store, artifacts=artifacts, attempt=seen.attempts[seen.number - 1])
+    story = await asyncio.to_thread(
+        story_of,
+        seen.job,
+        attempts=seen.attempts,
+        number=seen.number,
+        events=seen.events,
+        outputs=seen.outputs.items,
+        more_outputs=seen.outputs_counted - len(seen.outputs.items),
+        artifact=artifact,
+        now=clock(),
     )
-    return await render(request, "job.html", job=job, story=story)
+    return await render(request, "job.html", job=seen.job, story=story)
 
 
-async def _story(
-    store: Store, *, artifacts: ArtifactFiles, now: datetime, job: Job, number: int
-) -> JobStory:
-    attempts = await store.read(job_store.list_attempts, job_id=job.id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A job as a page shows it, all of one moment.
+
+    A page goes on after the last event that it shows: where its state was read before that event,
+    it said `running` of a job that had ended, and for ever.
+    """
+
+    job: Job
+    attempts: tuple[Attempt, ...]
+    number: int
+    events: tuple[Event, ...]
+    outputs: PageOf[StoredOutput]
+    outputs_counted: int
+
+
+def _see(connection: Connection, *, job_id: str, attempt: int | None) -> _Seen:
+    job, attempts = job_store.with_attempts(connection, job_id=job_id)
+    number = attempt or job.attempt
     if number > len(attempts):
         raise NotFound(f"Job {job.id} has no attempt {number}", where=f"attempt {number}")
-    artifact = await _shown(store, artifacts=artifacts, attempt=attempts[number - 1])
-    outputs = await store.read(
-        job_lists.list_outputs, job_id=job.id, attempt=number, limit=OUTPUTS_MOST
-    )
-    counted = await store.read(job_lists.count_outputs, job_id=job.id, attempt=number)
-    return await asyncio.to_thread(
-        story_of,
-        job,
+    return _Seen(
+        job=job,
         attempts=attempts,
         number=number,
-        events=await _events(store, job_id=job.id),
-        outputs=outputs.items,
-        more_outputs=counted - len(outputs.items),
-        artifact=artifact,
-        now=now,
+        events=event_store.read(connection, job_id=job_id, limit=LOG_EVENTS_MOST),
+        outputs=job_lists.list_outputs(
+            connection, job_id=job_id, attempt=number, limit=OUTPUTS_MOST
+        ),
+        outputs_counted=job_lists.count_outputs(connection, job_id=job_id, attempt=number),
     )
 
 
@@ -180,10 +200,6 @@ async def _shown(
     except NotFound:
         return None
     return artifact.model_dump(mode="json", by_alias=True)
-
-
-async def _events(store: Store, *, job_id: str) -> tuple[Event, ...]:
-    return await store.read(event_store.read, job_id=job_id, limit=LOG_EVENTS_MOST)
 
 
 @router.post("/jobs/{job_id}/cancel")
