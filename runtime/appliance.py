@@ -56,7 +56,7 @@ from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Wheelhouse
 
 IN_PROCESS = "memory://"
-SELDOM_S, OFTEN_S = 15.0, 1.0
+SELDOM_S, OFTEN_S = 15.0, 0.25
 """How often followers look again: all news are this process's own, or some are another's."""
 log = logging.getLogger("fumehood.appliance")
 
