@@ -4,8 +4,9 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
+from sqlalchemy import Connection
 
-from runtime.artifact.model import to_bytes
+from runtime.artifact.model import Artifact, to_bytes
 from runtime.artifact.narrative import narrated
 from runtime.blobs.blob import Blobs
 from runtime.errors import NotFound
@@ -39,14 +40,27 @@ async def get_artifact(
 
     Of an attempt that has not ended, or that was lost, as far as it is known.
     """
-    job, attempts = await store.read(job_store.with_attempts, job_id=job_id)
-    number = _number(job, attempt)
+    number, artifact = await store.read(_unsaved, job_id=job_id, attempt=attempt)
     headers = as_file(f"artifact-{job_id}.json")
+    if artifact is not None:
+        return Response(to_bytes(artifact), media_type="application/json", headers=headers)
+    file = artifacts.existing(job_id, attempt=number)
+    return FileResponse(file, media_type="application/json", headers=headers)  # in pieces
+
+
+def _unsaved(
+    connection: Connection, *, job_id: str, attempt: int | None
+) -> tuple[int, Artifact | None]:
+    """Return which attempt is meant, and its artifact if it has to be rendered.
+
+    All of one moment: of an attempt that ends in between, the narrative would say that it
+    succeeded, and know nothing of its outputs.
+    """
+    job, attempts = job_store.with_attempts(connection, job_id=job_id)
+    number = _number(job, attempt)
     if any(one.number == number and one.artifact_digest for one in attempts):
-        file = artifacts.existing(job_id, attempt=number)
-        return FileResponse(file, media_type="application/json", headers=headers)  # in pieces
-    artifact = await store.read(narrated, job_id=job_id, attempt=number)
-    return Response(to_bytes(artifact), media_type="application/json", headers=headers)
+        return number, None
+    return number, narrated(connection, job_id=job_id, attempt=number)
 
 
 @router.get("/{job_id}/outputs")
