@@ -36,6 +36,7 @@ class Imported:
         self._processes_fd = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         if self._has_namespaces:
             walls.hide_processes()
+            walls.show_memory()
         syscalls.be_unreachable()
         self._door, self._their_door = scm_rights.pair()
         self._door_inode = os.fstat(self._their_door).st_ino
@@ -117,6 +118,7 @@ class Imported:
         os.close(self._door)
         self._tracee.make("close_range", importing.DOOR, _LAST_LOW, 0)
         if self._has_namespaces:
+            walls.hide_memory()
             walls.leave_shared_folder(self._work_dir)
             walls.own_user_namespace_of(self._tracee)
             self._flags |= walls.NAMESPACES
