@@ -47,6 +47,10 @@ OPERATIONS: Mapping[str, Scopes] = {
     "POST /v1/jobs/{job_id}/cancel": SUBMITTERS,
     "POST /v1/jobs/{job_id}/retry": SUBMITTERS,
     "GET /v1/queue": JOB_READERS,
+    # around the job
+    "GET /v1/presets": JOB_READERS,
+    "PUT /v1/presets/{preset_name}": JOB_READERS,
+    "DELETE /v1/presets/{preset_name}": JOB_READERS,
     # the gate and the wheelhouse
     "GET /v1/gate": READERS,
     "PUT /v1/gate": ADMINS,

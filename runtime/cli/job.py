@@ -13,8 +13,9 @@ import typer
 from runtime.cli.client import connected
 from runtime.cli.following import to_its_end
 from runtime.cli.input.arguments import Inputs, JobId, Pairs, Parameters
+from runtime.cli.input.conditions import Labels, labels_of
 from runtime.cli.input.parameters import parameters_of
-from runtime.cli.output.job_text import event_line, job_facts, job_rows, with_artifact
+from runtime.cli.output.job_text import event_line, job_facts, with_artifact
 from runtime.cli.output.printing import AsJson, as_text, emit, emit_line, harmless, say, table
 from runtime.client.client import Client, Refused
 from runtime.client.operations import (
@@ -28,7 +29,6 @@ from runtime.client.operations import (
     retry_job,
     submit_job,
 )
-from runtime.client.operations import list_jobs as jobs_there
 from runtime.client.views import Event, OutputView
 from runtime.problem_table import EXIT_JOB_FAILED
 
@@ -48,6 +48,9 @@ def submit(
     key: Annotated[
         str, typer.Option(help="Idempotency-Key: the same order by the same key is the same job.")
     ] = "",
+    label: Labels = None,
+    batch: Annotated[str, typer.Option(help="The batch that it is a part of.")] = "",
+    webhook: Annotated[str, typer.Option(help="Whom to tell when it has ended (URL).")] = "",
     *,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end.")] = False,
     as_json: AsJson = False,
@@ -62,9 +65,18 @@ def submit(
     if not name or (is_pinned and not version):
         raise typer.BadParameter(f"{package} is not NAME or NAME@VERSION", param_hint="package")
     given = parameters_of(parameters, pairs=parameter or ())
+    said = {"labels": labels_of(label), "batch": batch, "webhook": webhook}
+    around = {name: value for name, value in said.items() if value}
     with connected() as client, ExitStack() as stack:
         inputs = [_input(path, stack=stack) for path in files or ()]
-        call = submit_job(name, version=version or None, parameters=given, inputs=inputs, key=key)
+        call = submit_job(
+            name,
+            version=version or None,
+            parameters=given,
+            inputs=inputs,
+            key=key,
+            around=around,
+        )
         job: Mapping[str, Any] = client.ask(call)
         if wait:
             say(job["id"])  # so that it can be found again, whatever becomes of us
@@ -109,20 +121,6 @@ def show(job_id: JobId, *, as_json: AsJson = False) -> None:
     """Show a job: its state, times, how it started, its result, and why it failed."""
     with connected() as client:
         emit(_whole(client, job_id), as_json=as_json, show=job_facts)
-
-
-@app.command("list")
-def list_jobs(
-    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
-    package: Annotated[str | None, typer.Option(help="Only jobs of this package.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """List jobs, the last submitted first."""
-    with connected() as client:
-        found = list(client.every(jobs_there(state=state, package=package), most=limit))
-    emit(found, as_json=as_json, show=job_rows)
 
 
 @app.command()

@@ -74,6 +74,13 @@ class JobView(TypedDict):
     started_at: str | None
     finished_at: str | None
     cancel_requested_at: str | None
+    # around the job
+    labels: dict[str, str]
+    batch: str | None
+    webhook: str | None
+    inputs_gone_at: str | None
+    outputs_gone_at: str | None
+    events_gone_at: str | None
 
 
 class AttemptView(TypedDict):
@@ -257,3 +264,11 @@ class LinkView(TypedDict):
     """The path of a login link, good once and for ten minutes."""
 
     path: str
+
+
+class PresetView(TypedDict):
+    """A filter that was saved under a name."""
+
+    name: str
+    wanted: dict[str, Any]
+    at: str

@@ -21,6 +21,7 @@ from runtime.http.api import (
     tokens,
     wheelhouse,
 )
+from runtime.http.api.many import job_lists
 from runtime.http.api.views import ProblemDocument
 from runtime.http.bounded_bodies import BoundedBodies
 from runtime.http.conditional import Conditional
@@ -68,6 +69,7 @@ def make_app(services: Services) -> FastAPI:
         packages,
         evidence,
         jobs,
+        job_lists,
         results,
         gate,
         wheelhouse,

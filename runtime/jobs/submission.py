@@ -24,8 +24,10 @@ from runtime.store import activations, packages
 from runtime.store.jobs import admission, submissions
 from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
+from runtime.values.labels import Labels
 from runtime.values.records import Activation, Job, JobInput, JsonObject, RequestContext, SentKey
 from runtime.values.states import State
+from sandbox.command import Json
 from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem, shown
 
@@ -56,6 +58,27 @@ class Sender:
     request: RequestContext
     job_id: str = field(default_factory=new_id)
     key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What an order says besides what shall run: by what it is found, and who is told of its end.
+
+    `batch` is the name of one of the sender's own.
+    """
+
+    labels: Labels = field(default_factory=dict[str, str])
+    batch: str | None = None
+    webhook: str | None = None
+
+    def told(self) -> JsonObject:
+        """Return what of it there is, so that two orders can be told apart."""
+        labels: dict[str, Json] = dict(self.labels)
+        said: JsonObject = {"labels": labels, "batch": self.batch, "webhook": self.webhook}
+        return {name: value for name, value in said.items() if value}
+
+
+PLAIN = Around()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +141,7 @@ class Submissions:
         inputs: Sequence[JobInput],
         sender: Sender,
         keep: Callable[[], Awaitable[None]] = _nothing_to_keep,
+        around: Around = PLAIN,
     ) -> Job:
         """Accept a job, or raise QueueFull; what was accepted is never lost.
 
@@ -128,7 +152,7 @@ class Submissions:
         once it would: then the bytes of the inputs are wanted.
         """
         await self._refuse_unfit(target, parameters=parameters, inputs=inputs)
-        sent = _sent_key(target, parameters=parameters, inputs=inputs, sender=sender)
+        sent = _sent_key(target, parameters=parameters, inputs=inputs, sender=sender, around=around)
         if sent and (known := await self.store.read(submissions.job_sent_before, sent=sent)):
             return await self.store.read(job_store.get, job_id=known)
         await keep()
@@ -148,6 +172,9 @@ class Submissions:
             submitted_at=at,
             queued_at=at,
             due_at=at,
+            labels=around.labels,
+            batch=around.batch,
+            webhook=around.webhook,
         )
         # Stored first: whatever is lost from here on, the reconciler finds the job in the store.
         accepted = await self.store.run(
@@ -191,7 +218,12 @@ class Submissions:
 
 
 def _sent_key(
-    target: Target, *, parameters: JsonObject, inputs: Sequence[JobInput], sender: Sender
+    target: Target,
+    *,
+    parameters: JsonObject,
+    inputs: Sequence[JobInput],
+    sender: Sender,
+    around: Around,
 ) -> SentKey | None:
     """Return the key that an order was sent by, with what tells it from every other order."""
     if not sender.key:
@@ -201,6 +233,7 @@ def _sent_key(
         "version": target.asked_version,
         "parameters": dict(parameters),
         "inputs": [[one.name, one.sha256, one.media_type] for one in inputs],
+        **around.told(),
     }
     text = json.dumps(told, sort_keys=True, ensure_ascii=False)
     fingerprint = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

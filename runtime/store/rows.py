@@ -6,6 +6,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from runtime.values.access import Session, Token
+from runtime.values.batches import Batch
 from runtime.values.records import (
     Activation,
     Attempt,
@@ -26,6 +27,7 @@ ACTIVATION = TypeAdapter(Activation)
 ATTEMPT = TypeAdapter(Attempt)
 AUDIT_ENTRY = TypeAdapter(AuditEntry)
 AUDIT_HEAD = TypeAdapter(AuditHead)
+BATCH = TypeAdapter(Batch)
 EVENT = TypeAdapter(Event)
 GATE = TypeAdapter(Gate)
 JOB = TypeAdapter(Job)

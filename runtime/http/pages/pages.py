@@ -7,9 +7,10 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import Connection
@@ -31,6 +32,7 @@ from runtime.http.context import (
     SubmissionsOf,
     principal_of,
 )
+from runtime.http.filters import FilterOf
 from runtime.http.pages import formats
 from runtime.http.pages.job_story import story_of
 from runtime.store import activations, packages
@@ -39,6 +41,7 @@ from runtime.store.cursor import encode_cursor
 from runtime.store.jobs import admission, job_counts, job_lists
 from runtime.store.jobs import events as event_store
 from runtime.store.jobs import jobs as job_store
+from runtime.store.lists import filtered
 from runtime.store.store import Store
 from runtime.values.records import Attempt, Event, Job, StoredOutput
 from runtime.values.records import Page as PageOf
@@ -98,18 +101,10 @@ async def show_jobs(
     cursor: CursorOf,
     sight: SightOf,
     *,
-    state: Annotated[State | None, Query()] = None,
-    package: Annotated[str, Query()] = "",
+    wanted: FilterOf,
 ) -> HTMLResponse:
     """Show the jobs, the last submitted first."""
-    page = await store.read(
-        job_lists.list_jobs,
-        limit=ROWS,
-        cursor=cursor,
-        state=state,
-        package=package or None,
-        sight=sight,
-    )
+    page = await store.read(filtered.page, limit=ROWS, cursor=cursor, wanted=wanted, sight=sight)
     known = await store.read(packages.list_packages, limit=200, cursor=None, among=sight.packages)
     counts = await store.read(job_counts.by_state, sight=sight)
     return await render(
@@ -117,8 +112,8 @@ async def show_jobs(
         "jobs.html",
         jobs=page.items,
         next_cursor=encode_cursor(page.next_cursor),
-        state=state,
-        package=package,
+        wanted=wanted,
+        further=further_query(request),
         packages=[one.name for one in known.items],
         counts=counts,
         depth=await store.read(admission.depth) if sight.is_whole else counts[State.QUEUED],
@@ -126,6 +121,12 @@ async def show_jobs(
         slots=settings.slots,
         states=list(State),
     )
+
+
+def further_query(request: Request) -> str:
+    """Return the conditions of this list as a query, without state and place, for its links."""
+    kept = [one for one in request.query_params.multi_items() if one[0] not in {"state", "cursor"}]
+    return urlencode([one for one in kept if one[1]])
 
 
 @router.get("/jobs/{job_id}")

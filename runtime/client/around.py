@@ -1,0 +1,62 @@
+"""What is asked around the job: lists and presets, many at once, batches, retention, webhooks.
+
+As `runtime.client.operations`: each function returns a value that a Client asks.
+
+>>> list_jobs(state="failed", labels=["customer=acme"]).query
+{'state': 'failed', 'label': ['customer=acme']}
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runtime.client.operations import Call, at_place, given
+from runtime.client.views import JobView, PageOf, PresetView, State
+
+
+def list_jobs(
+    *,
+    state: State | str | None = None,
+    package: str | None = None,
+    version: str | None = None,
+    principal: str | None = None,
+    worker: str | None = None,
+    batch: str | None = None,
+    error: str | None = None,
+    labels: Sequence[str] = (),
+    since: str | None = None,
+    until: str | None = None,
+    text: str | None = None,
+    preset: str | None = None,
+) -> Call[PageOf[JobView]]:
+    """List jobs that meet all conditions, the last submitted first."""
+    asked: dict[str, str | list[str] | None] = {
+        "state": state,
+        "package": package,
+        "version": version,
+        "principal": principal,
+        "worker": worker,
+        "batch": batch,
+        "error": error,
+        "label": list(labels) or None,
+        "since": since,
+        "until": until,
+        "text": text,
+        "preset": preset,
+    }
+    return Call(method="GET", path="/v1/jobs", query=given(asked))
+
+
+def list_presets() -> Call[PageOf[PresetView]]:
+    """List the filters that one has saved."""
+    return Call(method="GET", path="/v1/presets")
+
+
+def save_preset(preset_name: str, *, wanted: Mapping[str, Any] | None = None) -> Call[PresetView]:
+    """Save a filter under a name."""
+    place = at_place("/v1/presets/{}", preset_name)
+    return Call(method="PUT", path=place, body=dict(wanted or {}))
+
+
+def remove_preset(preset_name: str) -> Call[None]:
+    """Forget a preset."""
+    return Call(method="DELETE", path=at_place("/v1/presets/{}", preset_name))

@@ -1,0 +1,33 @@
+"""What belongs to a job beside its row: labels, the batch, the names of its inputs' bytes.
+
+Where a job has none of it nothing is written: a plain submission costs what it did.
+"""
+
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from runtime.store.lists import batches
+from runtime.store.tables_around import input_blobs, job_labels
+from runtime.values.records import Job
+
+INSERT_LABELS = job_labels.insert()
+INSERT_NAMES = input_blobs.insert()
+
+
+def joined(connection: Connection, job: Job) -> Job:
+    """Return `job` as a part of the batch that its order names, by the id of that."""
+    if job.batch is None:
+        return job
+    batch = batches.to_join(connection, owner=job.request.principal, name=job.batch)
+    return replace(job, batch=batch.id)
+
+
+def note(connection: Connection, job: Job) -> None:
+    """Write down by which labels a job is found, and which bytes it names."""
+    if job.labels:
+        rows = [{"job_id": job.id, "name": n, "value": v} for n, v in job.labels.items()]
+        connection.execute(INSERT_LABELS, rows)
+    if job.inputs:
+        digests = sorted({one.sha256 for one in job.inputs})
+        connection.execute(INSERT_NAMES, [{"sha256": d, "job_id": job.id} for d in digests])
