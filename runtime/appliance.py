@@ -45,6 +45,7 @@ from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
 from runtime.store.store import Store
 from runtime.values.line import Ability
 from runtime.values.records import Worker
+from runtime.worker.around import AroundJobs, around_jobs
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.slots import Slots
@@ -84,6 +85,7 @@ class Appliance:
     intake: Intake
     access: Access
     tasks: WorkerTasks
+    around: AroundJobs
     stopping: asyncio.Event
 
 
@@ -218,6 +220,7 @@ def _appliance(
         ),
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
         tasks=_tasks(settings, runner=runner, bundles=bundles, dispatch=dispatch),
+        around=around_jobs(settings, runner=runner, bundles=bundles, dispatch=dispatch),
         stopping=asyncio.Event(),
     )
 

@@ -51,6 +51,11 @@ OPERATIONS: Mapping[str, Scopes] = {
     "GET /v1/presets": JOB_READERS,
     "PUT /v1/presets/{preset_name}": JOB_READERS,
     "DELETE /v1/presets/{preset_name}": JOB_READERS,
+    "POST /v1/submissions": SUBMITTERS,
+    "POST /v1/bulk": SUBMITTERS,
+    "GET /v1/bulk": JOB_READERS,
+    "GET /v1/bulk/{operation_id}": JOB_READERS,
+    "POST /v1/bulk/{operation_id}/stop": SUBMITTERS,
     # the gate and the wheelhouse
     "GET /v1/gate": READERS,
     "PUT /v1/gate": ADMINS,

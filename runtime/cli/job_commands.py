@@ -2,7 +2,9 @@
 
 from runtime.cli.job import app
 from runtime.cli.job_list import list_jobs
+from runtime.cli.job_many import submit_lines
 
 __all__ = ["app"]
 
 app.command("list")(list_jobs)
+app.command("submit-many")(submit_lines)

@@ -27,6 +27,7 @@ COMMANDS: Table = {
         "Make, check, upload, activate, lock and list packages.",
     ),
     "job": ("runtime.cli.job_commands:app", "Submit jobs, follow them, fetch what they left."),
+    "bulk": ("runtime.cli.bulk:app", "Cancel, retry or delete every job that a filter means."),
     "preset": ("runtime.cli.preset:app", "Save filters of jobs under a name."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
     "token": ("runtime.cli.token:app", "Make, list, rotate and revoke tokens."),

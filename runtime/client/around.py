@@ -7,10 +7,10 @@ As `runtime.client.operations`: each function returns a value that a Client asks
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from runtime.client.operations import Call, at_place, given
-from runtime.client.views import JobView, PageOf, PresetView, State
+from runtime.client.operations import Call, Content, at_place, given
+from runtime.client.views import BulkView, JobView, PageOf, PresetView, State
 
 
 def list_jobs(
@@ -60,3 +60,52 @@ def save_preset(preset_name: str, *, wanted: Mapping[str, Any] | None = None) ->
 def remove_preset(preset_name: str) -> Call[None]:
     """Forget a preset."""
     return Call(method="DELETE", path=at_place("/v1/presets/{}", preset_name))
+
+
+def submit_many(content: Content, *, mode: Literal["each", "all"] = "each") -> Call[str]:
+    """Submit an order for each line of JSON; the answer has a line for each."""
+    headers = {"Content-Type": "application/x-ndjson"}
+    return Call(
+        method="POST",
+        path="/v1/submissions",
+        query={"mode": mode},
+        content=content,
+        headers=headers,
+        answer="text",
+    )
+
+
+def begin_bulk(
+    act: str,
+    *,
+    wanted: Mapping[str, Any] | None = None,
+    reason: str = "",
+    is_dry_run: bool = False,
+    count: int | None = None,
+    is_everything: bool = False,
+) -> Call[BulkView]:
+    """Cancel, retry or delete every job that a filter means."""
+    order = {
+        "act": act,
+        "wanted": dict(wanted or {}),
+        "reason": reason,
+        "is_dry_run": is_dry_run,
+        "count": count,
+        "is_everything": is_everything,
+    }
+    return Call(method="POST", path="/v1/bulk", body=order)
+
+
+def list_bulk() -> Call[PageOf[BulkView]]:
+    """List bulk operations, the last begun first."""
+    return Call(method="GET", path="/v1/bulk")
+
+
+def get_bulk(operation_id: str) -> Call[BulkView]:
+    """Ask how far a bulk operation has come."""
+    return Call(method="GET", path=at_place("/v1/bulk/{}", operation_id))
+
+
+def stop_bulk(operation_id: str) -> Call[BulkView]:
+    """Stop a bulk operation."""
+    return Call(method="POST", path=at_place("/v1/bulk/{}/stop", operation_id))

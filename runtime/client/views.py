@@ -272,3 +272,20 @@ class PresetView(TypedDict):
     name: str
     wanted: dict[str, Any]
     at: str
+
+
+class BulkView(TypedDict):
+    """A bulk operation, or (without an id) what a dry run has counted."""
+
+    id: str | None
+    act: Literal["cancel", "retry", "delete"]
+    wanted: dict[str, Any]
+    who: str
+    reason: str
+    state: Literal["running", "stopped", "done"] | None
+    matched: int
+    done: int
+    left_alone: int
+    waits_for: str
+    at: str | None
+    finished_at: str | None

@@ -21,7 +21,7 @@ from runtime.http.api import (
     tokens,
     wheelhouse,
 )
-from runtime.http.api.many import job_lists
+from runtime.http.api.many import bulk, job_lists, submissions
 from runtime.http.api.views import ProblemDocument
 from runtime.http.bounded_bodies import BoundedBodies
 from runtime.http.conditional import Conditional
@@ -70,6 +70,8 @@ def make_app(services: Services) -> FastAPI:
         evidence,
         jobs,
         job_lists,
+        submissions,
+        bulk,
         results,
         gate,
         wheelhouse,

@@ -21,6 +21,7 @@ from runtime.activations.intake import Intake
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.clock import Clock
+from runtime.jobs.bulk import Bulk
 from runtime.jobs.events import EventLog
 from runtime.jobs.submission import Submissions
 from runtime.queue.notifier import Notifier
@@ -56,6 +57,8 @@ class Services:
     intake: Intake
     access: Access
     stopping: asyncio.Event
+    # around the job
+    bulk: Bulk
 
 
 def _service(name: str) -> Callable[[Request], Any]:
@@ -157,6 +160,7 @@ SubmissionsOf = Annotated[Submissions, Depends(_service("submissions"))]
 IntakeOf = Annotated[Intake, Depends(_service("intake"))]
 StoppingOf = Annotated[asyncio.Event, Depends(_service("stopping"))]
 AccessOf = Annotated[Access, Depends(_service("access"))]
+BulkOf = Annotated[Bulk, Depends(_service("bulk"))]
 ServicesOf = Annotated[Services, Depends(whole)]
 PrincipalOf = Annotated[Principal, Depends(asks)]
 SightOf = Annotated[Sight, Depends(sight_of_request)]

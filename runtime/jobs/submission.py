@@ -82,6 +82,14 @@ PLAIN = Around()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ordered:
+    """A job as it will be stored, and the key that its order was sent by."""
+
+    job: Job
+    sent: SentKey | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submissions:
     """Submits, cancels and retries jobs; what a method promises is in the store when it returns."""
 
@@ -151,11 +159,27 @@ class Submissions:
         Raises InputRefused where the package says that it takes no such job. `keep` is awaited
         once it would: then the bytes of the inputs are wanted.
         """
-        await self._refuse_unfit(target, parameters=parameters, inputs=inputs)
-        sent = _sent_key(target, parameters=parameters, inputs=inputs, sender=sender, around=around)
+        ordered = await self.ordered(
+            target, parameters=parameters, inputs=inputs, sender=sender, around=around
+        )
+        sent = ordered.sent
         if sent and (known := await self.store.read(submissions.job_sent_before, sent=sent)):
             return await self.store.read(job_store.get, job_id=known)
         await keep()
+        return await self.accept(ordered)
+
+    async def ordered(
+        self,
+        target: Target,
+        *,
+        parameters: JsonObject,
+        inputs: Sequence[JobInput],
+        sender: Sender,
+        around: Around,
+    ) -> Ordered:
+        """Return the job as it will be stored. Raises InputRefused where the package takes none."""
+        await self._refuse_unfit(target, parameters=parameters, inputs=inputs)
+        sent = _sent_key(target, parameters=parameters, inputs=inputs, sender=sender, around=around)
         activation, at = target.activation, self.clock()
         job = Job(
             id=sender.job_id,
@@ -176,9 +200,13 @@ class Submissions:
             batch=around.batch,
             webhook=around.webhook,
         )
+        return Ordered(job=job, sent=sent)
+
+    async def accept(self, ordered: Ordered) -> Job:
+        """Store a job and say that it waits. Raises QueueFull, or KeyUsed."""
         # Stored first: whatever is lost from here on, the reconciler finds the job in the store.
         accepted = await self.store.run(
-            job_store.submit, job=job, queue_limit=self.queue_limit, sent=sent
+            job_store.submit, job=ordered.job, queue_limit=self.queue_limit, sent=ordered.sent
         )
         await self.dispatch.attempt(accepted)
         return accepted

@@ -18,6 +18,7 @@ from runtime.values.records import (
     JobError,
     Package,
     PackageVersion,
+    Pin,
     PreparedRecord,
     StoredOutput,
     Worker,
@@ -34,6 +35,7 @@ JOB = TypeAdapter(Job)
 JOB_ERROR = TypeAdapter(JobError)
 PACKAGE = TypeAdapter(Package)
 PACKAGE_VERSION = TypeAdapter(PackageVersion)
+PIN = TypeAdapter(Pin)
 PREPARED = TypeAdapter(PreparedRecord)
 SESSION = TypeAdapter(Session)
 STORED_OUTPUT = TypeAdapter(StoredOutput)

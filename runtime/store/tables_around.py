@@ -40,7 +40,7 @@ bulk_operations = Table(
     Column("matched", Integer, nullable=False),
     Column("done", Integer, nullable=False),
     Column("left_alone", Integer, nullable=False),
-    Column("place", String),
+    Column("place", String, nullable=False),
     Column("waits_for", String, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
@@ -66,6 +66,7 @@ input_blobs = Table(
     metadata,
     Column("sha256", String, primary_key=True),
     Column("job_id", String, ForeignKey("jobs.id"), primary_key=True),
+    Column("size_bytes", BigInteger, nullable=False),
     Index("ix_input_blobs_job_id", "job_id"),
 )
 

@@ -12,6 +12,7 @@ from runtime.values.states import State
 from wheelhouse.problem import Problem, shown
 
 MOST_TEXT_CHARS = 200
+YEARS = range(2000, 9001)
 UPLOAD_AT_MOST = timedelta(days=1)
 """A job's id is made as its order begins to arrive, which may be that long before it is stored."""
 
@@ -109,6 +110,11 @@ def _faults(wanted: JobFilter) -> Iterator[Problem]:
     if wanted.since and wanted.until and wanted.since >= wanted.until:
         what = "it begins when it has ended: no job can be in it"
         yield _fault("empty-span", what, "since", "let `since` be before `until`")
+    for place in ("since", "until"):
+        moment = getattr(wanted, place)
+        if moment is not None and moment.year not in YEARS:
+            what = f"the year {moment.year} is in no age of ours"
+            yield _fault("no-such-time", what, place, f"from {YEARS[0]} to {YEARS[-1]}")
     if wanted.text is not None and len(wanted.text) > MOST_TEXT_CHARS:
         what = f"it has {len(wanted.text)} characters"
         yield _fault("text-too-long", what, "text", f"look for {MOST_TEXT_CHARS} at most")

@@ -328,3 +328,23 @@ class Preset:
     name: str
     wanted: JobFilter
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormerJob:
+    """What stays of a job whose row has gone: whose it was, so that its artifact can be read."""
+
+    id: str
+    package: str
+    owner: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """Who keeps a job for ever, and why."""
+
+    job_id: str
+    who: str
+    reason: str
+    at: datetime

@@ -351,9 +351,9 @@ async def retry_job(
 
     With `Prefer: wait=SECONDS` the answer waits for its end, and is 200 if it came.
     """
-    response.headers["Location"] = f"/v1/jobs/{job_id}"
     with notifier.listen(ended(job_id)) as news:
         await submissions.retry(job_id)
+        response.headers["Location"] = f"/v1/jobs/{job_id}"
         if not wait_s:
             return await _detail(store, job_id=job_id)
         return await _waited(log, job_id, news=news, wait_s=wait_s, response=response)

@@ -29,5 +29,6 @@ def note(connection: Connection, job: Job) -> None:
         rows = [{"job_id": job.id, "name": n, "value": v} for n, v in job.labels.items()]
         connection.execute(INSERT_LABELS, rows)
     if job.inputs:
-        digests = sorted({one.sha256 for one in job.inputs})
-        connection.execute(INSERT_NAMES, [{"sha256": d, "job_id": job.id} for d in digests])
+        sizes = {one.sha256: one.size_bytes for one in job.inputs}
+        rows = [{"sha256": d, "job_id": job.id, "size_bytes": n} for d, n in sizes.items()]
+        connection.execute(INSERT_NAMES, rows)

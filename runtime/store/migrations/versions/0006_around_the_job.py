@@ -113,7 +113,7 @@ def _create_bulk_operations() -> None:
         sa.Column("matched", sa.Integer(), nullable=False),
         sa.Column("done", sa.Integer(), nullable=False),
         sa.Column("left_alone", sa.Integer(), nullable=False),
-        sa.Column("place", sa.String(), nullable=True),
+        sa.Column("place", sa.String(), nullable=False),
         sa.Column("waits_for", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
@@ -178,6 +178,7 @@ def _create_input_blobs() -> None:
         "input_blobs",
         sa.Column("sha256", sa.String(), nullable=False),
         sa.Column("job_id", sa.String(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_input_blobs_job_id")),
         sa.PrimaryKeyConstraint("sha256", "job_id", name=op.f("pk_input_blobs")),
     )
@@ -279,14 +280,16 @@ def _fill_what_there_is() -> None:
     """Write down the codes of errors and the digests of inputs, a thousand jobs at a time."""
     connection = op.get_bind()
     jobs = sa.table("jobs", *map(sa.column, ("id", "error", "inputs", "error_code")))
-    names = sa.table("input_blobs", sa.column("sha256"), sa.column("job_id"))
+    names = sa.table("input_blobs", *map(sa.column, ("sha256", "job_id", "size_bytes")))
     query = sa.select(jobs.c.id, jobs.c.error, jobs.c.inputs).order_by(jobs.c.id).limit(1000)
     last = ""
     while rows := connection.execute(query.where(jobs.c.id > last)).all():
         last = rows[-1].id
         for row in rows:
-            for digest in sorted({one["sha256"] for one in _plain(row.inputs) or ()}):
-                connection.execute(names.insert().values(sha256=digest, job_id=row.id))
+            sizes = {one["sha256"]: one["size_bytes"] for one in _plain(row.inputs) or ()}
+            for digest, size in sizes.items():
+                name = {"sha256": digest, "job_id": row.id, "size_bytes": size}
+                connection.execute(names.insert().values(name))
             if error := _plain(row.error):
                 change = jobs.update().where(jobs.c.id == row.id)
                 connection.execute(change.values(error_code=error["code"]))

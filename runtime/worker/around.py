@@ -1,0 +1,46 @@
+"""What is done around jobs in one process of an appliance, beside the jobs themselves."""
+
+from dataclasses import dataclass
+
+from packages.archive import Bundles
+from runtime.jobs.attempt import AttemptRunner
+from runtime.jobs.bulk import BULK_NEWS, Bulk
+from runtime.jobs.collecting import Collector
+from runtime.queue.dispatch import Dispatch
+from runtime.settings import Settings
+from runtime.worker.loops import Loop
+
+SELDOM_S = 15.0
+"""How often a loop looks for work of which it would have had news."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AroundJobs:
+    """The stories around the job, and the loops that carry them on."""
+
+    bulk: Bulk
+    collector: Collector
+
+    def loops(self) -> tuple[Loop, ...]:
+        """Return the loops; one process of an appliance runs them, that which serves."""
+        return (Loop(name="bulk", turn=self.bulk.turn, topic=BULK_NEWS, every_s=SELDOM_S),)
+
+
+def around_jobs(
+    settings: Settings, *, runner: AttemptRunner, bundles: Bundles, dispatch: Dispatch
+) -> AroundJobs:
+    """Return what is done around the jobs of an appliance, as its settings say."""
+    store, clock = runner.store, runner.clock
+    collector = Collector(store=store, blobs=runner.blobs, artifacts=runner.artifacts, clock=clock)
+    return AroundJobs(
+        bulk=Bulk(
+            store=store,
+            dispatch=dispatch,
+            notifier=runner.notifier,
+            cancellations=runner.cancellations,
+            collector=collector,
+            clock=clock,
+            queue_limit=settings.queue_limit,
+        ),
+        collector=collector,
+    )
