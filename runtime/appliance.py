@@ -34,6 +34,7 @@ from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.events import EventLog
+from runtime.jobs.quotas import Quotas
 from runtime.jobs.submission import Submissions
 from runtime.jobs.versions import Versions
 from runtime.queue.dispatch import Dispatch, Tickets, make_docket
@@ -188,6 +189,7 @@ def _appliance(
     dispatch = Dispatch(docket=docket, clock=utc_now, tickets=tickets)
     bundles = Bundles(settings.home / "bundles", judges=judges)
     runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles)
+    quotas = Quotas(store=store, settings=settings.retention)
     return Appliance(
         settings=settings,
         clock=utc_now,
@@ -209,6 +211,7 @@ def _appliance(
             clock=utc_now,
             queue_limit=settings.queue_limit,
             judges=judges,
+            quotas=quotas,
         ),
         intake=Intake(
             store=store,
@@ -220,7 +223,7 @@ def _appliance(
         ),
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
         tasks=_tasks(settings, runner=runner, bundles=bundles, dispatch=dispatch),
-        around=around_jobs(settings, runner=runner, bundles=bundles, dispatch=dispatch),
+        around=around_jobs(settings, runner=runner, dispatch=dispatch, quotas=quotas),
         stopping=asyncio.Event(),
     )
 

@@ -216,6 +216,7 @@ def services_of(appliance: Appliance) -> Services:
         access=appliance.access,
         stopping=appliance.stopping,
         bulk=appliance.around.bulk,
+        retention=appliance.around.retention,
     )
 
 

@@ -32,6 +32,7 @@ from runtime.setting_types import (
     Ports,
     without_login,
 )
+from runtime.values.retention import RetentionSettings
 from sandbox.command import Level
 from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules
@@ -123,6 +124,10 @@ class Settings(DoorSettings):
     )
     lock: LockSettings = Field(
         LockSettings(), description="The admin's rules for what may be locked."
+    )
+    retention: RetentionSettings = Field(
+        RetentionSettings(),
+        description="How long inputs, outputs, events and rows of ended jobs are kept.",
     )
     secrets: dict[str, SecretStr] = Field(
         default_factory=dict, description="Values that manifests may ask for by name."

@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from runtime.client.operations import Call, Content, at_place, given
-from runtime.client.views import BulkView, JobView, PageOf, PresetView, State
+from runtime.client.views import (
+    BatchView,
+    BulkView,
+    JobView,
+    PageOf,
+    PinView,
+    PresetView,
+    RetentionView,
+    State,
+)
 
 
 def list_jobs(
@@ -109,3 +118,70 @@ def get_bulk(operation_id: str) -> Call[BulkView]:
 def stop_bulk(operation_id: str) -> Call[BulkView]:
     """Stop a bulk operation."""
     return Call(method="POST", path=at_place("/v1/bulk/{}/stop", operation_id))
+
+
+def get_retention() -> Call[RetentionView]:
+    """Ask how long things are kept, what is due, and what has gone."""
+    return Call(method="GET", path="/v1/retention")
+
+
+def put_retention(
+    *, rules: Sequence[Mapping[str, Any]] = (), quotas: Sequence[Mapping[str, Any]] = ()
+) -> Call[RetentionView]:
+    """Set rules and quotas in the place of those that were set before."""
+    policy = {"rules": [dict(one) for one in rules], "quotas": [dict(one) for one in quotas]}
+    return Call(method="PUT", path="/v1/retention", body=policy)
+
+
+def delete_job(job_id: str, *, reason: str = "") -> Call[None]:
+    """Delete a job that has ended, with its bytes."""
+    query = given({"reason": reason or None})
+    return Call(method="DELETE", path=at_place("/v1/jobs/{}", job_id), query=query)
+
+
+def get_pin(job_id: str) -> Call[PinView]:
+    """Ask who keeps a job."""
+    return Call(method="GET", path=at_place("/v1/jobs/{}/pin", job_id))
+
+
+def pin_job(job_id: str, *, reason: str = "") -> Call[PinView]:
+    """Keep a job, whatever its time."""
+    place = at_place("/v1/jobs/{}/pin", job_id)
+    return Call(method="PUT", path=place, body={"reason": reason})
+
+
+def unpin_job(job_id: str) -> Call[None]:
+    """Let a job go after its time."""
+    return Call(method="DELETE", path=at_place("/v1/jobs/{}/pin", job_id))
+
+
+def remove_version(name: str, version: str) -> Call[None]:
+    """Remove a version that nothing needs."""
+    return Call(method="DELETE", path=at_place("/v1/packages/{}/versions/{}", name, version))
+
+
+def create_batch(name: str, *, note: str = "", webhook: str | None = None) -> Call[BatchView]:
+    """Begin a batch."""
+    order = {"name": name, "note": note, "webhook": webhook}
+    return Call(method="POST", path="/v1/batches", body=order)
+
+
+def list_batches() -> Call[PageOf[BatchView]]:
+    """List batches, the last begun first."""
+    return Call(method="GET", path="/v1/batches")
+
+
+def get_batch(batch: str) -> Call[BatchView]:
+    """Ask how far a batch has come."""
+    return Call(method="GET", path=at_place("/v1/batches/{}", batch))
+
+
+def seal_batch(batch: str) -> Call[BatchView]:
+    """Let a batch take no more jobs."""
+    return Call(method="POST", path=at_place("/v1/batches/{}/seal", batch))
+
+
+def cancel_batch(batch: str, *, reason: str) -> Call[BatchView]:
+    """Cancel every job of a batch that has not ended."""
+    place = at_place("/v1/batches/{}/cancel", batch)
+    return Call(method="POST", path=place, body={"reason": reason})

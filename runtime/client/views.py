@@ -289,3 +289,46 @@ class BulkView(TypedDict):
     waits_for: str
     at: str | None
     finished_at: str | None
+
+
+class FreedView(TypedDict):
+    """How much of a kind has gone so far."""
+
+    kind: str
+    number: int
+    size_bytes: int
+
+
+class RetentionView(TypedDict):
+    """The rules, of how many jobs something is due by them, and what they have freed."""
+
+    settings: dict[str, Any]
+    policy: dict[str, Any]
+    due: dict[str, int]
+    freed: list[FreedView]
+
+
+class PinView(TypedDict):
+    """Who keeps a job, and why."""
+
+    job_id: str
+    who: str
+    reason: str
+    at: str
+
+
+class BatchView(TypedDict):
+    """A batch of jobs, with its counts by state."""
+
+    id: str
+    name: str
+    owner: str
+    note: str
+    webhook: str | None
+    standing: Literal["open", "sealed", "ended"]
+    jobs: dict[State, int]
+    done: int
+    total: int
+    at: str
+    sealed_at: str | None
+    ended_at: str | None

@@ -21,7 +21,8 @@ from runtime.http.api import (
     tokens,
     wheelhouse,
 )
-from runtime.http.api.many import bulk, job_lists, submissions
+from runtime.http.api.keeping import retention
+from runtime.http.api.many import batches, bulk, job_lists, submissions
 from runtime.http.api.views import ProblemDocument
 from runtime.http.bounded_bodies import BoundedBodies
 from runtime.http.conditional import Conditional
@@ -71,7 +72,9 @@ def make_app(services: Services) -> FastAPI:
         jobs,
         job_lists,
         submissions,
+        batches,
         bulk,
+        retention,
         results,
         gate,
         wheelhouse,

@@ -23,6 +23,7 @@ from runtime.blobs.blob import Blobs
 from runtime.clock import Clock
 from runtime.jobs.bulk import Bulk
 from runtime.jobs.events import EventLog
+from runtime.jobs.retention import Retention
 from runtime.jobs.submission import Submissions
 from runtime.queue.notifier import Notifier
 from runtime.settings import Settings
@@ -59,6 +60,7 @@ class Services:
     stopping: asyncio.Event
     # around the job
     bulk: Bulk
+    retention: Retention
 
 
 def _service(name: str) -> Callable[[Request], Any]:
@@ -161,6 +163,7 @@ IntakeOf = Annotated[Intake, Depends(_service("intake"))]
 StoppingOf = Annotated[asyncio.Event, Depends(_service("stopping"))]
 AccessOf = Annotated[Access, Depends(_service("access"))]
 BulkOf = Annotated[Bulk, Depends(_service("bulk"))]
+RetentionOf = Annotated[Retention, Depends(_service("retention"))]
 ServicesOf = Annotated[Services, Depends(whole)]
 PrincipalOf = Annotated[Principal, Depends(asks)]
 SightOf = Annotated[Sight, Depends(sight_of_request)]

@@ -18,6 +18,7 @@ from runtime.clock import Clock
 from runtime.errors import InputRefused, KeyInUse
 from runtime.ids import new_id
 from runtime.jobs.cancellations import Cancellations
+from runtime.jobs.quotas import Quotas
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
 from runtime.store import activations, packages
@@ -100,6 +101,7 @@ class Submissions:
     clock: Clock
     queue_limit: int
     judges: Judges
+    quotas: Quotas
     _known: dict[str, Target] = field(default_factory=dict[str, Target])
     _on_their_way: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
@@ -178,6 +180,9 @@ class Submissions:
         around: Around,
     ) -> Ordered:
         """Return the job as it will be stored. Raises InputRefused where the package takes none."""
+        self.quotas.refuse_beyond(
+            package=target.activation.package, principal=sender.request.principal
+        )
         await self._refuse_unfit(target, parameters=parameters, inputs=inputs)
         sent = _sent_key(target, parameters=parameters, inputs=inputs, sender=sender, around=around)
         activation, at = target.activation, self.clock()

@@ -1,4 +1,4 @@
-"""How long inputs, outputs, events and rows of ended jobs are kept, and who may have how many. Pure.
+"""How long inputs, outputs, events and rows of ended jobs are kept; who may have how many. Pure.
 
 The artifact outlives all of them: what ran is on record when what it left is long gone.
 """
@@ -51,9 +51,7 @@ def span_of(text: str) -> timedelta | None:
     return timedelta(**{UNITS[found[2]]: int(found[1])}) if found else None
 
 
-type Span = Annotated[
-    str, Field(pattern=r"^(never|[0-9]{1,6}[smhd])$"), AfterValidator(_span)
-]
+type Span = Annotated[str, Field(pattern=r"^(never|[0-9]{1,6}[smhd])$"), AfterValidator(_span)]
 type PackagePattern = Annotated[str, Field(pattern=PATTERN, max_length=64)]
 
 

@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 
-from packages.archive import Bundles
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.bulk import BULK_NEWS, Bulk
 from runtime.jobs.collecting import Collector
+from runtime.jobs.quotas import Quotas
+from runtime.jobs.retention import RETENTION_NEWS, Retention
 from runtime.queue.dispatch import Dispatch
 from runtime.settings import Settings
 from runtime.worker.loops import Loop
 
 SELDOM_S = 15.0
 """How often a loop looks for work of which it would have had news."""
+RETENTION_S = 600.0
+"""Between two cycles: what is kept for days need not go on the minute."""
+QUOTAS_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,15 +23,25 @@ class AroundJobs:
     """The stories around the job, and the loops that carry them on."""
 
     bulk: Bulk
-    collector: Collector
+    retention: Retention
+    quotas: Quotas
 
     def loops(self) -> tuple[Loop, ...]:
         """Return the loops; one process of an appliance runs them, that which serves."""
-        return (Loop(name="bulk", turn=self.bulk.turn, topic=BULK_NEWS, every_s=SELDOM_S),)
+        return (
+            Loop(name="bulk", turn=self.bulk.turn, topic=BULK_NEWS, every_s=SELDOM_S),
+            Loop(
+                name="retention",
+                turn=self.retention.turn,
+                topic=RETENTION_NEWS,
+                every_s=RETENTION_S,
+            ),
+            Loop(name="quotas", turn=self.quotas.turn, topic=RETENTION_NEWS, every_s=QUOTAS_S),
+        )
 
 
 def around_jobs(
-    settings: Settings, *, runner: AttemptRunner, bundles: Bundles, dispatch: Dispatch
+    settings: Settings, *, runner: AttemptRunner, dispatch: Dispatch, quotas: Quotas
 ) -> AroundJobs:
     """Return what is done around the jobs of an appliance, as its settings say."""
     store, clock = runner.store, runner.clock
@@ -42,5 +56,13 @@ def around_jobs(
             clock=clock,
             queue_limit=settings.queue_limit,
         ),
-        collector=collector,
+        retention=Retention(
+            store=store,
+            collector=collector,
+            artifacts=runner.artifacts,
+            notifier=runner.notifier,
+            clock=clock,
+            settings=settings.retention,
+        ),
+        quotas=quotas,
     )

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from runtime.errors import StateConflict
 from runtime.store.lists import batches
 from runtime.store.tables_around import input_blobs, job_labels
 from runtime.values.records import Job
@@ -21,6 +22,16 @@ def joined(connection: Connection, job: Job) -> Job:
         return job
     batch = batches.to_join(connection, owner=job.request.principal, name=job.batch)
     return replace(job, batch=batch.id)
+
+
+def refuse_without_inputs(job: Job) -> None:
+    """Raise StateConflict for a job that cannot run again: its inputs went after their time."""
+    if job.inputs and job.inputs_gone_at is not None:
+        raise StateConflict(
+            f"The inputs of job {job.id} were kept for their time, and went",
+            where=job.id,
+            mend="submit it anew with its inputs; `fumehood job pin ID` keeps those of a job",
+        )
 
 
 def note(connection: Connection, job: Job) -> None:

@@ -93,6 +93,7 @@ def retry(connection: Connection, *, job_id: str, at: datetime, queue_limit: int
     """
     job = get(connection, job_id=job_id)
     after(job.state, change=Change.RETRY)
+    belongings.refuse_without_inputs(job)
     job_counts.reopened(connection, state=job.state)
     admission.admit(connection, limit=queue_limit)
     return queue_again(connection, job, change=Change.RETRY, at=at, due_at=at, why="asked for")
@@ -122,6 +123,8 @@ def queue_again(
             "finished_at",
             "error",
             "cancel_requested_at",
+            "outputs_gone_at",
+            "events_gone_at",
         )
     )
     state = {"state": after(job.state, change=change)}

@@ -86,9 +86,7 @@ def sweep(
 
 def _is_still_ended(connection: Connection, job_id: str) -> bool:
     pinned = select(pins.c.job_id).where(pins.c.job_id == jobs.c.id).exists()
-    query = select(jobs.c.id).where(
-        jobs.c.id == job_id, jobs.c.state.in_(sorted(FINAL)), ~pinned
-    )
+    query = select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.state.in_(sorted(FINAL)), ~pinned)
     return connection.execute(query).first() is not None
 
 

@@ -37,9 +37,7 @@ def remove(connection: Connection, *, package: str, version: str) -> Removed:
     )
     others = select(versions.c.version).where(versions.c.digest == found.digest).limit(1)
     is_shared = connection.execute(others).first() is not None
-    return Removed(
-        bundle=None if is_shared else found.digest, data_folders=tuple(sorted(folders))
-    )
+    return Removed(bundle=None if is_shared else found.digest, data_folders=tuple(sorted(folders)))
 
 
 def _needs(connection: Connection, *, package: str, version: str) -> Iterator[Problem]:
