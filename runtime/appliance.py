@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -30,12 +31,15 @@ from runtime.home import factories
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE, make_home
 from runtime.home.sole_use import alone_in
+from runtime.home.webhook_key import webhook_key
 from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
+from runtime.jobs.deliveries import Deliveries
 from runtime.jobs.events import EventLog
 from runtime.jobs.quotas import Quotas
 from runtime.jobs.submission import Submissions
+from runtime.jobs.telling import Messenger
 from runtime.jobs.versions import Versions
 from runtime.queue.dispatch import Dispatch, Tickets, make_docket
 from runtime.queue.notifier import Notifier
@@ -190,6 +194,7 @@ def _appliance(
     bundles = Bundles(settings.home / "bundles", judges=judges)
     runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles)
     quotas = Quotas(store=store, settings=settings.retention)
+    deliveries = _deliveries(settings, store=store, notifier=notifier)
     return Appliance(
         settings=settings,
         clock=utc_now,
@@ -212,6 +217,7 @@ def _appliance(
             queue_limit=settings.queue_limit,
             judges=judges,
             quotas=quotas,
+            deliveries=deliveries,
         ),
         intake=Intake(
             store=store,
@@ -223,8 +229,23 @@ def _appliance(
         ),
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
         tasks=_tasks(settings, runner=runner, bundles=bundles, dispatch=dispatch),
-        around=around_jobs(settings, runner=runner, dispatch=dispatch, quotas=quotas),
+        around=around_jobs(
+            settings, runner=runner, dispatch=dispatch, quotas=quotas, deliveries=deliveries
+        ),
         stopping=asyncio.Event(),
+    )
+
+
+def _deliveries(settings: Settings, *, store: SqliteStore, notifier: Notifier) -> Deliveries:
+    authorities = settings.webhooks.ca_bundle or None
+    return Deliveries(
+        store=store,
+        notifier=notifier,
+        messenger=Messenger(
+            rules=settings.webhooks.rules(), tls=ssl.create_default_context(cafile=authorities)
+        ),
+        master=webhook_key(settings),
+        clock=utc_now,
     )
 
 

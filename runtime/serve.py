@@ -217,6 +217,7 @@ def services_of(appliance: Appliance) -> Services:
         stopping=appliance.stopping,
         bulk=appliance.around.bulk,
         retention=appliance.around.retention,
+        deliveries=appliance.around.deliveries,
     )
 
 

@@ -33,6 +33,7 @@ from runtime.setting_types import (
     without_login,
 )
 from runtime.values.retention import RetentionSettings
+from runtime.values.webhooks import WebhookSettings
 from sandbox.command import Level
 from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules
@@ -128,6 +129,9 @@ class Settings(DoorSettings):
     retention: RetentionSettings = Field(
         RetentionSettings(),
         description="How long inputs, outputs, events and rows of ended jobs are kept.",
+    )
+    webhooks: WebhookSettings = Field(
+        WebhookSettings(), description="Whom webhooks may tell of the ends of jobs."
     )
     secrets: dict[str, SecretStr] = Field(
         default_factory=dict, description="Values that manifests may ask for by name."

@@ -31,6 +31,7 @@ COMMANDS: Table = {
     "bulk": ("runtime.cli.bulk:app", "Cancel, retry or delete every job that a filter means."),
     "retention": ("runtime.cli.retention:app", "How long things are kept; what goes and went."),
     "batch": ("runtime.cli.batch:app", "Group jobs under a name; count, await, cancel them."),
+    "webhook": ("runtime.cli.webhook:app", "Tell others when jobs end, and see how that went."),
     "preset": ("runtime.cli.preset:app", "Save filters of jobs under a name."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
     "token": ("runtime.cli.token:app", "Make, list, rotate and revoke tokens."),

@@ -13,12 +13,15 @@ from runtime.client.operations import Call, Content, at_place, given
 from runtime.client.views import (
     BatchView,
     BulkView,
+    DeliveryView,
     JobView,
     PageOf,
     PinView,
     PresetView,
     RetentionView,
+    SecretView,
     State,
+    WebhookView,
 )
 
 
@@ -185,3 +188,42 @@ def cancel_batch(batch: str, *, reason: str) -> Call[BatchView]:
     """Cancel every job of a batch that has not ended."""
     place = at_place("/v1/batches/{}/cancel", batch)
     return Call(method="POST", path=place, body={"reason": reason})
+
+
+def add_webhook(url: str, *, package: str = "*", states: Sequence[str] = ()) -> Call[WebhookView]:
+    """Be told when jobs end; without states, of every end."""
+    order = {"url": url, "package": package, **given({"states": list(states) or None})}
+    return Call(method="POST", path="/v1/webhooks", body=order)
+
+
+def list_webhooks() -> Call[PageOf[WebhookView]]:
+    """List webhooks."""
+    return Call(method="GET", path="/v1/webhooks")
+
+
+def remove_webhook(webhook_id: str) -> Call[None]:
+    """Tell nobody there any more."""
+    return Call(method="DELETE", path=at_place("/v1/webhooks/{}", webhook_id))
+
+
+def get_webhook_secret() -> Call[SecretView]:
+    """Ask what messages to one are signed with."""
+    return Call(method="GET", path="/v1/webhook-secret")
+
+
+def list_deliveries(
+    *, state: str | None = None, job: str | None = None
+) -> Call[PageOf[DeliveryView]]:
+    """List what was told, or is to be."""
+    query = given({"state": state, "job": job})
+    return Call(method="GET", path="/v1/deliveries", query=query)
+
+
+def get_delivery(delivery_id: str) -> Call[DeliveryView]:
+    """Ask for one delivery."""
+    return Call(method="GET", path=at_place("/v1/deliveries/{}", delivery_id))
+
+
+def replay_delivery(delivery_id: str) -> Call[DeliveryView]:
+    """Tell it again."""
+    return Call(method="POST", path=at_place("/v1/deliveries/{}/replay", delivery_id))

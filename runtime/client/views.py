@@ -332,3 +332,39 @@ class BatchView(TypedDict):
     at: str
     sealed_at: str | None
     ended_at: str | None
+
+
+class WebhookView(TypedDict):
+    """Whom to tell of which ends."""
+
+    id: str
+    owner: str
+    url: str
+    package: str
+    states: list[State]
+    at: str
+
+
+class SecretView(TypedDict):
+    """What messages to a principal are signed with."""
+
+    secret: str
+
+
+class DeliveryView(TypedDict):
+    """One message to one address, and how its tries went."""
+
+    id: str
+    kind: str
+    owner: str
+    package: str
+    job_id: str | None
+    url: str
+    body: str
+    state: Literal["waiting", "delivered", "failed"]
+    tries: int
+    status: int | None
+    error: str
+    at: str
+    due_at: str
+    ended_at: str | None

@@ -19,6 +19,7 @@ from runtime.http.api import (
     schemas,
     simple,
     tokens,
+    webhooks,
     wheelhouse,
 )
 from runtime.http.api.keeping import retention
@@ -73,6 +74,7 @@ def make_app(services: Services) -> FastAPI:
         job_lists,
         submissions,
         batches,
+        webhooks,
         bulk,
         retention,
         results,

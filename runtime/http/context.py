@@ -22,6 +22,7 @@ from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.clock import Clock
 from runtime.jobs.bulk import Bulk
+from runtime.jobs.deliveries import Deliveries
 from runtime.jobs.events import EventLog
 from runtime.jobs.retention import Retention
 from runtime.jobs.submission import Submissions
@@ -61,6 +62,7 @@ class Services:
     # around the job
     bulk: Bulk
     retention: Retention
+    deliveries: Deliveries
 
 
 def _service(name: str) -> Callable[[Request], Any]:
@@ -164,6 +166,7 @@ StoppingOf = Annotated[asyncio.Event, Depends(_service("stopping"))]
 AccessOf = Annotated[Access, Depends(_service("access"))]
 BulkOf = Annotated[Bulk, Depends(_service("bulk"))]
 RetentionOf = Annotated[Retention, Depends(_service("retention"))]
+DeliveriesOf = Annotated[Deliveries, Depends(_service("deliveries"))]
 ServicesOf = Annotated[Services, Depends(whole)]
 PrincipalOf = Annotated[Principal, Depends(asks)]
 SightOf = Annotated[Sight, Depends(sight_of_request)]

@@ -18,6 +18,7 @@ from runtime.clock import Clock
 from runtime.errors import InputRefused, KeyInUse
 from runtime.ids import new_id
 from runtime.jobs.cancellations import Cancellations
+from runtime.jobs.deliveries import Deliveries
 from runtime.jobs.quotas import Quotas
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
@@ -102,6 +103,7 @@ class Submissions:
     queue_limit: int
     judges: Judges
     quotas: Quotas
+    deliveries: Deliveries
     _known: dict[str, Target] = field(default_factory=dict[str, Target])
     _on_their_way: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
@@ -183,6 +185,7 @@ class Submissions:
         self.quotas.refuse_beyond(
             package=target.activation.package, principal=sender.request.principal
         )
+        self.deliveries.judged(around.webhook)
         await self._refuse_unfit(target, parameters=parameters, inputs=inputs)
         sent = _sent_key(target, parameters=parameters, inputs=inputs, sender=sender, around=around)
         activation, at = target.activation, self.clock()
@@ -204,8 +207,14 @@ class Submissions:
             labels=around.labels,
             batch=around.batch,
             webhook=around.webhook,
+            told_attempt=0 if self._is_awaited(around, target=target, sender=sender) else None,
         )
         return Ordered(job=job, sent=sent)
+
+    def _is_awaited(self, around: Around, *, target: Target, sender: Sender) -> bool:
+        """Return whether somebody wants to be told of the end of such a job."""
+        owner, package = sender.request.principal, target.activation.package
+        return bool(around.webhook) or self.deliveries.is_awaited(owner=owner, package=package)
 
     async def accept(self, ordered: Ordered) -> Job:
         """Store a job and say that it waits. Raises QueueFull, or KeyUsed."""

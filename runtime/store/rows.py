@@ -23,12 +23,14 @@ from runtime.values.records import (
     StoredOutput,
     Worker,
 )
+from runtime.values.webhooks import Delivery
 
 ACTIVATION = TypeAdapter(Activation)
 ATTEMPT = TypeAdapter(Attempt)
 AUDIT_ENTRY = TypeAdapter(AuditEntry)
 AUDIT_HEAD = TypeAdapter(AuditHead)
 BATCH = TypeAdapter(Batch)
+DELIVERY = TypeAdapter(Delivery)
 EVENT = TypeAdapter(Event)
 GATE = TypeAdapter(Gate)
 JOB = TypeAdapter(Job)

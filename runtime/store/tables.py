@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
 )
 
 
@@ -124,6 +125,7 @@ jobs = Table(
     Column("batch", String),
     Column("error_code", String),
     Column("webhook", String),
+    Column("told_attempt", Integer),
     Column("inputs_gone_at", UtcDateTime),
     Column("outputs_gone_at", UtcDateTime),
     Column("events_gone_at", UtcDateTime),
@@ -153,6 +155,14 @@ for _name, _columns in {
         sqlite_where=_has_one,
         postgresql_where=_has_one,
     )
+
+# Those that somebody wants to be told of, and is not yet: asked every second.
+_is_untold = and_(
+    jobs.c.told_attempt.is_not(None),
+    jobs.c.finished_at.is_not(None),
+    jobs.c.told_attempt < jobs.c.attempt,
+)
+Index("ix_jobs_untold", jobs.c.id, sqlite_where=_is_untold, postgresql_where=_is_untold)
 
 attempts = Table(
     "attempts",

@@ -119,7 +119,6 @@ webhooks = Table(
     Column("package", String, nullable=False),
     Column("states", JSON, nullable=False),
     Column("at", UtcDateTime, nullable=False),
-    Column("by_whom", String, nullable=False),
     Column("sees_all", Boolean, nullable=False),
     Column("packages", JSON, nullable=False),
 )
@@ -128,7 +127,7 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("id", String, primary_key=True),
-    Column("subject", String, nullable=False),
+    Column("place", String, nullable=False, unique=True),
     Column("kind", String, nullable=False),
     Column("owner", String, nullable=False),
     Column("package", String, nullable=False),
@@ -145,13 +144,6 @@ deliveries = Table(
     Index("ix_deliveries_state", "state", "due_at"),
     Index("ix_deliveries_job_id", "job_id"),
     Index("ix_deliveries_ended_at", "ended_at"),
-)
-
-positions = Table(
-    "positions",
-    metadata,
-    Column("name", String, primary_key=True),
-    Column("at", UtcDateTime, nullable=False),
 )
 
 questions = Table(

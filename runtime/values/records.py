@@ -140,6 +140,7 @@ class Job:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     batch: str | None = None
     webhook: str | None = None
+    told_attempt: int | None = None
     inputs_gone_at: datetime | None = None
     outputs_gone_at: datetime | None = None
     events_gone_at: datetime | None = None

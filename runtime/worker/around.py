@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.bulk import BULK_NEWS, Bulk
 from runtime.jobs.collecting import Collector
+from runtime.jobs.deliveries import DELIVERY_NEWS, Deliveries
 from runtime.jobs.quotas import Quotas
 from runtime.jobs.retention import RETENTION_NEWS, Retention
 from runtime.queue.dispatch import Dispatch
@@ -16,6 +17,8 @@ SELDOM_S = 15.0
 RETENTION_S = 600.0
 """Between two cycles: what is kept for days need not go on the minute."""
 QUOTAS_S = 60.0
+ENDS_S = 1.0
+"""How soon an end is told: three looks into indexes that are empty where nobody waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,7 @@ class AroundJobs:
     bulk: Bulk
     retention: Retention
     quotas: Quotas
+    deliveries: Deliveries
 
     def loops(self) -> tuple[Loop, ...]:
         """Return the loops; one process of an appliance runs them, that which serves."""
@@ -36,12 +40,23 @@ class AroundJobs:
                 topic=RETENTION_NEWS,
                 every_s=RETENTION_S,
             ),
+            Loop(
+                name="deliveries",
+                turn=self.deliveries.turn,
+                topic=DELIVERY_NEWS,
+                every_s=ENDS_S,
+            ),
             Loop(name="quotas", turn=self.quotas.turn, topic=RETENTION_NEWS, every_s=QUOTAS_S),
         )
 
 
 def around_jobs(
-    settings: Settings, *, runner: AttemptRunner, dispatch: Dispatch, quotas: Quotas
+    settings: Settings,
+    *,
+    runner: AttemptRunner,
+    dispatch: Dispatch,
+    quotas: Quotas,
+    deliveries: Deliveries,
 ) -> AroundJobs:
     """Return what is done around the jobs of an appliance, as its settings say."""
     store, clock = runner.store, runner.clock
@@ -65,4 +80,5 @@ def around_jobs(
             settings=settings.retention,
         ),
         quotas=quotas,
+        deliveries=deliveries,
     )

@@ -13,6 +13,7 @@ from runtime.http.context import (
     CallerOf,
     ClockOf,
     CursorOf,
+    DeliveriesOf,
     Limit,
     NotifierOf,
     PrincipalOf,
@@ -22,6 +23,7 @@ from runtime.http.context import (
 )
 from runtime.ids import new_id
 from runtime.jobs.bulk import BulkOrder
+from runtime.jobs.deliveries import DELIVERY_NEWS
 from runtime.store.lists import batches
 from runtime.store.store import Store
 from runtime.values.access import Sight
@@ -91,7 +93,12 @@ async def _seen(store: Store, *, name: str, sight: Sight) -> BatchView:
 
 @router.post("", status_code=201)
 async def create_batch(
-    order: BatchOrder, *, store: StoreOf, principal: PrincipalOf, clock: ClockOf
+    order: BatchOrder,
+    *,
+    store: StoreOf,
+    principal: PrincipalOf,
+    clock: ClockOf,
+    deliveries: DeliveriesOf,
 ) -> BatchView:
     """Begin a batch; jobs join it by `"batch": NAME` in their order."""
     batch = Batch(
@@ -99,7 +106,7 @@ async def create_batch(
         owner=principal.name,
         name=order.name,
         note=order.note,
-        webhook=order.webhook,
+        webhook=deliveries.judged(order.webhook),
         at=clock(),
     )
     return _view(await store.run(batches.create, batch=batch), {})
@@ -144,7 +151,7 @@ async def seal_batch(
     mine = changes_of(principal)
     found = await _seen(store, name=batch, sight=mine)
     await store.run(batches.seal, batch_id=found.id, at=clock())
-    notifier.notify("deliveries")
+    notifier.notify(DELIVERY_NEWS)
     return await _seen(store, name=found.id, sight=mine)
 
 

@@ -25,7 +25,6 @@ def upgrade() -> None:
     _create_job_labels()
     _create_pins()
     _create_policies()
-    _create_positions()
     _create_presets()
     _create_questions()
     _create_webhooks()
@@ -37,6 +36,7 @@ def _change_jobs() -> None:
     op.add_column("jobs", sa.Column("batch", sa.String(), nullable=True))
     op.add_column("jobs", sa.Column("error_code", sa.String(), nullable=True))
     op.add_column("jobs", sa.Column("webhook", sa.String(), nullable=True))
+    op.add_column("jobs", sa.Column("told_attempt", sa.Integer(), nullable=True))
     op.add_column("jobs", sa.Column("inputs_gone_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("jobs", sa.Column("outputs_gone_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("jobs", sa.Column("events_gone_at", sa.DateTime(timezone=True), nullable=True))
@@ -67,6 +67,17 @@ def _change_jobs() -> None:
         ["finished_at", "id"],
         sqlite_where=sa.text("finished_at IS NOT NULL"),
         postgresql_where=sa.text("finished_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_jobs_untold",
+        "jobs",
+        ["id"],
+        sqlite_where=sa.text(
+            "told_attempt IS NOT NULL AND finished_at IS NOT NULL AND told_attempt < attempt"
+        ),
+        postgresql_where=sa.text(
+            "told_attempt IS NOT NULL AND finished_at IS NOT NULL AND told_attempt < attempt"
+        ),
     )
     op.create_index("ix_jobs_version", "jobs", ["package", "version", "id"])
     op.create_index(
@@ -126,7 +137,7 @@ def _create_deliveries() -> None:
     op.create_table(
         "deliveries",
         sa.Column("id", sa.String(), nullable=False),
-        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("place", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("owner", sa.String(), nullable=False),
         sa.Column("package", sa.String(), nullable=False),
@@ -141,6 +152,7 @@ def _create_deliveries() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
+        sa.UniqueConstraint("place", name=op.f("uq_deliveries_place")),
     )
     op.create_index("ix_deliveries_ended_at", "deliveries", ["ended_at"])
     op.create_index("ix_deliveries_job_id", "deliveries", ["job_id"])
@@ -220,15 +232,6 @@ def _create_policies() -> None:
     )
 
 
-def _create_positions() -> None:
-    op.create_table(
-        "positions",
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("name", name=op.f("pk_positions")),
-    )
-
-
 def _create_presets() -> None:
     op.create_table(
         "presets",
@@ -269,7 +272,6 @@ def _create_webhooks() -> None:
         sa.Column("package", sa.String(), nullable=False),
         sa.Column("states", sa.JSON(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("by_whom", sa.String(), nullable=False),
         sa.Column("sees_all", sa.Boolean(), nullable=False),
         sa.Column("packages", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhooks")),
