@@ -230,7 +230,12 @@ def _appliance(
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
         tasks=_tasks(settings, runner=runner, bundles=bundles, dispatch=dispatch),
         around=around_jobs(
-            settings, runner=runner, dispatch=dispatch, quotas=quotas, deliveries=deliveries
+            settings,
+            runner=runner,
+            dispatch=dispatch,
+            judges=judges,
+            quotas=quotas,
+            deliveries=deliveries,
         ),
         stopping=asyncio.Event(),
     )
@@ -276,6 +281,7 @@ def _runner(
         ability=Ability(platform=platform_of(running())),
         clock=utc_now,
         jobs_folder=settings.home / "jobs",
+        question_at_most=timedelta(hours=settings.question_h),
     )
 
 

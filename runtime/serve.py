@@ -218,6 +218,7 @@ def services_of(appliance: Appliance) -> Services:
         bulk=appliance.around.bulk,
         retention=appliance.around.retention,
         deliveries=appliance.around.deliveries,
+        questions=appliance.around.questions,
     )
 
 

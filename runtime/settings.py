@@ -67,6 +67,9 @@ class Settings(DoorSettings):
     idempotency_h: float = Field(
         24.0, gt=0, description="Hours for which an Idempotency-Key is known."
     )
+    question_h: float = Field(
+        168.0, gt=0, le=8760, description="Hours for which a job waits for an answer at most."
+    )
     most_attempts: int = Field(
         3, ge=1, description="Attempts before an infrastructure failure is final."
     )

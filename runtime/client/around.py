@@ -14,10 +14,12 @@ from runtime.client.views import (
     BatchView,
     BulkView,
     DeliveryView,
+    JobDetail,
     JobView,
     PageOf,
     PinView,
     PresetView,
+    PromptView,
     RetentionView,
     SecretView,
     State,
@@ -227,3 +229,14 @@ def get_delivery(delivery_id: str) -> Call[DeliveryView]:
 def replay_delivery(delivery_id: str) -> Call[DeliveryView]:
     """Tell it again."""
     return Call(method="POST", path=at_place("/v1/deliveries/{}/replay", delivery_id))
+
+
+def get_prompt(job_id: str) -> Call[PromptView]:
+    """Ask what a job asks."""
+    return Call(method="GET", path=at_place("/v1/jobs/{}/prompt", job_id))
+
+
+def answer_job(job_id: str, *, key: str, answer: Any) -> Call[JobDetail]:
+    """Answer what a job asks."""
+    place = at_place("/v1/jobs/{}/response", job_id)
+    return Call(method="POST", path=place, body={"key": key, "answer": answer})

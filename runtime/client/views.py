@@ -368,3 +368,15 @@ class DeliveryView(TypedDict):
     at: str
     due_at: str
     ended_at: str | None
+
+
+class PromptView(TypedDict):
+    """What a job asks, and until when it waits for the answer."""
+
+    job_id: str
+    key: str
+    prompt: str
+    answer_schema: dict[str, Any]
+    fallback: dict[str, Any] | None
+    asked_at: str
+    expires_at: str | None

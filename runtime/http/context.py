@@ -24,6 +24,7 @@ from runtime.clock import Clock
 from runtime.jobs.bulk import Bulk
 from runtime.jobs.deliveries import Deliveries
 from runtime.jobs.events import EventLog
+from runtime.jobs.questions import Questions
 from runtime.jobs.retention import Retention
 from runtime.jobs.submission import Submissions
 from runtime.queue.notifier import Notifier
@@ -63,6 +64,7 @@ class Services:
     bulk: Bulk
     retention: Retention
     deliveries: Deliveries
+    questions: Questions
 
 
 def _service(name: str) -> Callable[[Request], Any]:
@@ -167,6 +169,7 @@ AccessOf = Annotated[Access, Depends(_service("access"))]
 BulkOf = Annotated[Bulk, Depends(_service("bulk"))]
 RetentionOf = Annotated[Retention, Depends(_service("retention"))]
 DeliveriesOf = Annotated[Deliveries, Depends(_service("deliveries"))]
+QuestionsOf = Annotated[Questions, Depends(_service("questions"))]
 ServicesOf = Annotated[Services, Depends(whole)]
 PrincipalOf = Annotated[Principal, Depends(asks)]
 SightOf = Annotated[Sight, Depends(sight_of_request)]

@@ -1,6 +1,7 @@
 """Questions of jobs: answered by whoever may, or by nobody when their time is over."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from packages.bundle.orders import ANSWER
 from runtime.clock import Clock
@@ -37,11 +38,8 @@ class Questions:
         """
         asked = await self.store.read(questions.open_question, job_id=job_id)
         if asked.key == key and asked.schema:
-            _, problems = await self.judges.beside(
-                lambda: self.judges.judge(
-                    ANSWER, about="answer", schema=dict(asked.schema), answer=value
-                )
-            )
+            judged = partial(self.judges.judge, ANSWER, about="answer", schema=dict(asked.schema))
+            _, problems = await self.judges.beside(judged, answer=value)
             if problems:
                 raise InputRefused(f"This is no answer to {key!r}", problems=problems)
         return await self._answered(

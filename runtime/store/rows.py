@@ -7,6 +7,7 @@ from sqlalchemy import Row
 
 from runtime.values.access import Session, Token
 from runtime.values.batches import Batch
+from runtime.values.questions import Asked
 from runtime.values.records import (
     Activation,
     Attempt,
@@ -29,6 +30,7 @@ ACTIVATION = TypeAdapter(Activation)
 ATTEMPT = TypeAdapter(Attempt)
 AUDIT_ENTRY = TypeAdapter(AuditEntry)
 AUDIT_HEAD = TypeAdapter(AuditHead)
+ASKED = TypeAdapter(Asked)
 BATCH = TypeAdapter(Batch)
 DELIVERY = TypeAdapter(Delivery)
 EVENT = TypeAdapter(Event)

@@ -92,6 +92,16 @@ def expired(question: Asked) -> JobError:
     )
 
 
+def unanswered(question: Asked) -> JobError:
+    """Return the error of a job that is tried, and asks what nobody is there to answer."""
+    return JobError(
+        code="question-unanswered",
+        what=f"it asks for {question.key!r}: {question.prompt}"[:2000],
+        mend=f"give the answer: fumehood try … --answer {question.key}=VALUE",
+        kind="package",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What somebody answers."""

@@ -6,17 +6,20 @@ from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.bulk import BULK_NEWS, Bulk
 from runtime.jobs.collecting import Collector
 from runtime.jobs.deliveries import DELIVERY_NEWS, Deliveries
+from runtime.jobs.questions import QUESTION_NEWS, Questions
 from runtime.jobs.quotas import Quotas
 from runtime.jobs.retention import RETENTION_NEWS, Retention
 from runtime.queue.dispatch import Dispatch
 from runtime.settings import Settings
 from runtime.worker.loops import Loop
+from wheelhouse.judges.pool import Judges
 
 SELDOM_S = 15.0
 """How often a loop looks for work of which it would have had news."""
 RETENTION_S = 600.0
 """Between two cycles: what is kept for days need not go on the minute."""
 QUOTAS_S = 60.0
+QUESTIONS_S = 1.0
 ENDS_S = 1.0
 """How soon an end is told: three looks into indexes that are empty where nobody waits."""
 
@@ -29,6 +32,7 @@ class AroundJobs:
     retention: Retention
     quotas: Quotas
     deliveries: Deliveries
+    questions: Questions
 
     def loops(self) -> tuple[Loop, ...]:
         """Return the loops; one process of an appliance runs them, that which serves."""
@@ -46,6 +50,12 @@ class AroundJobs:
                 topic=DELIVERY_NEWS,
                 every_s=ENDS_S,
             ),
+            Loop(
+                name="questions",
+                turn=self.questions.turn,
+                topic=QUESTION_NEWS,
+                every_s=QUESTIONS_S,
+            ),
             Loop(name="quotas", turn=self.quotas.turn, topic=RETENTION_NEWS, every_s=QUOTAS_S),
         )
 
@@ -55,6 +65,7 @@ def around_jobs(
     *,
     runner: AttemptRunner,
     dispatch: Dispatch,
+    judges: Judges,
     quotas: Quotas,
     deliveries: Deliveries,
 ) -> AroundJobs:
@@ -81,4 +92,11 @@ def around_jobs(
         ),
         quotas=quotas,
         deliveries=deliveries,
+        questions=Questions(
+            store=store,
+            dispatch=dispatch,
+            notifier=runner.notifier,
+            judges=judges,
+            clock=clock,
+        ),
     )

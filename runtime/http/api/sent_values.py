@@ -20,7 +20,7 @@ from runtime.values.labels import MOST_LABELS, MOST_VALUE_CHARS
 from runtime.values.labels import NAME as LABEL_NAME
 
 
-def _is_json(value: Any) -> Any:
+def is_json(value: Any) -> Any:
     """Refuse what JSON cannot hold (RFC 8259): NaN, infinities, lone surrogates."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
@@ -44,7 +44,7 @@ def _is_whole(value: Any) -> Any:
 
 
 Parameters = Annotated[
-    dict[str, JsonValue], AfterValidator(_is_json), WithJsonSchema({"type": "object"})
+    dict[str, JsonValue], AfterValidator(is_json), WithJsonSchema({"type": "object"})
 ]
 Flag = Annotated[bool, Strict()]
 WholeNumber = Annotated[int, BeforeValidator(_is_whole)]

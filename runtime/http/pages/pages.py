@@ -4,6 +4,7 @@ They read the store and render; what they change, they change by the same storie
 """
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from runtime.http.context import (
     ClockOf,
     CursorOf,
     PrincipalOf,
+    QuestionsOf,
     Services,
     SettingsOf,
     SightOf,
@@ -41,11 +43,14 @@ from runtime.store.cursor import encode_cursor
 from runtime.store.jobs import admission, job_counts, job_lists
 from runtime.store.jobs import events as event_store
 from runtime.store.jobs import jobs as job_store
+from runtime.store.jobs import questions as question_store
 from runtime.store.lists import filtered
 from runtime.store.store import Store
+from runtime.values.questions import Asked
 from runtime.values.records import Attempt, Event, Job, StoredOutput
 from runtime.values.records import Page as PageOf
 from runtime.values.states import State
+from sandbox.command import Json
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -153,7 +158,7 @@ async def show_job(
         artifact=artifact,
         now=clock(),
     )
-    return await render(request, "job.html", job=seen.job, story=story)
+    return await render(request, "job.html", job=seen.job, story=story, question=seen.question)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +175,7 @@ class _Seen:
     events: tuple[Event, ...]
     outputs: PageOf[StoredOutput]
     outputs_counted: int
+    question: Asked | None
 
 
 def _see(connection: Connection, *, job_id: str, attempt: int | None) -> _Seen:
@@ -186,6 +192,9 @@ def _see(connection: Connection, *, job_id: str, attempt: int | None) -> _Seen:
             connection, job_id=job_id, attempt=number, limit=OUTPUTS_MOST
         ),
         outputs_counted=job_lists.count_outputs(connection, job_id=job_id, attempt=number),
+        question=question_store.open_question(connection, job_id=job_id)
+        if job.state is State.WAITING
+        else None,
     )
 
 
@@ -208,6 +217,24 @@ async def cancel_job(job_id: str, submissions: SubmissionsOf) -> Response:
     """Cancel a job, then show it."""
     await submissions.cancel(job_id)
     return RedirectResponse(f"/jobs/{job_id}", status_code=303)
+
+
+@router.post("/jobs/{job_id}/response")
+async def answer_job(
+    job_id: str, request: Request, *, questions: QuestionsOf, principal: PrincipalOf
+) -> Response:
+    """Answer what a job asks, then show it. What is no JSON is taken as text."""
+    form = await request.form()
+    key, text = str(form.get("key", "")), str(form.get("answer", ""))
+    await questions.answer(job_id, key=key, value=_value(text), who=principal.name)
+    return RedirectResponse(f"/jobs/{job_id}", status_code=303)
+
+
+def _value(text: str) -> Json:
+    try:
+        return json.loads(text, parse_constant=str)
+    except (ValueError, RecursionError):
+        return text
 
 
 @router.post("/jobs/{job_id}/retry")

@@ -6,7 +6,7 @@ An answer is at hand for every later attempt: a job that asks twice is run a thi
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from runtime.errors import NotFound, StateConflict, Superseded
 from runtime.store.jobs import admission, claims, events, job_changes, job_counts
@@ -15,7 +15,7 @@ from runtime.store.jobs.events import Happening
 from runtime.store.rows import ASKED, plain, plain_error, value_of
 from runtime.store.tables_around import questions
 from runtime.values.questions import Answer, Asked, expired
-from runtime.values.records import Finish, Job, JsonObject
+from runtime.values.records import Finish, Job, JobError, JsonObject
 from runtime.values.states import Change, State, after
 from sandbox.command import Json
 
@@ -64,16 +64,14 @@ def ask(
     return state
 
 
-def _of(job_id: str, key: str) -> tuple[object, ...]:
+def _of(job_id: str, key: str) -> tuple[ColumnElement[bool], ...]:
     return questions.c.job_id == job_id, questions.c.key == key
 
 
 def open_question(connection: Connection, *, job_id: str) -> Asked:
     """Return the question that a job waits with; raise NotFound where it has none."""
     job = job_store.get(connection, job_id=job_id)
-    query = select(questions).where(
-        questions.c.job_id == job_id, questions.c.answered_at.is_(None)
-    )
+    query = select(questions).where(questions.c.job_id == job_id, questions.c.answered_at.is_(None))
     row = connection.execute(query.order_by(questions.c.asked_at.desc()).limit(1)).first()
     if job.state is not State.WAITING or row is None:
         raise NotFound(
@@ -130,15 +128,15 @@ def answer(connection: Connection, *, job_id: str, given: Answer) -> Job:
 
 def overdue(connection: Connection, *, at: datetime, limit: int) -> tuple[Asked, ...]:
     """Return open questions whose time is over."""
-    query = select(questions).where(
-        questions.c.answered_at.is_(None), questions.c.expires_at <= at
-    )
+    query = select(questions).where(questions.c.answered_at.is_(None), questions.c.expires_at <= at)
     rows = connection.execute(query.order_by(questions.c.expires_at).limit(limit))
     return tuple(value_of(row, ASKED) for row in rows)
 
 
-def expire(connection: Connection, *, asked: Asked, at: datetime) -> None:
-    """Fail the job that waits with a question whose time is over; close the question."""
+def expire(
+    connection: Connection, *, asked: Asked, at: datetime, error: JobError | None = None
+) -> None:
+    """Fail the job that waits with a question that nobody answers; close the question."""
     values = {"answered_at": at, "answered_by": "", "answer": None}
     job = job_store.get(connection, job_id=asked.job_id)
     if job.state is not State.WAITING or job.attempt != asked.attempt:
@@ -147,11 +145,11 @@ def expire(connection: Connection, *, asked: Asked, at: datetime) -> None:
     connection.execute(delete(questions).where(*_of(job.id, asked.key)))
     state = after(job.state, change=Change.FAIL)
     job_counts.ended(connection, state=state)
-    error = plain_error(expired(asked))
-    ended = {"state": state, "finished_at": at, "error": error}
+    told_error = plain_error(error or expired(asked))
+    ended = {"state": state, "finished_at": at, "error": told_error}
     job_changes.change_job(connection, job_id=job.id, values=ended)
     job_changes.change_attempt(connection, job_id=job.id, number=job.attempt, values=ended)
-    told: JsonObject = {"state": state.value, "error": error}
+    told: JsonObject = {"state": state.value, "error": told_error}
     job_changes.add_event(
         connection, job_id=job.id, attempt=job.attempt, at=at, event="job.finished", data=told
     )
