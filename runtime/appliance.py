@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -30,11 +31,15 @@ from runtime.home import factories
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE, make_home
 from runtime.home.sole_use import alone_in
+from runtime.home.webhook_key import webhook_key
 from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
+from runtime.jobs.deliveries import Deliveries
 from runtime.jobs.events import EventLog
+from runtime.jobs.quotas import Quotas
 from runtime.jobs.submission import Submissions
+from runtime.jobs.telling import Messenger
 from runtime.jobs.versions import Versions
 from runtime.queue.dispatch import Dispatch, Tickets, make_docket
 from runtime.queue.notifier import Notifier
@@ -45,6 +50,7 @@ from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
 from runtime.store.store import Store
 from runtime.values.line import Ability
 from runtime.values.records import Worker
+from runtime.worker.around import AroundJobs, around_jobs
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.slots import Slots
@@ -84,6 +90,7 @@ class Appliance:
     intake: Intake
     access: Access
     tasks: WorkerTasks
+    around: AroundJobs
     stopping: asyncio.Event
 
 
@@ -186,6 +193,8 @@ def _appliance(
     dispatch = Dispatch(docket=docket, clock=utc_now, tickets=tickets)
     bundles = Bundles(settings.home / "bundles", judges=judges)
     runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles)
+    quotas = Quotas(store=store, settings=settings.retention)
+    deliveries = _deliveries(settings, store=store, notifier=notifier)
     return Appliance(
         settings=settings,
         clock=utc_now,
@@ -207,6 +216,8 @@ def _appliance(
             clock=utc_now,
             queue_limit=settings.queue_limit,
             judges=judges,
+            quotas=quotas,
+            deliveries=deliveries,
         ),
         intake=Intake(
             store=store,
@@ -218,7 +229,28 @@ def _appliance(
         ),
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
         tasks=_tasks(settings, runner=runner, bundles=bundles, dispatch=dispatch),
+        around=around_jobs(
+            settings,
+            runner=runner,
+            dispatch=dispatch,
+            judges=judges,
+            quotas=quotas,
+            deliveries=deliveries,
+        ),
         stopping=asyncio.Event(),
+    )
+
+
+def _deliveries(settings: Settings, *, store: SqliteStore, notifier: Notifier) -> Deliveries:
+    authorities = settings.webhooks.ca_bundle or None
+    return Deliveries(
+        store=store,
+        notifier=notifier,
+        messenger=Messenger(
+            rules=settings.webhooks.rules(), tls=ssl.create_default_context(cafile=authorities)
+        ),
+        master=webhook_key(settings),
+        clock=utc_now,
     )
 
 
@@ -249,6 +281,7 @@ def _runner(
         ability=Ability(platform=platform_of(running())),
         clock=utc_now,
         jobs_folder=settings.home / "jobs",
+        question_at_most=timedelta(hours=settings.question_h),
     )
 
 

@@ -38,6 +38,7 @@ from runtime.http.tls import renew, tls_context
 from runtime.settings import Settings
 from runtime.store import audit
 from runtime.values.records import JsonObject
+from runtime.worker.loops import looping
 from runtime.worker.tasks import working
 
 GRACE_S = 5
@@ -120,6 +121,8 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
         keeping = upkeep(appliance.access, store=appliance.store, clock=appliance.clock)
         await stack.enter_async_context(keeping)
         await stack.enter_async_context(working(appliance.tasks))
+        around = looping(appliance.around.loops(), notifier=appliance.notifier)
+        await stack.enter_async_context(around)
         await asyncio.to_thread(_get_ready, app)
         await _note(appliance, action="appliance.start", details=settings_shown(settings))
         serving = asyncio.create_task(
@@ -212,6 +215,10 @@ def services_of(appliance: Appliance) -> Services:
         intake=appliance.intake,
         access=appliance.access,
         stopping=appliance.stopping,
+        bulk=appliance.around.bulk,
+        retention=appliance.around.retention,
+        deliveries=appliance.around.deliveries,
+        questions=appliance.around.questions,
     )
 
 

@@ -15,12 +15,16 @@ from runtime.http.api import (
     health,
     jobs,
     packages,
+    questions,
     results,
     schemas,
     simple,
     tokens,
+    webhooks,
     wheelhouse,
 )
+from runtime.http.api.keeping import retention
+from runtime.http.api.many import batches, bulk, job_lists, submissions
 from runtime.http.api.views import ProblemDocument
 from runtime.http.bounded_bodies import BoundedBodies
 from runtime.http.conditional import Conditional
@@ -69,6 +73,13 @@ def make_app(services: Services) -> FastAPI:
         packages,
         evidence,
         jobs,
+        job_lists,
+        submissions,
+        batches,
+        questions,
+        webhooks,
+        bulk,
+        retention,
         results,
         gate,
         wheelhouse,

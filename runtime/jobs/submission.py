@@ -18,14 +18,18 @@ from runtime.clock import Clock
 from runtime.errors import InputRefused, KeyInUse
 from runtime.ids import new_id
 from runtime.jobs.cancellations import Cancellations
+from runtime.jobs.deliveries import Deliveries
+from runtime.jobs.quotas import Quotas
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
 from runtime.store import activations, packages
 from runtime.store.jobs import admission, submissions
 from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
+from runtime.values.labels import Labels
 from runtime.values.records import Activation, Job, JobInput, JsonObject, RequestContext, SentKey
 from runtime.values.states import State
+from sandbox.command import Json
 from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem, shown
 
@@ -59,6 +63,35 @@ class Sender:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What an order says besides what shall run: by what it is found, and who is told of its end.
+
+    `batch` is the name of one of the sender's own.
+    """
+
+    labels: Labels = field(default_factory=dict[str, str])
+    batch: str | None = None
+    webhook: str | None = None
+
+    def told(self) -> JsonObject:
+        """Return what of it there is, so that two orders can be told apart."""
+        labels: dict[str, Json] = dict(self.labels)
+        said: JsonObject = {"labels": labels, "batch": self.batch, "webhook": self.webhook}
+        return {name: value for name, value in said.items() if value}
+
+
+PLAIN = Around()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordered:
+    """A job as it will be stored, and the key that its order was sent by."""
+
+    job: Job
+    sent: SentKey | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submissions:
     """Submits, cancels and retries jobs; what a method promises is in the store when it returns."""
 
@@ -69,6 +102,8 @@ class Submissions:
     clock: Clock
     queue_limit: int
     judges: Judges
+    quotas: Quotas
+    deliveries: Deliveries
     _known: dict[str, Target] = field(default_factory=dict[str, Target])
     _on_their_way: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
@@ -118,6 +153,7 @@ class Submissions:
         inputs: Sequence[JobInput],
         sender: Sender,
         keep: Callable[[], Awaitable[None]] = _nothing_to_keep,
+        around: Around = PLAIN,
     ) -> Job:
         """Accept a job, or raise QueueFull; what was accepted is never lost.
 
@@ -127,11 +163,31 @@ class Submissions:
         Raises InputRefused where the package says that it takes no such job. `keep` is awaited
         once it would: then the bytes of the inputs are wanted.
         """
-        await self._refuse_unfit(target, parameters=parameters, inputs=inputs)
-        sent = _sent_key(target, parameters=parameters, inputs=inputs, sender=sender)
+        ordered = await self.ordered(
+            target, parameters=parameters, inputs=inputs, sender=sender, around=around
+        )
+        sent = ordered.sent
         if sent and (known := await self.store.read(submissions.job_sent_before, sent=sent)):
             return await self.store.read(job_store.get, job_id=known)
         await keep()
+        return await self.accept(ordered)
+
+    async def ordered(
+        self,
+        target: Target,
+        *,
+        parameters: JsonObject,
+        inputs: Sequence[JobInput],
+        sender: Sender,
+        around: Around,
+    ) -> Ordered:
+        """Return the job as it will be stored. Raises InputRefused where the package takes none."""
+        self.quotas.refuse_beyond(
+            package=target.activation.package, principal=sender.request.principal
+        )
+        self.deliveries.judged(around.webhook)
+        await self._refuse_unfit(target, parameters=parameters, inputs=inputs)
+        sent = _sent_key(target, parameters=parameters, inputs=inputs, sender=sender, around=around)
         activation, at = target.activation, self.clock()
         job = Job(
             id=sender.job_id,
@@ -148,10 +204,23 @@ class Submissions:
             submitted_at=at,
             queued_at=at,
             due_at=at,
+            labels=around.labels,
+            batch=around.batch,
+            webhook=around.webhook,
+            told_attempt=0 if self._is_awaited(around, target=target, sender=sender) else None,
         )
+        return Ordered(job=job, sent=sent)
+
+    def _is_awaited(self, around: Around, *, target: Target, sender: Sender) -> bool:
+        """Return whether somebody wants to be told of the end of such a job."""
+        owner, package = sender.request.principal, target.activation.package
+        return bool(around.webhook) or self.deliveries.is_awaited(owner=owner, package=package)
+
+    async def accept(self, ordered: Ordered) -> Job:
+        """Store a job and say that it waits. Raises QueueFull, or KeyUsed."""
         # Stored first: whatever is lost from here on, the reconciler finds the job in the store.
         accepted = await self.store.run(
-            job_store.submit, job=job, queue_limit=self.queue_limit, sent=sent
+            job_store.submit, job=ordered.job, queue_limit=self.queue_limit, sent=ordered.sent
         )
         await self.dispatch.attempt(accepted)
         return accepted
@@ -191,7 +260,12 @@ class Submissions:
 
 
 def _sent_key(
-    target: Target, *, parameters: JsonObject, inputs: Sequence[JobInput], sender: Sender
+    target: Target,
+    *,
+    parameters: JsonObject,
+    inputs: Sequence[JobInput],
+    sender: Sender,
+    around: Around,
 ) -> SentKey | None:
     """Return the key that an order was sent by, with what tells it from every other order."""
     if not sender.key:
@@ -201,6 +275,7 @@ def _sent_key(
         "version": target.asked_version,
         "parameters": dict(parameters),
         "inputs": [[one.name, one.sha256, one.media_type] for one in inputs],
+        **around.told(),
     }
     text = json.dumps(told, sort_keys=True, ensure_ascii=False)
     fingerprint = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

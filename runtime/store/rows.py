@@ -6,6 +6,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from runtime.values.access import Session, Token
+from runtime.values.batches import Batch
+from runtime.values.questions import Asked
 from runtime.values.records import (
     Activation,
     Attempt,
@@ -17,21 +19,27 @@ from runtime.values.records import (
     JobError,
     Package,
     PackageVersion,
+    Pin,
     PreparedRecord,
     StoredOutput,
     Worker,
 )
+from runtime.values.webhooks import Delivery
 
 ACTIVATION = TypeAdapter(Activation)
 ATTEMPT = TypeAdapter(Attempt)
 AUDIT_ENTRY = TypeAdapter(AuditEntry)
 AUDIT_HEAD = TypeAdapter(AuditHead)
+ASKED = TypeAdapter(Asked)
+BATCH = TypeAdapter(Batch)
+DELIVERY = TypeAdapter(Delivery)
 EVENT = TypeAdapter(Event)
 GATE = TypeAdapter(Gate)
 JOB = TypeAdapter(Job)
 JOB_ERROR = TypeAdapter(JobError)
 PACKAGE = TypeAdapter(Package)
 PACKAGE_VERSION = TypeAdapter(PackageVersion)
+PIN = TypeAdapter(Pin)
 PREPARED = TypeAdapter(PreparedRecord)
 SESSION = TypeAdapter(Session)
 STORED_OUTPUT = TypeAdapter(StoredOutput)

@@ -10,23 +10,20 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from runtime.blobs.blob import Blobs, Staging
 from runtime.errors import InputRefused, Malformed, TooLarge
-from runtime.http.api.sent_values import Parameters
+from runtime.http.api.sent_values import Labels, Parameters, Sentence
 from runtime.http.api.streams import NDJSON, SSE, event_stream, line_stream
-from runtime.http.api.views import JobDetail, JobView, PageOf, job_detail, page_view
+from runtime.http.api.views import JobDetail, job_detail
 from runtime.http.bodies import Part, form_parts, is_multipart, whole_body
 from runtime.http.bounded_bodies import MOST_BYTES, refuse_too_long
 from runtime.http.context import (
     MOST_NUMBER,
     BlobsOf,
     CallerOf,
-    CursorOf,
     EventsOf,
     KeyOf,
-    Limit,
     NotifierOf,
     PrincipalOf,
     SettingsOf,
-    SightOf,
     StandsOf,
     StoppingOf,
     StoreOf,
@@ -35,11 +32,10 @@ from runtime.http.context import (
 )
 from runtime.http.downloads import as_file
 from runtime.jobs.events import EventLog, job_once_ended, to_line
-from runtime.jobs.submission import InputNames, Sender, Submissions
+from runtime.jobs.submission import Around, InputNames, Sender, Submissions
 from runtime.queue.notifier import ended
 from runtime.settings import Settings
 from runtime.store.jobs import events as event_store
-from runtime.store.jobs import job_lists
 from runtime.store.jobs import jobs as job_store
 from runtime.store.jobs.job_changes import current_attempt
 from runtime.store.packages import no_package
@@ -47,7 +43,6 @@ from runtime.store.store import Store
 from runtime.values.access import is_bound_to
 from runtime.values.media_types import media_type_of
 from runtime.values.records import Job, JobInput
-from runtime.values.states import State
 from sandbox.limits import MIB
 from wheelhouse.problem import Problem
 
@@ -65,6 +60,9 @@ class JobOrder(BaseModel):
     package: str
     version: str | None = Field(None, description="Empty: the active version.")
     parameters: Parameters = Field(default_factory=dict)
+    labels: Labels = Field({}, description="By what it is found again, such as customer=acme.")
+    batch: Sentence | None = Field(None, description="The batch that it is a part of, by name.")
+    webhook: Sentence | None = Field(None, description="Whom to tell when it has ended.")
 
 
 ORDER = TypeAdapter(JobOrder)
@@ -161,7 +159,13 @@ async def _submitted(
     body = await whole_body(request, most_bytes=MOST_BYTES)
     order = _read_order(body.decode(errors="replace"), among=among)
     target = await submissions.target_for(order.package, version=order.version)
-    return await submissions.submit(target, parameters=order.parameters, inputs=(), sender=sender)
+    return await submissions.submit(
+        target,
+        parameters=order.parameters,
+        inputs=(),
+        sender=sender,
+        around=around_of(order),
+    )
 
 
 async def _submit_form(
@@ -185,7 +189,13 @@ async def _submit_form(
             inputs=inputs,
             sender=sender,
             keep=staging.keep,
+            around=around_of(order),
         )
+
+
+def around_of(order: JobOrder) -> Around:
+    """Return what an order says besides what shall run."""
+    return Around(labels=order.labels, batch=order.batch, webhook=order.webhook)
 
 
 async def _read_inputs(
@@ -264,25 +274,6 @@ def _parsed_order(text: str) -> JobOrder:
             for fault in error.errors(include_url=False)
         ]
         raise InputRefused("The job cannot be accepted as it is", problems=problems) from error
-
-
-@router.get("")
-async def list_jobs(
-    request: Request,
-    response: Response,
-    store: StoreOf,
-    cursor: CursorOf,
-    limit: Limit = 50,
-    *,
-    sight: SightOf,
-    state: State | None = None,
-    package: str | None = None,
-) -> PageOf[JobView]:
-    """Return jobs, the last submitted first."""
-    page = await store.read(
-        job_lists.list_jobs, limit=limit, cursor=cursor, state=state, package=package, sight=sight
-    )
-    return page_view(page, show=JobView.model_validate, request=request, response=response)
 
 
 @router.get("/{job_id}")

@@ -7,7 +7,15 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from runtime.errors import NotFound
 from runtime.store import tables
-from runtime.store.jobs import admission, events, job_changes, job_counts, submissions, turns
+from runtime.store.jobs import (
+    admission,
+    belongings,
+    events,
+    job_changes,
+    job_counts,
+    submissions,
+    turns,
+)
 from runtime.store.rows import JOB, plain
 from runtime.values.access import EVERYTHING, Sight
 from runtime.values.records import Attempt, Job, JsonObject, SentKey
@@ -36,11 +44,13 @@ def submit(
     if sent and (known := submissions.job_sent_before(connection, sent=sent)):
         return get(connection, job_id=known)
     admission.admit(connection, limit=queue_limit)
+    job = belongings.joined(connection, job)
     owner = job.request.principal
     turn = turns.turn_of(
         connection, package=job.package, owner=owner, due_at=job.due_at, at=job.queued_at
     )
     connection.execute(job_changes.INSERT_JOB, _columns(job) | {"owner": owner, "turn": turn})
+    belongings.note(connection, job)
     if sent:
         submissions.note(connection, sent=sent, job_id=job.id, at=job.queued_at)
     job_changes.queue_attempt(connection, job_id=job.id, number=1, at=job.queued_at)
@@ -83,6 +93,7 @@ def retry(connection: Connection, *, job_id: str, at: datetime, queue_limit: int
     """
     job = get(connection, job_id=job_id)
     after(job.state, change=Change.RETRY)
+    belongings.refuse_without_inputs(job)
     job_counts.reopened(connection, state=job.state)
     admission.admit(connection, limit=queue_limit)
     return queue_again(connection, job, change=Change.RETRY, at=at, due_at=at, why="asked for")
@@ -112,6 +123,8 @@ def queue_again(
             "finished_at",
             "error",
             "cancel_requested_at",
+            "outputs_gone_at",
+            "events_gone_at",
         )
     )
     state = {"state": after(job.state, change=change)}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from runtime.access.operations import OPERATIONS
-from runtime.client import operations, views
+from runtime.client import around, operations, views
 from runtime.client.client import AsyncClient, Client, Refused, Unreachable
 from runtime.client.operations import Call, Input
 
@@ -21,11 +21,16 @@ from ..conftest import Server
 
 NOT_FOR_PROGRAMS = {one for one in OPERATIONS if one.startswith("GET /simple/")}
 """What pip and uv ask."""
+PLAIN = {"at_place", "given", "dataclass", "field"}
+"""What is a function of those modules, and no operation."""
 
 
 def builders() -> dict[str, Callable[..., Call[Any]]]:
-    found = inspect.getmembers(operations, inspect.isfunction)
-    return {name: one for name, one in found if not name.startswith("_")}
+    found = [
+        *inspect.getmembers(operations, inspect.isfunction),
+        *inspect.getmembers(around, inspect.isfunction),
+    ]
+    return {name: one for name, one in found if not name.startswith("_") and name not in PLAIN}
 
 
 def called(build: Callable[..., Call[Any]]) -> Call[Any]:
@@ -69,7 +74,7 @@ def test_a_job_from_order_to_output(counting: Server) -> None:
         client.download(operations.get_output(job["id"], output["path"]), to=target)
         assert len(target.getvalue()) == output["size_bytes"]
         assert client.ask(operations.get_artifact(job["id"]))["state"] == "succeeded"
-        assert len(list(client.every(operations.list_jobs(), most=1))) == 1
+        assert len(list(client.every(around.list_jobs(), most=1))) == 1
 
 
 async def test_the_same_with_asyncio(counting: Server) -> None:
