@@ -34,6 +34,7 @@ from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.events import EventLog
+from runtime.jobs.rules import policy_of
 from runtime.jobs.submission import Submissions
 from runtime.jobs.versions import Versions
 from runtime.queue.dispatch import Dispatch, Tickets, make_docket
@@ -207,6 +208,7 @@ def _appliance(
             clock=utc_now,
             queue_limit=settings.queue_limit,
             judges=judges,
+            policy=policy_of(settings.dispatch),
         ),
         intake=Intake(
             store=store,
@@ -249,6 +251,7 @@ def _runner(
         ability=Ability(platform=platform_of(running())),
         clock=utc_now,
         jobs_folder=settings.home / "jobs",
+        phase_s=settings.dispatch.phase_s,
     )
 
 

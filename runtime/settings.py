@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from runtime.door_settings import PREFIX, DoorSettings
 from runtime.errors import SettingsRefused
 from runtime.setting_types import (
+    DispatchSettings,
     Hosts,
     IndexSettings,
     LockSettings,
@@ -123,6 +124,9 @@ class Settings(DoorSettings):
     )
     lock: LockSettings = Field(
         LockSettings(), description="The admin's rules for what may be locked."
+    )
+    dispatch: DispatchSettings = Field(
+        DispatchSettings(), description="The admin's rules for which job runs when."
     )
     secrets: dict[str, SecretStr] = Field(
         default_factory=dict, description="Values that manifests may ask for by name."

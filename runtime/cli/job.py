@@ -13,6 +13,18 @@ import typer
 from runtime.cli.client import connected
 from runtime.cli.following import to_its_end
 from runtime.cli.input.arguments import Inputs, JobId, Pairs, Parameters
+from runtime.cli.input.moments import (
+    Attempts,
+    Backoff,
+    Expires,
+    Newest,
+    NotBefore,
+    Priority,
+    RetryOn,
+    Unique,
+    moment_of,
+    retry_of,
+)
 from runtime.cli.input.parameters import parameters_of
 from runtime.cli.output.job_text import event_line, job_facts, job_rows, with_artifact
 from runtime.cli.output.printing import AsJson, as_text, emit, emit_line, harmless, say, table
@@ -29,7 +41,7 @@ from runtime.client.operations import (
     submit_job,
 )
 from runtime.client.operations import list_jobs as jobs_there
-from runtime.client.views import Event, OutputView
+from runtime.client.views import Event, OutputView, When
 from runtime.problem_table import EXIT_JOB_FAILED
 
 app = typer.Typer(no_args_is_help=True, help="Submit jobs, follow them, fetch what they left.")
@@ -48,7 +60,15 @@ def submit(
     key: Annotated[
         str, typer.Option(help="Idempotency-Key: the same order by the same key is the same job.")
     ] = "",
+    not_before: NotBefore = "",
+    expires: Expires = "",
+    unique: Unique = "",
+    priority: Priority = 0,
+    attempts: Attempts = None,
+    backoff_s: Backoff = 1.0,
+    retry_on: RetryOn = None,
     *,
+    newest: Newest = False,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -62,9 +82,24 @@ def submit(
     if not name or (is_pinned and not version):
         raise typer.BadParameter(f"{package} is not NAME or NAME@VERSION", param_hint="package")
     given = parameters_of(parameters, pairs=parameter or ())
+    when: When = {
+        "retry": retry_of(attempts, backoff_s=backoff_s, on=retry_on),
+        "not_before": moment_of(not_before, option="--not-before"),
+        "expires_at": moment_of(expires, option="--expires"),
+        "unique": unique,
+        "keep": "newest" if newest else "first",
+        "priority": priority,
+    }
     with connected() as client, ExitStack() as stack:
         inputs = [_input(path, stack=stack) for path in files or ()]
-        call = submit_job(name, version=version or None, parameters=given, inputs=inputs, key=key)
+        call = submit_job(
+            name,
+            version=version or None,
+            parameters=given,
+            inputs=inputs,
+            key=key,
+            when=when,
+        )
         job: Mapping[str, Any] = client.ask(call)
         if wait:
             say(job["id"])  # so that it can be found again, whatever becomes of us
@@ -215,13 +250,20 @@ def cancel(job_id: JobId, *, as_json: AsJson = False) -> None:
 @app.command()
 def retry(
     job_id: JobId,
+    version: Annotated[str | None, typer.Option(help="On this version.")] = None,
     *,
+    active: Annotated[
+        bool, typer.Option("--active", help="On the version that is active now.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Try a job again that has ended."""
+    """Try a job again that has ended: as it was, with the same version and lock, or on another.
+
+    Its environment is built again from the wheelhouse if it is gone.
+    """
     with connected() as client:
-        job: Mapping[str, Any] = client.ask(retry_job(job_id))
+        job: Mapping[str, Any] = client.ask(retry_job(job_id, active=active, version=version))
         if wait:
             job = _to_the_end(client, job_id)
     emit(job, as_json=as_json, show=job_facts)

@@ -32,6 +32,7 @@ from runtime.client.views import (
     VersionDetail,
     VersionView,
     WheelView,
+    When,
 )
 
 BYTES = "application/octet-stream"
@@ -148,13 +149,19 @@ def submit_job(
     inputs: Sequence[Input] = (),
     key: str = "",
     wait_s: int = 0,
+    when: When | None = None,
 ) -> Call[JobDetail]:
     """Submit a job for a package, in its active version or in the one named.
 
     The same order with the same `key` is the same job; the answer waits up to `wait_s` seconds for
-    its end.
+    its end. `when` says when it runs, and how often.
     """
-    order = {"package": package, "version": version, "parameters": dict(parameters or {})}
+    order = {
+        "package": package,
+        "version": version,
+        "parameters": dict(parameters or {}),
+        **(when or {}),
+    }
     headers = _waiting(wait_s) | ({"Idempotency-Key": key} if key else {})
     if not inputs:
         return Call(method="POST", path="/v1/jobs", body=order, headers=headers)
@@ -214,9 +221,10 @@ def cancel_job(job_id: str) -> Call[JobDetail]:
     return Call(method="POST", path=_at("/v1/jobs/{}/cancel", job_id))
 
 
-def retry_job(job_id: str) -> Call[JobDetail]:
-    """Try a job again that has ended."""
-    return Call(method="POST", path=_at("/v1/jobs/{}/retry", job_id))
+def retry_job(job_id: str, *, active: bool = False, version: str | None = None) -> Call[JobDetail]:
+    """Try a job again that has ended: as it was, on what is active now, or on `version`."""
+    order = {"active": active, "version": version}
+    return Call(method="POST", path=_at("/v1/jobs/{}/retry", job_id), body=order)
 
 
 def show_queue() -> Call[Queue]:

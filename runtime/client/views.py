@@ -3,6 +3,7 @@
 Fields may be added to them; what is here stays.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
 type State = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
@@ -24,6 +25,17 @@ class ProblemView(TypedDict):
     what: str
     where: str
     mend: str
+
+
+class When(TypedDict, total=False):
+    """What an order may say of when its job runs, and how often."""
+
+    retry: Mapping[str, Any] | None
+    not_before: str | None
+    expires_at: str | None
+    unique: str
+    keep: Literal["first", "newest"]
+    priority: int
 
 
 class JobError(TypedDict):
@@ -55,6 +67,14 @@ class OutputView(TypedDict):
     media_type: str
 
 
+class RetryView(TypedDict):
+    """How often a job is run at most whose package fails, and for which failures."""
+
+    attempts: int
+    backoff_s: float
+    on: list[str]
+
+
 class JobView(TypedDict):
     """A job."""
 
@@ -74,6 +94,11 @@ class JobView(TypedDict):
     started_at: str | None
     finished_at: str | None
     cancel_requested_at: str | None
+    due_at: str | None
+    expires_at: str | None
+    priority: int
+    retry: RetryView | None
+    schedule_id: str | None
 
 
 class AttemptView(TypedDict):

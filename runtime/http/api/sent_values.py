@@ -6,6 +6,7 @@ number, and a number no time. pydantic takes all of these unless it is told not 
 
 import json
 import re
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import (
@@ -51,6 +52,13 @@ def _is_timestamp(value: Any) -> Any:
     return value
 
 
+def _in_this_age(moment: datetime) -> datetime:
+    """Refuse a time that no other zone can tell: the first and the last day of the calendar."""
+    if not 2000 <= moment.year <= 9000:
+        raise ValueError("the year has to be between 2000 and 9000")
+    return moment
+
+
 Parameters = Annotated[
     dict[str, JsonValue], AfterValidator(_is_json), WithJsonSchema({"type": "object"})
 ]
@@ -59,5 +67,7 @@ WholeNumber = Annotated[int, BeforeValidator(_is_whole)]
 Number = Annotated[float, Strict()]
 Moment = Annotated[AwareDatetime, BeforeValidator(_is_timestamp)]
 """A point in time, with its zone."""
+Year = Annotated[Moment, AfterValidator(_in_this_age)]
+"""The same, in an age that every zone can tell."""
 Sentence = Annotated[str, Field(max_length=1000), AfterValidator(_is_legible)]
 """A reason or a name, as people write it: one line."""
