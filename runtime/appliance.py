@@ -35,6 +35,7 @@ from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.events import EventLog
 from runtime.jobs.rules import policy_of
+from runtime.jobs.schedules import Schedules
 from runtime.jobs.submission import Submissions
 from runtime.jobs.versions import Versions
 from runtime.queue.dispatch import Dispatch, Tickets, make_docket
@@ -50,6 +51,7 @@ from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.slots import Slots
 from runtime.worker.tasks import WorkerTasks
+from runtime.worker.timekeeping import Timekeeper
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from sandbox.walls import shown_level
@@ -82,6 +84,7 @@ class Appliance:
     judges: Judges
     workshop: Workshop
     submissions: Submissions
+    schedules: Schedules
     intake: Intake
     access: Access
     tasks: WorkerTasks
@@ -187,6 +190,13 @@ def _appliance(
     dispatch = Dispatch(docket=docket, clock=utc_now, tickets=tickets)
     bundles = Bundles(settings.home / "bundles", judges=judges)
     runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles)
+    submissions = _submissions(settings, runner=runner, dispatch=dispatch, judges=judges)
+    schedules = Schedules(
+        store=store,
+        submissions=submissions,
+        clock=utc_now,
+        most=settings.dispatch.schedules_most,
+    )
     return Appliance(
         settings=settings,
         clock=utc_now,
@@ -200,16 +210,8 @@ def _appliance(
         wheelhouse=workshop.house,
         judges=judges,
         workshop=workshop,
-        submissions=Submissions(
-            store=store,
-            dispatch=dispatch,
-            notifier=notifier,
-            cancellations=runner.cancellations,
-            clock=utc_now,
-            queue_limit=settings.queue_limit,
-            judges=judges,
-            policy=policy_of(settings.dispatch),
-        ),
+        submissions=submissions,
+        schedules=schedules,
         intake=Intake(
             store=store,
             dispatch=dispatch,
@@ -219,8 +221,25 @@ def _appliance(
             clock=utc_now,
         ),
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
-        tasks=_tasks(settings, runner=runner, bundles=bundles, dispatch=dispatch),
+        tasks=_tasks(
+            settings, runner=runner, bundles=bundles, dispatch=dispatch, schedules=schedules
+        ),
         stopping=asyncio.Event(),
+    )
+
+
+def _submissions(
+    settings: Settings, *, runner: AttemptRunner, dispatch: Dispatch, judges: Judges
+) -> Submissions:
+    return Submissions(
+        store=runner.store,
+        dispatch=dispatch,
+        notifier=runner.notifier,
+        cancellations=runner.cancellations,
+        clock=utc_now,
+        queue_limit=settings.queue_limit,
+        judges=judges,
+        policy=policy_of(settings.dispatch),
     )
 
 
@@ -256,7 +275,12 @@ def _runner(
 
 
 def _tasks(
-    settings: Settings, *, runner: AttemptRunner, bundles: Bundles, dispatch: Dispatch
+    settings: Settings,
+    *,
+    runner: AttemptRunner,
+    bundles: Bundles,
+    dispatch: Dispatch,
+    schedules: Schedules,
 ) -> WorkerTasks:
     store, clock = runner.store, runner.clock
     return WorkerTasks(
@@ -284,6 +308,13 @@ def _tasks(
             lost_after=timedelta(seconds=settings.worker_lost_after_s),
             most_attempts=settings.most_attempts,
             keys_live=timedelta(hours=settings.idempotency_h),
+        ),
+        timekeeper=Timekeeper(
+            store=store,
+            schedules=schedules,
+            dispatch=dispatch,
+            notifier=runner.notifier,
+            clock=clock,
         ),
         dispatch=dispatch,
         store=store,
@@ -334,6 +365,7 @@ def _worker(settings: Settings) -> Worker:
         slots=settings.slots,
         started_at=now,
         seen_at=now,
+        platform=platform_of(running()),
     )
 
 

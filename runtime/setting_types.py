@@ -232,6 +232,8 @@ class DispatchSettings(BaseModel):
     """The highest priority that a caller may ask for."""
     phase_s: Annotated[float, Field(gt=0)] = 3600.0
     """How long an attempt may take to bring its environment in sight, or to keep its outputs."""
+    schedules_most: Annotated[int, Field(ge=0)] = 1000
+    """How many schedules one principal may have."""
     concurrency: KeyRules = ()
     """How many jobs with the same key run at a time."""
     rates: KeyRules = ()

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from runtime.cli import dead_letters
 from runtime.cli.client import connected
 from runtime.cli.following import to_its_end
 from runtime.cli.input.arguments import Inputs, JobId, Pairs, Parameters
@@ -45,6 +46,8 @@ from runtime.client.views import Event, OutputView, When
 from runtime.problem_table import EXIT_JOB_FAILED
 
 app = typer.Typer(no_args_is_help=True, help="Submit jobs, follow them, fetch what they left.")
+app.add_typer(dead_letters.app, name="dead")
+app.command("why")(dead_letters.why)
 Attempt = Annotated[int | None, typer.Option(min=1, help="Which attempt; the last by default.")]
 
 

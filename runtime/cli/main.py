@@ -27,6 +27,8 @@ COMMANDS: Table = {
         "Make, check, upload, activate, lock and list packages.",
     ),
     "job": ("runtime.cli.job:app", "Submit jobs, follow them, fetch what they left."),
+    "schedule": ("runtime.cli.schedule:app", "Let jobs run at times to come."),
+    "queue": ("runtime.cli.queue:app", "What waits and why; pause and drain."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
     "token": ("runtime.cli.token:app", "Make, list, rotate and revoke tokens."),
     "login": ("runtime.cli.login:login", "Print a link that logs a browser in."),

@@ -9,10 +9,12 @@ form for either.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal
+from typing import Any
 from urllib.parse import quote
 
+from runtime.client.calls import BYTES, Call, Content, Input
+from runtime.client.calls import given as _given
+from runtime.client.calls import path_at as _at
 from runtime.client.views import (
     ActivationView,
     AuditView,
@@ -25,7 +27,6 @@ from runtime.client.views import (
     OutputView,
     PackageView,
     PageOf,
-    Queue,
     SessionView,
     State,
     TokenView,
@@ -34,33 +35,7 @@ from runtime.client.views import (
     WheelView,
     When,
 )
-
-BYTES = "application/octet-stream"
-type Content = bytes | BinaryIO
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Input:
-    """A file for a job."""
-
-    name: str
-    content: Content
-    media_type: str = BYTES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call[T]:
-    """One request, which is answered by a T: as JSON, as text or as bytes."""
-
-    method: str
-    path: str
-    query: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    body: Any = None
-    content: Content | None = None
-    form: Mapping[str, str] | None = None
-    inputs: Sequence[Input] = ()
-    answer: Literal["json", "text", "bytes"] = "json"
+from runtime.client.when_views import QueueView
 
 
 def is_alive() -> Call[dict[str, str]]:
@@ -227,7 +202,7 @@ def retry_job(job_id: str, *, active: bool = False, version: str | None = None) 
     return Call(method="POST", path=_at("/v1/jobs/{}/retry", job_id), body=order)
 
 
-def show_queue() -> Call[Queue]:
+def show_queue() -> Call[QueueView]:
     """Ask how much waits."""
     return Call(method="GET", path="/v1/queue")
 
@@ -363,11 +338,3 @@ def get_appliance_version() -> Call[dict[str, str]]:
 
 def _version(name: str, version: str) -> str:
     return _at("/v1/packages/{}/versions/{}", name, version)
-
-
-def _at(template: str, *names: str) -> str:
-    return template.format(*(quote(name, safe="") for name in names))
-
-
-def _given[T](values: Mapping[str, T | None]) -> dict[str, T]:
-    return {name: value for name, value in values.items() if value is not None}

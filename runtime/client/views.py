@@ -132,14 +132,6 @@ class Event(TypedDict):
     data: dict[str, Any]
 
 
-class Queue(TypedDict):
-    """How much waits, how much may, and how many jobs there are in each state."""
-
-    depth: int
-    limit: int
-    jobs: dict[State, int]
-
-
 class PackageView(TypedDict):
     """A package and its active version."""
 

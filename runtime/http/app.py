@@ -22,6 +22,7 @@ from runtime.http.api import (
     wheelhouse,
 )
 from runtime.http.api.views import ProblemDocument
+from runtime.http.api.when import dead_letters, pauses, queue, schedules
 from runtime.http.bounded_bodies import BoundedBodies
 from runtime.http.conditional import Conditional
 from runtime.http.context import Services
@@ -76,6 +77,10 @@ def make_app(services: Services) -> FastAPI:
         schemas,
         simple,
         health,
+        schedules,
+        pauses,
+        queue,
+        dead_letters,
     ):
         app.include_router(door.router)
     app.include_router(pages.router, include_in_schema=False)

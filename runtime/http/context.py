@@ -22,6 +22,7 @@ from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.clock import Clock
 from runtime.jobs.events import EventLog
+from runtime.jobs.schedules import Schedules
 from runtime.jobs.submission import Submissions
 from runtime.queue.notifier import Notifier
 from runtime.settings import Settings
@@ -53,6 +54,7 @@ class Services:
     judges: Judges
     workshop: Workshop
     submissions: Submissions
+    schedules: Schedules
     intake: Intake
     access: Access
     stopping: asyncio.Event
@@ -154,6 +156,7 @@ WheelhouseOf = Annotated[Wheelhouse, Depends(_service("wheelhouse"))]
 JudgesOf = Annotated[Judges, Depends(_service("judges"))]
 WorkshopOf = Annotated[Workshop, Depends(_service("workshop"))]
 SubmissionsOf = Annotated[Submissions, Depends(_service("submissions"))]
+SchedulesOf = Annotated[Schedules, Depends(_service("schedules"))]
 IntakeOf = Annotated[Intake, Depends(_service("intake"))]
 StoppingOf = Annotated[asyncio.Event, Depends(_service("stopping"))]
 AccessOf = Annotated[Access, Depends(_service("access"))]

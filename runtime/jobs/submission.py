@@ -223,18 +223,25 @@ class Submissions:
         wish: Wish = NO_WISH,
     ) -> None:
         """Hold a job against what its package and the admin say of jobs. Raises InputRefused."""
+        problems = list(judge_wish(wish, policy=self.policy, at=self.clock()))
+        problems += await self.judged(target, parameters=parameters, inputs=inputs)
+        if problems:
+            name = f"{target.activation.package} {target.activation.version}"
+            raise InputRefused(f"{name} takes no such job", problems=problems)
+
+    async def judged(
+        self, target: Target, *, parameters: JsonObject, inputs: Sequence[JobInput]
+    ) -> list[Problem]:
+        """Return what keeps a package from taking a job with these parameters and inputs."""
         manifest = target.manifest
         accepts = cast("list[str]", manifest.get("accepts") or [])
         sent = [(one.name, one.media_type) for one in inputs]
-        problems = list(judge_wish(wish, policy=self.policy, at=self.clock()))
-        problems += judge_inputs(sent, accepts=tuple(accepts))
+        problems = list(judge_inputs(sent, accepts=tuple(accepts)))
         if schema := manifest.get("parameters"):
             judged = partial(self.judges.judge, PARAMETERS, about="parameters", schema=schema)
             _, unfit = await self.judges.beside(judged, parameters=dict(parameters))
             problems += unfit
-        if problems:
-            name = f"{target.activation.package} {target.activation.version}"
-            raise InputRefused(f"{name} takes no such job", problems=problems)
+        return problems
 
     async def cancel(self, job_id: str) -> Job:
         """Cancel a job: at once while it waits, by stopping its cell while it runs."""

@@ -21,6 +21,7 @@ from runtime.values.records import (
     StoredOutput,
     Worker,
 )
+from runtime.values.schedules import Pause, Schedule, Tick
 
 ACTIVATION = TypeAdapter(Activation)
 ATTEMPT = TypeAdapter(Attempt)
@@ -32,9 +33,12 @@ JOB = TypeAdapter(Job)
 JOB_ERROR = TypeAdapter(JobError)
 PACKAGE = TypeAdapter(Package)
 PACKAGE_VERSION = TypeAdapter(PackageVersion)
+PAUSE = TypeAdapter(Pause)
 PREPARED = TypeAdapter(PreparedRecord)
+SCHEDULE = TypeAdapter(Schedule)
 SESSION = TypeAdapter(Session)
 STORED_OUTPUT = TypeAdapter(StoredOutput)
+TICK = TypeAdapter(Tick)
 TOKEN = TypeAdapter(Token)
 WORKER = TypeAdapter(Worker)
 

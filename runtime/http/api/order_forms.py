@@ -133,14 +133,14 @@ async def read_inputs(
     return inputs
 
 
-async def first_field(form: AsyncIterator[Part]) -> str:
+async def first_field(form: AsyncIterator[Part], *, name: str = "job") -> str:
     """Return the text of the field that comes before the inputs."""
     first = await anext(form, None)
-    if first is None or first.field != "job" or first.filename:
+    if first is None or first.field != name or first.filename:
         raise Malformed(
-            "The first field of the form is not `job`",
+            f"The first field of the form is not `{name}`",
             where="form",
-            mend='send the field job={"package": …} before the inputs',
+            mend=f'send the field {name}={{"package": …}} before the inputs',
         )
     return await first.text()
 

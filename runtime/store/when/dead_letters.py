@@ -27,6 +27,12 @@ def remove(connection: Connection, *, job_id: str) -> bool:
     return connection.execute(gone).rowcount > 0
 
 
+def is_there(connection: Connection, *, job_id: str) -> bool:
+    """Return whether a job is on the list."""
+    query = select(dead_letters.c.job_id).where(dead_letters.c.job_id == job_id)
+    return connection.execute(query).first() is not None
+
+
 def list_letters(
     connection: Connection,
     *,
