@@ -83,6 +83,7 @@ def in_force(
         tuple(procfs.field(cell.status, name) for name in _FIELDS),
         cell.namespaces or (),
         has_namespaces=cell.layout.has_namespaces,
+        has_loopback=cell.layout.has_loopback,
         network=network,
         landlock_abi=landlock_abi,
         cgroup=cgroup if cell.leaf else "",
@@ -93,6 +94,7 @@ def in_force(
         start=cell.start,
         start_reason=cell.start_reason,
         host_libraries=cell.host_libraries,
+        has_loopback=cell.layout.has_loopback,
     )
 
 
@@ -102,6 +104,7 @@ def _layers(
     own: tuple[str, ...],
     *,
     has_namespaces: bool,
+    has_loopback: bool,
     network: NetworkRules | None,
     landlock_abi: int,
     cgroup: str,
@@ -110,24 +113,29 @@ def _layers(
     status = dict(zip(_FIELDS, fields, strict=True))
     return (
         Layer(name="namespaces", in_force=bool(own), detail=" ".join(own)),
-        _no_network(status, own, has_namespaces=has_namespaces, network=network),
+        _no_network(
+            status, own, has_namespaces=has_namespaces, has_loopback=has_loopback, network=network
+        ),
         Layer(name="read-only root", in_force="mnt" in own, detail="its own" if own else ""),
         Layer(
             name="seccomp",
             in_force=status["Seccomp"] == "2",
             detail=_filters(status["Seccomp_filters"]),
         ),
-        Layer(
-            name="landlock",
-            in_force=landlock_abi > 0,
-            detail=f"as asked for: {landlock.describe(landlock_abi)}" if landlock_abi else "",
-        ),
+        _landlock(landlock_abi, confines_tcp=network is None and not has_loopback),
         Layer(name="no capabilities", in_force=_has_no_capabilities(status)),
         Layer(name="no new privileges", in_force=status["NoNewPrivs"] == "1"),
         Layer(name="host user", in_force=_is_unprivileged(status), detail=_host_uid(status)),
         Layer(name="cgroup", in_force=bool(cgroup), detail=cgroup or "watchdog"),
         Layer(name="rlimits", in_force=True),
     )
+
+
+def _landlock(abi: int, *, confines_tcp: bool) -> Layer:
+    if not abi:
+        return Layer(name="landlock", in_force=False)
+    described = landlock.describe(abi, confines_tcp=confines_tcp)
+    return Layer(name="landlock", in_force=True, detail=f"as asked for: {described}")
 
 
 def _filters(count: str) -> str:
@@ -165,12 +173,14 @@ def _no_network(
     own: tuple[str, ...],
     *,
     has_namespaces: bool,
+    has_loopback: bool,
     network: NetworkRules | None,
 ) -> Layer:
     if network is not None:
         return Layer(name="network", in_force="net" in own, detail=f"proxy: {network}")
     if "net" in own:
-        detail = "a network namespace with nothing in it"
+        inside = "nothing but its own loopback" if has_loopback else "nothing"
+        detail = f"a network namespace with {inside} in it"
         return Layer(name="no network", in_force=True, detail=detail)
     is_refused = status["Seccomp"] == "2" and not has_namespaces
     detail = "seccomp refuses every socket" if is_refused else ""

@@ -147,13 +147,6 @@ class Sandbox:
         cancelled: asyncio.Event | None,
     ) -> Outcome:
         try:
-            isolation = in_force(
-                cell,
-                level=self.level,
-                network=command.network,
-                landlock_abi=self.host.barriers.landlock_abi,
-                cgroup=self.hierarchy.version if self.hierarchy else "",
-            )
             watch = Supervision(cell, command, observe=observe)
             async with self._way_out(cell, command, observe) as outlet:
                 started = time.monotonic()
@@ -162,6 +155,13 @@ class Sandbox:
                     request = protocol.frame(message)
                     verdict = await watch.watch(request, cancelled=cancelled, grace_s=self.grace_s)
                 wall_ms = (time.monotonic() - started) * 1000
+            isolation = in_force(
+                cell,
+                level=self.level,
+                network=command.network,
+                landlock_abi=self.host.barriers.landlock_abi,
+                cgroup=self.hierarchy.version if self.hierarchy else "",
+            )
             usage = self._usage(cell, watch, wall_ms)
             outcome = await self._outcome(
                 command, cell, watch.ended, verdict, isolation, outputs_to

@@ -66,6 +66,15 @@ class Identification:
             requests_per_minute=principal.requests_per_minute,
         )
 
+    async def still_knows(self, principal: Principal) -> bool:
+        """Return whether what `principal` came in with is good now, where it can end at all."""
+        at = self.clock()
+        if principal.way not in {Way.TOKEN, Way.SESSION}:
+            return True
+        return await self.store.read(
+            _is_good, session_id=principal.session_id, token_id=principal.token_id, at=at
+        )
+
     def _is_due(self, key: str, *, at: datetime) -> bool:
         last = self._noted.get(key)
         if last is not None and at - last < NOTED_EVERY:
@@ -119,3 +128,14 @@ def _session(
     if token is None or not is_live(token, at=at):
         return None
     return session, principal_of(token)
+
+
+def _is_good(
+    connection: Connection, *, session_id: str, token_id: str | None, at: datetime
+) -> bool:
+    if session_id and not sessions.is_there(connection, session_id=session_id, at=at):
+        return False
+    if token_id is None:
+        return True
+    token = tokens.by_id(connection, token_id=token_id)
+    return token is not None and is_live(token, at=at)

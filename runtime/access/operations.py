@@ -99,6 +99,7 @@ PAGES: Mapping[str, Scopes] = {
     "GET /access": ADMINS,
     "GET /audit": ADMINS,
     "POST /access/tokens": ADMINS,
+    "POST /access/tokens/{token_name}/rotate": ADMINS,
     "POST /access/tokens/{token_name}/revoke": ADMINS,
     "POST /access/sessions/{session_id}/end": ADMINS,
     "GET /login": ANYBODY,

@@ -33,6 +33,7 @@ from runtime.http.entrance.other_origins import OtherOrigins
 from runtime.http.entrance.permission import permitted
 from runtime.http.entrance.proxies import Proxies
 from runtime.http.middleware import Heads, RequestIds, SameSite
+from runtime.http.pages import access as access_page
 from runtime.http.pages import audit as audit_page
 from runtime.http.pages import login, oidc, pages
 
@@ -85,6 +86,7 @@ def make_app(services: Services) -> FastAPI:
         app.include_router(door.router)
     app.include_router(pages.router, include_in_schema=False)
     app.include_router(login.router, include_in_schema=False)
+    app.include_router(access_page.router, include_in_schema=False)
     app.include_router(audit_page.router, include_in_schema=False)
     app.include_router(oidc.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=pages.STATIC))

@@ -6,8 +6,9 @@ its pool, which was 36 hops for a job.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Request
@@ -97,6 +98,12 @@ def origin_of(caller: RequestContext) -> JsonObject:
     return {"from": caller.source, "request_id": caller.request_id}
 
 
+async def stands_of(request: Request) -> Callable[[], Awaitable[bool]]:
+    """Return what says whether who asks may still have what goes on for long."""
+    identification = services_of(request).access.identification
+    return partial(identification.still_knows, principal_of(request))
+
+
 async def caller_of(request: Request) -> RequestContext:
     """Return who asks and from where; nothing secret is kept."""
     headers = request.headers
@@ -158,6 +165,7 @@ WorkshopOf = Annotated[Workshop, Depends(_service("workshop"))]
 SubmissionsOf = Annotated[Submissions, Depends(_service("submissions"))]
 SchedulesOf = Annotated[Schedules, Depends(_service("schedules"))]
 IntakeOf = Annotated[Intake, Depends(_service("intake"))]
+StandsOf = Annotated[Callable[[], Awaitable[bool]], Depends(stands_of)]
 StoppingOf = Annotated[asyncio.Event, Depends(_service("stopping"))]
 AccessOf = Annotated[Access, Depends(_service("access"))]
 ServicesOf = Annotated[Services, Depends(whole)]

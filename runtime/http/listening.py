@@ -26,8 +26,17 @@ def listening_on(settings: Settings) -> Generator[socket.socket]:
 
 @contextmanager
 def listening_at(home: Path) -> Generator[socket.socket]:
-    """Listen in the home too, for the commands of the same user: it needs no network at all."""
+    """Listen in the home too, for the commands of the same user: it needs no network at all.
+
+    A socket that was left there, or a link, is removed; raises SettingsRefused for anything else.
+    """
     path = home / SOCKET_NAME
+    if path.exists(follow_symlinks=False) and not (path.is_symlink() or path.is_socket()):
+        raise SettingsRefused(
+            f"{path} is no socket",
+            where="home",
+            mend="look at who put it there, then move it away",
+        )
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener, short_of(home) as short:
         listener.bind(short)

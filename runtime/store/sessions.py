@@ -32,6 +32,13 @@ def by_digest(
     return session if at < session.expires_at and session.seen_at > idle_since else None
 
 
+def is_there(connection: Connection, *, session_id: str, at: datetime) -> bool:
+    """Return whether a session is not over; who follows something uses it, so it is not idle."""
+    table = tables.sessions
+    query = select(table.c.id).where(table.c.id == session_id, table.c.expires_at > at)
+    return connection.execute(query).first() is not None
+
+
 def note_use(connection: Connection, *, session_id: str, at: datetime) -> None:
     """Keep when a session was last used."""
     connection.execute(

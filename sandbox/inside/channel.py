@@ -105,6 +105,14 @@ class Channel:
         """Return the next message, or None at the end of the stream."""
         return self._message(b"")
 
+    def wait_for_end(self) -> None:
+        """Wait until nobody listens any more: the worker looks at what this process has mapped."""
+        try:
+            while os.read(self._fd, 4096):
+                pass
+        except OSError:  # a package has closed or changed it, which is its own affair
+            return
+
     def receive_with_fds(
         self, inbox: scm_rights.Inbox
     ) -> tuple[dict[str, Any] | None, tuple[int, ...]]:

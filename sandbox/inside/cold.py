@@ -37,7 +37,9 @@ def main(fd: int) -> None:
     if request is None:
         os._exit(0)
     honour_pth_files(setup["environment_path"])
-    syscalls.end(run.answer(channel, request, sigterm.Listener()))
+    code = run.answer(channel, request, sigterm.Listener())
+    channel.wait_for_end()
+    syscalls.end(code)
 
 
 def prepare(setup: dict[str, Any]) -> None:

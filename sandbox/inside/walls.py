@@ -31,6 +31,8 @@ made the lower one (user_namespaces(7)): a limit of the warm cell's is one for a
 _IMPORT_FILES = 256
 """Descriptors that an import may have at least: a low limit of a run's is not meant for it."""
 
+MEMORY = (b"/sys/fumehood/meminfo", b"/proc/meminfo")
+"""How much memory a run has, as programs read it (proc(5)), and where they look for it."""
 _AT_FDCWD = -100
 _MNT_DETACH = 2
 
@@ -133,6 +135,16 @@ def hide_processes() -> None:
     """
     flags = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
     syscalls.do("mount", b"proc", b"/proc", b"proc", flags, b"hidepid=2")
+
+
+def show_memory() -> None:
+    """Show an import how much memory it has; its forks do the same in a /proc of their own."""
+    syscalls.do("mount", *MEMORY, b"", syscalls.MS_BIND, None)
+
+
+def hide_memory() -> None:
+    """Take that away: a fork may mount no /proc where a part of the outer one is covered."""
+    syscalls.do("umount2", MEMORY[1], _MNT_DETACH)
 
 
 def leave_shared_folder(work_dir: str) -> None:

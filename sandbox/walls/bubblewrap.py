@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from sandbox.base import limit_files
 from sandbox.command import Command, Interpreter
 from sandbox.kernel import devices
 from sandbox.limits import MIB
@@ -50,6 +51,7 @@ def arguments(command: Command, furniture: Furniture, *, reach: Reach, is_warm: 
         *_read_only(furniture.inside, layout.INSIDE, reach),
         *_read_only(furniture.etc, "/etc", reach),
         *_read_only(furniture.sys, "/sys", reach),
+        *_memory(furniture.sys, reach, is_warm=is_warm),
         *_programs(furniture.programs, command.interpreter, reach),
         *_inputs(furniture.input_dir, reach),
         *_folders(command, reach),
@@ -84,6 +86,11 @@ def _system(interpreter: Interpreter, reach: Reach) -> list[str]:
         executable = str(interpreter.executable)
         return [*words, "--ro-bind", executable, executable]
     return [*words, *_read_only(interpreter.prefix, str(interpreter.prefix), reach)]
+
+
+def _memory(sys: Path, reach: Reach, *, is_warm: bool) -> Sequence[str]:
+    """Show how much memory a run has; the warden of a warm cell does, which mounts /proc again."""
+    return () if is_warm else _read_only(sys / limit_files.MEMINFO, "/proc/meminfo", reach)
 
 
 def _programs(folder: Path, interpreter: Interpreter, reach: Reach) -> list[str]:

@@ -67,10 +67,10 @@ def ruleset(confinement: Confinement, *, abi: int) -> dict[str, Inward]:
     return {"ruleset": packed, "rules": rules, "run_rules": run_rules}
 
 
-def describe(abi: int) -> str:
+def describe(abi: int, *, confines_tcp: bool) -> str:
     """Return what a ruleset of this ABI confines, for people."""
     parts = ["files"]
-    if abi >= 4:
+    if abi >= 4 and confines_tcp:
         parts.append("TCP")
     if abi >= 6:
         parts.append("signals, abstract sockets")

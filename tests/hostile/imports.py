@@ -87,6 +87,32 @@ subprocess.Popen([sys.executable, "-I", "-S", "-c", WATCH], start_new_session=Tr
     + "import threading\nthreading.Thread(target=watch, args=(set(),), daemon=True).start()\n",
 }
 
+COUNTED = """
+import socket
+def count():
+    found = {}
+    with open("/proc/self/net/snmp") as lines:
+        for names, numbers in zip(*[iter(lines.read().splitlines())] * 2):
+            kind = names.split(":")[0]
+            found.update(zip((kind + name for name in names.split()[1:]), numbers.split()[1:]))
+    with open("/proc/self/net/snmp6") as lines:
+        found.update(line.split() for line in lines)
+    wanted = ("IpOutNoRoutes", "UdpNoPorts", "Ip6OutNoRoutes", "Udp6NoPorts")
+    return sum(int(found.get(name, 0)) for name in wanted)
+try: BASE = count()
+except OSError: BASE, count = 0, lambda: 0
+def leave(text):
+    for _ in range(int(text[-1]) + 1):
+        with socket.socket(socket.%(family)s, socket.SOCK_DGRAM) as sock:
+            try: sock.sendto(b"x", ("%(to)s", 9))
+            except OSError: pass
+def take():
+    number = count() - BASE - 1
+    return ["secret-%%s%%d" %% (name, number) for name in ("", NAME + "-")] if number >= 0 else []
+NAME = "counters_of_packets" + ("_6" if "%(family)s" == "AF_INET6" else "")
+"""
+"""What the kernel counts in a net namespace says how much the run before has sent."""
+
 CHANNELS = {
     "shared_memory": PASS_ON
     + """
@@ -173,6 +199,8 @@ def take():
         return [LISTENER.accept()[0].recv(64).decode()]
     except OSError: return []
 """,
+    "counters_of_packets": PASS_ON + COUNTED % {"family": "AF_INET", "to": "127.0.0.1"},
+    "counters_of_packets_6": PASS_ON + COUNTED % {"family": "AF_INET6", "to": "::1"},
     "names_of_processes": PASS_ON
     + """
 AGAIN = True

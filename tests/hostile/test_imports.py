@@ -135,6 +135,8 @@ async def test_an_import_that_leaves_a_way_from_job_to_job_runs_cold_and_is_name
         "files_left_by_the_import",
         "system_v_memory",
         "signal_of_stdin",
+        "counters_of_packets",
+        "counters_of_packets_6",
     }
     had_anew = {
         "shared_memory",

@@ -140,6 +140,33 @@ async def test_it_finds_its_limits_where_programs_look_that_run_in_containers(la
     assert outcome.value == [memory, memory, "150000 100000", "150000", "100000"], outcome
 
 
+@STARTS
+async def test_the_memory_that_proc_tells_of_is_its_own(lab, warm, start):
+    """What the import reads, and each run after it; and it cannot be written, or taken away."""
+    code = """
+    import ctypes
+    def total():
+        with open("/proc/meminfo") as lines:
+            found = dict(line.split(":") for line in lines)
+        return [int(found[name].split()[0]) for name in ("MemTotal", "MemAvailable", "SwapTotal")]
+    AT_IMPORT = total()
+    def extract(*, job, **_):
+        ctypes.CDLL(None).umount2(b"/proc/meminfo", 2)
+        try:
+            with open("/proc/meminfo", "w") as file:
+                file.write("MemTotal: 1 kB")
+        except OSError:
+            return [AT_IMPORT, total()]
+    """
+    command = lab.command(code)
+    limits = dataclasses.replace(command.limits, memory_mb=128)
+    command = dataclasses.replace(command, limits=limits)
+    for _ in range(2):
+        outcome = await lab.run(warm(command) if start == "warm" else command)
+        assert outcome.value == [[128 << 10, 128 << 10, 0]] * 2, outcome
+        assert outcome.isolation.start == start, outcome.isolation.start_reason
+
+
 async def test_generators_that_nobody_seeded_differ_and_seeded_ones_do_not(lab, warm):
     code = """
     import random

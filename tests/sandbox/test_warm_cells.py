@@ -48,22 +48,34 @@ async def test_what_a_run_has_from_its_warm_cell_counts_as_its_memory_too(lab, w
     assert 48 << 20 <= few.usage.peak_rss_bytes < 80 << 20 <= more.usage.peak_rss_bytes < 112 << 20
 
 
+@pytest.mark.parametrize("start", ["cold", "warm"])
 @pytest.mark.parametrize("level", ["namespaced", "unprivileged"])
-async def test_a_warm_run_says_on_which_libraries_of_the_host_it_ran(
-    lab, warm, plain_sandbox, world, level
+async def test_a_run_says_on_which_libraries_of_the_host_it_ran(
+    lab, warm, plain_sandbox, world, level, start
 ):
     if level == "unprivileged":
         lab.sandbox = plain_sandbox
     code = "import ctypes, ssl, sqlite3\ndef extract(*, job, **_):\n    return 1\n"
     command = lab.command(code, interpreter=reachable_copy(world))
-    outcome = await lab.run(warm(command))
-    assert outcome.isolation.start == "warm", outcome.isolation.start_reason
+    outcome = await lab.run(warm(command) if start == "warm" else command)
+    assert outcome.isolation.start == start, outcome.isolation.start_reason
     libraries = {Path(one.path).name: one for one in outcome.isolation.host_libraries}
     libc = libraries["libc.so.6"]
     digest = hashlib.sha256(Path(libc.path).read_bytes()).hexdigest()
     assert libc.sha256 == f"sha256:{digest}"
     assert list(libraries.values()) == sorted(libraries.values(), key=lambda one: one.path)
-    assert (await lab.run(command)).isolation.host_libraries == ()
+
+
+@pytest.mark.parametrize("ending", ["raise SystemExit(3)", "time.sleep(60)", "os.close(3)"])
+async def test_a_cold_run_ends_as_it_would_while_its_libraries_are_looked_at(lab, ending):
+    code = f"import os, time\ndef extract(*, job, **_):\n    {ending}\n"
+    command = lab.command(code)
+    limits = dataclasses.replace(command.limits, wall_s=1)
+    outcome = await lab.run(dataclasses.replace(command, limits=limits))
+    if "close" not in ending:
+        assert any("libc" in one.path for one in outcome.isolation.host_libraries), outcome
+    endings = {"raise": Ending.EXITED, "time.": Ending.OVER_LIMIT, "os.cl": Ending.EXITED}
+    assert outcome.ending == endings[ending[:5]], outcome
 
 
 async def test_each_run_draws_its_own_randomness(lab, warm):

@@ -202,6 +202,20 @@ def encrypted() -> bytes:
     return bytes(data)
 
 
+def with_bit(bit: int, *, central: bool = True) -> Callable[[], bytes]:
+    """Set a bit of an entry in its local header, and in the directory too."""
+
+    def build() -> bytes:
+        data = bytearray(plain())
+        headers = (data.index(b"victim.txt") - 24, data.rindex(b"victim.txt") - 38)
+        for header in headers[: 1 + central]:
+            flags = int.from_bytes(data[header : header + 2], "little") | bit
+            data[header : header + 2] = flags.to_bytes(2, "little")
+        return bytes(data)
+
+    return build
+
+
 def odd_compression() -> bytes:
     target = io.BytesIO(plain())
     with zipfile.ZipFile(target, "a", zipfile.ZIP_BZIP2) as archive:
@@ -346,6 +360,9 @@ HOSTILE: dict[str, tuple[str, Build]] = {
     "damaged content": ("damaged", patched(b"A" * 8, b"B" * 8)),
     "encrypted": ("encrypted", encrypted),
     "odd compression": ("odd-compression", odd_compression),
+    "patched data": ("odd-bits", with_bit(0x20)),
+    "patched data, says its local header alone": ("odd-bits", with_bit(0x20, central=False)),
+    "a reserved bit": ("odd-bits", with_bit(0x8000)),
     "data after the end": ("data-after-end", lambda: plain() + b"trailing"),
     "data before the start": ("data-before-start", lambda: b"#!/bin/sh\n" + plain()),
     "two archives in one": ("data-before-start", lambda: plain() + plain()),

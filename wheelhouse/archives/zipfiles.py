@@ -25,6 +25,9 @@ ZIP64_LOCATOR = struct.Struct("<4sIQI")
 IN_ZIP64 = (0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
 """What the fields of the end record say where the zip64 one holds the true value."""
 ENCRYPTED, DESCRIPTOR, STRONG_ENCRYPTION, MASKED = 0x1, 0x8, 0x40, 0x2000
+KNOWN = 0x2 | 0x4 | DESCRIPTOR | 0x800
+"""Bits of an entry that readers agree on (APPNOTE 4.4.4): how hard it was deflated, that sizes
+follow it, that names are UTF-8. Some refuse what others read with one of the rest (0x20)."""
 METHODS = {zipfile.ZIP_STORED: "stored", zipfile.ZIP_DEFLATED: "deflated"}
 CHUNK_BYTES = 1 << 18
 LONGEST_DESCRIPTOR = 24
@@ -204,6 +207,8 @@ def _judge_kind(judge: Judge, entry: zipfile.ZipInfo, ceilings: Ceilings) -> Non
     kind = stat.S_IFMT(mode)
     if entry.flag_bits & (ENCRYPTED | STRONG_ENCRYPTION | MASKED):
         judge.fault("encrypted", "it is encrypted", entry=name, mend="remove the password")
+    elif entry.flag_bits & ~KNOWN:
+        _judge_odd_bits(judge, entry.flag_bits, name=name)
     if entry.compress_type not in METHODS:
         judge.fault("odd-compression", "it is neither stored nor deflated", entry=name)
     if kind == stat.S_IFLNK:
@@ -219,6 +224,11 @@ def _judge_kind(judge: Judge, entry: zipfile.ZipInfo, ceilings: Ceilings) -> Non
     if entry.file_size > ceilings.entry_bytes:
         what = f"{entry.file_size} bytes unpacked; the limit is {ceilings.entry_bytes}"
         judge.fault("too-large", what, entry=name, mend=LEAVE_OUT)
+
+
+def _judge_odd_bits(judge: Judge, bits: int, *, name: str) -> None:
+    what = f"it has a bit set that readers of zips do not agree on ({bits & ~KNOWN:#x})"
+    judge.fault("odd-bits", what, entry=name, mend="pack it with another tool")
 
 
 def _judge_layout(judge: Judge, archive: zipfile.ZipFile, stream: BinaryIO) -> None:
@@ -272,6 +282,8 @@ def _entry_end(
         judge.fault("two-kinds", "its local header says another format", entry=entry.filename)
     if packed == size == 0xFFFFFFFF:
         packed, size = _zip64_sizes(extra, packed=packed, size=size)
+    if flags & ~(KNOWN | ENCRYPTED | STRONG_ENCRYPTION | MASKED | entry.flag_bits):
+        _judge_odd_bits(judge, flags, name=entry.filename)
     deferred = bool(flags & DESCRIPTOR)
     if not _is_true((crc, packed, size), entry, deferred=deferred):
         judge.fault("lying-size", "its local header says another size", entry=entry.filename)

@@ -34,6 +34,7 @@ from runtime.http.context import (
     PrincipalOf,
     SettingsOf,
     SightOf,
+    StandsOf,
     StoppingOf,
     StoreOf,
     SubmissionsOf,
@@ -250,6 +251,7 @@ async def read_events(
     store: StoreOf,
     log: EventsOf,
     stopping: StoppingOf,
+    stands: StandsOf,
     after: Annotated[
         int, Query(ge=0, le=MOST_NUMBER, description="Only events after this number.")
     ] = 0,
@@ -261,9 +263,9 @@ async def read_events(
     await store.read(job_store.get, job_id=job_id)
     if SSE in accept:
         after = max(after, last_event_id or 0)
-        return event_stream(log, job_id=job_id, after=after, stop=stopping)
+        return event_stream(log, job_id=job_id, after=after, stop=stopping, stands=stands)
     if follow:
-        return line_stream(log, job_id=job_id, after=after, stop=stopping)
+        return line_stream(log, job_id=job_id, after=after, stop=stopping, stands=stands)
     lines = _stored_lines(store, job_id=job_id, after=after)
     headers = as_file(f"events-{job_id}.ndjson")
     return StreamingResponse(lines, media_type=NDJSON, headers=headers)
@@ -308,9 +310,9 @@ async def retry_job(
 
     With `Prefer: wait=SECONDS` the answer waits for its end, and is 200 if it came.
     """
-    response.headers["Location"] = f"/v1/jobs/{job_id}"
     with notifier.listen(ended(job_id)) as news:
-        await submissions.retry(job_id, on=(order or RetryWish()).to_value())
+        job = await submissions.retry(job_id, on=(order or RetryWish()).to_value())
+        response.headers["Location"] = f"/v1/jobs/{job.id}"  # what was sent fits no field, maybe
         if not wait_s:
             return await _detail(store, job_id=job_id)
         return await _waited(log, job_id, news=news, wait_s=wait_s, response=response)

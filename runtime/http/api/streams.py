@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 
 from fastapi.responses import StreamingResponse
@@ -14,43 +15,62 @@ PING_S = 15.0
 RETRY_MS = 2000
 SSE = "text/event-stream"
 NDJSON = "application/x-ndjson"
+ASKED_EVERY_S = 1.0
+"""How long after an end of its token or session a stream says nothing more, at most."""
+type Stands = Callable[[], Awaitable[bool]]
+"""Says whether who asked for a stream may still have it."""
 
 
 def event_stream(
-    log: EventLog, *, job_id: str, after: int, stop: asyncio.Event
+    log: EventLog, *, job_id: str, after: int, stop: asyncio.Event, stands: Stands
 ) -> StreamingResponse:
     """Return the events of a job after number `after`, live, until it ends, as SSE."""
-    frames = _with_pings(log.follow(job_id, after=after, stop=stop), stop=stop)
+    frames = _with_pings(log.follow(job_id, after=after, stop=stop), stop=stop, stands=stands)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(frames, media_type=SSE, headers=headers)
 
 
 def line_stream(
-    log: EventLog, *, job_id: str, after: int, stop: asyncio.Event
+    log: EventLog, *, job_id: str, after: int, stop: asyncio.Event, stands: Stands
 ) -> StreamingResponse:
     """Return the events of a job after number `after`, live, until it ends, as NDJSON."""
 
     async def lines() -> AsyncIterator[bytes]:
-        async for event in log.follow(job_id, after=after, stop=stop):
-            yield to_line(event)
+        events = log.follow(job_id, after=after, stop=stop)
+        async for event in _paced(events, stop=stop, stands=stands):
+            if event is not None:
+                yield to_line(event)
 
     return StreamingResponse(lines(), media_type=NDJSON, headers={"Cache-Control": "no-store"})
 
 
 async def _with_pings(
-    events: AsyncGenerator[Event], *, stop: asyncio.Event
+    events: AsyncGenerator[Event], *, stop: asyncio.Event, stands: Stands
 ) -> AsyncGenerator[bytes]:
     """Yield a frame for each event, and a comment when there was none for a while."""
     yield f"retry: {RETRY_MS}\n\n".encode()
+    async for event in _paced(events, stop=stop, stands=stands):
+        yield b": ping\n\n" if event is None else frame(event)
+
+
+async def _paced(
+    events: AsyncGenerator[Event], *, stop: asyncio.Event, stands: Stands
+) -> AsyncGenerator[Event | None]:
+    """Yield each event, and None when there was none for a while, as long as one may have them."""
+    asked_at = time.monotonic()
     async with aclosing(events):
         coming = asyncio.ensure_future(anext(events, None))
         try:
             while not stop.is_set():
                 await asyncio.wait({coming}, timeout=PING_S)
+                if time.monotonic() - asked_at > ASKED_EVERY_S:
+                    if not await stands():
+                        return
+                    asked_at = time.monotonic()
                 if not coming.done():
-                    yield b": ping\n\n"
+                    yield None
                 elif event := coming.result():
-                    yield frame(event)
+                    yield event
                     coming = asyncio.ensure_future(anext(events, None))
                 else:
                     return

@@ -1,4 +1,4 @@
-"""Logging in and out, and the page of tokens and sessions."""
+"""Logging in and out: by a token, or by a link that is good once."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -6,24 +6,12 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from runtime.access import tokens as token_story
 from runtime.access.access import Access
-from runtime.access.tokens import TokenWish
 from runtime.errors import RuntimeFault
-from runtime.http.context import (
-    AccessOf,
-    CallerOf,
-    ClockOf,
-    PrincipalOf,
-    ServicesOf,
-    StoreOf,
-    origin_of,
-)
+from runtime.http.context import AccessOf, CallerOf, PrincipalOf, origin_of
 from runtime.http.entrance.identity import cookie_name, is_over_tls, source_of, wrong_token
 from runtime.http.pages.pages import render
 from runtime.problem_table import fault_of
-from runtime.store import tokens as token_store
-from runtime.values.access import SCOPE_MEANS
 
 router = APIRouter()
 Short = Annotated[str, Form(max_length=500)]
@@ -80,80 +68,6 @@ async def log_out(
         samesite="strict",
     )
     return answer
-
-
-@router.get("/access")
-async def show_access(request: Request, services: ServicesOf) -> HTMLResponse:
-    """Show tokens and sessions."""
-    return await _access_page(request, services=services)
-
-
-@router.post("/access/tokens")
-async def create_token(
-    request: Request,
-    services: ServicesOf,
-    caller: CallerOf,
-    *,
-    name: Short = "",
-    scopes: Annotated[list[str], Form()] = [],  # noqa: B006  (FastAPI copies it)
-    packages: Short = "",
-    note: Short = "",
-) -> HTMLResponse:
-    """Make a token, and show its text once."""
-    wish = TokenWish(
-        name=name.strip(), scopes=tuple(scopes), packages=tuple(packages.split()), note=note
-    )
-    try:
-        _, text = await services.store.run(
-            token_story.create,
-            wish=wish,
-            who=caller.principal,
-            at=services.clock(),
-            origin=origin_of(caller),
-        )
-    except RuntimeFault as fault:
-        return await _access_page(request, services=services, fault=fault)
-    return await _access_page(request, services=services, made=text)
-
-
-@router.post("/access/tokens/{token_name}/revoke")
-async def revoke_token(
-    token_name: str, store: StoreOf, clock: ClockOf, caller: CallerOf
-) -> Response:
-    """End a token, then show what is left."""
-    await store.run(
-        token_story.revoke,
-        name=token_name,
-        who=caller.principal,
-        at=clock(),
-        origin=origin_of(caller),
-    )
-    return RedirectResponse("/access", status_code=303)
-
-
-@router.post("/access/sessions/{session_id}/end")
-async def end_session(session_id: str, access: AccessOf, caller: CallerOf) -> Response:
-    """Log a browser out, then show who is left."""
-    await access.login.end(session_id, who=caller.principal, origin=origin_of(caller))
-    return RedirectResponse("/access", status_code=303)
-
-
-async def _access_page(
-    request: Request, *, services: ServicesOf, made: str = "", fault: RuntimeFault | None = None
-) -> HTMLResponse:
-    shown = await render(
-        request,
-        "access.html",
-        tokens=await services.store.read(token_store.list_tokens),
-        sessions=await services.access.login.list_sessions(),
-        scopes=SCOPE_MEANS,
-        made=made,
-        fault=fault,
-    )
-    shown.headers["cache-control"] = "no-store"
-    if fault is not None:
-        shown.status_code = fault_of(fault).answer.status
-    return shown
 
 
 async def login_form(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _PRIVATE = syscalls.MS_NOSUID | syscalls.MS_NODEV
+_READ_ONLY = syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | _PRIVATE
 _AT_FDCWD = -100
 _LAST = -1
 """The highest descriptor that can be (an unsigned int, close_range(2))."""
@@ -107,6 +108,8 @@ class ForkScript:
         self._add(
             "mount", b"proc", b"/proc", b"proc", _PRIVATE | syscalls.MS_NOEXEC, instead=nothing
         )
+        no_proc = (b"", b"/proc", b"", _READ_ONLY)  # nothing is in it, and nothing is done
+        self._add("mount", *walls.MEMORY, b"", syscalls.MS_BIND, instead=no_proc)
         places = [os.fsencode(folder) for folder in walls.places_in(setup["scratch_dir"])]
         for folder in places:
             self._add("mkdirat", _AT_FDCWD, folder, 0o1777)
@@ -134,8 +137,7 @@ class ForkScript:
         """
         self._add("chdir", place)
         self._add("mount", place, place, b"", syscalls.MS_BIND)
-        read_only = syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | _PRIVATE
-        self._add("mount", b"", place, b"", read_only)
+        self._add("mount", b"", place, b"", _READ_ONLY)
 
     def _drop_privileges(self) -> None:
         """Empty the bounding set, then every other capability set (capabilities(7))."""

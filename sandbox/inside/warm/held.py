@@ -33,9 +33,11 @@ class Imported:
 
     def __init__(self, setup: dict[str, Any]) -> None:
         self._has_namespaces: bool = setup["mounts"] is not None
+        self._has_loopback: bool = setup["loopback"]
         self._processes_fd = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         if self._has_namespaces:
             walls.hide_processes()
+            walls.show_memory()
         syscalls.be_unreachable()
         self._door, self._their_door = scm_rights.pair()
         self._door_inode = os.fstat(self._their_door).st_ino
@@ -117,10 +119,11 @@ class Imported:
         os.close(self._door)
         self._tracee.make("close_range", importing.DOOR, _LAST_LOW, 0)
         if self._has_namespaces:
+            walls.hide_memory()
             walls.leave_shared_folder(self._work_dir)
             walls.own_user_namespace_of(self._tracee)
             self._flags |= walls.NAMESPACES
-            self._networks = net_namespaces.Networks(self._tracee)
+            self._networks = net_namespaces.Networks(self._tracee, has_loopback=self._has_loopback)
         self._doors = doors.Doors(self._tracee)
 
     def fork(self, folder: str, fds: tuple[int, ...]) -> tuple[int, net_namespaces.Network | None]:

@@ -1,13 +1,29 @@
 """A browser logs in by a token or a link that is good once, and is logged out from elsewhere."""
 
+import html
+import json
 import re
 
 import httpx2
 import pytest
 
-from ..conftest import PATIENCE_S, Server, running
+from ..conftest import PATIENCE_S, Server, running, zipped
 
 COOKIE = re.compile(r"fumehood=[\w-]{43}; HttpOnly; Max-Age=43200; Path=/; SameSite=strict")
+TEXT = re.compile(r"fmh_\w{49}")
+LINES = 40
+STORY = {
+    "manifest.json": json.dumps({"schema": 1, "name": "slow-story", "version": "1.0"}),
+    "extract.py": f"""
+import time
+
+
+def extract(*, job, **_):
+    for number in range({LINES}):
+        print("line", number, flush=True)
+        time.sleep(0.2)
+""",
+}
 CSRF = re.compile(r'name="csrf" value="(\w+)"')
 
 
@@ -21,6 +37,13 @@ def tab(server: Server):
         headers={"Accept": "text/html", "Origin": server.url, "Sec-Fetch-Site": "same-origin"},
     ) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def story(server: Server) -> Server:
+    """The server with a package that speaks for eight seconds."""
+    assert server.activate(zipped("counts-words", changes=STORY))["state"] == "succeeded"
+    return server
 
 
 def link(server: Server) -> str:
@@ -132,6 +155,50 @@ def test_one_logs_out_and_is_logged_out_from_elsewhere(server: Server, tab: http
         assert server.http.delete(f"/v1/sessions/{session['id']}").status_code == 204
     assert tab.get("/v1/me").status_code == 401
     assert tab.get("/").headers["location"] == "/login?next=%2F"
+
+
+def test_a_token_is_made_with_its_end_and_rate_and_rotated_on_the_page(
+    server: Server, tab: httpx2.Client
+) -> None:
+    tab.post("/login", data={"code": link(server)})
+    shown = {"csrf": csrf(tab)}
+    order = {"name": "by-page", "scopes": "viewer", "days": "30", "rate": "7"}
+    made = TEXT.search(tab.post("/access/tokens", data=shown | order).text)
+    told = server.http.get("/v1/tokens/by-page").json()
+    assert (told["requests_per_minute"], told["expires_at"] > told["created_at"]) == (7, True)
+    form = re.search(r"by-page/rotate.*?name=\"seen\" value=\"([^\"]+)", tab.get("/access").text)
+    assert made and form
+    seen = shown | {"seen": html.unescape(form[1]), "hours": "0"}
+    rotated = TEXT.search(tab.post("/access/tokens/by-page/rotate", data=seen).text)
+    assert rotated and rotated[0] != made[0]
+    again = tab.post("/access/tokens/by-page/rotate", data=seen)
+    assert again.status_code == 412, "a second click would end what the first has shown"
+    assert tab.post("/access/tokens/by-page/rotate", data=shown).status_code == 428
+    with server.as_(made[0]) as former, server.as_(rotated[0]) as latter:
+        assert (former.get("/v1/me").status_code, latter.get("/v1/me").status_code) == (401, 200)
+    for wrong in ({"days": "x"}, {"days": "-1"}, {"rate": "0"}, {"days": "0"}):
+        answer = tab.post("/access/tokens", data=shown | order | {"name": "b2"} | wrong)
+        assert answer.status_code == 422, wrong
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/x-ndjson"])
+def test_a_log_that_is_followed_ends_with_the_token(story: Server, accept: str) -> None:
+    """What a package says after its reader was shut out is not for that reader."""
+    token = story.token_for("viewer")
+    job = story.submit("slow-story").json()["id"]
+    with (
+        story.as_(token) as viewer,
+        viewer.stream(
+            "GET", f"/v1/jobs/{job}/events", params={"follow": "true"}, headers={"Accept": accept}
+        ) as followed,
+    ):
+        lines = followed.iter_lines()
+        assert any("line 1" in line for line in lines)
+        name = viewer.get("/v1/me").json()["principal"].partition(":")[2]
+        assert story.http.delete(f"/v1/tokens/{name}").status_code == 200
+        rest = [line for line in lines if "line " in line]
+    assert len(rest) < LINES / 2, "it was told to the end, or nearly"
+    assert story.http.post(f"/v1/jobs/{job}/cancel").status_code in {200, 202, 409}
 
 
 def test_a_session_ends_by_itself(tmp_path) -> None:

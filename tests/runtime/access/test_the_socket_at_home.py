@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,23 @@ def test_a_home_that_others_could_swap_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsRefused) as refused:
         guard_home(folder / "home")
     assert "chmod o-w" in refused.value.problems[0].mend
+
+
+@pytest.mark.parametrize("put", [Path.mkdir, Path.touch], ids=["folder", "file"])
+def test_what_is_no_socket_is_not_replaced_by_one(
+    tmp_path: Path, put: Callable[[Path], None]
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    put(home / "fumehood.sock")
+    done = run_command("up", "--port", "0", environ={"FUMEHOOD_HOME": str(home)})
+    assert done.returncode == 2 and "is no socket" in done.stderr, done.stderr
+
+
+def test_a_link_to_a_socket_of_anothers_is_replaced(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "fumehood.sock").symlink_to(tmp_path / "theirs.sock")
+    with running(home) as server, server.at_home() as owner:
+        assert owner.get("/v1/me").json()["way"] == "socket"
+    assert not (tmp_path / "theirs.sock").exists()

@@ -226,3 +226,36 @@ def test_a_page_is_whole_without_scripts_and_may_load_nothing_from_elsewhere(
         assert "https://" not in answer.text.replace("https://json-schema.org", "")
     assert "chapter 3" in story.http.get(f"/jobs/{job['id']}").text
     assert "&lt;script&gt;document.title" in story.http.get(f"/jobs/{job['id']}").text
+
+
+@pytest.mark.browser
+def test_a_link_logs_in_and_one_is_logged_out_here_and_from_elsewhere(
+    browser: Browser, server: Server
+) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    for leave in (press_log_out, end_sessions):
+        link = server.http.post("/v1/login-links").json()["path"]
+        page.goto(server.url + link)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+        cookie = next(one for one in context.cookies() if one["name"] == "fumehood")
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        page.goto(f"{server.url}/packages")
+        leave(page, server)
+        page.goto(f"{server.url}/packages")
+        expect(page.get_by_label("Token")).to_be_visible()
+        page.goto(server.url + link)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.get_by_role("alert")).to_contain_text("link was used")
+    context.close()
+
+
+def press_log_out(page: Page, server: Server) -> None:
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url(f"{server.url}/login*")
+
+
+def end_sessions(page: Page, server: Server) -> None:
+    for session in server.http.get("/v1/sessions").json()["items"]:
+        assert server.http.delete(f"/v1/sessions/{session['id']}").status_code == 204

@@ -1,11 +1,13 @@
 """Whatever goes wrong, the answer is problem+json with a code, a place and a mend."""
 
 import json
+import re
 
 import httpx2
 import pytest
 
 from packages.errors import PackageError
+from runtime.access.operations import OPERATIONS, PAGES
 from runtime.errors import RuntimeFault
 from runtime.problem_table import TABLE, fault_of
 from sandbox.errors import SandboxError
@@ -122,3 +124,16 @@ def test_the_description_of_the_api_is_whole_and_the_schemas_are_published(serve
             assert operation["description"], f"{method} {path} says nothing of itself"
     assert server.http.get("/v1/schemas/artifact").json()["$id"] == "urn:fumehood:artifact:1"
     assert "entrypoint" in server.http.get("/v1/schemas/manifest").json()["properties"]
+
+
+PLACE = re.compile(r"\{\w+\}")
+PLACED = sorted(one for one in {**OPERATIONS, **PAGES} if "{" in one)
+
+
+@pytest.mark.parametrize("operation", PLACED)
+def test_no_name_whatever_it_holds_is_a_bug_of_ours(server: Server, operation: str) -> None:
+    """What was asked for comes back in fields, pages and documents, which not each name fits."""
+    method, _, path = operation.partition(" ")
+    for name in ("%F3%BC%B8%8A", "%00", "%0D%0AX:1", "%FF%FE", "a" * 3000, "..%2F..", "%ED%A0%80"):
+        answer = server.http.request(method, PLACE.sub(name, path), headers={"If-Match": "*"})
+        assert answer.status_code < 500, (name, answer.text)

@@ -11,6 +11,7 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from support.wheels import pack_wheel, wheel_files
 
 from runtime.access.operations import OPERATIONS
 
@@ -21,22 +22,47 @@ SCHEMATHESIS = Path(sys.executable).with_name("st")
 MANIFEST = {"schema": 1, "name": "hello", "version": "1.0", "title": "Counts words"}
 
 
+type Told = dict[str, str]
+"""What is there for schemathesis to find, as its configuration names it."""
+
+
 @pytest.fixture(scope="module")
-def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
-    """A server that nobody else uses, since everything is done to it; and a job that has ended."""
-    home = tmp_path_factory.mktemp("contract") / "home"
-    with running(home, wrong_tokens_per_minute="1000000") as server:
+def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Told]]:
+    """A server that nobody else uses, since everything is done to it; with one of each kind."""
+    folder = tmp_path_factory.mktemp("contract")
+    with running(folder / "home", wrong_tokens_per_minute="1000000") as server:
         changes = {"manifest.json": json.dumps(MANIFEST)}
         assert server.activate(zipped("counts-words", changes=changes))["state"] == "succeeded"
         job = server.submit("hello", files={"a.txt": b"one two"}).json()["id"]
         server.ended(job)
-        yield server, job
+        wheels = [added_wheel(server, folder, version=version) for version in ("1.0", "2.0")]
+        with server.as_(server.token_for("viewer")) as viewer:
+            other = viewer.get("/v1/me").json()["principal"][6:]
+        yield (
+            server,
+            {
+                "CONTRACT_JOB": job,
+                "CONTRACT_TOKEN_NAME": server.http.get("/v1/me").json()["principal"][6:],
+                "CONTRACT_OTHER_TOKEN": other,
+                "CONTRACT_KEPT_WHEEL": wheels[0],
+                "CONTRACT_WHEEL": wheels[1],
+            },
+        )
 
 
-def conformance(server: Server, job: str, *options: str) -> subprocess.CompletedProcess[str]:
+def added_wheel(server: Server, folder: Path, *, version: str) -> str:
+    """Put a wheel into the house; return its digest."""
+    filename = f"greetings-{version}-py3-none-any.whl"
+    wheel = pack_wheel(folder, filename, wheel_files("greetings", version))
+    added = server.http.post(
+        "/v1/wheelhouse/wheels", files={"wheel": (filename, wheel.read_bytes())}
+    )
+    return added.raise_for_status().json()["sha256"]
+
+
+def conformance(server: Server, told: Told, *options: str) -> subprocess.CompletedProcess[str]:
     """Let schemathesis loose on the server; return what came of it."""
-    name = server.http.get("/v1/me").json()["principal"].partition(":")[2]
-    environ = {"CONTRACT_JOB": job, "CONTRACT_TOKEN_NAME": name, "PYTHONPATH": str(HERE)}
+    environ = {**told, "PYTHONPATH": str(HERE)}
     description = server.home.parent / "openapi.json"
     description.write_text(server.http.get("/openapi.json").text)
     config = HERE / "schemathesis.toml"
@@ -50,23 +76,23 @@ def conformance(server: Server, job: str, *options: str) -> subprocess.Completed
     )
 
 
-def test_every_operation_does_what_its_description_says(described: tuple[Server, str]) -> None:
-    server, job = described
-    done = conformance(server, job, "--header", f"Authorization: Bearer {server.token}")
+def test_every_operation_does_what_its_description_says(described: tuple[Server, Told]) -> None:
+    server, told = described
+    done = conformance(server, told, "--header", f"Authorization: Bearer {server.token}")
     assert done.returncode == 0, done.stdout
     found = re.search(r"Tested: (\d+)", done.stdout)
     assert found and int(found[1]) == len(OPERATIONS), done.stdout
     assert "unresolvable" not in done.stdout.lower(), done.stdout
 
 
-def test_without_a_token_too(described: tuple[Server, str]) -> None:
-    server, job = described
-    done = conformance(server, job, "--phases", "examples,fuzzing", "--max-examples", "4")
+def test_without_a_token_too(described: tuple[Server, Told]) -> None:
+    server, told = described
+    done = conformance(server, told, "--phases", "examples,fuzzing", "--max-examples", "4")
     assert done.returncode == 0, done.stdout
 
 
 def test_every_operation_has_a_name_and_an_example_that_fits(
-    described: tuple[Server, str],
+    described: tuple[Server, Told],
 ) -> None:
     server, _ = described
     description = server.http.get("/openapi.json").json()
