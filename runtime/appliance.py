@@ -38,6 +38,8 @@ from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.deliveries import Deliveries
 from runtime.jobs.events import EventLog
 from runtime.jobs.quotas import Quotas
+from runtime.jobs.rules import policy_of
+from runtime.jobs.schedules import Schedules
 from runtime.jobs.submission import Submissions
 from runtime.jobs.telling import Messenger
 from runtime.jobs.versions import Versions
@@ -55,6 +57,7 @@ from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.slots import Slots
 from runtime.worker.tasks import WorkerTasks
+from runtime.worker.timekeeping import Timekeeper
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from sandbox.walls import shown_level
@@ -87,6 +90,7 @@ class Appliance:
     judges: Judges
     workshop: Workshop
     submissions: Submissions
+    schedules: Schedules
     intake: Intake
     access: Access
     tasks: WorkerTasks
@@ -195,6 +199,20 @@ def _appliance(
     runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles)
     quotas = Quotas(store=store, settings=settings.retention)
     deliveries = _deliveries(settings, store=store, notifier=notifier)
+    submissions = _submissions(
+        settings,
+        runner=runner,
+        dispatch=dispatch,
+        judges=judges,
+        quotas=quotas,
+        deliveries=deliveries,
+    )
+    schedules = Schedules(
+        store=store,
+        submissions=submissions,
+        clock=utc_now,
+        most=settings.dispatch.schedules_most,
+    )
     return Appliance(
         settings=settings,
         clock=utc_now,
@@ -208,17 +226,8 @@ def _appliance(
         wheelhouse=workshop.house,
         judges=judges,
         workshop=workshop,
-        submissions=Submissions(
-            store=store,
-            dispatch=dispatch,
-            notifier=notifier,
-            cancellations=runner.cancellations,
-            clock=utc_now,
-            queue_limit=settings.queue_limit,
-            judges=judges,
-            quotas=quotas,
-            deliveries=deliveries,
-        ),
+        submissions=submissions,
+        schedules=schedules,
         intake=Intake(
             store=store,
             dispatch=dispatch,
@@ -228,7 +237,9 @@ def _appliance(
             clock=utc_now,
         ),
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
-        tasks=_tasks(settings, runner=runner, bundles=bundles, dispatch=dispatch),
+        tasks=_tasks(
+            settings, runner=runner, bundles=bundles, dispatch=dispatch, schedules=schedules
+        ),
         around=around_jobs(
             settings,
             runner=runner,
@@ -251,6 +262,29 @@ def _deliveries(settings: Settings, *, store: SqliteStore, notifier: Notifier) -
         ),
         master=webhook_key(settings),
         clock=utc_now,
+    )
+
+
+def _submissions(
+    settings: Settings,
+    *,
+    runner: AttemptRunner,
+    dispatch: Dispatch,
+    judges: Judges,
+    quotas: Quotas,
+    deliveries: Deliveries,
+) -> Submissions:
+    return Submissions(
+        store=runner.store,
+        dispatch=dispatch,
+        notifier=runner.notifier,
+        cancellations=runner.cancellations,
+        clock=utc_now,
+        queue_limit=settings.queue_limit,
+        judges=judges,
+        quotas=quotas,
+        deliveries=deliveries,
+        policy=policy_of(settings.dispatch),
     )
 
 
@@ -282,11 +316,17 @@ def _runner(
         clock=utc_now,
         jobs_folder=settings.home / "jobs",
         question_at_most=timedelta(hours=settings.question_h),
+        phase_s=settings.dispatch.phase_s,
     )
 
 
 def _tasks(
-    settings: Settings, *, runner: AttemptRunner, bundles: Bundles, dispatch: Dispatch
+    settings: Settings,
+    *,
+    runner: AttemptRunner,
+    bundles: Bundles,
+    dispatch: Dispatch,
+    schedules: Schedules,
 ) -> WorkerTasks:
     store, clock = runner.store, runner.clock
     return WorkerTasks(
@@ -314,6 +354,13 @@ def _tasks(
             lost_after=timedelta(seconds=settings.worker_lost_after_s),
             most_attempts=settings.most_attempts,
             keys_live=timedelta(hours=settings.idempotency_h),
+        ),
+        timekeeper=Timekeeper(
+            store=store,
+            schedules=schedules,
+            dispatch=dispatch,
+            notifier=runner.notifier,
+            clock=clock,
         ),
         dispatch=dispatch,
         store=store,
@@ -364,6 +411,7 @@ def _worker(settings: Settings) -> Worker:
         slots=settings.slots,
         started_at=now,
         seen_at=now,
+        platform=platform_of(running()),
     )
 
 

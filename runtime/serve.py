@@ -212,6 +212,7 @@ def services_of(appliance: Appliance) -> Services:
         judges=appliance.judges,
         workshop=appliance.workshop,
         submissions=appliance.submissions,
+        schedules=appliance.schedules,
         intake=appliance.intake,
         access=appliance.access,
         stopping=appliance.stopping,

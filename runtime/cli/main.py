@@ -33,6 +33,8 @@ COMMANDS: Table = {
     "batch": ("runtime.cli.batch:app", "Group jobs under a name; count, await, cancel them."),
     "webhook": ("runtime.cli.webhook:app", "Tell others when jobs end, and see how that went."),
     "preset": ("runtime.cli.preset:app", "Save filters of jobs under a name."),
+    "schedule": ("runtime.cli.schedule:app", "Let jobs run at times to come."),
+    "queue": ("runtime.cli.queue:app", "What waits and why; pause and drain."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
     "token": ("runtime.cli.token:app", "Make, list, rotate and revoke tokens."),
     "login": ("runtime.cli.login:login", "Print a link that logs a browser in."),

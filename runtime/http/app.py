@@ -26,6 +26,7 @@ from runtime.http.api import (
 from runtime.http.api.keeping import retention
 from runtime.http.api.many import batches, bulk, job_lists, submissions
 from runtime.http.api.views import ProblemDocument
+from runtime.http.api.when import dead_letters, pauses, queue, schedules
 from runtime.http.bounded_bodies import BoundedBodies
 from runtime.http.conditional import Conditional
 from runtime.http.context import Services
@@ -88,6 +89,10 @@ def make_app(services: Services) -> FastAPI:
         schemas,
         simple,
         health,
+        schedules,
+        pauses,
+        queue,
+        dead_letters,
     ):
         app.include_router(door.router)
     app.include_router(pages.router, include_in_schema=False)

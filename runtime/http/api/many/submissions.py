@@ -115,6 +115,7 @@ def _read(number: int, text: str, *, caller: RequestContext, among: tuple[str, .
         version=order.version,
         parameters=order.parameters,
         around=around_of(order),
+        wish=order.to_wish(),
         sender=Sender(request=caller, key=order.key.strip().strip('"')),
     )
 
