@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import socket
-import ssl
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -31,15 +30,11 @@ from runtime.home import factories
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE, make_home
 from runtime.home.sole_use import alone_in
-from runtime.home.webhook_key import webhook_key
 from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
-from runtime.jobs.deliveries import Deliveries
 from runtime.jobs.events import EventLog
-from runtime.jobs.quotas import Quotas
 from runtime.jobs.submission import Submissions
-from runtime.jobs.telling import Messenger
 from runtime.jobs.versions import Versions
 from runtime.queue.dispatch import Dispatch, Tickets, make_docket
 from runtime.queue.notifier import Notifier
@@ -193,8 +188,7 @@ def _appliance(
     dispatch = Dispatch(docket=docket, clock=utc_now, tickets=tickets)
     bundles = Bundles(settings.home / "bundles", judges=judges)
     runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles)
-    quotas = Quotas(store=store, settings=settings.retention)
-    deliveries = _deliveries(settings, store=store, notifier=notifier)
+    around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
     return Appliance(
         settings=settings,
         clock=utc_now,
@@ -208,16 +202,8 @@ def _appliance(
         wheelhouse=workshop.house,
         judges=judges,
         workshop=workshop,
-        submissions=Submissions(
-            store=store,
-            dispatch=dispatch,
-            notifier=notifier,
-            cancellations=runner.cancellations,
-            clock=utc_now,
-            queue_limit=settings.queue_limit,
-            judges=judges,
-            quotas=quotas,
-            deliveries=deliveries,
+        submissions=_submissions(
+            settings, runner=runner, dispatch=dispatch, judges=judges, around=around
         ),
         intake=Intake(
             store=store,
@@ -229,28 +215,29 @@ def _appliance(
         ),
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
         tasks=_tasks(settings, runner=runner, bundles=bundles, dispatch=dispatch),
-        around=around_jobs(
-            settings,
-            runner=runner,
-            dispatch=dispatch,
-            judges=judges,
-            quotas=quotas,
-            deliveries=deliveries,
-        ),
+        around=around,
         stopping=asyncio.Event(),
     )
 
 
-def _deliveries(settings: Settings, *, store: SqliteStore, notifier: Notifier) -> Deliveries:
-    authorities = settings.webhooks.ca_bundle or None
-    return Deliveries(
-        store=store,
-        notifier=notifier,
-        messenger=Messenger(
-            rules=settings.webhooks.rules(), tls=ssl.create_default_context(cafile=authorities)
-        ),
-        master=webhook_key(settings),
-        clock=utc_now,
+def _submissions(
+    settings: Settings,
+    *,
+    runner: AttemptRunner,
+    dispatch: Dispatch,
+    judges: Judges,
+    around: AroundJobs,
+) -> Submissions:
+    return Submissions(
+        store=runner.store,
+        dispatch=dispatch,
+        notifier=runner.notifier,
+        cancellations=runner.cancellations,
+        clock=runner.clock,
+        queue_limit=settings.queue_limit,
+        judges=judges,
+        quotas=around.quotas,
+        deliveries=around.deliveries,
     )
 
 
