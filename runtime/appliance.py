@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import socket
-import ssl
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -31,17 +30,13 @@ from runtime.home import factories
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE, make_home
 from runtime.home.sole_use import alone_in
-from runtime.home.webhook_key import webhook_key
 from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
-from runtime.jobs.deliveries import Deliveries
 from runtime.jobs.events import EventLog
-from runtime.jobs.quotas import Quotas
 from runtime.jobs.rules import policy_of
 from runtime.jobs.schedules import Schedules
 from runtime.jobs.submission import Submissions
-from runtime.jobs.telling import Messenger
 from runtime.jobs.versions import Versions
 from runtime.queue.dispatch import Dispatch, Tickets, make_docket
 from runtime.queue.notifier import Notifier
@@ -197,15 +192,9 @@ def _appliance(
     dispatch = Dispatch(docket=docket, clock=utc_now, tickets=tickets)
     bundles = Bundles(settings.home / "bundles", judges=judges)
     runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles)
-    quotas = Quotas(store=store, settings=settings.retention)
-    deliveries = _deliveries(settings, store=store, notifier=notifier)
+    around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
     submissions = _submissions(
-        settings,
-        runner=runner,
-        dispatch=dispatch,
-        judges=judges,
-        quotas=quotas,
-        deliveries=deliveries,
+        settings, runner=runner, dispatch=dispatch, judges=judges, around=around
     )
     schedules = Schedules(
         store=store,
@@ -240,28 +229,8 @@ def _appliance(
         tasks=_tasks(
             settings, runner=runner, bundles=bundles, dispatch=dispatch, schedules=schedules
         ),
-        around=around_jobs(
-            settings,
-            runner=runner,
-            dispatch=dispatch,
-            judges=judges,
-            quotas=quotas,
-            deliveries=deliveries,
-        ),
+        around=around,
         stopping=asyncio.Event(),
-    )
-
-
-def _deliveries(settings: Settings, *, store: SqliteStore, notifier: Notifier) -> Deliveries:
-    authorities = settings.webhooks.ca_bundle or None
-    return Deliveries(
-        store=store,
-        notifier=notifier,
-        messenger=Messenger(
-            rules=settings.webhooks.rules(), tls=ssl.create_default_context(cafile=authorities)
-        ),
-        master=webhook_key(settings),
-        clock=utc_now,
     )
 
 
@@ -271,8 +240,7 @@ def _submissions(
     runner: AttemptRunner,
     dispatch: Dispatch,
     judges: Judges,
-    quotas: Quotas,
-    deliveries: Deliveries,
+    around: AroundJobs,
 ) -> Submissions:
     return Submissions(
         store=runner.store,
@@ -282,8 +250,8 @@ def _submissions(
         clock=utc_now,
         queue_limit=settings.queue_limit,
         judges=judges,
-        quotas=quotas,
-        deliveries=deliveries,
+        quotas=around.quotas,
+        deliveries=around.deliveries,
         policy=policy_of(settings.dispatch),
     )
 

@@ -121,6 +121,7 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
         keeping = upkeep(appliance.access, store=appliance.store, clock=appliance.clock)
         await stack.enter_async_context(keeping)
         await stack.enter_async_context(working(appliance.tasks))
+        await appliance.around.deliveries.look()
         around = looping(appliance.around.loops(), notifier=appliance.notifier)
         await stack.enter_async_context(around)
         await asyncio.to_thread(_get_ready, app)

@@ -31,10 +31,10 @@ from runtime.setting_types import (
     LockSettings,
     Networks,
     Ports,
+    WebhookSettings,
     without_login,
 )
 from runtime.values.retention import RetentionSettings
-from runtime.values.webhooks import WebhookSettings
 from sandbox.command import Level
 from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules

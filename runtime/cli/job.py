@@ -90,22 +90,20 @@ def submit(
     It waits for an appliance that is restarted; where that does not come back it exits 75, as it
     does after --timeout: the job goes on without us.
     """
-    if outputs_to and not wait:
-        raise typer.BadParameter("--outputs needs --wait", param_hint="--outputs")
-    if timeout and not wait:
-        raise typer.BadParameter("--timeout needs --wait", param_hint="--timeout")
+    for option, value in {"--outputs": outputs_to, "--timeout": timeout}.items():
+        if value and not wait:
+            raise typer.BadParameter(f"{option} needs --wait", param_hint=option)
     name, version = name_and_version(package)
     given = parameters_of(parameters, pairs=parameter or ())
     said = {"labels": labels_of(label), "batch": batch, "webhook": webhook}
     around = {name: value for name, value in said.items() if value}
-    when: When = {
-        "retry": retry_of(attempts, backoff_s=backoff_s, on=retry_on),
-        "not_before": moment_of(not_before, option="--not-before"),
-        "expires_at": moment_of(expires, option="--expires"),
-        "unique": unique,
-        "keep": "newest" if newest else "first",
-        "priority": priority,
-    }
+    when = _when(
+        retry=retry_of(attempts, backoff_s=backoff_s, on=retry_on),
+        times=(not_before, expires),
+        unique=unique,
+        newest=newest,
+        priority=priority,
+    )
     with connected() as client, ExitStack() as stack:
         call = submit_job(
             name,
@@ -124,6 +122,25 @@ def submit(
             fetch_outputs(client, job["id"], folder=outputs_to)
     emit(job, as_json=as_json, show=job_facts if wait else lambda one: one["id"])
     exit_as(job, waited=wait)
+
+
+def _when(
+    *,
+    retry: Mapping[str, Any] | None,
+    times: tuple[str, str],
+    unique: str,
+    newest: bool,
+    priority: int,
+) -> When:
+    """Return what an order says of when it runs; `times` are the first and the last."""
+    return {
+        "retry": retry,
+        "not_before": moment_of(times[0], option="--not-before"),
+        "expires_at": moment_of(times[1], option="--expires"),
+        "unique": unique,
+        "keep": "newest" if newest else "first",
+        "priority": priority,
+    }
 
 
 @app.command()

@@ -27,12 +27,27 @@ COMMANDS: Table = {
         "Make, check, upload, activate, lock and list packages.",
     ),
     "run": ("runtime.cli.run:run", "Submit a job, follow it, fetch its outputs; exit as it does."),
-    "job": ("runtime.cli.job_commands:app", "Submit jobs, follow them, fetch what they left."),
-    "bulk": ("runtime.cli.bulk:app", "Cancel, retry or delete every job that a filter means."),
-    "retention": ("runtime.cli.retention:app", "How long things are kept; what goes and went."),
-    "batch": ("runtime.cli.batch:app", "Group jobs under a name; count, await, cancel them."),
-    "webhook": ("runtime.cli.webhook:app", "Tell others when jobs end, and see how that went."),
-    "preset": ("runtime.cli.preset:app", "Save filters of jobs under a name."),
+    "job": (
+        "runtime.cli.around.job_commands:app",
+        "Submit jobs, follow them, fetch what they left.",
+    ),
+    "bulk": (
+        "runtime.cli.around.bulk:app",
+        "Cancel, retry or delete every job that a filter means.",
+    ),
+    "retention": (
+        "runtime.cli.around.retention:app",
+        "How long things are kept; what goes and went.",
+    ),
+    "batch": (
+        "runtime.cli.around.batch:app",
+        "Group jobs under a name; count, await, cancel them.",
+    ),
+    "webhook": (
+        "runtime.cli.around.webhook:app",
+        "Tell others when jobs end, and see how that went.",
+    ),
+    "preset": ("runtime.cli.around.preset:app", "Save filters of jobs under a name."),
     "schedule": ("runtime.cli.schedule:app", "Let jobs run at times to come."),
     "queue": ("runtime.cli.queue:app", "What waits and why; pause and drain."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),

@@ -10,19 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from runtime.client.calls import Call, Content, given, path_at
-from runtime.client.views import (
+from runtime.client.views import JobDetail, JobView, PageOf, State
+from runtime.client.views_around import (
     BatchView,
     BulkView,
     DeliveryView,
-    JobDetail,
-    JobView,
-    PageOf,
     PinView,
     PresetView,
     PromptView,
     RetentionView,
     SecretView,
-    State,
     WebhookView,
 )
 

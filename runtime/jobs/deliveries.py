@@ -78,10 +78,11 @@ class Deliveries:
         """Register a webhook for jobs that are submitted from now on; it is audited."""
         self.judged(webhook.url)
         added = await self.store.run(_add, webhook=webhook, origin=origin)
-        await self._look()
+        await self.look()
         return added
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
+        """Read which webhooks there are; before the first order comes, too."""
         self._known.webhooks = await self.store.read(store_of_webhooks.every)
 
     async def replay(self, delivery_id: str) -> Delivery:
@@ -94,7 +95,7 @@ class Deliveries:
 
     async def turn(self) -> bool:
         """Write down what is to be told, and try what is due; return whether there is more."""
-        await self._look()
+        await self.look()
         is_more = await self._gather()
         return await self._deliver() or is_more
 

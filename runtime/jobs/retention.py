@@ -17,21 +17,24 @@ from runtime.errors import InputRefused, NotFound
 from runtime.jobs.collecting import Collector
 from runtime.queue.notifier import Notifier
 from runtime.store import audit
-from runtime.store.retention import deletion, policies, sweeping
+from runtime.store.retention import deletion, policies, sweeps
 from runtime.store.retention.deletion import Gone
-from runtime.store.retention.sweeping import Place
+from runtime.store.retention.sweeps import Place
 from runtime.store.store import Store
 from runtime.values.records import JsonObject
 from runtime.values.retention import (
     Ended,
+    Keeping,
     Kind,
     Policy,
     RetentionSettings,
     Rule,
     due,
     judge_rules,
+    keeping,
     shortest,
 )
+from runtime.values.states import State
 
 RETENTION_NEWS = "retention"
 LOOKED_AT = 500
@@ -99,16 +102,17 @@ class Retention:
             self._cycle.part = (self._cycle.part + 1) % 256
         return False
 
-    async def due(self, *, most: int = 100_000) -> dict[Kind, int]:
+    async def due(self, *, most: int = 20_000) -> dict[Kind, int]:
         """Return of how many jobs something would go now, by kind, among so many at most."""
         counted = dict.fromkeys(Kind, 0)
         rules, after = await self.rules(), None
+        spans = _Spans(rules)
         while most > 0:
             jobs = await self._ended(rules, after=after)
             if not jobs:
                 break
             for job in jobs:
-                for kind in due(job, rules=rules, at=self.clock()):
+                for kind in due(job, spans=spans.of(job), at=self.clock()):
                     counted[kind] += 1
             after, most = _place_of(jobs[-1]), most - len(jobs)
         return counted
@@ -121,8 +125,9 @@ class Retention:
         rules = await self.rules()
         jobs = await self._ended(rules, after=self._cycle.after)
         going: dict[str, frozenset[Kind]] = {}
+        spans = _Spans(rules)
         for job in jobs:
-            if kinds := due(job, rules=rules, at=self.clock()):
+            if kinds := due(job, spans=spans.of(job), at=self.clock()):
                 going[job.id] = kinds
             self._cycle.after = _place_of(job)
             if len(going) == AT_A_TIME:
@@ -134,26 +139,24 @@ class Retention:
         if span is None:
             return ()
         before = self.clock() - span
-        return await self.store.read(sweeping.ended_before, at=before, after=after, limit=LOOKED_AT)
+        return await self.store.read(sweeps.ended_before, at=before, after=after, limit=LOOKED_AT)
 
     async def _sweep(self, going: Mapping[str, frozenset[Kind]]) -> None:
         for job_id, kinds in going.items():
             if kinds & {Kind.EVENTS, Kind.ROWS}:
                 await self._record(job_id)
-        digests = await self.store.run(sweeping.sweep, due=going, at=self.clock())
+        digests = await self.store.run(sweeps.sweep, due=going, at=self.clock())
         await self._count(await self.collector.collect(digests))
 
     async def _record(self, job_id: str) -> None:
         """Save the artifact of each attempt that has it in its events only, before these go."""
-        for number in await self.store.read(sweeping.unrecorded, job_id=job_id):
+        for number in await self.store.read(sweeps.unrecorded, job_id=job_id):
             try:
                 artifact = await self.store.read(narrated, job_id=job_id, attempt=number)
             except NotFound:
                 continue
             digest = await self.artifacts.save(artifact)
-            await self.store.run(
-                sweeping.note_artifact, job_id=job_id, number=number, digest=digest
-            )
+            await self.store.run(sweeps.note_artifact, job_id=job_id, number=number, digest=digest)
 
     async def _count(self, freed: tuple[int, int]) -> None:
         number, size_bytes = freed
@@ -161,6 +164,21 @@ class Retention:
             await self.store.run(
                 policies.count_freed, kind="bytes", number=number, size_bytes=size_bytes
             )
+
+
+class _Spans:
+    """The spans of each kind of job, worked out once: there are few kinds, and many jobs."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = rules
+        self._known: dict[tuple[str, State], Keeping] = {}
+
+    def of(self, job: Ended) -> Keeping:
+        """Return how long things of a job are kept."""
+        kind = job.package, job.state
+        if kind not in self._known:
+            self._known[kind] = keeping(self._rules, package=job.package, state=job.state)
+        return self._known[kind]
 
 
 def laid_over(settings: RetentionSettings, policy: Policy) -> tuple[Rule, ...]:

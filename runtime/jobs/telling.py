@@ -39,13 +39,14 @@ class RefusedError(Exception):
     """The rules say no."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Messenger:
     """Sends what it is given, to whom the rules allow."""
 
     rules: NetworkRules
-    tls: ssl.SSLContext
+    ca_bundle: str = ""
     resolve: Resolve = look_up
+    _tls: ssl.SSLContext | None = None
 
     async def send(self, delivery: Delivery, *, secret: str) -> Tried:
         """Try a delivery once; return what came of it. Raises nothing of the receiver's doing."""
@@ -71,8 +72,12 @@ class Messenger:
             "webhook-signature": signature(secret, message=delivery.id, at=at, body=delivery.body),
         }
         there = await self._judged_addresses(delivery.url)
+        if self._tls is None:  # every authority is read (65 ms): not before somebody is told
+            self._tls = await asyncio.to_thread(
+                ssl.create_default_context, cafile=self.ca_bundle or None
+            )
         async with httpx2.AsyncClient(
-            verify=self.tls, trust_env=False, follow_redirects=False, timeout=MOST_S
+            verify=self._tls, trust_env=False, follow_redirects=False, timeout=MOST_S
         ) as client:
             for address in there[:-1]:
                 try:
@@ -113,10 +118,10 @@ async def _post(
     )
     answer = await client.send(request, stream=True)
     await answer.aclose()
-    return _told(answer.status_code)
+    return _tried(answer.status_code)
 
 
-def _told(status: int) -> Tried:
+def _tried(status: int) -> Tried:
     if 300 <= status < 400:
         return Tried(status=status, error="it redirects, which is followed nowhere")
     return Tried(status=status, error="" if 200 <= status < 300 else f"it answered {status}")

@@ -162,11 +162,10 @@ def _closeness(rule: Rule) -> tuple[int, int]:
     return of_package, rule.state is not None
 
 
-def due(job: Ended, *, rules: Iterable[Rule], at: datetime) -> frozenset[Kind]:
+def due(job: Ended, *, spans: Keeping, at: datetime) -> frozenset[Kind]:
     """Return what of an ended job goes now. Nothing of a pinned one; with the row all of it."""
     if job.is_pinned:
         return frozenset()
-    spans = keeping(rules, package=job.package, state=job.state)
     over = {
         kind for kind, span in spans.items() if span is not None and at >= job.finished_at + span
     }

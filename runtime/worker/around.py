@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from runtime.home.webhook_key import webhook_key
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.bulk import BULK_NEWS, Bulk
 from runtime.jobs.collecting import Collector
@@ -9,6 +10,7 @@ from runtime.jobs.deliveries import DELIVERY_NEWS, Deliveries
 from runtime.jobs.questions import QUESTION_NEWS, Questions
 from runtime.jobs.quotas import Quotas
 from runtime.jobs.retention import RETENTION_NEWS, Retention
+from runtime.jobs.telling import Messenger
 from runtime.queue.dispatch import Dispatch
 from runtime.settings import Settings
 from runtime.worker.loops import Loop
@@ -66,8 +68,6 @@ def around_jobs(
     runner: AttemptRunner,
     dispatch: Dispatch,
     judges: Judges,
-    quotas: Quotas,
-    deliveries: Deliveries,
 ) -> AroundJobs:
     """Return what is done around the jobs of an appliance, as its settings say."""
     store, clock = runner.store, runner.clock
@@ -90,8 +90,16 @@ def around_jobs(
             clock=clock,
             settings=settings.retention,
         ),
-        quotas=quotas,
-        deliveries=deliveries,
+        quotas=Quotas(store=store, settings=settings.retention),
+        deliveries=Deliveries(
+            store=store,
+            notifier=runner.notifier,
+            messenger=Messenger(
+                rules=settings.webhooks.rules(), ca_bundle=settings.webhooks.ca_bundle
+            ),
+            master=webhook_key(settings),
+            clock=clock,
+        ),
         questions=Questions(
             store=store,
             dispatch=dispatch,

@@ -23,7 +23,7 @@ from runtime.http.context import (
 from runtime.http.downloads import as_file, download
 from runtime.store.jobs import job_lists
 from runtime.store.jobs import jobs as job_store
-from runtime.store.retention.sweeping import former
+from runtime.store.retention.sweeps import former
 from runtime.store.store import Store
 from runtime.values.records import Job, StoredOutput
 

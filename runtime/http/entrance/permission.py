@@ -19,7 +19,7 @@ from runtime.http.entrance.identity import is_free
 from runtime.http.middleware import SAFE_METHODS
 from runtime.store import activations, packages
 from runtime.store.jobs import jobs as job_store
-from runtime.store.retention.sweeping import is_there_or_was
+from runtime.store.retention.sweeps import is_there_or_was
 from runtime.store.store import Store
 from runtime.store.when import schedules
 from runtime.values.access import Principal, Way, is_bound_to

@@ -5,6 +5,7 @@ What it does not answer is asked of each job on the way; a search that finds nex
 a million jobs then ends after `MOST_LOOKED_AT` of them, and says where it goes on.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -86,7 +87,12 @@ def _cut(ids: tuple[str, ...], *, limit: int, last: str | None) -> Found:
 def search(
     *, cursor: str | None, wanted: JobFilter, sight: Sight, further: Conditions = ()
 ) -> tuple[Select[tuple[str]], Conditions]:
-    """Return what reads the index on the way, and what has to be asked of each job besides."""
+    """Return what reads the index on the way, and what has to be asked of each job besides.
+
+    Who sees its own jobs only reads along its own, and is not led past everybody's.
+    """
+    if sight.owner is not None and wanted.principal is None:
+        wanted = replace(wanted, principal=sight.owner)
     way = way_of(wanted)
     key = job_labels.c.job_id if way is Way.LABEL else jobs.c.id
     on_the_way, others = _conditions(wanted, way=way)

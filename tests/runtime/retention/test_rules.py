@@ -50,8 +50,8 @@ def test_nothing_goes_before_its_time_twice_or_against_a_pin(
     rules: list[Rule], job: Ended, days: int
 ) -> None:
     at = NOON + timedelta(days=days)
-    going = due(job, rules=rules, at=at)
     spans = keeping(rules, package=job.package, state=job.state)
+    going = due(job, spans=spans, at=at)
     assert not going & job.gone
     assert not (job.is_pinned and going)
     for kind in going:

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import hmac
-import ssl
 from dataclasses import replace
 from datetime import timedelta
 
@@ -149,7 +148,7 @@ async def test_a_name_that_leads_to_a_private_address_is_refused_for_good(
     async def resolve(host: str, port: int) -> list[str]:
         return found
 
-    one = Messenger(rules=RULES, tls=ssl.create_default_context(), resolve=resolve)
+    one = Messenger(rules=RULES, resolve=resolve)
     tried = await one.send(delivery(), secret="whsec_AAAA")
     assert tried.is_final and tried.status is None and "may not be told" in tried.error
 
@@ -171,7 +170,7 @@ async def test_what_was_judged_is_what_is_connected_to() -> None:
 
     with serving(answer) as port:
         rules = NetworkRules(hosts=("hooks.example.org",), ports=(port,), private=("127.0.0.0/8",))
-        one = Messenger(rules=rules, tls=ssl.create_default_context(), resolve=resolve)
+        one = Messenger(rules=rules, resolve=resolve)
         url = f"http://hooks.example.org:{port}/jobs"
         tried = await one.send(delivery(url), secret="whsec_AAAA")
     assert asked == ["hooks.example.org"]

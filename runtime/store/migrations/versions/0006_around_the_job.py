@@ -15,7 +15,7 @@ depends_on = None
 def upgrade() -> None:
     """Add the columns and the tables; which inputs a job names is written down."""
     _change_jobs()
-    _change_outputs()
+    _change_indexes()
     _create_batches()
     _create_bulk_operations()
     _create_deliveries()
@@ -40,6 +40,9 @@ def _change_jobs() -> None:
     op.add_column("jobs", sa.Column("inputs_gone_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("jobs", sa.Column("outputs_gone_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("jobs", sa.Column("events_gone_at", sa.DateTime(timezone=True), nullable=True))
+
+
+def _change_indexes() -> None:
     op.create_index(
         "ix_jobs_batch",
         "jobs",
@@ -87,9 +90,6 @@ def _change_jobs() -> None:
         sqlite_where=sa.text("worker IS NOT NULL"),
         postgresql_where=sa.text("worker IS NOT NULL"),
     )
-
-
-def _change_outputs() -> None:
     op.create_index("ix_outputs_sha256", "outputs", ["sha256"])
 
 

@@ -72,11 +72,11 @@ def list_all(*, as_json: AsJson = False) -> None:
 
 
 def _rows(found: list[Any]) -> str:
-    rows = [{**one, "wanted": _said(one["wanted"])} for one in found]
+    rows = [{**one, "wanted": _conditions_text(one["wanted"])} for one in found]
     return table(rows, columns=("name", "wanted", "at"))
 
 
-def _said(wanted: dict[str, Any]) -> str:
+def _conditions_text(wanted: dict[str, Any]) -> str:
     return " ".join(f"{name}={value}" for name, value in wanted.items() if value) or "every job"
 
 

@@ -24,7 +24,7 @@ from runtime.cli.input.conditions import (
 from runtime.cli.output.printing import AsJson, emit, facts, say, table
 from runtime.client.around import begin_bulk, get_bulk, list_bulk, stop_bulk
 from runtime.client.client import Client
-from runtime.client.views import BulkView
+from runtime.client.views_around import BulkView
 
 ASK_AGAIN_S = 0.3
 FACTS = ("id", "act", "state", "matched", "done", "left_alone", "waits_for", "who", "reason")

@@ -1,10 +1,10 @@
 """`fumehood job`: the commands about one job, and the list."""
 
+from runtime.cli.around.answering import answer, prompt
+from runtime.cli.around.keeping import delete, pin, unpin
+from runtime.cli.around.listing import list_jobs
+from runtime.cli.around.many import submit_lines
 from runtime.cli.job import app
-from runtime.cli.job_answering import answer, prompt
-from runtime.cli.job_keeping import delete, pin, unpin
-from runtime.cli.job_list import list_jobs
-from runtime.cli.job_many import submit_lines
 
 __all__ = ["app"]
 
