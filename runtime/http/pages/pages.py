@@ -6,6 +6,7 @@ They read the store and render; what they change, they change by the same storie
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,9 +41,14 @@ from runtime.store.jobs import admission, job_counts, job_lists
 from runtime.store.jobs import events as event_store
 from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
+from runtime.store.when import pauses
+from runtime.store.when.wait_facts import facts_of
+from runtime.values.access import Sight
 from runtime.values.records import Attempt, Event, Job, StoredOutput
 from runtime.values.records import Page as PageOf
+from runtime.values.schedules import is_told
 from runtime.values.states import State
+from runtime.values.when.waits import Wait, waits_for
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -125,6 +131,9 @@ async def show_jobs(
         limit=settings.queue_limit,
         slots=settings.slots,
         states=list(State),
+        paused=[
+            one for one in await store.read(pauses.list_pauses) if is_told(one.subject, sight=sight)
+        ],
     )
 
 
@@ -136,10 +145,15 @@ async def show_job(
     store: StoreOf,
     artifacts: ArtifactsOf,
     clock: ClockOf,
+    sight: SightOf,
+    settings: SettingsOf,
     attempt: AttemptNumber = None,
 ) -> HTMLResponse:
-    """Show one job: what happened, what came of it, behind which walls."""
-    seen = await store.read(_see, job_id=job_id, attempt=attempt)
+    """Show one job: what it waits for, what happened, what came of it, behind which walls."""
+    since = clock() - timedelta(seconds=settings.worker_lost_after_s)
+    seen = await store.read(
+        _see, job_id=job_id, attempt=attempt, sight=sight, at=clock(), alive_since=since
+    )
     artifact = await _shown(store, artifacts=artifacts, attempt=seen.attempts[seen.number - 1])
     story = await asyncio.to_thread(
         story_of,
@@ -152,7 +166,7 @@ async def show_job(
         artifact=artifact,
         now=clock(),
     )
-    return await render(request, "job.html", job=seen.job, story=story)
+    return await render(request, "job.html", job=seen.job, story=story, waits=seen.waits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,9 +183,18 @@ class _Seen:
     events: tuple[Event, ...]
     outputs: PageOf[StoredOutput]
     outputs_counted: int
+    waits: tuple[Wait, ...]
 
 
-def _see(connection: Connection, *, job_id: str, attempt: int | None) -> _Seen:
+def _see(
+    connection: Connection,
+    *,
+    job_id: str,
+    attempt: int | None,
+    sight: Sight,
+    at: datetime,
+    alive_since: datetime,
+) -> _Seen:
     job, attempts = job_store.with_attempts(connection, job_id=job_id)
     number = attempt or job.attempt
     if number > len(attempts):
@@ -185,6 +208,11 @@ def _see(connection: Connection, *, job_id: str, attempt: int | None) -> _Seen:
             connection, job_id=job_id, attempt=number, limit=OUTPUTS_MOST
         ),
         outputs_counted=job_lists.count_outputs(connection, job_id=job_id, attempt=number),
+        waits=waits_for(
+            facts_of(connection, job_id=job_id, at=at, alive_since=alive_since, sight=sight)
+        )
+        if not job.state.is_final
+        else (),
     )
 
 
