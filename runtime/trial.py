@@ -21,8 +21,9 @@ from runtime.gate import opening as gate
 from runtime.home.folders import LEVEL_FILE, writable
 from runtime.home.guard import guard_home
 from runtime.jobs.events import EventLog, to_plain
+from runtime.jobs.input_names import InputNames
+from runtime.jobs.orders import Sender
 from runtime.jobs.rules import Wish
-from runtime.jobs.submission import InputNames, Sender
 from runtime.settings import Settings
 from runtime.store import activations
 from runtime.store.jobs import job_lists, questions

@@ -55,6 +55,12 @@ app = typer.Typer(no_args_is_help=True, help="Submit jobs, follow them, fetch wh
 app.add_typer(dead_letters.app, name="dead")
 app.command("why")(dead_letters.why)
 Attempt = Annotated[int | None, typer.Option(min=1, help="Which attempt; the last by default.")]
+OutputsTo = Annotated[
+    Path | None, typer.Option("--outputs", "-o", help="With --wait: fetch outputs there.")
+]
+Key = Annotated[
+    str, typer.Option(help="Idempotency-Key: the same order by the same key is the same job.")
+]
 
 
 @app.command()
@@ -63,12 +69,8 @@ def submit(
     files: Inputs = None,
     parameter: Pairs = None,
     parameters: Parameters = "{}",
-    outputs_to: Annotated[
-        Path | None, typer.Option("--outputs", "-o", help="With --wait: fetch outputs there.")
-    ] = None,
-    key: Annotated[
-        str, typer.Option(help="Idempotency-Key: the same order by the same key is the same job.")
-    ] = "",
+    outputs_to: OutputsTo = None,
+    key: Key = "",
     label: Labels = None,
     batch: Annotated[str, typer.Option(help="The batch that it is a part of.")] = "",
     webhook: Annotated[str, typer.Option(help="Whom to tell when it has ended (URL).")] = "",

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from runtime.errors import InputRefused
+from runtime.jobs.orders import Around, Ordered, Sender
 from runtime.jobs.rules import Wish
-from runtime.jobs.submission import Around, Ordered, Sender, Submissions
+from runtime.jobs.submission import Submissions
 from runtime.problem_table import Fault, fault_of
 from runtime.store.jobs import jobs as job_store
 from runtime.values.records import Job, JsonObject

@@ -1,13 +1,10 @@
 """What callers may do with jobs: submit one, cancel it, retry it."""
 
-import hashlib
-import json
-import re
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NoReturn, cast
+from typing import cast
 
 from sqlalchemy import Connection
 
@@ -16,105 +13,43 @@ from packages.interpreters import platform_of
 from runtime.activations.prepared import interpreter_of
 from runtime.clock import Clock
 from runtime.errors import InputRefused, KeyInUse
-from runtime.ids import new_id
 from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.deliveries import Deliveries
+from runtime.jobs.orders import (
+    PLAIN,
+    SAME,
+    Again,
+    Around,
+    Ordered,
+    Sender,
+    Target,
+    sent_key,
+)
 from runtime.jobs.quotas import Quotas
-from runtime.jobs.rules import NO_WISH, WISH, DispatchPolicy, Wish, judge_wish, rules_of
+from runtime.jobs.rules import NO_WISH, DispatchPolicy, Wish, judge_wish, rules_of
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
 from runtime.store import activations, packages
 from runtime.store.jobs import admission, submissions
 from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
-from runtime.values.labels import Labels
 from runtime.values.records import (
     Activation,
     Job,
     JobInput,
     JsonObject,
     Pinned,
-    RequestContext,
-    SentKey,
 )
 from runtime.values.states import State
-from sandbox.command import Json
 from wheelhouse.judges.pool import Judges
-from wheelhouse.problem import Problem, shown
+from wheelhouse.problem import Problem
 
 MOST_KNOWN = 256
 """How many versions are remembered by those who submit."""
-INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,255}")
-"""A lone surrogate is a byte that is not UTF-8; no artifact could record such a name."""
 
 
 async def _nothing_to_keep() -> None:
     """Keep nothing: a job without inputs, or with some that are kept already."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What a job shall run on, what its manifest says of jobs, and which version was asked for."""
-
-    asked_version: str | None
-
-    activation: Activation
-    manifest: JsonObject
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
-    """Who sends an order, by which key if any, and the id that the job shall have."""
-
-    request: RequestContext
-    job_id: str = field(default_factory=new_id)
-    key: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
-    """What an order says besides what shall run: by what it is found, and who is told of its end.
-
-    `batch` is the name of one of the sender's own.
-    """
-
-    labels: Labels = field(default_factory=dict[str, str])
-    batch: str | None = None
-    webhook: str | None = None
-
-    def told(self) -> JsonObject:
-        """Return what of it there is, so that two orders can be told apart."""
-        labels: dict[str, Json] = dict(self.labels)
-        said: JsonObject = {"labels": labels, "batch": self.batch, "webhook": self.webhook}
-        return {name: value for name, value in said.items() if value}
-
-
-PLAIN = Around()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ordered:
-    """A job as it will be stored, the key that its order was sent by, and which of two it keeps."""
-
-    job: Job
-    sent: SentKey | None
-    keep: job_store.Keep = "first"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """On what a job is tried again: as it was, on what is active now, or on a version."""
-
-    is_active: bool = False
-    version: str | None = None
-
-    @property
-    def is_other(self) -> bool:
-        """Return whether it is not as it was."""
-        return self.is_active or self.version is not None
-
-
-SAME = Again()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +154,7 @@ class Submissions:
         job = self.job_of(
             target, parameters=parameters, inputs=inputs, sender=sender, wish=wish, around=around
         )
-        sent = _sent_key(
+        sent = sent_key(
             target, parameters=parameters, inputs=inputs, sender=sender, wish=wish, around=around
         )
         return Ordered(job=job, sent=sent, keep=wish.keep)
@@ -366,32 +301,6 @@ def pinned_to(activation: Activation) -> Pinned:
     )
 
 
-def _sent_key(
-    target: Target,
-    *,
-    parameters: JsonObject,
-    inputs: Sequence[JobInput],
-    sender: Sender,
-    wish: Wish,
-    around: Around,
-) -> SentKey | None:
-    """Return the key that an order was sent by, with what tells it from every other order."""
-    if not sender.key:
-        return None
-    told: dict[str, object] = {
-        "package": target.activation.package,
-        "version": target.asked_version,
-        "parameters": dict(parameters),
-        "inputs": [[one.name, one.sha256, one.media_type] for one in inputs],
-        **around.told(),
-    }
-    if wish != NO_WISH:  # so that a key of an older appliance still fits the same order
-        told["wish"] = WISH.dump_python(wish, mode="json")
-    text = json.dumps(told, sort_keys=True, ensure_ascii=False)
-    fingerprint = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-    return SentKey(principal=sender.request.principal, key=sender.key, fingerprint=fingerprint)
-
-
 def _target(
     connection: Connection,
     *,
@@ -414,38 +323,3 @@ def _platform_of(activation: Activation) -> str:
     """Return the platform that the environment of a version is built for."""
     prepared = activation.prepared
     return platform_of(interpreter_of(prepared)) if prepared else ""
-
-
-class InputNames:
-    """Judges the names of inputs one by one, as they arrive; `most` is how many there may be."""
-
-    def __init__(self, *, most: int):
-        self._most = most
-        self._taken: set[str] = set()
-
-    def take(self, name: str) -> None:
-        """Take one more name. Raises InputRefused where a cell could not show it as a file."""
-        number = len(self._taken) + 1
-        if number > self._most:
-            what = f"more than {self._most} inputs were sent, which is what a job may have"
-            self._refuse("too-many-inputs", what, "inputs", "send fewer")
-        if not is_input_name(name):
-            what = f"{shown(name)!r} cannot be the name of an input"
-            mend = (
-                "use a file name of 1 to 255 bytes of UTF-8 without a slash or control characters"
-            )
-            self._refuse("input-name", what, f"input {number}", mend)
-        if name in self._taken:
-            what = f"there are several inputs named {name}"
-            self._refuse("input-twice", what, name, "give each input a name of its own")
-        self._taken.add(name)
-
-    def _refuse(self, code: str, what: str, where: str, mend: str) -> NoReturn:
-        problem = Problem(code=code, what=what, where=where, mend=mend)
-        raise InputRefused("The inputs cannot be taken as they are", problems=[problem])
-
-
-def is_input_name(name: str) -> bool:
-    """Return whether `name` can be the name of a file in the cell's input folder."""
-    is_plain = INPUT_NAME.fullmatch(name) is not None and name not in {".", ".."}
-    return is_plain and len(name.encode()) <= 255

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from runtime.values.access import Sight, is_bound_to
 from runtime.values.records import JobInput, JsonObject, RequestSnapshot
 from runtime.values.when.retries import RetryPolicy
 from runtime.values.when.ticks import Missed, Outcome, Overlap
@@ -11,6 +12,18 @@ from runtime.values.when.timetable import Timetable
 ALL = "all"
 PACKAGE, SCHEDULE = "package:", "schedule:"
 """What can be paused: all dispatch, a package by its name, a schedule by its id."""
+
+
+def is_told(subject: str, *, sight: Sight) -> bool:
+    """Return whether a pause of `subject` is told to who has `sight`; schedules tell of theirs.
+
+    >>> bound = Sight(packages=("hello",))
+    >>> [is_told(one, sight=bound) for one in ("all", "package:hello", "package:other")]
+    [True, True, False]
+    """
+    if subject.startswith(PACKAGE):
+        return is_bound_to(sight.packages, subject.removeprefix(PACKAGE))
+    return not subject.startswith(SCHEDULE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

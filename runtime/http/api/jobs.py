@@ -39,7 +39,8 @@ from runtime.http.context import (
 )
 from runtime.http.downloads import as_file
 from runtime.jobs.events import EventLog, job_once_ended, to_line
-from runtime.jobs.submission import Again, Around, Sender, Submissions
+from runtime.jobs.orders import Again, Around, Sender
+from runtime.jobs.submission import Submissions
 from runtime.queue.notifier import ended
 from runtime.settings import Settings
 from runtime.store.jobs import events as event_store

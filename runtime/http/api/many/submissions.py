@@ -14,7 +14,7 @@ from runtime.http.api.views import JobView
 from runtime.http.bodies import whole_body
 from runtime.http.context import CallerOf, PrincipalOf, SubmissionsOf
 from runtime.jobs.many import MOST, Line, Told, submit_all, submit_each
-from runtime.jobs.submission import Sender
+from runtime.jobs.orders import Sender
 from runtime.problem_table import fault_of
 from runtime.store.packages import no_package
 from runtime.values.access import is_bound_to

@@ -14,6 +14,7 @@ from runtime.http.context import (
     CallerOf,
     ClockOf,
     PrincipalOf,
+    SightOf,
     StoreOf,
     SubmissionsOf,
     origin_of,
@@ -22,7 +23,7 @@ from runtime.jobs import pausing
 from runtime.store.packages import no_package
 from runtime.store.when import pauses
 from runtime.values.access import Principal, is_bound_to
-from runtime.values.schedules import ALL, PACKAGE, SCHEDULE, Pause
+from runtime.values.schedules import ALL, PACKAGE, Pause, is_told
 from runtime.values.times import Year
 from wheelhouse.problem import Problem
 
@@ -70,19 +71,11 @@ def pause_until(order: PauseUntil, *, subject: str, who: str, at: datetime) -> P
 
 
 @router.get("")
-async def list_pauses(store: StoreOf, principal: PrincipalOf) -> PageOf[PauseView]:
+async def list_pauses(store: StoreOf, sight: SightOf) -> PageOf[PauseView]:
     """Return what is paused, by whom, why and until when."""
     found = await store.read(pauses.list_pauses)
-    seen = [one for one in found if _is_seen(one, principal)]
+    seen = [one for one in found if is_told(one.subject, sight=sight)]
     return PageOf(items=tuple(PauseView.model_validate(one) for one in seen), next_cursor=None)
-
-
-def _is_seen(pause: Pause, principal: Principal) -> bool:
-    """Return whether a pause is told: of schedules their own page tells."""
-    if pause.subject.startswith(SCHEDULE):
-        return False
-    name = pause.subject.removeprefix(PACKAGE)
-    return pause.subject == ALL or is_bound_to(principal.packages, name)
 
 
 @router.post("", status_code=201)

@@ -30,9 +30,9 @@ from runtime.store.jobs import admission, job_counts
 from runtime.store.store import Store
 from runtime.store.when import pauses, queue
 from runtime.store.when.wait_facts import facts_of
-from runtime.values.access import Sight, is_bound_to
+from runtime.values.access import Sight
 from runtime.values.records import JsonObject
-from runtime.values.schedules import PACKAGE, SCHEDULE
+from runtime.values.schedules import is_told
 from runtime.values.states import State
 
 router = APIRouter(tags=["queue"])
@@ -50,7 +50,7 @@ async def show_queue(store: StoreOf, settings: SettingsOf, sight: SightOf) -> Qu
 def _queue(connection: Connection, *, limit: int, sight: Sight) -> QueueView:
     counted = job_counts.by_state(connection, sight=sight)
     found = queue.waiting(connection, sight=sight)
-    paused = (one for one in pauses.list_pauses(connection) if _is_told(one.subject, sight=sight))
+    paused = (one for one in pauses.list_pauses(connection) if is_told(one.subject, sight=sight))
     return QueueView(
         depth=admission.depth(connection) if sight.is_whole else counted[State.QUEUED],
         limit=limit,
@@ -58,13 +58,6 @@ def _queue(connection: Connection, *, limit: int, sight: Sight) -> QueueView:
         waiting=tuple(WaitingGroupView.model_validate(one) for one in found),
         paused=tuple(PauseView.model_validate(one) for one in paused),
     )
-
-
-def _is_told(subject: str, *, sight: Sight) -> bool:
-    """Return whether a pause is told of here, and in sight; schedules tell of theirs."""
-    if subject.startswith(PACKAGE):
-        return is_bound_to(sight.packages, subject.removeprefix(PACKAGE))
-    return not subject.startswith(SCHEDULE)
 
 
 @router.get("/v1/jobs/{job_id}/waits")
