@@ -257,3 +257,15 @@ def test_labels_are_judged_all_at_once() -> None:
     assert [one.code for one in judge_labels(bad)] == ["label-name", "label-value", "label-value"]
     assert judge_labels({f"n{i}": "" for i in range(33)})[0].code == "too-many-labels"
     assert judge_labels({"customer": "Ünïcode ok", "a.b-c_d": ""}) == ()
+
+
+async def test_who_sees_its_own_only_is_not_led_past_everybodys(
+    store: SqliteStore, activation: Activation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana = RequestContext(principal="token:ana")
+    hers = await put(store, replace(job_on(activation), request=ana))
+    for _ in range(25):
+        await put(store, job_on(activation))
+    monkeypatch.setattr(filtered, "MOST_LOOKED_AT", 10)
+    first = await store.read(filtered.page, limit=5, sight=Sight(owner="token:ana"))
+    assert ids(first.items) == [hers.id]
