@@ -123,6 +123,7 @@ jobs = Table(
     Column("progress", JSON(none_as_null=True)),
     Column("error", JSON(none_as_null=True)),
     # which job runs when
+    Column("claimed_turn", BigInteger, nullable=False, server_default="0"),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("due_why", String, nullable=False, server_default=""),
     Column("expires_at", UtcDateTime),
