@@ -69,8 +69,8 @@ COMMANDS: Table = {
 
 
 SELDOM = (100_000, 50, 50)
-"""How often unreachable objects are looked for (gc): a command makes hundreds of thousands that stay,
-its modules and their models, and looking at them was a sixth of what `fumehood up` starts with."""
+"""How often unreachable objects are looked for (gc): a command makes hundreds of thousands that
+stay, its modules and their models, and looking at them was a sixth of a start of `fumehood up`."""
 app = typer.Typer(
     cls=lazy_group(COMMANDS),
     name="fumehood",

@@ -133,6 +133,7 @@ jobs = Table(
     Column("outputs_gone_at", UtcDateTime),
     Column("events_gone_at", UtcDateTime),
     # which job runs when
+    Column("claimed_turn", BigInteger, nullable=False, server_default="0"),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("due_why", String, nullable=False, server_default=""),
     Column("expires_at", UtcDateTime),

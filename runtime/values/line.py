@@ -2,9 +2,9 @@
 
 Jobs of one package, sent by one principal with one priority, stand in a line. The lines take turns
 (self-clocked fair queueing, Golestani, INFOCOM 1994): a job's turn is a step after that of the last
-one in its line, and a step after the turn that it is now. So whoever sends a thousand jobs waits
-for its own. A priority makes the step shorter or longer: such jobs go before others that came a
-little earlier, and before none that has waited for long, since the turn that it is now only rises.
+one in its line, and a step after that of the job that was claimed last. So whoever sends a thousand
+jobs waits for its own. A priority makes the step shorter or longer: such jobs go before others that
+came a little earlier, and before none that waited for long: the turn that is claimed only rises.
 """
 
 from collections.abc import Iterable
@@ -95,8 +95,9 @@ def _held_by(one: Waiting) -> str:
 class Standing:
     """What there is to know of where a job would stand, as it begins to wait.
 
-    `with_key` jobs have its key, and run or stand in a line; `with_rate` have its rate, and stand
-    in a line or will; `rate_free_at` is when the next of these may start.
+    `now` is the turn that was claimed last. `with_key` jobs have its key, and run or stand in a
+    line; `with_rate` have its rate, and stand in a line or will; `rate_free_at` is when the next
+    of these may start.
     """
 
     now: int | None = None
@@ -155,7 +156,7 @@ def _kept_by(one: Joining, standing: Standing) -> str:
 
 
 def turn_after(*, now: int | None, last_of_line: int | None, priority: int = 0) -> int:
-    """Return the turn of a job that joins its line. None: nobody waits at all, or in the line.
+    """Return the turn of a job that joins its line. None: none was claimed, or waits in the line.
 
     >>> turn_after(now=64, last_of_line=None), turn_after(now=64, last_of_line=192)
     (128, 256)

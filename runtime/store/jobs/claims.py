@@ -45,6 +45,7 @@ TAKE = (
         token=bindparam("by_token"),
         worker=bindparam("by_worker"),
         started_at=bindparam("now"),
+        claimed_turn=tables.jobs.c.turn,
         progress=None,
     )
 )

@@ -38,12 +38,12 @@ BLANK = dict.fromkeys(
 
 HELD = select(tables.jobs.c.id).where(
     tables.jobs.c.id == bindparam("job_id"),
-    tables.jobs.c.token == bindparam("held_by"),
+    tables.jobs.c.token == bindparam("by_token"),
     tables.jobs.c.state == State.RUNNING,
 )
 PROGRESS = (
     update(tables.jobs)
-    .where(tables.jobs.c.id == bindparam("job_id"), tables.jobs.c.token == bindparam("held_by"))
+    .where(tables.jobs.c.id == bindparam("job_id"), tables.jobs.c.token == bindparam("by_token"))
     .values(progress=bindparam("told"))
 )
 
@@ -248,9 +248,9 @@ def report_progress(
     connection: Connection, *, job_id: str, token: str, progress: JsonObject
 ) -> None:
     """Keep how far the attempt that holds `token` has come."""
-    connection.execute(PROGRESS, {"job_id": job_id, "held_by": token, "told": dict(progress)})
+    connection.execute(PROGRESS, {"job_id": job_id, "by_token": token, "told": dict(progress)})
 
 
 def is_held(connection: Connection, *, job_id: str, token: str) -> bool:
     """Return whether `token` is the current one of a running attempt."""
-    return connection.execute(HELD, {"job_id": job_id, "held_by": token}).first() is not None
+    return connection.execute(HELD, {"job_id": job_id, "by_token": token}).first() is not None

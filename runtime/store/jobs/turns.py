@@ -44,8 +44,17 @@ HAS_SLOT = or_(
     others.c.state == State.RUNNING,
     and_(others.c.state == State.QUEUED, others.c.turn < NOT_DUE),
 )
+LAST_CLAIMED = (
+    select(jobs.c.claimed_turn)
+    .join(tables.attempts, tables.attempts.c.job_id == jobs.c.id)
+    .where(tables.attempts.c.started_at.is_not(None))
+    .order_by(tables.attempts.c.started_at.desc(), jobs.c.claimed_turn.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+"""The turn that it is now: it never goes back, so that no priority passes for ever."""
 STANDING = select(
-    select(func.min(jobs.c.turn)).where(*IS_WAITING).scalar_subquery().label("now"),
+    LAST_CLAIMED.label("now"),
     select(func.max(jobs.c.turn))
     .where(*IS_WAITING, jobs.c.package == bindparam("of_package"))
     .where(jobs.c.owner == bindparam("of_owner"), jobs.c.priority == bindparam("of_priority"))

@@ -35,6 +35,9 @@ def upgrade() -> None:
 def _add_to_jobs() -> None:
     number = sa.Integer()
     with op.batch_alter_table("jobs") as jobs:
+        jobs.add_column(
+            sa.Column("claimed_turn", sa.BigInteger(), nullable=False, server_default="0")
+        )
         jobs.add_column(sa.Column("priority", number, nullable=False, server_default="0"))
         jobs.add_column(_text("due_why", default=""))
         jobs.add_column(sa.Column("expires_at", MOMENT, nullable=True))
