@@ -34,6 +34,8 @@ from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.events import EventLog
+from runtime.jobs.rules import policy_of
+from runtime.jobs.schedules import Schedules
 from runtime.jobs.submission import Submissions
 from runtime.jobs.versions import Versions
 from runtime.queue.dispatch import Dispatch, Tickets, make_docket
@@ -50,6 +52,7 @@ from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.slots import Slots
 from runtime.worker.tasks import WorkerTasks
+from runtime.worker.timekeeping import Timekeeper
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from sandbox.walls import shown_level
@@ -82,6 +85,7 @@ class Appliance:
     judges: Judges
     workshop: Workshop
     submissions: Submissions
+    schedules: Schedules
     intake: Intake
     access: Access
     tasks: WorkerTasks
@@ -189,6 +193,15 @@ def _appliance(
     bundles = Bundles(settings.home / "bundles", judges=judges)
     runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles)
     around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
+    submissions = _submissions(
+        settings, runner=runner, dispatch=dispatch, judges=judges, around=around
+    )
+    schedules = Schedules(
+        store=store,
+        submissions=submissions,
+        clock=utc_now,
+        most=settings.dispatch.schedules_most,
+    )
     return Appliance(
         settings=settings,
         clock=utc_now,
@@ -202,9 +215,8 @@ def _appliance(
         wheelhouse=workshop.house,
         judges=judges,
         workshop=workshop,
-        submissions=_submissions(
-            settings, runner=runner, dispatch=dispatch, judges=judges, around=around
-        ),
+        submissions=submissions,
+        schedules=schedules,
         intake=Intake(
             store=store,
             dispatch=dispatch,
@@ -214,7 +226,9 @@ def _appliance(
             clock=utc_now,
         ),
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
-        tasks=_tasks(settings, runner=runner, bundles=bundles, dispatch=dispatch),
+        tasks=_tasks(
+            settings, runner=runner, bundles=bundles, dispatch=dispatch, schedules=schedules
+        ),
         around=around,
         stopping=asyncio.Event(),
     )
@@ -233,11 +247,12 @@ def _submissions(
         dispatch=dispatch,
         notifier=runner.notifier,
         cancellations=runner.cancellations,
-        clock=runner.clock,
+        clock=utc_now,
         queue_limit=settings.queue_limit,
         judges=judges,
         quotas=around.quotas,
         deliveries=around.deliveries,
+        policy=policy_of(settings.dispatch),
     )
 
 
@@ -269,11 +284,17 @@ def _runner(
         clock=utc_now,
         jobs_folder=settings.home / "jobs",
         question_at_most=timedelta(hours=settings.question_h),
+        phase_s=settings.dispatch.phase_s,
     )
 
 
 def _tasks(
-    settings: Settings, *, runner: AttemptRunner, bundles: Bundles, dispatch: Dispatch
+    settings: Settings,
+    *,
+    runner: AttemptRunner,
+    bundles: Bundles,
+    dispatch: Dispatch,
+    schedules: Schedules,
 ) -> WorkerTasks:
     store, clock = runner.store, runner.clock
     return WorkerTasks(
@@ -301,6 +322,13 @@ def _tasks(
             lost_after=timedelta(seconds=settings.worker_lost_after_s),
             most_attempts=settings.most_attempts,
             keys_live=timedelta(hours=settings.idempotency_h),
+        ),
+        timekeeper=Timekeeper(
+            store=store,
+            schedules=schedules,
+            dispatch=dispatch,
+            notifier=runner.notifier,
+            clock=clock,
         ),
         dispatch=dispatch,
         store=store,
@@ -351,6 +379,7 @@ def _worker(settings: Settings) -> Worker:
         slots=settings.slots,
         started_at=now,
         seen_at=now,
+        platform=platform_of(running()),
     )
 
 

@@ -239,6 +239,12 @@ class ShadowedImport(RuntimeFault):
     code = "shadowed-import"
 
 
+class AttemptStuck(RuntimeFault):
+    """An attempt came to no end of a phase that is not the package's own."""
+
+    code = "attempt-stuck"
+
+
 class AttemptLost(RuntimeFault):
     """An attempt failed on our side, and nothing will try it again."""
 

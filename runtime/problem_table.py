@@ -57,6 +57,7 @@ TABLE: Mapping[str, Answer] = {
     "input-refused": REJECTED,
     "try-failed": REJECTED,
     "attempt-lost": UNAVAILABLE,
+    "attempt-stuck": UNAVAILABLE,
     "malformed": Answer(status=400, exit_code=EXIT_USAGE),
     "cross-site": Answer(status=403, exit_code=EXIT_NOT_ALLOWED),
     "unauthorized": Answer(status=401, exit_code=EXIT_NOT_ALLOWED),

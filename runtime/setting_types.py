@@ -17,9 +17,12 @@ from pydantic import (
     Field,
     PlainSerializer,
     SecretStr,
+    field_validator,
 )
 
-from sandbox.network_rules import MOST_PORTS, check_host, check_port
+from runtime.values.line import HIGHEST, LOWEST
+from runtime.values.when.keys import is_key
+from sandbox.network_rules import MOST_PORTS, NetworkRules, check_host, check_port
 
 NAMES = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]*")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
@@ -82,6 +85,13 @@ def _pattern(text: str) -> str:
     if not NAMES.fullmatch(text):
         raise ValueError(f"{text!r} is no name, or pattern of names, such as acme-*")
     return canonicalize_name(text)
+
+
+def _key(text: str) -> str:
+    """Return `text` if it can be the key of a rule; raise ValueError."""
+    if not is_key(text):
+        raise ValueError(f"{text!r} is none of package, principal and parameters.NAME")
+    return text
 
 
 def _network(text: str) -> str:
@@ -193,6 +203,51 @@ class IndexSettings(BaseModel):
     """What comes slower than that, for twenty seconds, is given up."""
 
 
+class KeySettings(BaseModel):
+    """A rule for jobs with the same key: `most` at a time, or `most` starts in `per_s` seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    package: Annotated[str, AfterValidator(_pattern)] = "*"
+    """A name of a package, or a prefix with `*`."""
+    key: Annotated[str, AfterValidator(_key)]
+    most: Annotated[int, Field(ge=1)]
+    per_s: Annotated[float, Field(ge=0)] = 0.0
+
+
+type KeyRules = Annotated[tuple[KeySettings, ...], BeforeValidator(items_of)]
+"""Rules for keys; from an environment variable, as a JSON list."""
+
+
+class DispatchSettings(BaseModel):
+    """The admin's rules for which job runs when; a rule here goes before a manifest's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    retry_attempts: Annotated[int, Field(ge=1)] = 10
+    """How often a job may be run, at most, whose package failed."""
+    retry_backoff_s: Annotated[float, Field(ge=0)] = 3600.0
+    """The longest first wait between two of these, which doubles each time."""
+    priority_most: Annotated[int, Field(ge=LOWEST, le=HIGHEST)] = HIGHEST
+    """The highest priority that a caller may ask for."""
+    phase_s: Annotated[float, Field(gt=0)] = 3600.0
+    """How long an attempt may take to bring its environment in sight, or to keep its outputs."""
+    schedules_most: Annotated[int, Field(ge=0)] = 1000
+    """How many schedules one principal may have."""
+    concurrency: KeyRules = ()
+    """How many jobs with the same key run at a time."""
+    rates: KeyRules = ()
+    """How fast jobs with the same key start."""
+
+    @field_validator("rates")
+    @classmethod
+    def _are_rates(cls, rules: tuple[KeySettings, ...]) -> tuple[KeySettings, ...]:
+        """Refuse a rate that does not say in how many seconds."""
+        if any(not rule.per_s for rule in rules):
+            raise ValueError("a rate says in how many seconds: per_s")
+        return rules
+
+
 class LockSettings(BaseModel):
     """The admin's rules for locks: a cooldown, lists of requirements, known advisories."""
 
@@ -215,3 +270,22 @@ class LockSettings(BaseModel):
     wheels: Annotated[int, Field(ge=1)] = 2_000
     wheels_mb: Annotated[int, Field(ge=1)] = 32_768
     """How many wheels one lock may have, and how many MiB together."""
+
+
+class WebhookSettings(BaseModel):
+    """Whom webhooks may tell; nobody where no host is named."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hosts: Hosts = ()
+    """Names, *.example.org, or * for any public host."""
+    ports: Ports = (443,)
+    private: Networks = ()
+    """Private addresses and networks that these hosts may have all the same."""
+    secret: SecretStr = SecretStr("")
+    """What the secrets of principals are derived from; where it is empty, the home has one."""
+    ca_bundle: Annotated[str, Field(description="A file of CA certificates.")] = ""
+
+    def rules(self) -> NetworkRules:
+        """Return whom webhooks may reach."""
+        return NetworkRules(hosts=self.hosts, ports=self.ports, private=self.private)

@@ -25,15 +25,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from runtime.door_settings import PREFIX, DoorSettings
 from runtime.errors import SettingsRefused
 from runtime.setting_types import (
+    DispatchSettings,
     Hosts,
     IndexSettings,
     LockSettings,
     Networks,
     Ports,
+    WebhookSettings,
     without_login,
 )
 from runtime.values.retention import RetentionSettings
-from runtime.values.webhooks import WebhookSettings
 from sandbox.command import Level
 from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules
@@ -135,6 +136,9 @@ class Settings(DoorSettings):
     )
     webhooks: WebhookSettings = Field(
         WebhookSettings(), description="Whom webhooks may tell of the ends of jobs."
+    )
+    dispatch: DispatchSettings = Field(
+        DispatchSettings(), description="The admin's rules for which job runs when."
     )
     secrets: dict[str, SecretStr] = Field(
         default_factory=dict, description="Values that manifests may ask for by name."

@@ -21,7 +21,9 @@ from runtime.gate import opening as gate
 from runtime.home.folders import LEVEL_FILE, writable
 from runtime.home.guard import guard_home
 from runtime.jobs.events import EventLog, to_plain
-from runtime.jobs.submission import InputNames, Sender
+from runtime.jobs.input_names import InputNames
+from runtime.jobs.orders import Sender
+from runtime.jobs.rules import Wish
 from runtime.settings import Settings
 from runtime.store import activations
 from runtime.store.jobs import job_lists, questions
@@ -31,6 +33,7 @@ from runtime.values.media_types import media_type_of
 from runtime.values.questions import unanswered
 from runtime.values.records import Activation, JobInput, JsonObject, RequestContext
 from runtime.values.states import State
+from runtime.values.when.retries import RetryPolicy
 from wheelhouse.problem import Problem
 
 WHO = "fumehood try"
@@ -193,6 +196,7 @@ async def _submit(
         parameters=parameters,
         inputs=[await _take(appliance.blobs, path) for path in inputs],
         sender=Sender(request=RequestContext(principal=WHO)),
+        wish=Wish(retry=RetryPolicy(attempts=1)),  # a trial shows the first failure
     )
     return job.id
 

@@ -15,6 +15,7 @@ from pydantic import (
     JsonValue,
     StringConstraints,
     ValidationError,
+    model_validator,
 )
 
 from packages.bundle.manifest_faults import Words, fault, problems_of
@@ -81,6 +82,8 @@ WHOLE_MODULE = rf"^{MODULE}$"
 VARIABLE = r"^[A-Z_][A-Z0-9_]*$"
 MEDIA_TYPE = r"^[a-z0-9.+-]+/([a-z0-9.+_-]+|\*)$"
 HOST = r"^(\*\.)?[a-z0-9_.-]+$"
+KEY = r"^(package|principal|parameters\.[^\x00-\x1f]+)$"
+FAILURE = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
 PRINTABLE = r"^[^\x00-\x1f]*$"
 WITHOUT_NUL = r"^[^\x00]*$"
 MEANT = {
@@ -90,6 +93,8 @@ MEANT = {
     VARIABLE: "capital letters, digits and underscores, such as MODE",
     MEDIA_TYPE: "a media type, such as text/csv or image/*",
     HOST: "a host's name in lower case, or all below one, such as *.example.org",
+    KEY: "package, principal or parameters.NAME",
+    FAILURE: "the code of an error or the name of an exception, such as ConnectionError",
     PRINTABLE: "text without control characters",
     WITHOUT_NUL: "text without NUL",
 }
@@ -102,6 +107,8 @@ Variable = Annotated[
 ]
 MediaType = Annotated[str, StringConstraints(pattern=MEDIA_TYPE, max_length=100)]
 Host = Annotated[str, StringConstraints(pattern=HOST, max_length=255), AfterValidator(_host)]
+Key = Annotated[str, StringConstraints(pattern=KEY, max_length=200)]
+FailureName = Annotated[str, StringConstraints(pattern=FAILURE, max_length=200)]
 NoNul = Annotated[str, StringConstraints(pattern=WITHOUT_NUL, max_length=4000)]
 
 
@@ -143,6 +150,39 @@ class Network(_Part):
         default=(), max_length=100, strict=False, examples=[["api.example.org"]]
     )
     """What a run wants to reach; where none is named, whatever the admin allows."""
+
+
+class Retry(_Part):
+    """How often a job is run whose package failed; the caller may ask otherwise."""
+
+    attempts: int = Field(ge=1, le=100, examples=[3])
+    """How often a job is run at most if the package fails; the first time counts."""
+    backoff_s: float = Field(default=1.0, ge=0, le=86_400, examples=[30])
+    """Seconds before the second attempt; each further wait is twice as long."""
+    on: tuple[FailureName, ...] = Field(
+        default=(), max_length=20, strict=False, examples=[["ConnectionError", "over-limit"]]
+    )
+    """Codes of errors, or names of exceptions; where none is named, any failure."""
+
+
+class Concurrency(_Part):
+    """How many jobs run at a time that have the same key."""
+
+    key: Key = Field(examples=["parameters.customer"])
+    """What they have in common: package, principal, or parameters.NAME."""
+    most: int = Field(ge=1, le=10_000, examples=[2])
+    """How many of them run at a time."""
+
+
+class Rate(_Part):
+    """How many jobs start in so many seconds that have the same key; evenly spread."""
+
+    key: Key = Field(examples=["principal"])
+    """What they have in common: package, principal, or parameters.NAME."""
+    most: int = Field(ge=1, le=10_000, examples=[10])
+    """How many of them start in `per_s` seconds."""
+    per_s: float = Field(gt=0, le=86_400, examples=[60])
+    """In how many seconds."""
 
 
 class Wishes(_Part):
@@ -219,6 +259,12 @@ class Manifest(_Part):
     """What it wishes of the network."""
     limits: Wishes = Wishes()
     """What a run may use; what is left out has its default."""
+    retry: Retry | None = None
+    """Whether its failure is final; it is, where nothing is said."""
+    concurrency: Concurrency | None = None
+    """How many of its jobs run at a time; as many as there are slots, where nothing is said."""
+    rate: Rate | None = None
+    """How fast its jobs start; as they come, where nothing is said."""
     preload: tuple[Module, ...] = Field(
         default=(), max_length=50, strict=False, examples=[["pandas"]]
     )
@@ -235,6 +281,19 @@ class Manifest(_Part):
     """Media types of inputs; a job with another one is refused. Where none is named, any."""
     parameters: dict[str, JsonValue] | None = Field(default=None, examples=[{"type": "object"}])
     """A JSON Schema (draft 2020-12): a job whose parameters it does not allow is refused."""
+
+    @model_validator(mode="after")
+    def _keys_are_parameters(self) -> "Manifest":
+        """Refuse a key that no job can have: its parameter is not in the schema."""
+        known = (self.parameters or {}).get("properties")
+        for name, rule in (("concurrency", self.concurrency), ("rate", self.rate)):
+            _, is_parameter, parameter = rule.key.partition("parameters.") if rule else ("", "", "")
+            if is_parameter and isinstance(known, dict) and parameter not in known:
+                raise ValueError(
+                    f"{name}.key is parameters.{parameter}, and the schema in `parameters` has no "
+                    f"{parameter!r}; it has {', '.join(known) or 'none'}"
+                )
+        return self
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -303,6 +362,9 @@ def _fields_at(place: tuple[int | str, ...]) -> list[str]:
         "hooks": Hooks,
         "network": Network,
         "limits": Wishes,
+        "retry": Retry,
+        "concurrency": Concurrency,
+        "rate": Rate,
         "on_activate": Hook,
         "on_after_extract": Hook,
     }

@@ -43,6 +43,9 @@ MEANT_BY = {
     **dict.fromkeys(["id", "package"], "name"),
     **dict.fromkeys(["schema_version", "manifest_version"], "schema"),
     **dict.fromkeys(["imports", "warm"], "preload"),
+    **dict.fromkeys(["retries", "max_retries", "attempts"], "retry.attempts"),
+    **dict.fromkeys(["parallel", "max_concurrency", "concurrency_limit"], "concurrency.most"),
+    **dict.fromkeys(["rate_limit", "throttle"], "rate.most"),
 }
 """What people call a field that has another name here, and where it stands."""
 IN_A_FILE = {

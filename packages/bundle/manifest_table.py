@@ -40,7 +40,8 @@ def _rows(
 
 def _inner(field: Schema, whole: Schema) -> Schema | None:
     """Return the schema of an object with fields of its own that stands at `field`."""
-    reference = field.get("$ref", "")
+    kinds = [field, *field.get("anyOf", ())]
+    reference = next((kind["$ref"] for kind in kinds if "$ref" in kind), "")
     found = whole["$defs"].get(reference.rpartition("/")[2]) if reference else None
     return found if found and "properties" in found else None
 

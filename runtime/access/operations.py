@@ -16,6 +16,8 @@ ADMINS: Scopes = frozenset({Scope.ADMIN})
 AUTHORS: Scopes = frozenset({Scope.AUTHOR, Scope.ADMIN})
 SUBMITTERS: Scopes = frozenset({Scope.CLIENT, Scope.OPERATOR, Scope.ADMIN})
 JOB_READERS: Scopes = SUBMITTERS | {Scope.VIEWER}
+OPERATORS: Scopes = frozenset({Scope.OPERATOR, Scope.ADMIN})
+SEERS: Scopes = OPERATORS | {Scope.VIEWER}
 READERS: Scopes = frozenset({Scope.AUTHOR, Scope.VIEWER, Scope.OPERATOR, Scope.ADMIN})
 
 VERSION = "/v1/packages/{name}/versions/{version}"
@@ -77,6 +79,22 @@ OPERATIONS: Mapping[str, Scopes] = {
     "GET /v1/bulk": JOB_READERS,
     "GET /v1/bulk/{operation_id}": JOB_READERS,
     "POST /v1/bulk/{operation_id}/stop": SUBMITTERS,
+    # which job runs when
+    "GET /v1/jobs/{job_id}/waits": JOB_READERS,
+    "POST /v1/schedules": SUBMITTERS,
+    "GET /v1/schedules": JOB_READERS,
+    "GET /v1/schedules/{schedule_id}": JOB_READERS,
+    "DELETE /v1/schedules/{schedule_id}": SUBMITTERS,
+    "POST /v1/schedules/{schedule_id}/pause": SUBMITTERS,
+    "POST /v1/schedules/{schedule_id}/resume": SUBMITTERS,
+    "GET /v1/pauses": JOB_READERS,
+    "POST /v1/pauses": OPERATORS,
+    "DELETE /v1/pauses/{subject}": OPERATORS,
+    "GET /v1/workers": SEERS,
+    "POST /v1/workers/{worker_id}/drain": OPERATORS,
+    "POST /v1/workers/{worker_id}/resume": OPERATORS,
+    "GET /v1/dead-letters": JOB_READERS,
+    "POST /v1/dead-letters/replay": SUBMITTERS,
     # the gate and the wheelhouse
     "GET /v1/gate": READERS,
     "PUT /v1/gate": ADMINS,

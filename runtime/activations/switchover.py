@@ -3,6 +3,7 @@
 Whatever goes wrong, the version that was active before stays active.
 """
 
+import asyncio
 import logging
 from dataclasses import dataclass
 
@@ -44,6 +45,11 @@ class Switchover:
         kept = ActivationLog(self.clock)
         try:
             prepared = await self._prepare(activation, kept=kept)
+        except asyncio.CancelledError:
+            # shield: the cancellation that stops us must not also stop the putting back
+            requeue = self.store.run(activations.requeue, activation_id=activation_id)
+            await asyncio.shield(requeue)
+            raise
         except Exception as error:
             await self._fail(activation, error=error, kept=kept)
         else:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from runtime.cli import dead_letters
 from runtime.cli.client import connected
 from runtime.cli.following import (
     Timeout,
@@ -22,6 +23,18 @@ from runtime.cli.following import (
 )
 from runtime.cli.input.arguments import Inputs, JobId, Pairs, Parameters
 from runtime.cli.input.conditions import Labels, labels_of
+from runtime.cli.input.moments import (
+    Attempts,
+    Backoff,
+    Expires,
+    Newest,
+    NotBefore,
+    Priority,
+    RetryOn,
+    Unique,
+    moment_of,
+    retry_of,
+)
 from runtime.cli.input.parameters import parameters_of
 from runtime.cli.output.job_text import event_line, job_facts
 from runtime.cli.output.printing import AsJson, as_text, emit, emit_line, harmless, say, table
@@ -36,10 +49,18 @@ from runtime.client.operations import (
     retry_job,
     submit_job,
 )
-from runtime.client.views import Event
+from runtime.client.views import Event, When
 
 app = typer.Typer(no_args_is_help=True, help="Submit jobs, follow them, fetch what they left.")
+app.add_typer(dead_letters.app, name="dead")
+app.command("why")(dead_letters.why)
 Attempt = Annotated[int | None, typer.Option(min=1, help="Which attempt; the last by default.")]
+OutputsTo = Annotated[
+    Path | None, typer.Option("--outputs", "-o", help="With --wait: fetch outputs there.")
+]
+Key = Annotated[
+    str, typer.Option(help="Idempotency-Key: the same order by the same key is the same job.")
+]
 
 
 @app.command()
@@ -48,17 +69,21 @@ def submit(
     files: Inputs = None,
     parameter: Pairs = None,
     parameters: Parameters = "{}",
-    outputs_to: Annotated[
-        Path | None, typer.Option("--outputs", "-o", help="With --wait: fetch outputs there.")
-    ] = None,
-    key: Annotated[
-        str, typer.Option(help="Idempotency-Key: the same order by the same key is the same job.")
-    ] = "",
+    outputs_to: OutputsTo = None,
+    key: Key = "",
     label: Labels = None,
     batch: Annotated[str, typer.Option(help="The batch that it is a part of.")] = "",
     webhook: Annotated[str, typer.Option(help="Whom to tell when it has ended (URL).")] = "",
     timeout: Timeout = None,
+    not_before: NotBefore = "",
+    expires: Expires = "",
+    unique: Unique = "",
+    priority: Priority = 0,
+    attempts: Attempts = None,
+    backoff_s: Backoff = 1.0,
+    retry_on: RetryOn = None,
     *,
+    newest: Newest = False,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -67,22 +92,28 @@ def submit(
     It waits for an appliance that is restarted; where that does not come back it exits 75, as it
     does after --timeout: the job goes on without us.
     """
-    if outputs_to and not wait:
-        raise typer.BadParameter("--outputs needs --wait", param_hint="--outputs")
-    if timeout and not wait:
-        raise typer.BadParameter("--timeout needs --wait", param_hint="--timeout")
+    for option, value in {"--outputs": outputs_to, "--timeout": timeout}.items():
+        if value and not wait:
+            raise typer.BadParameter(f"{option} needs --wait", param_hint=option)
     name, version = name_and_version(package)
     given = parameters_of(parameters, pairs=parameter or ())
     said = {"labels": labels_of(label), "batch": batch, "webhook": webhook}
     around = {name: value for name, value in said.items() if value}
+    when = _when(
+        retry=retry_of(attempts, backoff_s=backoff_s, on=retry_on),
+        times=(not_before, expires),
+        unique=unique,
+        newest=newest,
+        priority=priority,
+    )
     with connected() as client, ExitStack() as stack:
-        inputs = [input_of(path, stack=stack) for path in files or ()]
         call = submit_job(
             name,
             version=version,
             parameters=given,
-            inputs=inputs,
+            inputs=[input_of(path, stack=stack) for path in files or ()],
             key=key,
+            when=when,
             around=around,
         )
         job: Mapping[str, Any] = client.ask(call)
@@ -93,6 +124,25 @@ def submit(
             fetch_outputs(client, job["id"], folder=outputs_to)
     emit(job, as_json=as_json, show=job_facts if wait else lambda one: one["id"])
     exit_as(job, waited=wait)
+
+
+def _when(
+    *,
+    retry: Mapping[str, Any] | None,
+    times: tuple[str, str],
+    unique: str,
+    newest: bool,
+    priority: int,
+) -> When:
+    """Return what an order says of when it runs; `times` are the first and the last."""
+    return {
+        "retry": retry,
+        "not_before": moment_of(times[0], option="--not-before"),
+        "expires_at": moment_of(times[1], option="--expires"),
+        "unique": unique,
+        "keep": "newest" if newest else "first",
+        "priority": priority,
+    }
 
 
 @app.command()
@@ -181,13 +231,20 @@ def cancel(job_id: JobId, *, as_json: AsJson = False) -> None:
 @app.command()
 def retry(
     job_id: JobId,
+    version: Annotated[str | None, typer.Option(help="On this version.")] = None,
     *,
+    active: Annotated[
+        bool, typer.Option("--active", help="On the version that is active now.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Follow it to its end.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Try a job again that has ended."""
+    """Try a job again that has ended: as it was, with the same version and lock, or on another.
+
+    Its environment is built again from the wheelhouse if it is gone.
+    """
     with connected() as client:
-        job: Mapping[str, Any] = client.ask(retry_job(job_id))
+        job: Mapping[str, Any] = client.ask(retry_job(job_id, active=active, version=version))
         if wait:
             job = to_the_end(client, job_id)
     emit(job, as_json=as_json, show=job_facts)

@@ -1,5 +1,6 @@
 """`fumehood`: the commands by name, loaded when called; faults become text and exit codes."""
 
+import gc
 import json
 import sys
 import traceback
@@ -48,6 +49,8 @@ COMMANDS: Table = {
         "Tell others when jobs end, and see how that went.",
     ),
     "preset": ("runtime.cli.around.preset:app", "Save filters of jobs under a name."),
+    "schedule": ("runtime.cli.schedule:app", "Let jobs run at times to come."),
+    "queue": ("runtime.cli.queue:app", "What waits and why; pause and drain."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
     "token": ("runtime.cli.token:app", "Make, list, rotate and revoke tokens."),
     "login": ("runtime.cli.login:login", "Print a link that logs a browser in."),
@@ -65,6 +68,9 @@ COMMANDS: Table = {
 }
 
 
+SELDOM = (100_000, 50, 50)
+"""How often unreachable objects are looked for (gc): a command makes hundreds of thousands that stay,
+its modules and their models, and looking at them was a sixth of what `fumehood up` starts with."""
 app = typer.Typer(
     cls=lazy_group(COMMANDS),
     name="fumehood",
@@ -103,6 +109,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; exit with the code of the outcome."""
+    gc.set_threshold(*SELDOM)
     try:
         check_not_shadowed()
         app(prog_name="fumehood")

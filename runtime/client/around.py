@@ -9,7 +9,7 @@ As `runtime.client.operations`: each function returns a value that a Client asks
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from runtime.client.operations import Call, Content, at_place, given
+from runtime.client.calls import Call, Content, given, path_at
 from runtime.client.views import JobDetail, JobView, PageOf, State
 from runtime.client.views_around import (
     BatchView,
@@ -64,13 +64,13 @@ def list_presets() -> Call[PageOf[PresetView]]:
 
 def save_preset(preset_name: str, *, wanted: Mapping[str, Any] | None = None) -> Call[PresetView]:
     """Save a filter under a name."""
-    place = at_place("/v1/presets/{}", preset_name)
+    place = path_at("/v1/presets/{}", preset_name)
     return Call(method="PUT", path=place, body=dict(wanted or {}))
 
 
 def remove_preset(preset_name: str) -> Call[None]:
     """Forget a preset."""
-    return Call(method="DELETE", path=at_place("/v1/presets/{}", preset_name))
+    return Call(method="DELETE", path=path_at("/v1/presets/{}", preset_name))
 
 
 def submit_many(content: Content, *, mode: Literal["each", "all"] = "each") -> Call[str]:
@@ -114,12 +114,12 @@ def list_bulk() -> Call[PageOf[BulkView]]:
 
 def get_bulk(operation_id: str) -> Call[BulkView]:
     """Ask how far a bulk operation has come."""
-    return Call(method="GET", path=at_place("/v1/bulk/{}", operation_id))
+    return Call(method="GET", path=path_at("/v1/bulk/{}", operation_id))
 
 
 def stop_bulk(operation_id: str) -> Call[BulkView]:
     """Stop a bulk operation."""
-    return Call(method="POST", path=at_place("/v1/bulk/{}/stop", operation_id))
+    return Call(method="POST", path=path_at("/v1/bulk/{}/stop", operation_id))
 
 
 def get_retention() -> Call[RetentionView]:
@@ -138,28 +138,28 @@ def put_retention(
 def delete_job(job_id: str, *, reason: str = "") -> Call[None]:
     """Delete a job that has ended, with its bytes."""
     query = given({"reason": reason or None})
-    return Call(method="DELETE", path=at_place("/v1/jobs/{}", job_id), query=query)
+    return Call(method="DELETE", path=path_at("/v1/jobs/{}", job_id), query=query)
 
 
 def get_pin(job_id: str) -> Call[PinView]:
     """Ask who keeps a job."""
-    return Call(method="GET", path=at_place("/v1/jobs/{}/pin", job_id))
+    return Call(method="GET", path=path_at("/v1/jobs/{}/pin", job_id))
 
 
 def pin_job(job_id: str, *, reason: str = "") -> Call[PinView]:
     """Keep a job, whatever its time."""
-    place = at_place("/v1/jobs/{}/pin", job_id)
+    place = path_at("/v1/jobs/{}/pin", job_id)
     return Call(method="PUT", path=place, body={"reason": reason})
 
 
 def unpin_job(job_id: str) -> Call[None]:
     """Let a job go after its time."""
-    return Call(method="DELETE", path=at_place("/v1/jobs/{}/pin", job_id))
+    return Call(method="DELETE", path=path_at("/v1/jobs/{}/pin", job_id))
 
 
 def remove_version(name: str, version: str) -> Call[None]:
     """Remove a version that nothing needs."""
-    return Call(method="DELETE", path=at_place("/v1/packages/{}/versions/{}", name, version))
+    return Call(method="DELETE", path=path_at("/v1/packages/{}/versions/{}", name, version))
 
 
 def create_batch(name: str, *, note: str = "", webhook: str | None = None) -> Call[BatchView]:
@@ -175,17 +175,17 @@ def list_batches() -> Call[PageOf[BatchView]]:
 
 def get_batch(batch: str) -> Call[BatchView]:
     """Ask how far a batch has come."""
-    return Call(method="GET", path=at_place("/v1/batches/{}", batch))
+    return Call(method="GET", path=path_at("/v1/batches/{}", batch))
 
 
 def seal_batch(batch: str) -> Call[BatchView]:
     """Let a batch take no more jobs."""
-    return Call(method="POST", path=at_place("/v1/batches/{}/seal", batch))
+    return Call(method="POST", path=path_at("/v1/batches/{}/seal", batch))
 
 
 def cancel_batch(batch: str, *, reason: str) -> Call[BatchView]:
     """Cancel every job of a batch that has not ended."""
-    place = at_place("/v1/batches/{}/cancel", batch)
+    place = path_at("/v1/batches/{}/cancel", batch)
     return Call(method="POST", path=place, body={"reason": reason})
 
 
@@ -202,7 +202,7 @@ def list_webhooks() -> Call[PageOf[WebhookView]]:
 
 def remove_webhook(webhook_id: str) -> Call[None]:
     """Tell nobody there any more."""
-    return Call(method="DELETE", path=at_place("/v1/webhooks/{}", webhook_id))
+    return Call(method="DELETE", path=path_at("/v1/webhooks/{}", webhook_id))
 
 
 def get_webhook_secret() -> Call[SecretView]:
@@ -220,20 +220,20 @@ def list_deliveries(
 
 def get_delivery(delivery_id: str) -> Call[DeliveryView]:
     """Ask for one delivery."""
-    return Call(method="GET", path=at_place("/v1/deliveries/{}", delivery_id))
+    return Call(method="GET", path=path_at("/v1/deliveries/{}", delivery_id))
 
 
 def replay_delivery(delivery_id: str) -> Call[DeliveryView]:
     """Tell it again."""
-    return Call(method="POST", path=at_place("/v1/deliveries/{}/replay", delivery_id))
+    return Call(method="POST", path=path_at("/v1/deliveries/{}/replay", delivery_id))
 
 
 def get_prompt(job_id: str) -> Call[PromptView]:
     """Ask what a job asks."""
-    return Call(method="GET", path=at_place("/v1/jobs/{}/prompt", job_id))
+    return Call(method="GET", path=path_at("/v1/jobs/{}/prompt", job_id))
 
 
 def answer_job(job_id: str, *, key: str, answer: Any) -> Call[JobDetail]:
     """Answer what a job asks."""
-    place = at_place("/v1/jobs/{}/response", job_id)
+    place = path_at("/v1/jobs/{}/response", job_id)
     return Call(method="POST", path=place, body={"key": key, "answer": answer})

@@ -9,10 +9,10 @@ form for either.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Literal
+from typing import Any
 from urllib.parse import quote
 
+from runtime.client.calls import BYTES, Call, Content, Input, given, path_at
 from runtime.client.views import (
     ActivationView,
     AuditView,
@@ -24,42 +24,14 @@ from runtime.client.views import (
     OutputView,
     PackageView,
     PageOf,
-    Queue,
     SessionView,
     TokenView,
     VersionDetail,
     VersionView,
     WheelView,
+    When,
 )
-
-BYTES = "application/octet-stream"
-type Content = bytes | BinaryIO
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Input:
-    """A file for a job."""
-
-    name: str
-    content: Content
-    media_type: str = BYTES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call[T]:
-    """One request, which is answered by a T: as JSON, as text or as bytes."""
-
-    method: str
-    path: str
-    query: Mapping[str, str | int | list[str]] = field(
-        default_factory=dict[str, str | int | list[str]]
-    )
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    body: Any = None
-    content: Content | None = None
-    form: Mapping[str, str] | None = None
-    inputs: Sequence[Input] = ()
-    answer: Literal["json", "text", "bytes"] = "json"
+from runtime.client.when_views import QueueView
 
 
 def is_alive() -> Call[dict[str, str]]:
@@ -85,12 +57,12 @@ def list_packages() -> Call[PageOf[PackageView]]:
 
 def get_package(name: str) -> Call[PackageView]:
     """Ask for a package."""
-    return Call(method="GET", path=at_place("/v1/packages/{}", name))
+    return Call(method="GET", path=path_at("/v1/packages/{}", name))
 
 
 def list_versions(name: str) -> Call[PageOf[VersionView]]:
     """List the versions of a package, the last uploaded first."""
-    return Call(method="GET", path=at_place("/v1/packages/{}/versions", name))
+    return Call(method="GET", path=path_at("/v1/packages/{}/versions", name))
 
 
 def get_version(name: str, version: str) -> Call[VersionDetail]:
@@ -122,19 +94,19 @@ def activate_version(
 
 def list_activations(name: str) -> Call[PageOf[ActivationView]]:
     """List the activations of a package, the last first."""
-    return Call(method="GET", path=at_place("/v1/packages/{}/activations", name))
+    return Call(method="GET", path=path_at("/v1/packages/{}/activations", name))
 
 
 def get_activation(activation_id: str) -> Call[ActivationView]:
     """Ask how an activation goes."""
-    return Call(method="GET", path=at_place("/v1/activations/{}", activation_id))
+    return Call(method="GET", path=path_at("/v1/activations/{}", activation_id))
 
 
 def roll_back(name: str, *, if_match: str, reason: str = "") -> Call[PackageView]:
     """Make the version active that was so before the one of which `if_match` is the tag."""
     return Call(
         method="POST",
-        path=at_place("/v1/packages/{}/rollback", name),
+        path=path_at("/v1/packages/{}/rollback", name),
         body={"reason": reason},
         headers={"If-Match": if_match},
     )
@@ -148,15 +120,21 @@ def submit_job(
     inputs: Sequence[Input] = (),
     key: str = "",
     wait_s: int = 0,
+    when: When | None = None,
     around: Mapping[str, Any] | None = None,
 ) -> Call[JobDetail]:
     """Submit a job for a package, in its active version or in the one named.
 
     The same order with the same `key` is the same job; the answer waits up to `wait_s` seconds for
-    its end. `around` are labels, a batch, a webhook.
+    its end. `when` says when it runs, and how often; `around` are labels, a batch, a webhook.
     """
-    order = {"package": package, "version": version, "parameters": dict(parameters or {})}
-    order |= around or {}
+    order = {
+        "package": package,
+        "version": version,
+        "parameters": dict(parameters or {}),
+        **(when or {}),
+        **(around or {}),
+    }
     headers = _waiting(wait_s) | ({"Idempotency-Key": key} if key else {})
     if not inputs:
         return Call(method="POST", path="/v1/jobs", body=order, headers=headers)
@@ -170,53 +148,54 @@ def _waiting(wait_s: int) -> dict[str, str]:
 
 def get_job(job_id: str) -> Call[JobDetail]:
     """Ask for a job with its attempts."""
-    return Call(method="GET", path=at_place("/v1/jobs/{}", job_id))
+    return Call(method="GET", path=path_at("/v1/jobs/{}", job_id))
 
 
 def read_events(job_id: str, *, after: int = 0) -> Call[str]:
     """Ask for the events that are stored, as lines of JSON; `follow` of a client goes on."""
     query = {"after": after}
     return Call(
-        method="GET", path=at_place("/v1/jobs/{}/events", job_id), query=query, answer="text"
+        method="GET", path=path_at("/v1/jobs/{}/events", job_id), query=query, answer="text"
     )
 
 
 def get_artifact(job_id: str, *, attempt: int | None = None) -> Call[dict[str, Any]]:
     """Ask for the artifact of an attempt, the last by default."""
     query = given({"attempt": attempt})
-    return Call(method="GET", path=at_place("/v1/jobs/{}/artifact", job_id), query=query)
+    return Call(method="GET", path=path_at("/v1/jobs/{}/artifact", job_id), query=query)
 
 
 def list_outputs(job_id: str, *, attempt: int | None = None) -> Call[PageOf[OutputView]]:
     """List the outputs of an attempt by path."""
     query = given({"attempt": attempt})
-    return Call(method="GET", path=at_place("/v1/jobs/{}/outputs", job_id), query=query)
+    return Call(method="GET", path=path_at("/v1/jobs/{}/outputs", job_id), query=query)
 
 
 def get_output(job_id: str, path: str, *, attempt: int | None = None) -> Call[bytes]:
     """Ask for one output; `download` of a client writes it to a file."""
-    place = f"{at_place('/v1/jobs/{}/outputs', job_id)}/{quote(path)}"
+    place = f"{path_at('/v1/jobs/{}/outputs', job_id)}/{quote(path)}"
     query = given({"attempt": attempt})
     return Call(method="GET", path=place, query=query, answer="bytes")
 
 
 def get_output_of_attempt(job_id: str, path: str, *, attempt: int) -> Call[bytes]:
     """Ask for one output of an attempt, at an address that never has other bytes."""
-    place = f"{at_place('/v1/jobs/{}/attempts/{}/outputs', job_id, str(attempt))}/{quote(path)}"
+    place = f"{path_at('/v1/jobs/{}/attempts/{}/outputs', job_id, str(attempt))}/{quote(path)}"
     return Call(method="GET", path=place, answer="bytes")
 
 
 def cancel_job(job_id: str) -> Call[JobDetail]:
     """Cancel a job."""
-    return Call(method="POST", path=at_place("/v1/jobs/{}/cancel", job_id))
+    return Call(method="POST", path=path_at("/v1/jobs/{}/cancel", job_id))
 
 
-def retry_job(job_id: str) -> Call[JobDetail]:
-    """Try a job again that has ended."""
-    return Call(method="POST", path=at_place("/v1/jobs/{}/retry", job_id))
+def retry_job(job_id: str, *, active: bool = False, version: str | None = None) -> Call[JobDetail]:
+    """Try a job again that has ended: as it was, on what is active now, or on `version`."""
+    order = {"active": active, "version": version}
+    return Call(method="POST", path=path_at("/v1/jobs/{}/retry", job_id), body=order)
 
 
-def show_queue() -> Call[Queue]:
+def show_queue() -> Call[QueueView]:
     """Ask how much waits."""
     return Call(method="GET", path="/v1/queue")
 
@@ -264,7 +243,7 @@ def add_wheel(filename: str, *, content: Content) -> Call[WheelView]:
 
 def remove_wheel(sha256: str) -> Call[None]:
     """Remove a wheel that nothing needs."""
-    return Call(method="DELETE", path=at_place("/v1/wheelhouse/wheels/{}", sha256))
+    return Call(method="DELETE", path=path_at("/v1/wheelhouse/wheels/{}", sha256))
 
 
 def show_me() -> Call[MeView]:
@@ -300,12 +279,12 @@ def create_token(
 
 def show_token(token_name: str) -> Call[TokenView]:
     """Ask for a token, without its text."""
-    return Call(method="GET", path=at_place("/v1/tokens/{}", token_name))
+    return Call(method="GET", path=path_at("/v1/tokens/{}", token_name))
 
 
 def revoke_token(token_name: str) -> Call[TokenView]:
     """End a token, and the sessions that began with it."""
-    return Call(method="DELETE", path=at_place("/v1/tokens/{}", token_name))
+    return Call(method="DELETE", path=path_at("/v1/tokens/{}", token_name))
 
 
 def rotate_token(
@@ -314,7 +293,7 @@ def rotate_token(
     """Give the token of which `if_match` is the tag another text."""
     return Call(
         method="POST",
-        path=at_place("/v1/tokens/{}/rotate", token_name),
+        path=path_at("/v1/tokens/{}/rotate", token_name),
         body={"overlap_minutes": overlap_minutes},
         headers={"If-Match": if_match},
     )
@@ -327,7 +306,7 @@ def list_sessions() -> Call[PageOf[SessionView]]:
 
 def end_session(session_id: str) -> Call[None]:
     """Log a browser out."""
-    return Call(method="DELETE", path=at_place("/v1/sessions/{}", session_id))
+    return Call(method="DELETE", path=path_at("/v1/sessions/{}", session_id))
 
 
 def make_link() -> Call[LinkView]:
@@ -342,7 +321,7 @@ def list_audit(*, action: str | None = None) -> Call[PageOf[AuditView]]:
 
 def get_schema(name: str) -> Call[dict[str, Any]]:
     """Ask for the JSON Schema of manifests or artifacts."""
-    return Call(method="GET", path=at_place("/v1/schemas/{}", name))
+    return Call(method="GET", path=path_at("/v1/schemas/{}", name))
 
 
 def get_appliance_version() -> Call[dict[str, str]]:
@@ -351,14 +330,4 @@ def get_appliance_version() -> Call[dict[str, str]]:
 
 
 def _version(name: str, version: str) -> str:
-    return at_place("/v1/packages/{}/versions/{}", name, version)
-
-
-def at_place(template: str, *names: str) -> str:
-    """Return the path of an operation with each name in its place."""
-    return template.format(*(quote(name, safe="") for name in names))
-
-
-def given[T](values: Mapping[str, T | None]) -> dict[str, T]:
-    """Return what was given of `values`."""
-    return {name: value for name, value in values.items() if value is not None}
+    return path_at("/v1/packages/{}/versions/{}", name, version)

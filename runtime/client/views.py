@@ -3,6 +3,7 @@
 Fields may be added to them; what is here stays.
 """
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypedDict
 
 type State = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled"]
@@ -24,6 +25,17 @@ class ProblemView(TypedDict):
     what: str
     where: str
     mend: str
+
+
+class When(TypedDict, total=False):
+    """What an order may say of when its job runs, and how often."""
+
+    retry: Mapping[str, Any] | None
+    not_before: str | None
+    expires_at: str | None
+    unique: str
+    keep: Literal["first", "newest"]
+    priority: int
 
 
 class JobError(TypedDict):
@@ -55,6 +67,14 @@ class OutputView(TypedDict):
     media_type: str
 
 
+class RetryView(TypedDict):
+    """How often a job is run at most whose package fails, and for which failures."""
+
+    attempts: int
+    backoff_s: float
+    on: list[str]
+
+
 class JobView(TypedDict):
     """A job."""
 
@@ -81,6 +101,11 @@ class JobView(TypedDict):
     inputs_gone_at: str | None
     outputs_gone_at: str | None
     events_gone_at: str | None
+    due_at: str | None
+    expires_at: str | None
+    priority: int
+    retry: RetryView | None
+    schedule_id: str | None
 
 
 class AttemptView(TypedDict):
@@ -112,14 +137,6 @@ class Event(TypedDict):
     attempt: int
     event: str
     data: dict[str, Any]
-
-
-class Queue(TypedDict):
-    """How much waits, how much may, and how many jobs there are in each state."""
-
-    depth: int
-    limit: int
-    jobs: dict[State, int]
 
 
 class PackageView(TypedDict):

@@ -24,6 +24,7 @@ from runtime.http.api import (
 from runtime.http.api.around import questions, retention, webhooks
 from runtime.http.api.many import batches, bulk, job_lists, submissions
 from runtime.http.api.views import ProblemDocument
+from runtime.http.api.when import dead_letters, pauses, queue, schedules
 from runtime.http.bounded_bodies import BoundedBodies
 from runtime.http.conditional import Conditional
 from runtime.http.context import Services
@@ -68,6 +69,10 @@ DOORS = (
     schemas,
     simple,
     health,
+    schedules,
+    pauses,
+    queue,
+    dead_letters,
 )
 """The modules of the API's operations, in the order in which they are asked for a path."""
 

@@ -27,6 +27,7 @@ from runtime.jobs.deliveries import Deliveries
 from runtime.jobs.events import EventLog
 from runtime.jobs.questions import Questions
 from runtime.jobs.retention import Retention
+from runtime.jobs.schedules import Schedules
 from runtime.jobs.submission import Submissions
 from runtime.queue.notifier import Notifier
 from runtime.settings import Settings
@@ -58,6 +59,7 @@ class Services:
     judges: Judges
     workshop: Workshop
     submissions: Submissions
+    schedules: Schedules
     intake: Intake
     access: Access
     stopping: asyncio.Event
@@ -170,6 +172,7 @@ WheelhouseOf = Annotated[Wheelhouse, Depends(_service("wheelhouse"))]
 JudgesOf = Annotated[Judges, Depends(_service("judges"))]
 WorkshopOf = Annotated[Workshop, Depends(_service("workshop"))]
 SubmissionsOf = Annotated[Submissions, Depends(_service("submissions"))]
+SchedulesOf = Annotated[Schedules, Depends(_service("schedules"))]
 IntakeOf = Annotated[Intake, Depends(_service("intake"))]
 StandsOf = Annotated[Callable[[], Awaitable[bool]], Depends(stands_of)]
 StoppingOf = Annotated[asyncio.Event, Depends(_service("stopping"))]

@@ -7,7 +7,7 @@ do wrong is an exception, and the worker gives the attempt back.
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,9 +27,10 @@ from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.model import Artifact
 from runtime.blobs.blob import Blobs
 from runtime.clock import Clock, milliseconds_between
+from runtime.errors import AttemptStuck
 from runtime.gate.opening import as_of
 from runtime.gate.watch import gate_state
-from runtime.jobs.cancellations import Cancellations
+from runtime.jobs.cancellations import Cancellations, unless
 from runtime.jobs.events import EventLog, EventWriter
 from runtime.jobs.versions import Version, Versions
 from runtime.queue.notifier import Notifier
@@ -38,7 +39,7 @@ from runtime.store.jobs.events import Happening
 from runtime.store.store import Store
 from runtime.values.line import Ability
 from runtime.values.questions import Waits, asked, unaskable
-from runtime.values.records import Claim, Finish, Gate, JobError, StoredOutput, Worker
+from runtime.values.records import Claim, Finish, Gate, Job, JobError, StoredOutput, Worker
 from runtime.values.states import State
 from sandbox.command import Command, Input, Json, Outcome, Question
 from wheelhouse.durable import remove_tree
@@ -50,7 +51,10 @@ def _nobody_waits() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptRunner:
-    """Runs attempts on this worker. `jobs_folder` is where outputs lie until they are kept."""
+    """Runs attempts on this worker. `jobs_folder` is where outputs lie until they are kept.
+
+    `phase_s` is how long a phase may take in which nothing else bounds it.
+    """
 
     store: Store
     notifier: Notifier
@@ -66,6 +70,7 @@ class AttemptRunner:
     clock: Clock
     jobs_folder: Path
     question_at_most: timedelta
+    phase_s: float = 3600.0
 
     async def claim(self, *, token: str) -> Claim | None:
         """Take the job that this worker should do next; None when none waits for it."""
@@ -83,10 +88,11 @@ class AttemptRunner:
 
     async def run(
         self, claim: Claim, *, token: str, on_last_run: Callable[[], None] = _nobody_waits
-    ) -> None:
+    ) -> Job | None:
         """Run an attempt that was claimed, and publish what came of it.
 
-        `on_last_run` is called once nothing of it is in a cell any more.
+        Returns the job where it is to be tried again. `on_last_run` is called once nothing of it
+        is in a cell any more.
         """
         job = claim.job
         async with self.events.writer(job_id=job.id, attempt=job.attempt, token=token) as writer:
@@ -97,8 +103,8 @@ class AttemptRunner:
             async with writer.rest() as rest:
                 if isinstance(finish, Waits):
                     await self._ask(claim, finish, token=token, before=rest)
-                    return
-                await self.store.run(
+                    return None
+                return await self.store.run(
                     claims.finish,
                     job_id=job.id,
                     token=token,
@@ -156,7 +162,11 @@ class _Attempt:
     ) -> Finish | Waits:
         """Run every phase; return what shall be published. It stops once `cancelled` is set."""
         async with self._phase("environment") as told:
-            context, environment = await self._prepare(told)
+            prepared = await unless(cancelled, self._bounded("environment", self._prepare(told)))
+        if prepared is None:
+            on_last_run()
+            return await self._ended(State.CANCELLED, error=None, outputs=())
+        context, environment = prepared
         async with self.runner.workshop.environments.lease(environment.key):
             async with self._phase("extract") as told:
                 outcome = await self._extract(context, cancelled=cancelled)
@@ -165,9 +175,15 @@ class _Attempt:
                 on_last_run()
                 return await self._waits(outcome.question)
             async with self._phase("collect"):
-                outputs = await self._keep(outcome)
+                outputs = await self._bounded("collect", self._keep(outcome))
             state, error = await self._after_extract(context, outcome, cancelled=cancelled)
         on_last_run()
+        return await self._ended(state, error=error, outputs=outputs)
+
+    async def _ended(
+        self, state: State, *, error: JobError | None, outputs: Sequence[StoredOutput]
+    ) -> Finish:
+        """Complete the artifact, and return what shall be published."""
         self.artifact = steps.with_ending(
             self.artifact, state=state, error=error, at=self.runner.clock()
         )
@@ -195,6 +211,22 @@ class _Attempt:
         if job.attempt == 1:
             return {}
         return await self.runner.store.read(questions.answers, job_id=job.id)
+
+    async def _bounded[T](self, phase: str, work: Awaitable[T]) -> T:
+        """Do the work of a phase that no limit of the package bounds. Raises AttemptStuck."""
+        most_s = self.runner.phase_s
+        bound = asyncio.timeout(most_s)
+        try:
+            async with bound:
+                return await work
+        except TimeoutError as error:
+            if not bound.expired():
+                raise
+            raise AttemptStuck(
+                f"the attempt came to no end of the phase {phase} in {most_s:g} s",
+                where=phase,
+                mend="see the log of the worker; the setting is `dispatch.phase_s`",
+            ) from error
 
     @asynccontextmanager
     async def _phase(self, name: str) -> AsyncGenerator[dict[str, Json]]:

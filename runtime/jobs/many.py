@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from runtime.errors import InputRefused
-from runtime.jobs.submission import Around, Ordered, Sender, Submissions
+from runtime.jobs.orders import Around, Ordered, Sender
+from runtime.jobs.rules import Wish
+from runtime.jobs.submission import Submissions
 from runtime.problem_table import Fault, fault_of
 from runtime.store.jobs import jobs as job_store
 from runtime.values.records import Job, JsonObject
@@ -27,6 +29,7 @@ class Line:
     version: str | None
     parameters: JsonObject
     around: Around
+    wish: Wish
     sender: Sender
 
 
@@ -87,7 +90,12 @@ def _at_line(fault: Fault, *, number: int) -> list[Problem]:
 async def _ordered(submissions: Submissions, line: Line) -> Ordered:
     target = await submissions.target_for(line.package, version=line.version)
     return await submissions.ordered(
-        target, parameters=line.parameters, inputs=(), sender=line.sender, around=line.around
+        target,
+        parameters=line.parameters,
+        inputs=(),
+        sender=line.sender,
+        wish=line.wish,
+        around=line.around,
     )
 
 
@@ -95,6 +103,8 @@ def _store_all(
     connection: Connection, *, ordered: Sequence[Ordered], queue_limit: int
 ) -> list[Job]:
     return [
-        job_store.submit(connection, job=one.job, queue_limit=queue_limit, sent=one.sent)
+        job_store.submit(
+            connection, job=one.job, queue_limit=queue_limit, sent=one.sent, keep=one.keep
+        )
         for one in ordered
     ]

@@ -1,13 +1,10 @@
 """What callers may do with jobs: submit one, cancel it, retry it."""
 
-import hashlib
-import json
-import re
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NoReturn, cast
+from typing import cast
 
 from sqlalchemy import Connection
 
@@ -16,79 +13,43 @@ from packages.interpreters import platform_of
 from runtime.activations.prepared import interpreter_of
 from runtime.clock import Clock
 from runtime.errors import InputRefused, KeyInUse
-from runtime.ids import new_id
 from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.deliveries import Deliveries
+from runtime.jobs.orders import (
+    PLAIN,
+    SAME,
+    Again,
+    Around,
+    Ordered,
+    Sender,
+    Target,
+    sent_key,
+)
 from runtime.jobs.quotas import Quotas
+from runtime.jobs.rules import NO_WISH, DispatchPolicy, Wish, judge_wish, rules_of
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
 from runtime.store import activations, packages
 from runtime.store.jobs import admission, submissions
 from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
-from runtime.values.labels import Labels
-from runtime.values.records import Activation, Job, JobInput, JsonObject, RequestContext, SentKey
+from runtime.values.records import (
+    Activation,
+    Job,
+    JobInput,
+    JsonObject,
+    Pinned,
+)
 from runtime.values.states import State
-from sandbox.command import Json
 from wheelhouse.judges.pool import Judges
-from wheelhouse.problem import Problem, shown
+from wheelhouse.problem import Problem
 
 MOST_KNOWN = 256
 """How many versions are remembered by those who submit."""
-INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,255}")
-"""A lone surrogate is a byte that is not UTF-8; no artifact could record such a name."""
 
 
 async def _nothing_to_keep() -> None:
     """Keep nothing: a job without inputs, or with some that are kept already."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What a job shall run on, what its manifest says of jobs, and which version was asked for."""
-
-    asked_version: str | None
-
-    activation: Activation
-    manifest: JsonObject
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
-    """Who sends an order, by which key if any, and the id that the job shall have."""
-
-    request: RequestContext
-    job_id: str = field(default_factory=new_id)
-    key: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
-    """What an order says besides what shall run: by what it is found, and who is told of its end.
-
-    `batch` is the name of one of the sender's own.
-    """
-
-    labels: Labels = field(default_factory=dict[str, str])
-    batch: str | None = None
-    webhook: str | None = None
-
-    def told(self) -> JsonObject:
-        """Return what of it there is, so that two orders can be told apart."""
-        labels: dict[str, Json] = dict(self.labels)
-        said: JsonObject = {"labels": labels, "batch": self.batch, "webhook": self.webhook}
-        return {name: value for name, value in said.items() if value}
-
-
-PLAIN = Around()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ordered:
-    """A job as it will be stored, and the key that its order was sent by."""
-
-    job: Job
-    sent: SentKey | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +65,7 @@ class Submissions:
     judges: Judges
     quotas: Quotas
     deliveries: Deliveries
+    policy: DispatchPolicy = field(default_factory=DispatchPolicy)
     _known: dict[str, Target] = field(default_factory=dict[str, Target])
     _on_their_way: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
@@ -153,6 +115,7 @@ class Submissions:
         inputs: Sequence[JobInput],
         sender: Sender,
         keep: Callable[[], Awaitable[None]] = _nothing_to_keep,
+        wish: Wish = NO_WISH,
         around: Around = PLAIN,
     ) -> Job:
         """Accept a job, or raise QueueFull; what was accepted is never lost.
@@ -164,7 +127,7 @@ class Submissions:
         once it would: then the bytes of the inputs are wanted.
         """
         ordered = await self.ordered(
-            target, parameters=parameters, inputs=inputs, sender=sender, around=around
+            target, parameters=parameters, inputs=inputs, sender=sender, wish=wish, around=around
         )
         sent = ordered.sent
         if sent and (known := await self.store.read(submissions.job_sent_before, sent=sent)):
@@ -179,23 +142,64 @@ class Submissions:
         parameters: JsonObject,
         inputs: Sequence[JobInput],
         sender: Sender,
-        around: Around,
+        wish: Wish = NO_WISH,
+        around: Around = PLAIN,
     ) -> Ordered:
         """Return the job as it will be stored. Raises InputRefused where the package takes none."""
         self.quotas.refuse_beyond(
             package=target.activation.package, principal=sender.request.principal
         )
         self.deliveries.judged(around.webhook)
-        await self._refuse_unfit(target, parameters=parameters, inputs=inputs)
-        sent = _sent_key(target, parameters=parameters, inputs=inputs, sender=sender, around=around)
-        activation, at = target.activation, self.clock()
-        job = Job(
+        await self.refuse_unfit(target, parameters=parameters, inputs=inputs, wish=wish)
+        job = self.job_of(
+            target, parameters=parameters, inputs=inputs, sender=sender, wish=wish, around=around
+        )
+        sent = sent_key(
+            target, parameters=parameters, inputs=inputs, sender=sender, wish=wish, around=around
+        )
+        return Ordered(job=job, sent=sent, keep=wish.keep)
+
+    async def accept(self, ordered: Ordered) -> Job:
+        """Store a job and say that it waits. Raises QueueFull, or KeyUsed."""
+        # Stored first: whatever is lost from here on, the reconciler finds the job in the store.
+        accepted = await self.store.run(
+            job_store.submit,
+            job=ordered.job,
+            queue_limit=self.queue_limit,
+            sent=ordered.sent,
+            keep=ordered.keep,
+        )
+        await self.dispatch.attempt(accepted)
+        return accepted
+
+    def job_of(
+        self,
+        target: Target,
+        *,
+        parameters: JsonObject,
+        inputs: Sequence[JobInput],
+        sender: Sender,
+        wish: Wish,
+        around: Around = PLAIN,
+    ) -> Job:
+        """Return the job that an order becomes, with the rules that it waits by; keeps nothing."""
+        at = self.clock()
+        rules = rules_of(
+            wish,
+            manifest=target.manifest,
+            policy=self.policy,
+            package=target.activation.package,
+            principal=sender.request.principal,
+            parameters=parameters,
+        )
+        pinned = pinned_to(target.activation)
+        return Job(
             id=sender.job_id,
-            package=activation.package,
-            version=activation.version,
-            digest=activation.digest,
-            activation_id=activation.id,
-            platform=_platform_of(activation),
+            package=target.activation.package,
+            version=pinned.version,
+            digest=pinned.digest,
+            activation_id=pinned.activation_id,
+            platform=pinned.platform,
             state=State.QUEUED,
             attempt=1,
             parameters=parameters,
@@ -203,32 +207,47 @@ class Submissions:
             request=sender.request,
             submitted_at=at,
             queued_at=at,
-            due_at=at,
+            due_at=max(wish.not_before or at, at),
+            due_why="not-before" if wish.not_before and wish.not_before > at else "",
+            expires_at=wish.expires_at,
+            priority=wish.priority,
+            retry=rules.retry,
+            slot_key=rules.slot.key if rules.slot else None,
+            slot_most=rules.slot.most if rules.slot else None,
+            rate_key=rules.rate.key if rules.rate else None,
+            rate_between_s=rules.rate.between_s if rules.rate else None,
+            unique_key=wish.unique or None,
+            schedule_id=wish.schedule_id,
             labels=around.labels,
             batch=around.batch,
             webhook=around.webhook,
             told_attempt=0 if self._is_awaited(around, target=target, sender=sender) else None,
         )
-        return Ordered(job=job, sent=sent)
 
     def _is_awaited(self, around: Around, *, target: Target, sender: Sender) -> bool:
         """Return whether somebody wants to be told of the end of such a job."""
         owner, package = sender.request.principal, target.activation.package
         return bool(around.webhook) or self.deliveries.is_awaited(owner=owner, package=package)
 
-    async def accept(self, ordered: Ordered) -> Job:
-        """Store a job and say that it waits. Raises QueueFull, or KeyUsed."""
-        # Stored first: whatever is lost from here on, the reconciler finds the job in the store.
-        accepted = await self.store.run(
-            job_store.submit, job=ordered.job, queue_limit=self.queue_limit, sent=ordered.sent
-        )
-        await self.dispatch.attempt(accepted)
-        return accepted
-
-    async def _refuse_unfit(
-        self, target: Target, *, parameters: JsonObject, inputs: Sequence[JobInput]
+    async def refuse_unfit(
+        self,
+        target: Target,
+        *,
+        parameters: JsonObject,
+        inputs: Sequence[JobInput],
+        wish: Wish = NO_WISH,
     ) -> None:
-        """Hold a job against what the manifest of its package says of jobs."""
+        """Hold a job against what its package and the admin say of jobs. Raises InputRefused."""
+        problems = list(judge_wish(wish, policy=self.policy, at=self.clock()))
+        problems += await self.judged(target, parameters=parameters, inputs=inputs)
+        if problems:
+            name = f"{target.activation.package} {target.activation.version}"
+            raise InputRefused(f"{name} takes no such job", problems=problems)
+
+    async def judged(
+        self, target: Target, *, parameters: JsonObject, inputs: Sequence[JobInput]
+    ) -> list[Problem]:
+        """Return what keeps a package from taking a job with these parameters and inputs."""
         manifest = target.manifest
         accepts = cast("list[str]", manifest.get("accepts") or [])
         sent = [(one.name, one.media_type) for one in inputs]
@@ -237,9 +256,7 @@ class Submissions:
             judged = partial(self.judges.judge, PARAMETERS, about="parameters", schema=schema)
             _, unfit = await self.judges.beside(judged, parameters=dict(parameters))
             problems += unfit
-        if problems:
-            name = f"{target.activation.package} {target.activation.version}"
-            raise InputRefused(f"{name} takes no such job", problems=problems)
+        return problems
 
     async def cancel(self, job_id: str) -> Job:
         """Cancel a job: at once while it waits, by stopping its cell while it runs."""
@@ -249,37 +266,39 @@ class Submissions:
         self.notifier.notify(ended(job_id))
         return job
 
-    async def retry(self, job_id: str) -> Job:
-        """Queue a new attempt of a job that has ended."""
+    async def retry(self, job_id: str, *, on: Again = SAME) -> Job:
+        """Queue a new attempt of a job that has ended: as it was, or on another version.
+
+        Raises NotActive or InputRefused where that version cannot run it.
+        """
+        pinned = await self._pinned_anew(job_id, on=on) if on.is_other else None
         job = await self.store.run(
-            job_store.retry, job_id=job_id, at=self.clock(), queue_limit=self.queue_limit
+            job_store.retry,
+            job_id=job_id,
+            at=self.clock(),
+            queue_limit=self.queue_limit,
+            on=pinned,
         )
         await self.dispatch.attempt(job)
         self.notifier.notify(job_id)
         return job
 
+    async def _pinned_anew(self, job_id: str, *, on: Again) -> Pinned:
+        """Return what a job is to run on that ran on another version before, if that takes it."""
+        job = await self.store.read(job_store.get, job_id=job_id)
+        target = await self.target_for(job.package, version=on.version)
+        await self.refuse_unfit(target, parameters=job.parameters, inputs=job.inputs)
+        return pinned_to(target.activation)
 
-def _sent_key(
-    target: Target,
-    *,
-    parameters: JsonObject,
-    inputs: Sequence[JobInput],
-    sender: Sender,
-    around: Around,
-) -> SentKey | None:
-    """Return the key that an order was sent by, with what tells it from every other order."""
-    if not sender.key:
-        return None
-    told = {
-        "package": target.activation.package,
-        "version": target.asked_version,
-        "parameters": dict(parameters),
-        "inputs": [[one.name, one.sha256, one.media_type] for one in inputs],
-        **around.told(),
-    }
-    text = json.dumps(told, sort_keys=True, ensure_ascii=False)
-    fingerprint = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-    return SentKey(principal=sender.request.principal, key=sender.key, fingerprint=fingerprint)
+
+def pinned_to(activation: Activation) -> Pinned:
+    """Return the version that a job runs on which begins to wait now."""
+    return Pinned(
+        version=activation.version,
+        digest=activation.digest,
+        activation_id=activation.id,
+        platform=_platform_of(activation),
+    )
 
 
 def _target(
@@ -304,38 +323,3 @@ def _platform_of(activation: Activation) -> str:
     """Return the platform that the environment of a version is built for."""
     prepared = activation.prepared
     return platform_of(interpreter_of(prepared)) if prepared else ""
-
-
-class InputNames:
-    """Judges the names of inputs one by one, as they arrive; `most` is how many there may be."""
-
-    def __init__(self, *, most: int):
-        self._most = most
-        self._taken: set[str] = set()
-
-    def take(self, name: str) -> None:
-        """Take one more name. Raises InputRefused where a cell could not show it as a file."""
-        number = len(self._taken) + 1
-        if number > self._most:
-            what = f"more than {self._most} inputs were sent, which is what a job may have"
-            self._refuse("too-many-inputs", what, "inputs", "send fewer")
-        if not is_input_name(name):
-            what = f"{shown(name)!r} cannot be the name of an input"
-            mend = (
-                "use a file name of 1 to 255 bytes of UTF-8 without a slash or control characters"
-            )
-            self._refuse("input-name", what, f"input {number}", mend)
-        if name in self._taken:
-            what = f"there are several inputs named {name}"
-            self._refuse("input-twice", what, name, "give each input a name of its own")
-        self._taken.add(name)
-
-    def _refuse(self, code: str, what: str, where: str, mend: str) -> NoReturn:
-        problem = Problem(code=code, what=what, where=where, mend=mend)
-        raise InputRefused("The inputs cannot be taken as they are", problems=[problem])
-
-
-def is_input_name(name: str) -> bool:
-    """Return whether `name` can be the name of a file in the cell's input folder."""
-    is_plain = INPUT_NAME.fullmatch(name) is not None and name not in {".", ".."}
-    return is_plain and len(name.encode()) <= 255

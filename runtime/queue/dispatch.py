@@ -88,6 +88,10 @@ class Dispatch:
         else:
             await self.ticket(subject)
 
+    async def at(self, when: datetime) -> None:
+        """Say that there will be work then."""
+        await self._add(TICKET_TASK, new_id(), when=when)
+
     async def ticket(self, subject: str = "") -> None:
         """Say that there is work, unless that was said and not heard yet."""
         if self.tickets.are_enough():

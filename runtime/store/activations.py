@@ -143,14 +143,39 @@ def _end(
 
 
 def requeue(connection: Connection, *, activation_id: str) -> None:
-    """Put back an activation whose worker is gone."""
+    """Put back an activation whose worker was stopped in order."""
+    _put_back(connection, activation_id, lost=0)
+
+
+def put_back(connection: Connection, *, activation_id: str, most: int, at: datetime) -> None:
+    """Put back an activation whose worker is gone; end it once it has lost `most` of them."""
+    tries = select(tables.activations.c.tries).where(tables.activations.c.id == activation_id)
+    lost = (connection.execute(tries).scalar() or 0) + 1
+    if lost < most:
+        _put_back(connection, activation_id, lost=1)
+        return
+    problem = Problem(
+        code="ended-its-worker",
+        what=f"each of {lost} tries ended the worker that ran it",
+        where=activation_id,
+        mend="see the log of the worker; try the bundle with `fumehood try`",
+    )
+    fail(connection, activation_id=activation_id, problems=[problem], traceback="", log=[], at=at)
+
+
+def _put_back(connection: Connection, activation_id: str, *, lost: int) -> None:
     connection.execute(
         update(tables.activations)
         .where(
             tables.activations.c.id == activation_id,
             tables.activations.c.state == ActivationState.RUNNING,
         )
-        .values(state=ActivationState.QUEUED, worker=None, started_at=None)
+        .values(
+            state=ActivationState.QUEUED,
+            worker=None,
+            started_at=None,
+            tries=tables.activations.c.tries + lost,
+        )
     )
 
 

@@ -24,6 +24,7 @@ from runtime.values.records import (
     StoredOutput,
     Worker,
 )
+from runtime.values.schedules import Pause, Schedule, Tick
 from runtime.values.webhooks import Delivery
 
 ACTIVATION = TypeAdapter(Activation)
@@ -39,10 +40,13 @@ JOB = TypeAdapter(Job)
 JOB_ERROR = TypeAdapter(JobError)
 PACKAGE = TypeAdapter(Package)
 PACKAGE_VERSION = TypeAdapter(PackageVersion)
+PAUSE = TypeAdapter(Pause)
 PIN = TypeAdapter(Pin)
 PREPARED = TypeAdapter(PreparedRecord)
+SCHEDULE = TypeAdapter(Schedule)
 SESSION = TypeAdapter(Session)
 STORED_OUTPUT = TypeAdapter(StoredOutput)
+TICK = TypeAdapter(Tick)
 TOKEN = TypeAdapter(Token)
 WORKER = TypeAdapter(Worker)
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     and_,
+    text,
 )
 
 
@@ -89,6 +91,7 @@ activations = Table(
     Column("traceback", Text, nullable=False),
     Column("log", JSON, nullable=False),
     Column("prepared", JSON(none_as_null=True)),
+    Column("tries", Integer, nullable=False, server_default="0"),
     ForeignKeyConstraint(["package", "version"], ["versions.package", "versions.version"]),
     Index("ix_activations_package", "package", "version", "finished_at"),
     Index("ix_activations_state", "state"),
@@ -129,16 +132,40 @@ jobs = Table(
     Column("inputs_gone_at", UtcDateTime),
     Column("outputs_gone_at", UtcDateTime),
     Column("events_gone_at", UtcDateTime),
+    # which job runs when
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("due_why", String, nullable=False, server_default=""),
+    Column("expires_at", UtcDateTime),
+    Column("held_by", String),
+    Column("retry", JSON(none_as_null=True)),
+    Column("counted_from", Integer, nullable=False, server_default="1"),
+    Column("slot_key", String),
+    Column("slot_most", Integer),
+    Column("rate_key", String),
+    Column("rate_between_s", Float),
+    Column("unique_key", String),
+    Column("schedule_id", String),
     # One for each way to ask for a list: without (state, id) a page of the succeeded read all
     # of a hundred thousand (1.1 s).
     Index("ix_jobs_turn", "state", "turn", "id"),
-    Index("ix_jobs_line", "package", "owner", "state", "turn"),
+    Index("ix_jobs_line", "package", "owner", "priority", "state", "turn"),
     Index("ix_jobs_state", "state", "id"),
     Index("ix_jobs_package", "package", "id"),
     Index("ix_jobs_package_state", "package", "state", "id"),
     Index("ix_jobs_owner", "owner", "id"),
     Index("ix_jobs_owner_state", "owner", "state", "id"),
     Index("ix_jobs_version", "package", "version", "id"),
+    *(
+        # Of the few rows that have it: no other job pays for them.
+        Index(f"ix_jobs_{name}", *columns, sqlite_where=text(it), postgresql_where=text(it))
+        for name, columns, it in (
+            ("held_by", ("held_by", "turn", "id"), "held_by IS NOT NULL"),
+            ("slot_key", ("slot_key", "state"), "slot_key IS NOT NULL"),
+            ("rate_key", ("rate_key", "state"), "rate_key IS NOT NULL"),
+            ("unique_key", ("unique_key", "state"), "unique_key IS NOT NULL"),
+            ("expires_at", ("expires_at",), "expires_at IS NOT NULL"),
+        )
+    ),
 )
 # Only of those that have one: most jobs have no batch and no error, and pay nothing for these.
 for _name, _columns in {
@@ -257,6 +284,9 @@ workers = Table(
     Column("slots", Integer, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+    Column("platform", String, nullable=False, server_default=""),
+    Column("drained_at", UtcDateTime),
+    Column("drained_by", String, nullable=False, server_default=""),
 )
 
 tokens = Table(

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, update
 
+from runtime.errors import NotFound
 from runtime.store import tables
 from runtime.store.rows import WORKER, plain, value_of
 from runtime.values.records import Worker
@@ -11,7 +12,7 @@ from runtime.values.records import Worker
 
 def register(connection: Connection, *, worker: Worker) -> None:
     """Keep a worker that has just started."""
-    times = {"started_at": worker.started_at, "seen_at": worker.seen_at}
+    times = {"started_at": worker.started_at, "seen_at": worker.seen_at, "drained_at": None}
     connection.execute(tables.workers.insert().values(plain(worker, WORKER) | times))
 
 
@@ -25,6 +26,35 @@ def see(connection: Connection, *, worker: str, at: datetime) -> None:
 def forget(connection: Connection, *, worker: str) -> None:
     """Forget a worker that has stopped."""
     connection.execute(delete(tables.workers).where(tables.workers.c.id == worker))
+
+
+def drain(connection: Connection, *, worker: str, who: str, at: datetime | None) -> Worker:
+    """Let a worker take no more jobs, or (`at` None) take jobs again; raise NotFound."""
+    values = {"drained_at": at, "drained_by": who if at else ""}
+    found = connection.execute(
+        update(tables.workers).where(tables.workers.c.id == worker).values(values)
+    )
+    if found.rowcount == 0:
+        raise NotFound(
+            f"There is no worker {worker}",
+            where=worker,
+            mend="`fumehood queue workers` shows the workers",
+        )
+    return get(connection, worker=worker)
+
+
+def get(connection: Connection, *, worker: str) -> Worker:
+    """Return a worker; raise NotFound."""
+    row = connection.execute(select(tables.workers).where(tables.workers.c.id == worker)).first()
+    if row is None:
+        raise NotFound(f"There is no worker {worker}", where=worker)
+    return value_of(row, WORKER)
+
+
+def is_drained(connection: Connection, *, worker: str) -> bool:
+    """Return whether a worker shall take no more jobs."""
+    query = select(tables.workers.c.drained_at).where(tables.workers.c.id == worker)
+    return connection.execute(query).scalar() is not None
 
 
 def alive(connection: Connection, *, since: datetime) -> tuple[Worker, ...]:

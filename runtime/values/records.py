@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, SerializerFunctionWrapHandler, WrapSeriali
 
 from runtime.values.job_filter import JobFilter
 from runtime.values.states import State
+from runtime.values.when.retries import RetryPolicy
 from sandbox.command import Json
 
 type JsonObject = Mapping[str, Json]
@@ -112,6 +113,16 @@ class JobError:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pinned:
+    """The version that a job runs on, called as in its record."""
+
+    version: str
+    digest: str
+    activation_id: str
+    platform: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One piece of work for one version of a package, pinned at submission."""
 
@@ -144,6 +155,19 @@ class Job:
     inputs_gone_at: datetime | None = None
     outputs_gone_at: datetime | None = None
     events_gone_at: datetime | None = None
+    # which job runs when
+    priority: int = 0
+    due_why: str = ""
+    expires_at: datetime | None = None
+    held_by: str | None = None
+    retry: RetryPolicy | None = None
+    counted_from: int = 1
+    slot_key: str | None = None
+    slot_most: int | None = None
+    rate_key: str | None = None
+    rate_between_s: float | None = None
+    unique_key: str | None = None
+    schedule_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,6 +270,19 @@ class Claim:
     attempts: tuple[Attempt, ...]
     gate: "Gate"
     waiting: int = 0
+    follows_at: datetime | None = None
+    """When the next job of the same rate is due, if one waited for this one to start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A job that was given up: for what, in which phase, after how many attempts."""
+
+    job: Job
+    code: str
+    phase: str
+    attempts: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,7 +349,10 @@ class AuditHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """A process that runs attempts; `seen_at` is its last sign of life."""
+    """A process that runs attempts; `seen_at` is its last sign of life.
+
+    One that is drained takes no further job.
+    """
 
     id: str
     host: str
@@ -320,6 +360,9 @@ class Worker:
     slots: int
     started_at: datetime
     seen_at: datetime
+    platform: str = ""
+    drained_at: datetime | None = None
+    drained_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

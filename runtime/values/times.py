@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, PlainSerializer
 
 from wheelhouse.times import rfc3339
 
@@ -22,3 +22,14 @@ def _is_timestamp(value: Any) -> Any:
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_is_timestamp)]
 """A point in time that somebody sends, with its zone."""
+
+
+def _in_this_age(moment: datetime) -> datetime:
+    """Refuse a time that no other zone can tell: the first and the last day of the calendar."""
+    if not 2000 <= moment.year <= 9000:
+        raise ValueError("the year has to be between 2000 and 9000")
+    return moment
+
+
+Year = Annotated[Moment, AfterValidator(_in_this_age)]
+"""The same, in an age that every zone can tell."""

@@ -12,12 +12,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-
-from runtime.setting_types import Hosts, Networks, Ports
 from runtime.values.access import Sight, is_bound_to
 from runtime.values.records import JsonObject
 from runtime.values.states import State
@@ -30,25 +27,6 @@ TRIES_AFTER_S = (5, 30, 120, 600, 3600, 6 * 3600, 24 * 3600)
 MOST_OF_ONE_HOST = 4
 """Tries at a time: a host that does not answer must not hold back those that do."""
 SCHEMES = {"https": 443, "http": 80}
-
-
-class WebhookSettings(BaseModel):
-    """Whom webhooks may tell; nobody where no host is named."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    hosts: Hosts = ()
-    """Names, *.example.org, or * for any public host."""
-    ports: Ports = (443,)
-    private: Networks = ()
-    """Private addresses and networks that these hosts may have all the same."""
-    secret: SecretStr = SecretStr("")
-    """What the secrets of principals are derived from; where it is empty, the home has one."""
-    ca_bundle: Annotated[str, Field(description="A file of CA certificates.")] = ""
-
-    def rules(self) -> NetworkRules:
-        """Return whom webhooks may reach."""
-        return NetworkRules(hosts=self.hosts, ports=self.ports, private=self.private)
 
 
 class DeliveryState(StrEnum):

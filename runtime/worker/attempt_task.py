@@ -78,7 +78,11 @@ class AttemptTask:
         job_id = claim.job.id
         try:
             await on_claim(claim)
-            await self.runner.run(claim, token=token, on_last_run=slot.give_back)
+            if claim.follows_at:
+                await self.dispatch.at(claim.follows_at)
+            again = await self.runner.run(claim, token=token, on_last_run=slot.give_back)
+            if again is not None:
+                await self.dispatch.attempt(again)
         except Superseded:
             log.warning("an attempt at job %s was superseded; nothing of it is published", job_id)
         except asyncio.CancelledError:

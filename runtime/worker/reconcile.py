@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -46,7 +47,13 @@ class Reconciler:
         for job in await self.store.read(job_lists.running_elsewhere, alive=alive):
             await self._put_back(job)
         for activation_id in await self.store.read(activations.running_elsewhere, alive=alive):
-            await self.store.run(activations.requeue, activation_id=activation_id)
+            with suppress(StateConflict):  # it came to an end while we looked
+                await self.store.run(
+                    activations.put_back,
+                    activation_id=activation_id,
+                    most=self.most_attempts,
+                    at=self.clock(),
+                )
 
     async def dispatch_again(self, *, patience: timedelta) -> None:
         """Hand over again what has waited for longer than `patience`."""

@@ -20,11 +20,13 @@ from runtime.settings import Settings
 from runtime.store import workers
 from runtime.store.jobs import job_lists
 from runtime.store.store import Store
+from runtime.store.when import queue
 from runtime.values.records import Claim, Worker
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.environment_check import check_environments
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.slots import Slots
+from runtime.worker.timekeeping import Timekeeper
 
 HEARTBEAT_S = 1.0
 LONGEST_TURN_S = 0.5
@@ -55,10 +57,12 @@ class WorkerTasks:
     cancellations: Cancellations
     environments: Environments
     settings: Settings
+    timekeeper: Timekeeper
     slots: Slots
     activation_slots: Slots
     busy: set[asyncio.Task[object]] = field(default_factory=set[asyncio.Task[object]])
     is_draining: asyncio.Event = field(default_factory=asyncio.Event)
+    is_resting: asyncio.Event = field(default_factory=asyncio.Event)
     is_hurried: asyncio.Event = field(default_factory=asyncio.Event)
 
     def register(self) -> None:
@@ -85,13 +89,26 @@ class WorkerTasks:
         never came to an end would keep activations and the reconciler waiting for their turn.
         """
         until = time.monotonic() + LONGEST_TURN_S
-        while not self.is_draining.is_set() and time.monotonic() < until:
+        while not self._takes_nothing and time.monotonic() < until:
             async with self.slots.one() as slot:
                 claim = await self.attempt.run_next(slot=slot, on_claim=self._share)
             are_more = claim is not None and claim.waiting
             if not are_more and not await self.dispatch.tickets.linger(LINGER_S):
                 return
-        await self.dispatch.ticket()
+        if not self._takes_nothing:
+            await self.dispatch.ticket()
+
+    @property
+    def _takes_nothing(self) -> bool:
+        return self.is_draining.is_set() or self.is_resting.is_set()
+
+    async def rest(self, *, is_drained: bool) -> None:
+        """Take no more jobs, or take jobs again, as somebody has said in the store."""
+        if is_drained:
+            self.is_resting.set()
+        elif self.is_resting.is_set():
+            self.is_resting.clear()
+            await self.dispatch.ticket_anew()
 
     async def _share(self, claim: Claim) -> None:
         """Let another slot, or another worker, take what waits behind `claim`."""
@@ -146,14 +163,15 @@ async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
     ) as docket_worker:
         working = asyncio.create_task(docket_worker.run_forever(), name="fumehood-worker")
         heart = asyncio.create_task(_beat(tasks), name="fumehood-heartbeat")
+        clockwork = asyncio.create_task(tasks.timekeeper.keep(), name="fumehood-timekeeper")
         check = asyncio.create_task(_check_environments(tasks), name="fumehood-environments")
         try:
             yield
         finally:
             await _drain(working, tasks=tasks)
-            for beside in (heart, check):
+            for beside in (heart, check, clockwork):
                 beside.cancel()
-            await asyncio.gather(heart, check, return_exceptions=True)
+            await asyncio.gather(heart, check, clockwork, return_exceptions=True)
             await tasks.store.run(workers.forget, worker=tasks.worker.id)
 
 
@@ -165,6 +183,7 @@ async def _check_environments(tasks: WorkerTasks) -> None:
 
 async def _drain(working: asyncio.Task[None], *, tasks: WorkerTasks) -> None:
     tasks.is_draining.set()
+    await _tell_what_is_waited_for(tasks)
     working.cancel()  # docket takes nothing new and waits for what runs
     hurry = asyncio.ensure_future(tasks.is_hurried.wait())
     await asyncio.wait(
@@ -176,11 +195,28 @@ async def _drain(working: asyncio.Task[None], *, tasks: WorkerTasks) -> None:
     await asyncio.gather(working, return_exceptions=True)
 
 
+async def _tell_what_is_waited_for(tasks: WorkerTasks) -> None:
+    """Say in the log which jobs are still to end before the worker does."""
+    now = tasks.clock()
+    found = await tasks.store.read(queue.workers_now, since=now - timedelta(days=1))
+    for job in (job for one in found if one.worker.id == tasks.worker.id for job in one.jobs):
+        since = f"{(now - job.since).total_seconds():.0f} s" if job.since else "now"
+        log.info(
+            "stopping: waits up to %g s for job %s of %s, which has run for %s",
+            tasks.settings.drain_s,
+            job.id,
+            job.package,
+            since,
+        )
+
+
 async def _beat(tasks: WorkerTasks) -> None:
     """Show signs of life, and hear of cancellations that other processes took."""
     while True:
         try:
             await tasks.store.run(workers.see, worker=tasks.worker.id, at=tasks.clock())
+            is_drained = await tasks.store.read(workers.is_drained, worker=tasks.worker.id)
+            await tasks.rest(is_drained=is_drained)
             for job_id in await tasks.store.read(job_lists.cancelling, worker=tasks.worker.id):
                 tasks.cancellations.cancel(job_id)
         except Exception:

@@ -58,7 +58,12 @@ def prepared() -> PreparedRecord:
         lock_digest=DIGEST,
         lock="",
         environment_key="key",
-        interpreter={},
+        interpreter={
+            "executable": "/usr/bin/python3",
+            "prefix": "/usr",
+            "version": "3.12.1",
+            "soabi": "cpython-312-x86_64-linux-gnu",
+        },
         inventory={},
         grant={},
         install={},

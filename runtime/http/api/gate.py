@@ -4,23 +4,16 @@ from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.gate.opening import close_gate, close_if_over, open_gate, opened
 from runtime.http.api.sent_values import Flag, Number, Sentence
 from runtime.http.api.views import GateView, gate_view
 from runtime.http.context import AccessOf, CallerOf, ClockOf, ClosingsOf, StoreOf, origin_of
 from runtime.http.preconditions import PreconditionOf
-from runtime.values.times import Moment
+from runtime.values.times import Year
 
 router = APIRouter(prefix="/v1/gate", tags=["gate"])
-
-
-def _in_this_age(until: datetime) -> datetime:
-    """Refuse a time that no other zone can tell: the first and the last day of the calendar."""
-    if not 2000 <= until.year <= 9000:
-        raise ValueError("the year has to be between 2000 and 9000")
-    return until
 
 
 class GateOrder(BaseModel):
@@ -34,9 +27,7 @@ class GateOrder(BaseModel):
     )
 
     is_open: Flag
-    until: Annotated[Moment, AfterValidator(_in_this_age)] | None = Field(
-        None, description="Until when; or give `minutes`."
-    )
+    until: Year | None = Field(None, description="Until when; or give `minutes`.")
     minutes: Annotated[Number, Field(gt=0, le=527_040, allow_inf_nan=False)] | None = None
     reason: Sentence = ""
     packages: tuple[str, ...] = Field((), description="Only for these packages; empty: for all.")

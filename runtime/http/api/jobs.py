@@ -6,14 +6,21 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from runtime.blobs.blob import Blobs, Staging
-from runtime.errors import InputRefused, Malformed, TooLarge
-from runtime.http.api.sent_values import Labels, Parameters, Sentence
+from runtime.blobs.blob import Blobs
+from runtime.errors import InputRefused
+from runtime.http.api.order_forms import (
+    WhenOrder,
+    first_field,
+    form_schema,
+    read_inputs,
+    read_order,
+)
+from runtime.http.api.sent_values import Flag, Labels, Parameters, Sentence
 from runtime.http.api.streams import NDJSON, SSE, event_stream, line_stream
 from runtime.http.api.views import JobDetail, job_detail
-from runtime.http.bodies import Part, form_parts, is_multipart, whole_body
+from runtime.http.bodies import form_parts, is_multipart, whole_body
 from runtime.http.bounded_bodies import MOST_BYTES, refuse_too_long
 from runtime.http.context import (
     MOST_NUMBER,
@@ -32,7 +39,8 @@ from runtime.http.context import (
 )
 from runtime.http.downloads import as_file
 from runtime.jobs.events import EventLog, job_once_ended, to_line
-from runtime.jobs.submission import Around, InputNames, Sender, Submissions
+from runtime.jobs.orders import Again, Around, Sender
+from runtime.jobs.submission import Submissions
 from runtime.queue.notifier import ended
 from runtime.settings import Settings
 from runtime.store.jobs import events as event_store
@@ -41,15 +49,14 @@ from runtime.store.jobs.job_changes import current_attempt
 from runtime.store.packages import no_package
 from runtime.store.store import Store
 from runtime.values.access import is_bound_to
-from runtime.values.media_types import media_type_of
-from runtime.values.records import Job, JobInput
+from runtime.values.records import Job
 from sandbox.limits import MIB
 from wheelhouse.problem import Problem
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
-class JobOrder(BaseModel):
+class JobOrder(WhenOrder):
     """What to run: a package (its active version, or the one named), with which parameters."""
 
     model_config = ConfigDict(
@@ -65,33 +72,33 @@ class JobOrder(BaseModel):
     webhook: Sentence | None = Field(None, description="Whom to tell when it has ended.")
 
 
+class RetryWish(BaseModel):
+    """On what to try a job again: as it was, on what is active now, or on the version named."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"active": True}})
+
+    active: Flag = False
+    version: str | None = None
+
+    def to_value(self) -> Again:
+        """Return it as a value; raise InputRefused where it says two things."""
+        if self.active and self.version is not None:
+            problem = Problem(
+                code="contradiction",
+                what="both what is active now and a version are asked for",
+                where="retry: /version",
+                mend="ask for one of the two",
+            )
+            raise InputRefused("The job cannot be tried again so", problems=[problem])
+        return Again(is_active=self.active, version=self.version)
+
+
 ORDER = TypeAdapter(JobOrder)
+EXAMPLE = '{"package": NAME, "version": …, "parameters": {…}}'
 ENDED: dict[int | str, dict[str, Any]] = {
     200: {"model": JobDetail, "description": "It was waited for, and has ended."}
 }
-BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": JobOrder.model_json_schema()},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["job"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "job": JobOrder.model_json_schema()
-                        | {"description": "JSON; it comes before the inputs."},
-                        "input": {
-                            "type": "array",
-                            "items": {"type": "string", "format": "binary"},
-                        },
-                    },
-                }
-            },
-        },
-    }
-}
+BODY = form_schema(JobOrder, field="job")
 
 
 @router.post("", status_code=202, openapi_extra=BODY, responses=ENDED)
@@ -127,7 +134,8 @@ async def submit_job(
         )
         response.headers["Location"] = f"/v1/jobs/{job.id}"
         if job.id != sender.job_id:
-            response.headers["Idempotency-Replayed"] = "true"
+            name = "Idempotency-Replayed" if key and not job.unique_key else "Unique-Existing"
+            response.headers[name] = "true"
         elif not wait_s:
             return job_detail(job, attempts=(current_attempt(job),))
         else:
@@ -164,6 +172,7 @@ async def _submitted(
         parameters=order.parameters,
         inputs=(),
         sender=sender,
+        wish=order.to_wish(),
         around=around_of(order),
     )
 
@@ -179,16 +188,17 @@ async def _submit_form(
 ) -> Job:
     refuse_too_long(request, most_bytes=settings.input_most_mb * MIB)
     form = form_parts(request)
-    order = _read_order(await _first_field(form), among=among)
+    order = _read_order(await first_field(form), among=among)
     target = await submissions.target_for(order.package, version=order.version)
     async with blobs.staging() as staging:  # who leaves midway leaves nothing behind
-        inputs = await _read_inputs(form, staging=staging, settings=settings)
+        inputs = await read_inputs(form, staging=staging, settings=settings)
         return await submissions.submit(
             target,
             parameters=order.parameters,
             inputs=inputs,
             sender=sender,
             keep=staging.keep,
+            wish=order.to_wish(),
             around=around_of(order),
         )
 
@@ -198,82 +208,12 @@ def around_of(order: JobOrder) -> Around:
     return Around(labels=order.labels, batch=order.batch, webhook=order.webhook)
 
 
-async def _read_inputs(
-    form: AsyncIterator[Part], *, staging: Staging, settings: Settings
-) -> list[JobInput]:
-    inputs: list[JobInput] = []
-    names = InputNames(most=settings.inputs_most)
-    most_mb = settings.input_most_mb
-    left = most_mb * MIB
-    async for part in form:
-        names.take(part.filename)
-        inputs.append(await _read_input(part, staging=staging, most_bytes=left, most_mb=most_mb))
-        left -= inputs[-1].size_bytes
-    return inputs
-
-
-async def _first_field(form: AsyncIterator[Part]) -> str:
-    first = await anext(form, None)
-    if first is None or first.field != "job" or first.filename:
-        raise Malformed(
-            "The first field of the form is not `job`",
-            where="form",
-            mend='send the field job={"package": …} before the inputs',
-        )
-    return await first.text()
-
-
-async def _read_input(part: Part, *, staging: Staging, most_bytes: int, most_mb: int) -> JobInput:
-    if part.field != "input":
-        raise Malformed(
-            f"The form has an unknown field {part.field!r}",
-            where=part.field,
-            mend="files go into fields named `input`",
-        )
-    try:
-        blob = await staging.put_stream(part.chunks, most_bytes=most_bytes)
-    except TooLarge as error:
-        raise TooLarge(
-            f"The inputs are larger than {most_mb} MiB together",
-            where=part.filename,
-            mend="send less, or raise the setting `input_most_mb`",
-        ) from error
-    return JobInput(
-        name=part.filename,
-        size_bytes=blob.size_bytes,
-        sha256=blob.sha256,
-        media_type=_media_type(part),
-    )
-
-
-def _media_type(part: Part) -> str:
-    if part.media_type != "application/octet-stream":
-        return part.media_type
-    return media_type_of(part.filename)
-
-
 def _read_order(text: str, *, among: tuple[str, ...]) -> JobOrder:
     """Return the order in `text`; raise NotFound for a package that who asks is not bound to."""
-    order = _parsed_order(text)
+    order = read_order(text, model=ORDER, about="job", example=EXAMPLE)
     if not is_bound_to(among, order.package):
         raise no_package(order.package)
     return order
-
-
-def _parsed_order(text: str) -> JobOrder:
-    try:
-        return ORDER.validate_json(text)
-    except ValidationError as error:
-        problems = [
-            Problem(
-                code="invalid-value",
-                what=fault["msg"],
-                where="job: /" + "/".join(map(str, fault["loc"])),
-                mend='a job is {"package": NAME, "version": …, "parameters": {…}}',
-            )
-            for fault in error.errors(include_url=False)
-        ]
-        raise InputRefused("The job cannot be accepted as it is", problems=problems) from error
 
 
 @router.get("/{job_id}")
@@ -342,6 +282,7 @@ async def cancel_job(
 async def retry_job(
     job_id: str,
     response: Response,
+    order: RetryWish | None = None,
     *,
     submissions: SubmissionsOf,
     notifier: NotifierOf,
@@ -351,10 +292,13 @@ async def retry_job(
 ) -> JobDetail:
     """Queue a new attempt of a job that has ended; 409 while it has not.
 
+    It runs as it did: the same version, the same lock, built again if it is gone. With `active` it
+    runs on what is active now, with `version` on that one, if these take it.
+
     With `Prefer: wait=SECONDS` the answer waits for its end, and is 200 if it came.
     """
     with notifier.listen(ended(job_id)) as news:
-        job = await submissions.retry(job_id)
+        job = await submissions.retry(job_id, on=(order or RetryWish()).to_value())
         response.headers["Location"] = f"/v1/jobs/{job.id}"  # what was sent fits no field, maybe
         if not wait_s:
             return await _detail(store, job_id=job_id)

@@ -69,6 +69,14 @@ class OutputView(View):
     media_type: str
 
 
+class RetryView(View):
+    """How often a job is run at most whose package fails, and for which failures."""
+
+    attempts: int
+    backoff_s: float
+    on: tuple[str, ...]
+
+
 class JobView(View):
     """A job."""
 
@@ -95,6 +103,11 @@ class JobView(View):
     inputs_gone_at: Time | None
     outputs_gone_at: Time | None
     events_gone_at: Time | None
+    due_at: Time | None = None
+    expires_at: Time | None = None
+    priority: int = 0
+    retry: RetryView | None = None
+    schedule_id: str | None = None
 
 
 class AttemptView(View):

@@ -7,6 +7,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -46,10 +47,15 @@ from runtime.store.jobs import jobs as job_store
 from runtime.store.jobs import questions as question_store
 from runtime.store.lists import filtered
 from runtime.store.store import Store
+from runtime.store.when import pauses
+from runtime.store.when.wait_facts import facts_of
+from runtime.values.access import Sight
 from runtime.values.questions import Asked
 from runtime.values.records import Attempt, Event, Job, StoredOutput
 from runtime.values.records import Page as PageOf
+from runtime.values.schedules import is_told
 from runtime.values.states import State
+from runtime.values.when.waits import Wait, waits_for
 from sandbox.command import Json
 
 HERE = Path(__file__).parent
@@ -125,6 +131,9 @@ async def show_jobs(
         limit=settings.queue_limit,
         slots=settings.slots,
         states=list(State),
+        paused=[
+            one for one in await store.read(pauses.list_pauses) if is_told(one.subject, sight=sight)
+        ],
     )
 
 
@@ -142,10 +151,15 @@ async def show_job(
     store: StoreOf,
     artifacts: ArtifactsOf,
     clock: ClockOf,
+    sight: SightOf,
+    settings: SettingsOf,
     attempt: AttemptNumber = None,
 ) -> HTMLResponse:
-    """Show one job: what happened, what came of it, behind which walls."""
-    seen = await store.read(_see, job_id=job_id, attempt=attempt)
+    """Show one job: what it waits for, what happened, what came of it, behind which walls."""
+    since = clock() - timedelta(seconds=settings.worker_lost_after_s)
+    seen = await store.read(
+        _see, job_id=job_id, attempt=attempt, sight=sight, at=clock(), alive_since=since
+    )
     artifact = await _shown(store, artifacts=artifacts, attempt=seen.attempts[seen.number - 1])
     story = await asyncio.to_thread(
         story_of,
@@ -158,7 +172,14 @@ async def show_job(
         artifact=artifact,
         now=clock(),
     )
-    return await render(request, "job.html", job=seen.job, story=story, question=seen.question)
+    return await render(
+        request,
+        "job.html",
+        job=seen.job,
+        story=story,
+        question=seen.question,
+        waits=seen.waits,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,9 +197,18 @@ class _Seen:
     outputs: PageOf[StoredOutput]
     outputs_counted: int
     question: Asked | None
+    waits: tuple[Wait, ...]
 
 
-def _see(connection: Connection, *, job_id: str, attempt: int | None) -> _Seen:
+def _see(
+    connection: Connection,
+    *,
+    job_id: str,
+    attempt: int | None,
+    sight: Sight,
+    at: datetime,
+    alive_since: datetime,
+) -> _Seen:
     job, attempts = job_store.with_attempts(connection, job_id=job_id)
     number = attempt or job.attempt
     if number > len(attempts):
@@ -195,6 +225,11 @@ def _see(connection: Connection, *, job_id: str, attempt: int | None) -> _Seen:
         question=question_store.open_question(connection, job_id=job_id)
         if job.state is State.WAITING
         else None,
+        waits=waits_for(
+            facts_of(connection, job_id=job_id, at=at, alive_since=alive_since, sight=sight)
+        )
+        if not job.state.is_final
+        else (),
     )
 
 

@@ -16,8 +16,9 @@ from runtime.store.jobs import admission, events, job_changes, job_counts, turns
 from runtime.store.jobs import jobs as job_store
 from runtime.store.jobs.events import Happening
 from runtime.store.rows import STORED_OUTPUT, plain, plain_error
-from runtime.values.backoff import backoff
-from runtime.values.line import Ability, choose
+from runtime.store.when import dead_letters
+from runtime.values.backoff import backoff, jitter_of
+from runtime.values.line import Ability, Choice, choose
 from runtime.values.records import (
     Activation,
     Attempt,
@@ -29,6 +30,8 @@ from runtime.values.records import (
     Worker,
 )
 from runtime.values.states import ENDINGS, Change, State, after, is_allowed
+from runtime.values.when.retries import again_at
+from runtime.values.when.verdicts import verdict
 
 DRAINED = "drained"
 """The error code of an attempt that was stopped with its worker: it does not count."""
@@ -62,13 +65,24 @@ def claim_next(
     """
     turns.wake(connection, at=at)
     looked_at = 0
-    while waiting := turns.next_in_turn(connection, after=looked_at):
-        if chosen := choose(waiting, ability=ability):
+    while waiting := turns.next_in_turn(connection, after=looked_at, at=at):
+        choice = choose(waiting, ability=ability, at=at)
+        taken_out = _take_out(connection, choice, at=at)
+        if choice.chosen:
             return claim(
-                connection, job_id=chosen.id, token=token, worker=worker, at=at, known=known
+                connection, job_id=choice.chosen.id, token=token, worker=worker, at=at, known=known
             )
-        looked_at += len(waiting)
+        looked_at += len(waiting) - taken_out
     return None
+
+
+def _take_out(connection: Connection, choice: Choice, *, at: datetime) -> int:
+    """Take those out of their lines who cannot be next; each is looked at once for it."""
+    for job_id, held_by in choice.held:
+        turns.hold(connection, job_id=job_id, held_by=held_by, at=at)
+    for job_id in choice.expired:
+        job_store.expire(connection, job_id=job_id, at=at)
+    return len(choice.held) + len(choice.expired)
 
 
 def claim(
@@ -102,6 +116,7 @@ def claim(
         attempts=_attempts(connection, job),
         gate=gate.get(connection),
         waiting=waiting,
+        follows_at=turns.started(connection, job, at=at),
     )
 
 
@@ -120,26 +135,66 @@ def finish(
     finish: Finish,
     at: datetime,
     before: Sequence[Happening] = (),
-) -> None:
+) -> Job | None:
     """Publish the end of the attempt that holds `token`: state, error, outputs, events.
 
     `before` are the events that came before the last one, as far as they are not stored yet.
+    Returns the job where its package failed and it is to be tried again.
     """
     job = _held(connection, job_id, token=token)
+    due_at = _again_at(connection, job, finish=finish, token=token, at=at)
+    _end_attempt(connection, job, finish=finish, at=at)
+    if due_at and finish.error:
+        events.append(connection, job_id=job_id, attempt=job.attempt, happenings=before)
+        admission.readmit(connection)
+        return job_store.queue_again(
+            connection, job, change=Change.GIVE_BACK, at=at, due_at=due_at, why=finish.error.what
+        )
     state = after(job.state, change=ENDINGS[finish.state])
     job_counts.ended(connection, state=state)
     error = plain_error(finish.error)
     ended = {"state": state, "finished_at": at, "error": error}
     job_changes.change_job(connection, job_id=job_id, values=ended)
-    ending = {"artifact_digest": finish.artifact_digest, "is_partial": finish.is_partial}
-    job_changes.change_attempt(connection, job_id=job_id, number=job.attempt, values=ended | ending)
-    if finish.outputs:
-        key = {"job_id": job_id, "attempt": job.attempt}
-        rows = [plain(output, STORED_OUTPUT) | key for output in finish.outputs]
-        connection.execute(job_changes.INSERT_OUTPUTS, rows)
     last: JsonObject = {"state": state.value, "error": error}
     happenings = [*before, (at, "job.finished", last)]
     events.append(connection, job_id=job_id, attempt=job.attempt, happenings=happenings)
+    turns.left_slot(connection, job, at=at)
+    return None
+
+
+def _end_attempt(connection: Connection, job: Job, *, finish: Finish, at: datetime) -> None:
+    """Write down how an attempt ended, and what it left."""
+    ended = {
+        "state": after(job.state, change=ENDINGS[finish.state]),
+        "finished_at": at,
+        "error": plain_error(finish.error),
+        "artifact_digest": finish.artifact_digest,
+        "is_partial": finish.is_partial,
+    }
+    job_changes.change_attempt(connection, job_id=job.id, number=job.attempt, values=ended)
+    if finish.outputs:
+        key = {"job_id": job.id, "attempt": job.attempt}
+        rows = [plain(output, STORED_OUTPUT) | key for output in finish.outputs]
+        connection.execute(job_changes.INSERT_OUTPUTS, rows)
+
+
+def _again_at(
+    connection: Connection, job: Job, *, finish: Finish, token: str, at: datetime
+) -> datetime | None:
+    """Return when a job is due again whose package failed; None where that is its end."""
+    error = finish.error
+    if job.retry is None or job.cancel_requested_at or error is None or error.kind != "package":
+        return None
+    if finish.state is not State.FAILED:
+        return None
+    return again_at(
+        job.retry,
+        code=error.code,
+        what=error.what,
+        failures=1 + len(_failures(connection, job, kind="package")),
+        ended_at=at,
+        jitter=jitter_of(token),
+    )
 
 
 def give_back(
@@ -151,25 +206,47 @@ def give_back(
     at: datetime,
     most_attempts: int,
 ) -> Job:
-    """End an attempt that *we* failed: queue the next one, or fail the job after the last."""
+    """End an attempt that *we* failed: queue the next one, or give the job up after the last."""
     job = _held(connection, job_id, token=token)
-    failures = _failed_by_us(connection, job_id=job_id) + (error.code != DRAINED)
-    is_last = error.code != DRAINED and failures >= most_attempts
-    if job.cancel_requested_at or is_last:
-        ending = (
-            Finish(state=State.CANCELLED)
-            if job.cancel_requested_at
-            else Finish(state=State.FAILED, error=error)
-        )
-        finish(connection, job_id=job_id, token=token, finish=ending, at=at)
-        return job_store.get(connection, job_id=job_id)
+    counted = _failures(connection, job, kind="appliance")
+    if error.code != DRAINED:
+        counted = (*counted, error)
+    if job.cancel_requested_at:
+        ending = Finish(state=State.CANCELLED)
+    elif error.code != DRAINED and len(counted) >= most_attempts:
+        ending = Finish(state=State.FAILED, error=_give_up(connection, job, counted, at=at))
+    else:
+        return _once_more(connection, job, error=error, counted=len(counted), token=token, at=at)
+    finish(connection, job_id=job_id, token=token, finish=ending, at=at)
+    return job_store.get(connection, job_id=job_id)
+
+
+def _once_more(
+    connection: Connection, job: Job, *, error: JobError, counted: int, token: str, at: datetime
+) -> Job:
     ended = {"state": State.FAILED, "finished_at": at, "error": plain_error(error)}
-    job_changes.change_attempt(connection, job_id=job_id, number=job.attempt, values=ended)
+    job_changes.change_attempt(connection, job_id=job.id, number=job.attempt, values=ended)
     admission.readmit(connection)
-    due_at = at if error.code == DRAINED else at + backoff(failures)
+    due_at = at
+    if error.code != DRAINED:
+        due_at = at + backoff(counted, jitter=jitter_of(token))
     return job_store.queue_again(
         connection, job, change=Change.GIVE_BACK, at=at, due_at=due_at, why=error.what
     )
+
+
+def _give_up(
+    connection: Connection, job: Job, counted: Sequence[JobError], *, at: datetime
+) -> JobError:
+    """Lay a job among the dead letters; return what it is given up for."""
+    told = events.narrative(connection, job_id=job.id, attempt=job.attempt)
+    begun = [one for one in told if one.data.get("state") == "started"]
+    phase = str(begun[-1].data.get("phase", "")) if begun else ""
+    error = verdict(counted, phase=phase)
+    dead_letters.add(
+        connection, job_id=job.id, code=error.code, phase=phase, attempts=len(counted), at=at
+    )
+    return error
 
 
 def _held(connection: Connection, job_id: str, *, token: str) -> Job:
@@ -183,7 +260,8 @@ def _held(connection: Connection, job_id: str, *, token: str) -> Job:
     return job
 
 
-def _failed_by_us(connection: Connection, *, job_id: str) -> int:
-    attempts = job_changes.list_attempts(connection, job_id=job_id)
-    errors = [attempt.error for attempt in attempts if attempt.error]
-    return sum(1 for error in errors if error.kind == "appliance" and error.code != DRAINED)
+def _failures(connection: Connection, job: Job, *, kind: str) -> tuple[JobError, ...]:
+    """Return why attempts failed before this one, since somebody asked for the job last."""
+    attempts = job_changes.list_attempts(connection, job_id=job.id)
+    errors = [one.error for one in attempts if one.error and one.number >= job.counted_from]
+    return tuple(one for one in errors if one.kind == kind and one.code != DRAINED)

@@ -4,12 +4,13 @@ An answer is at hand for every later attempt: a job that asks twice is run a thi
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from runtime.errors import NotFound, StateConflict, Superseded
-from runtime.store.jobs import admission, claims, events, job_changes, job_counts
+from runtime.store.jobs import admission, claims, events, job_changes, job_counts, turns
 from runtime.store.jobs import jobs as job_store
 from runtime.store.jobs.events import Happening
 from runtime.store.rows import ASKED, plain, plain_error, value_of
@@ -61,6 +62,7 @@ def ask(
     }
     happenings = [*before, (at, "job.asked", told)]
     events.append(connection, job_id=job.id, attempt=job.attempt, happenings=happenings)
+    turns.left_slot(connection, job, at=at)
     return state
 
 
@@ -121,6 +123,7 @@ def answer(connection: Connection, *, job_id: str, given: Answer) -> Job:
     )
     admission.readmit(connection)
     why = f"{asked.key} was answered by {given.who}"
+    job = replace(job, counted_from=job.attempt + 1)  # to ask is no failure
     return job_store.queue_again(
         connection, job, change=Change.ANSWER, at=given.at, due_at=given.at, why=why
     )

@@ -13,23 +13,21 @@ from typing import Any
 import pytest
 
 from runtime.access.operations import OPERATIONS
-from runtime.client import around, operations, views, views_around
+from runtime.client import around, operations, views, views_around, when, when_views
 from runtime.client.client import AsyncClient, Client, Refused, Unreachable
 from runtime.client.operations import Call, Input
 
 from ..conftest import Server
 
+MODULES = (operations, around, when)
 NOT_FOR_PROGRAMS = {one for one in OPERATIONS if one.startswith("GET /simple/")}
 """What pip and uv ask."""
-PLAIN = {"at_place", "given", "dataclass", "field"}
+PLAIN = {"path_at", "given", "dataclass", "field"}
 """What is a function of those modules, and no operation."""
 
 
 def builders() -> dict[str, Callable[..., Call[Any]]]:
-    found = [
-        *inspect.getmembers(operations, inspect.isfunction),
-        *inspect.getmembers(around, inspect.isfunction),
-    ]
+    found = [pair for one in MODULES for pair in inspect.getmembers(one, inspect.isfunction)]
     return {name: one for name, one in found if not name.startswith("_") and name not in PLAIN}
 
 
@@ -54,7 +52,8 @@ def test_every_view_has_the_fields_that_the_description_tells(server: Server) ->
     described = server.http.get("/openapi.json").json()["components"]["schemas"]
     typed = {
         name: set(one.__annotations__)
-        for name, one in {**vars(views), **vars(views_around)}.items()
+        for module in (views, views_around, when_views)
+        for name, one in vars(module).items()
         if inspect.isclass(one) and name in described
     }
     told = {name for name in described if name.endswith(("View", "Detail"))}

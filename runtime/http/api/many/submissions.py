@@ -14,7 +14,7 @@ from runtime.http.api.views import JobView
 from runtime.http.bodies import whole_body
 from runtime.http.context import CallerOf, PrincipalOf, SubmissionsOf
 from runtime.jobs.many import MOST, Line, Told, submit_all, submit_each
-from runtime.jobs.submission import Sender
+from runtime.jobs.orders import Sender
 from runtime.problem_table import fault_of
 from runtime.store.packages import no_package
 from runtime.values.access import is_bound_to
@@ -115,6 +115,7 @@ def _read(number: int, text: str, *, caller: RequestContext, among: tuple[str, .
         version=order.version,
         parameters=order.parameters,
         around=around_of(order),
+        wish=order.to_wish(),
         sender=Sender(request=caller, key=order.key.strip().strip('"')),
     )
 

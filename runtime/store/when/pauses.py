@@ -1,0 +1,103 @@
+"""Pauses: of all dispatch, of a package, of a schedule."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from runtime.store import tables
+from runtime.store.jobs import turns
+from runtime.store.rows import PAUSE, plain, value_of
+from runtime.store.when.tables import pauses
+from runtime.values.line import HELD, KEY, NOT_DUE, PACKAGE, RATE
+from runtime.values.schedules import Pause
+from runtime.values.states import State
+
+held = tables.jobs.alias("held")
+MOST_RELEASED = 200
+"""How many jobs of a package join their lines at once when it is resumed."""
+
+
+def get(connection: Connection, *, subject: str) -> Pause | None:
+    """Return the pause of `subject`, None for none."""
+    row = connection.execute(select(pauses).where(pauses.c.subject == subject)).first()
+    return value_of(row, PAUSE) if row else None
+
+
+def list_pauses(connection: Connection) -> tuple[Pause, ...]:
+    """Return all pauses, by what they are of."""
+    found = connection.execute(select(pauses).order_by(pauses.c.subject))
+    return tuple(value_of(row, PAUSE) for row in found)
+
+
+def put(connection: Connection, *, pause: Pause) -> Pause:
+    """Pause what is not paused yet, or change until when and why."""
+    values = plain(pause, PAUSE) | {"at": pause.at, "until": pause.until}
+    statement = insert(pauses).values(values)
+    connection.execute(statement.on_conflict_do_update(index_elements=["subject"], set_=values))
+    if pause.subject.startswith(PACKAGE):
+        _hold_all(connection, package=pause.subject.removeprefix(PACKAGE))
+    return pause
+
+
+def remove(connection: Connection, *, subject: str, at: datetime) -> Pause | None:
+    """End a pause; return what it was, None where there was none."""
+    found = get(connection, subject=subject)
+    connection.execute(delete(pauses).where(pauses.c.subject == subject))
+    if found and subject.startswith(PACKAGE):
+        turns.release(connection, held_by=subject, at=at, most=MOST_RELEASED)
+    return found
+
+
+def _hold_all(connection: Connection, *, package: str) -> None:
+    """Take all jobs of a package out of their lines, in their order, by one statement."""
+    connection.execute(
+        update(tables.jobs)
+        .where(tables.jobs.c.package == package, tables.jobs.c.state == State.QUEUED)
+        .where(tables.jobs.c.turn < NOT_DUE)
+        .values(turn=tables.jobs.c.turn + HELD, held_by=PACKAGE + package)
+    )
+
+
+def resumed(connection: Connection) -> tuple[str, ...]:
+    """Return the packages whose jobs are held by a pause that has ended."""
+    subject = select(pauses.c.subject).where(pauses.c.subject == held.c.held_by)
+    query = select(held.c.held_by).where(
+        held.c.held_by.is_not(None), held.c.held_by.startswith(PACKAGE), ~subject.exists()
+    )
+    return tuple(connection.execute(query.distinct()).scalars())
+
+
+def forgotten(connection: Connection) -> tuple[str, ...]:
+    """Return the keys that hold jobs although nobody is there who would let them go.
+
+    None should ever be: each who lets go releases the next. This is the net below.
+    """
+    has_slot = select(turns.others.c.id).where(
+        turns.others.c.slot_key == held.c.slot_key, turns.HAS_SLOT
+    )
+    comes = select(turns.others.c.id).where(
+        turns.others.c.rate_key == held.c.rate_key,
+        turns.others.c.state == State.QUEUED,
+        turns.others.c.turn < HELD,
+    )
+    by_key = held.c.held_by.startswith(KEY) & ~has_slot.exists()
+    by_rate = held.c.held_by.startswith(RATE) & ~comes.exists()
+    query = select(held.c.held_by).where(held.c.held_by.is_not(None), by_key | by_rate)
+    return tuple(connection.execute(query.distinct()).scalars())
+
+
+def let_go(connection: Connection, *, held_by: tuple[str, ...], at: datetime) -> None:
+    """Let some of those go that nothing holds any more.
+
+    Of a package that was resumed the others follow: thousands at once would hold up the store.
+    """
+    for one in held_by:
+        most = MOST_RELEASED if one.startswith(PACKAGE) else 1
+        turns.release(connection, held_by=one, at=at, most=most)
+
+
+def over(connection: Connection, *, at: datetime) -> tuple[Pause, ...]:
+    """Return the pauses that are over by their own word."""
+    query = select(pauses).where(pauses.c.until.is_not(None), pauses.c.until <= at)
+    return tuple(value_of(row, PAUSE) for row in connection.execute(query))

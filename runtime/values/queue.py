@@ -1,0 +1,35 @@
+"""What operators ask of the queue: what waits for what, and what each worker runs."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from runtime.values.records import Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingGroup:
+    """How many jobs of a package wait for the same, and since when the first of them does."""
+
+    package: str
+    why: str
+    jobs: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningJob:
+    """A job that a worker runs."""
+
+    id: str
+    package: str
+    attempt: int
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerNow:
+    """A worker, how many jobs it runs, and which of them who asks may see."""
+
+    worker: Worker
+    running: int
+    jobs: tuple[RunningJob, ...]
