@@ -38,7 +38,7 @@ from runtime.values.states import State
 
 RETENTION_NEWS = "retention"
 LOOKED_AT = 500
-"""Ended jobs in one look (2 ms)."""
+"""Ended jobs in one look."""
 AT_A_TIME = 25
 """Jobs in one transaction: an events log of thousands of lines each takes its time."""
 PARTS_A_CYCLE = 4

@@ -25,7 +25,7 @@ from runtime.values.job_filter import filter_from, filter_to
 from runtime.values.records import Page
 
 AT_A_TIME = 50
-"""Jobs in one transaction: who submits waits for some 20 ms of it (measured)."""
+"""Jobs in one transaction: who submits meanwhile waits for one of these at most."""
 
 type Do = Callable[[Connection, str], None]
 """Acts on one job; raises StateConflict where it cannot be, QueueFull where it has to wait."""

@@ -9,36 +9,20 @@ import pytest
 
 from ..conftest import Server, running, zipped
 
-ASKS = """
-def extract(*, job, **_):
-    print("asked before:", job.parameters.get("n", 0))
-    (job.output_dir / "half.txt").write_text("half")
-    currency = job.ask("currency", "Which <b>currency</b>?", {"enum": ["EUR", "USD"]})
-    rate = job.ask("rate", "At which rate?", {"type": "number", "minimum": 0})
-    (job.output_dir / "done.txt").write_text(f"{currency} {rate}")
-    return {"currency": currency, "rate": rate}
-"""
-
 
 def bundle(name: str, code: str) -> bytes:
     manifest = {"schema": 1, "name": name, "version": "1.0"}
     changes = {"manifest.json": json.dumps(manifest), "extract.py": code}
-    return zipped("counts-words", changes=changes | {"hooks/on_after_extract.py": HOOK})
-
-
-HOOK = """
-def run(*, context, outcome, **_):
-    print("hook saw", outcome["state"])
-"""
+    return zipped("asks-twice", changes=changes)
 
 
 @pytest.fixture(scope="module")
 def asking(server: Server) -> Iterator[Server]:
-    assert server.activate(bundle("asks", ASKS))["state"] == "succeeded"
+    assert server.activate(zipped("asks-twice"))["state"] == "succeeded"
     yield server
 
 
-def waiting(server: Server, package: str = "asks") -> dict[str, Any]:
+def waiting(server: Server, package: str = "asks-twice") -> dict[str, Any]:
     job_id = server.submit(package).json()["id"]
     return server.until(f"/v1/jobs/{job_id}", lambda job: job["state"] in ("waiting", "failed"))
 
@@ -165,7 +149,7 @@ def test_a_question_that_nobody_could_answer_is_the_packages_fault(server: Serve
 def test_a_question_outlives_the_appliance_that_was_asked(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with running(home) as server:
-        server.activate(bundle("asks", ASKS))
+        server.activate(zipped("asks-twice"))
         job = waiting(server)
         server.process.kill()
         server.process.wait()
