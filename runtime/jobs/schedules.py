@@ -13,7 +13,7 @@ from runtime.ids import new_id
 from runtime.jobs.orders import Sender, Target
 from runtime.jobs.rules import Wish, judge_wish
 from runtime.jobs.submission import Submissions
-from runtime.store import audit, tokens
+from runtime.store import audit, tokens, webhooks
 from runtime.store.jobs import admission
 from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
@@ -228,6 +228,7 @@ def _fire(
             job_id=job.id if job and outcome is Outcome.RUN else None,
         )
         if schedule_store.note(connection, tick=tick) and job and outcome is Outcome.RUN:
+            job = webhooks.awaited(connection, job=job)
             accepted.append(job_store.submit(connection, job=job, queue_limit=queue_limit))
             last = job.id
     if not schedule_store.move_on(connection, schedule, next_at=next_at, job_id=last):

@@ -1,6 +1,7 @@
 """Webhooks in the store: who wants to be told, what is to be told, and how each try went."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -58,6 +59,14 @@ def _webhook(row: Any) -> Webhook:
 def every(connection: Connection) -> tuple[Webhook, ...]:
     """Return all webhooks."""
     return tuple(map(_webhook, connection.execute(select(webhooks).order_by(webhooks.c.id))))
+
+
+def awaited(connection: Connection, *, job: Job) -> Job:
+    """Return a job that a schedule makes, to be told of where some webhook wants to be."""
+    owner, package = job.request.principal, job.package
+    if any(one.is_for(owner=owner, package=package) for one in every(connection)):
+        return replace(job, told_attempt=0)
+    return job
 
 
 def list_of(

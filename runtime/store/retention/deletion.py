@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, delete, func, select
+from sqlalchemy import Column, Connection, Text, cast, delete, func, select
 
 from runtime.errors import StateConflict
 from runtime.store import tables
 from runtime.store.jobs import job_counts
 from runtime.store.jobs import jobs as job_store
 from runtime.store.tables_around import input_blobs, metadata, pins
+from runtime.store.when.tables import schedules
 from runtime.values.records import Job
 
 
@@ -82,10 +83,13 @@ def _of_jobs(columns: list[Column[str]]) -> list[Column[str]]:
 
 
 def is_named(connection: Connection, *, sha256: str) -> bool:
-    """Return whether any job names these bytes."""
+    """Return whether any job names these bytes, or a schedule for its jobs to come."""
     inputs = select(input_blobs.c.job_id).where(input_blobs.c.sha256 == sha256)
     outputs = select(tables.outputs.c.job_id).where(tables.outputs.c.sha256 == sha256)
-    return any(connection.execute(query.limit(1)).first() for query in (inputs, outputs))
+    # The few schedules keep their inputs as one value; a digest stands in no other text by chance.
+    scheduled = select(schedules.c.id).where(cast(schedules.c.inputs, Text).contains(sha256))
+    asked = (inputs, outputs, scheduled)
+    return any(connection.execute(query.limit(1)).first() for query in asked)
 
 
 def oldest_run(connection: Connection) -> datetime | None:

@@ -8,7 +8,10 @@ from sqlalchemy import Connection, delete, func, select
 from runtime.errors import StateConflict
 from runtime.store import packages, tables
 from runtime.store.activations import UNFINISHED
+from runtime.store.when.tables import schedules
 from wheelhouse.problem import Problem
+
+MOST_TOLD = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,12 @@ def _needs(connection: Connection, *, package: str, version: str) -> Iterator[Pr
     )
     if connection.execute(under_way.limit(1)).first():
         yield _need("it is being activated", package, version, "wait until that has ended")
+    pinned = select(schedules.c.name).where(
+        schedules.c.package == package, schedules.c.version == version
+    )
+    for name in connection.execute(pinned.limit(MOST_TOLD)).scalars():
+        mend = f"`fumehood schedule remove {name}`, or let it run another version"
+        yield _need(f"the schedule {name} runs it", package, version, mend)
     jobs = tables.jobs.c
     named = select(func.count()).where(jobs.package == package, jobs.version == version)
     if number := connection.execute(named).scalar_one():

@@ -16,9 +16,10 @@ from runtime.store.jobs import claims
 from runtime.store.jobs import jobs as job_store
 from runtime.store.retention import deletion
 from runtime.store.sqlite import SqliteStore
+from runtime.store.when.tables import schedules
 from runtime.values.records import Job, JobInput
 
-from ..conftest import worker_named
+from ..conftest import NOON, worker_named
 
 LATER = timedelta(hours=1)
 
@@ -59,6 +60,21 @@ async def test_what_nobody_names_goes_and_what_a_job_names_stays(
     await store.run(job_store.cancel, job_id=job.id, at=job.submitted_at)
     gone = await store.run(deletion.delete_job, job_id=job.id)
     assert await collector.collect(gone.digests) == (1, 10)
+
+
+async def test_what_a_schedule_keeps_for_its_jobs_to_come_stays(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    blobs = LocalBlobs(tmp_path / "blobs")
+    digest = await kept(blobs, tmp_path)
+    texts = ("id", "name", "owner", "package", "cron", "zone", "missed", "overlap")
+    row = dict.fromkeys(texts, "x") | {"parameters": {}, "request": {}, "created_at": NOON}
+    row |= {"inputs": [{"name": "a", "sha256": digest}]}
+    await store.run(lambda connection: connection.execute(schedules.insert().values(row)))
+    collector = collector_of(store, blobs, tmp_path)
+    assert await collector.collect([digest]) == (0, 0)
+    await store.run(lambda connection: connection.execute(schedules.delete()))
+    assert await collector.collect([digest]) == (1, 10)
 
 
 async def test_the_walk_finds_what_a_crash_has_left(store: SqliteStore, tmp_path: Path) -> None:

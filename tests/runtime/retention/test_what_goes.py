@@ -100,6 +100,12 @@ def test_a_version_goes_when_nothing_needs_it(served: Server) -> None:
     assert said == ["it is the active version", "1 jobs were run with it, or will be"]
     served.activate(newer)
     assert served.command("job", "delete", job["id"]).returncode == 0
+    version = before["version"]
+    made = served.command("schedule", "create", "daily", f"counts-words@{version}", "--every", "1d")
+    assert made.returncode == 0, made.stderr
+    scheduled = served.command("package", "remove", "counts-words", version)
+    assert scheduled.returncode == 6 and "the schedule daily runs it" in scheduled.stderr
+    assert served.command("schedule", "remove", "daily").returncode == 0
     bundle = served.home / "bundles" / before["digest"].removeprefix("sha256:")
     assert bundle.exists()
     removed = served.command("package", "remove", "counts-words", before["version"])

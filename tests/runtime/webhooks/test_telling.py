@@ -143,6 +143,20 @@ def test_a_webhook_of_a_package_is_told_of_retries_too(told: tuple[Server, Recei
     assert server.command("webhook", "remove", made.stdout.strip()).returncode == 0
 
 
+def test_a_webhook_of_a_package_is_told_of_jobs_that_a_schedule_makes(
+    told: tuple[Server, Receiver],
+) -> None:
+    server, receiver = told
+    receiver.heard.clear()
+    made = server.command("webhook", "add", receiver.url, "--package", "counts-words")
+    kept = server.command("schedule", "create", "often", "counts-words", "--every", "1s")
+    assert kept.returncode == 0, kept.stderr
+    jobs = server.until("/v1/jobs?limit=1", lambda _: receiver.heard and [1])
+    assert jobs["items"] and receiver.bodies()[0]["data"]["job"]["package"] == "counts-words"
+    for words in (("schedule", "remove", "often"), ("webhook", "remove", made.stdout.strip())):
+        assert server.command(*words).returncode == 0
+
+
 def test_a_batch_is_told_of_once_when_all_have_ended(told: tuple[Server, Receiver]) -> None:
     server, receiver = told
     receiver.heard.clear()
