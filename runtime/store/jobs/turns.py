@@ -122,6 +122,12 @@ IS_ALL_PAUSED = (
     .where(or_(pauses.c.until.is_(None), pauses.c.until > bindparam("now")))
     .exists()
 )
+IS_DRAINED = (
+    select(tables.workers.c.id)
+    .where(tables.workers.c.id == bindparam("for_worker"))
+    .where(tables.workers.c.drained_at.is_not(None))
+    .exists()
+)
 NEXT = (
     select(
         jobs.c.id,
@@ -133,7 +139,7 @@ NEXT = (
         RUNNING_WITH_KEY.label("running"),
         IS_PAUSED.label("is_paused"),
     )
-    .where(*IS_WAITING, ~IS_ALL_PAUSED)
+    .where(*IS_WAITING, ~IS_ALL_PAUSED, ~IS_DRAINED)
     .order_by(jobs.c.turn, jobs.c.id)
     .limit(WINDOW)
     .offset(bindparam("after"))
@@ -311,9 +317,12 @@ def started(connection: Connection, job: Job, *, at: datetime) -> datetime | Non
     return release(connection, held_by=RATE + job.rate_key, at=at)
 
 
-def next_in_turn(connection: Connection, *, after: int, at: datetime) -> list[Waiting]:
-    """Return those whose turn is next, leaving out the first `after`; none while all is paused."""
-    rows = connection.execute(NEXT, {"after": after, "now": at})
+def next_in_turn(connection: Connection, *, after: int, at: datetime, worker: str) -> list[Waiting]:
+    """Return those whose turn is next, leaving out the first `after`.
+
+    None while all is paused, and none for a worker that is drained.
+    """
+    rows = connection.execute(NEXT, {"after": after, "now": at, "for_worker": worker})
     return [
         Waiting(
             id=row.id,
