@@ -13,6 +13,7 @@ import hashlib
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
@@ -90,6 +91,11 @@ class Bundles:
         if not self.root.is_dir():
             return []
         return sorted(f"sha256:{p.name}" for p in self.root.iterdir() if len(p.name) == 64)
+
+    def forget(self, digest: str) -> None:
+        """Remove a bundle that no version has any more; nothing happens where it is not here."""
+        with suppress(BundleNotFound):
+            remove_tree(self._folder(digest))
 
     def _folder(self, digest: str) -> Path:
         name = digest.removeprefix("sha256:")

@@ -47,6 +47,7 @@ from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
 from runtime.store.store import Store
 from runtime.values.line import Ability
 from runtime.values.records import Worker
+from runtime.worker.around import AroundJobs, around_jobs
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.slots import Slots
@@ -88,6 +89,7 @@ class Appliance:
     intake: Intake
     access: Access
     tasks: WorkerTasks
+    around: AroundJobs
     stopping: asyncio.Event
 
 
@@ -190,7 +192,10 @@ def _appliance(
     dispatch = Dispatch(docket=docket, clock=utc_now, tickets=tickets)
     bundles = Bundles(settings.home / "bundles", judges=judges)
     runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles)
-    submissions = _submissions(settings, runner=runner, dispatch=dispatch, judges=judges)
+    around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
+    submissions = _submissions(
+        settings, runner=runner, dispatch=dispatch, judges=judges, around=around
+    )
     schedules = Schedules(
         store=store,
         submissions=submissions,
@@ -224,12 +229,18 @@ def _appliance(
         tasks=_tasks(
             settings, runner=runner, bundles=bundles, dispatch=dispatch, schedules=schedules
         ),
+        around=around,
         stopping=asyncio.Event(),
     )
 
 
 def _submissions(
-    settings: Settings, *, runner: AttemptRunner, dispatch: Dispatch, judges: Judges
+    settings: Settings,
+    *,
+    runner: AttemptRunner,
+    dispatch: Dispatch,
+    judges: Judges,
+    around: AroundJobs,
 ) -> Submissions:
     return Submissions(
         store=runner.store,
@@ -239,6 +250,8 @@ def _submissions(
         clock=utc_now,
         queue_limit=settings.queue_limit,
         judges=judges,
+        quotas=around.quotas,
+        deliveries=around.deliveries,
         policy=policy_of(settings.dispatch),
     )
 
@@ -270,6 +283,7 @@ def _runner(
         ability=Ability(platform=platform_of(running())),
         clock=utc_now,
         jobs_folder=settings.home / "jobs",
+        question_at_most=timedelta(hours=settings.question_h),
         phase_s=settings.dispatch.phase_s,
     )
 

@@ -66,6 +66,12 @@ class QueueFull(RuntimeFault):
     code = "queue-full"
 
 
+class QuotaExceeded(RuntimeFault):
+    """Of this package, or of who asks, there is as much here as may be."""
+
+    code = "quota-exceeded"
+
+
 class KeyUsed(RuntimeFault):
     """The idempotency key was used for another order."""
 
@@ -196,6 +202,12 @@ class OutputGone(RuntimeFault):
     """The output was there and has been removed since."""
 
     code = "output-gone"
+
+
+class StillRunning(RuntimeFault):
+    """The job has not ended in the time that it was waited for."""
+
+    code = "still-running"
 
 
 class ServerUnreachable(RuntimeFault):

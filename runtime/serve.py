@@ -38,9 +38,12 @@ from runtime.http.tls import renew, tls_context
 from runtime.settings import Settings
 from runtime.store import audit
 from runtime.values.records import JsonObject
+from runtime.worker.loops import looping
 from runtime.worker.tasks import working
 
 GRACE_S = 5
+OFTEN = (700, 10, 10)
+"""How often CPython 3.12 looks for garbage by itself: little at a time, so no answer waits."""
 LATE_IMPORT = "anyio._backends._asyncio"
 """What anyio imports when the first answer is streamed: nobody was served for 140 ms (measured).
 
@@ -120,6 +123,9 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
         keeping = upkeep(appliance.access, store=appliance.store, clock=appliance.clock)
         await stack.enter_async_context(keeping)
         await stack.enter_async_context(working(appliance.tasks))
+        await appliance.around.deliveries.look()
+        around = looping(appliance.around.loops(), notifier=appliance.notifier)
+        await stack.enter_async_context(around)
         await asyncio.to_thread(_get_ready, app)
         await _note(appliance, action="appliance.start", details=settings_shown(settings))
         serving = asyncio.create_task(
@@ -213,6 +219,10 @@ def services_of(appliance: Appliance) -> Services:
         intake=appliance.intake,
         access=appliance.access,
         stopping=appliance.stopping,
+        bulk=appliance.around.bulk,
+        retention=appliance.around.retention,
+        deliveries=appliance.around.deliveries,
+        questions=appliance.around.questions,
     )
 
 
@@ -221,6 +231,7 @@ def _get_ready(app: FastAPI) -> None:
     import_module(LATE_IMPORT)
     for route in app.routes:  # FastAPI reads every signature at the first request (50 ms)
         route.matches({"type": "http", "method": "GET", "path": "/", "headers": []})
+    gc.set_threshold(*OFTEN)  # the command that began it looked seldom (runtime/cli/main.py)
     gc.freeze()
 
 

@@ -22,7 +22,7 @@ from pydantic import (
 
 from runtime.values.line import HIGHEST, LOWEST
 from runtime.values.when.keys import is_key
-from sandbox.network_rules import MOST_PORTS, check_host, check_port
+from sandbox.network_rules import MOST_PORTS, NetworkRules, check_host, check_port
 
 NAMES = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]*")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
@@ -270,3 +270,22 @@ class LockSettings(BaseModel):
     wheels: Annotated[int, Field(ge=1)] = 2_000
     wheels_mb: Annotated[int, Field(ge=1)] = 32_768
     """How many wheels one lock may have, and how many MiB together."""
+
+
+class WebhookSettings(BaseModel):
+    """Whom webhooks may tell; nobody where no host is named."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hosts: Hosts = ()
+    """Names, *.example.org, or * for any public host."""
+    ports: Ports = (443,)
+    private: Networks = ()
+    """Private addresses and networks that these hosts may have all the same."""
+    secret: SecretStr = SecretStr("")
+    """What the secrets of principals are derived from; where it is empty, the home has one."""
+    ca_bundle: Annotated[str, Field(description="A file of CA certificates.")] = ""
+
+    def rules(self) -> NetworkRules:
+        """Return whom webhooks may reach."""
+        return NetworkRules(hosts=self.hosts, ports=self.ports, private=self.private)

@@ -31,8 +31,10 @@ from runtime.setting_types import (
     LockSettings,
     Networks,
     Ports,
+    WebhookSettings,
     without_login,
 )
+from runtime.values.retention import RetentionSettings
 from sandbox.command import Level
 from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules
@@ -65,6 +67,9 @@ class Settings(DoorSettings):
     queue_limit: int = Field(10_000, ge=1, description="Most jobs that wait; further ones get 429.")
     idempotency_h: float = Field(
         24.0, gt=0, description="Hours for which an Idempotency-Key is known."
+    )
+    question_h: float = Field(
+        168.0, gt=0, le=8760, description="Hours for which a job waits for an answer at most."
     )
     most_attempts: int = Field(
         3, ge=1, description="Attempts before an infrastructure failure is final."
@@ -124,6 +129,13 @@ class Settings(DoorSettings):
     )
     lock: LockSettings = Field(
         LockSettings(), description="The admin's rules for what may be locked."
+    )
+    retention: RetentionSettings = Field(
+        RetentionSettings(),
+        description="How long inputs, outputs, events and rows of ended jobs are kept.",
+    )
+    webhooks: WebhookSettings = Field(
+        WebhookSettings(), description="Whom webhooks may tell of the ends of jobs."
     )
     dispatch: DispatchSettings = Field(
         DispatchSettings(), description="The admin's rules for which job runs when."

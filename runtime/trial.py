@@ -21,14 +21,16 @@ from runtime.gate import opening as gate
 from runtime.home.folders import LEVEL_FILE, writable
 from runtime.home.guard import guard_home
 from runtime.jobs.events import EventLog, to_plain
+from runtime.jobs.input_names import InputNames
+from runtime.jobs.orders import Sender
 from runtime.jobs.rules import Wish
-from runtime.jobs.submission import InputNames, Sender
 from runtime.settings import Settings
 from runtime.store import activations
-from runtime.store.jobs import job_lists
+from runtime.store.jobs import job_lists, questions
 from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
 from runtime.values.media_types import media_type_of
+from runtime.values.questions import unanswered
 from runtime.values.records import Activation, JobInput, JsonObject, RequestContext
 from runtime.values.states import State
 from runtime.values.when.retries import RetryPolicy
@@ -62,12 +64,13 @@ async def try_bundle(
     outputs_to: Path | None,
     on_event: OnEvent,
     gate_reason: str = "",
+    answers: JsonObject | None = None,
 ) -> Trial:
     """Receive, activate and run `bundle` once; put the outputs below `outputs_to`.
 
     Raises BundleRefused for a bad bundle, TryFailed when it does not become active.
     `on_event` is given each event of the job as it happens. `gate_reason` opens the network gate
-    for the install, with that reason on record.
+    for the install, with that reason on record. `answers` are for what the job asks, by key.
     """
     names = InputNames(most=len(inputs))
     for path in inputs:
@@ -91,7 +94,7 @@ async def try_bundle(
             appliance, package=version.package, inputs=inputs, parameters=parameters
         )
         async with _following(appliance.events, job_id=job_id, on_event=on_event):
-            await appliance.tasks.attempt.run_next()
+            await _run_job(appliance, job_id=job_id, answers=answers or {})
             await _refuse_if_ours(appliance.store, job_id=job_id)
         if outputs_to is not None:
             await _hand_over(appliance, job_id=job_id, outputs_to=outputs_to)
@@ -134,6 +137,24 @@ async def _throwaway(settings: Settings) -> AsyncGenerator[Appliance]:
         copied = settings.model_copy(update=alone)
         async with open_appliance(copied, level_file=settings.home / LEVEL_FILE) as appliance:
             yield appliance
+
+
+async def _run_job(appliance: Appliance, *, job_id: str, answers: JsonObject) -> None:
+    """Run the job, again after each question that there is an answer to; fail it at another one."""
+    while True:
+        await appliance.tasks.attempt.run_next()
+        job = await appliance.store.read(job_store.get, job_id=job_id)
+        if job.state is not State.WAITING:
+            return
+        asked = await appliance.store.read(questions.open_question, job_id=job_id)
+        if asked.key not in answers:
+            at = appliance.clock()
+            await appliance.store.run(questions.expire, asked=asked, error=unanswered(asked), at=at)
+            appliance.notifier.notify(job_id)
+            return
+        await appliance.around.questions.answer(
+            job_id, key=asked.key, value=answers[asked.key], who=WHO
+        )
 
 
 async def _open_gate(appliance: Appliance, *, reason: str) -> None:

@@ -133,6 +133,11 @@ class Question:
     key: str
     prompt: str
     schema: Mapping[str, Json]
+    within_s: float | None = None
+    """How long it waits for an answer at most; None: as long as an admin allows."""
+    has_fallback: bool = False
+    fallback: Json = None
+    """The answer when nobody gave one in time, where there is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,6 +185,9 @@ class _Fields:
     def __init__(self, fields: dict[str, Json]) -> None:
         self._fields = fields
 
+    def has(self, name: str) -> bool:
+        return name in self._fields
+
     def raw(self, name: str) -> Json:
         return self._fields.get(name)
 
@@ -259,6 +262,9 @@ def _question(fields: _Fields) -> Question:
         key=question.text("key")[:_WHAT_CHARS],
         prompt=question.text("prompt"),
         schema=question.table("schema"),
+        within_s=question.number("within_s"),
+        has_fallback=question.has("fallback"),
+        fallback=question.raw("fallback"),
     )
 
 

@@ -28,6 +28,13 @@ PARAMETERS = Judgement(
 )
 """Whether parameters are what the manifest's schema asks for."""
 
+ANSWER = Judgement(
+    target="packages.bundle.orders:judge_answer",
+    returns=TypeAdapter(bool),
+    budget=Budget(cpu_s=2, wall_s=20.0, memory_mb=1024, file_mb=1),
+)
+"""Whether an answer is what the question's schema asks for."""
+
 
 def judge_inputs(
     inputs: Iterable[tuple[str, str]], *, accepts: tuple[str, ...]
@@ -120,6 +127,31 @@ def judge_parameters(
     errors = _validator(schema).iter_errors(dict(parameters))
     found = first_problems(map(_unfit, errors), most=MOST_TOLD)
     return not found, list(found)
+
+
+def judge_answer(answer: Any, *, schema: Mapping[str, Any]) -> tuple[bool, list[Problem]]:
+    """Hold an answer against the schema of a question, in a judge; return every fault.
+
+    The schema came out of a run, so it is judged too; where it is none, nothing fits it.
+    """
+    if problems := judge_schema(schema):
+        return False, [
+            _fault(one.code, f"the question's schema: {one.what}", "answer", one.mend)
+            for one in problems
+        ]
+    errors = _validator(schema).iter_errors(answer)
+    found = first_problems(map(_unfit_answer, errors), most=MOST_TOLD)
+    return not found, list(found)
+
+
+def _unfit_answer(error: Any) -> Problem:
+    place = "".join(f"/{part}" for part in error.instance_path)
+    return _fault(
+        "answer",
+        shown(error.message, most=300),
+        shown(f"answer{place}", most=200),
+        "send what the question's schema asks for (`fumehood job prompt ID`)",
+    )
 
 
 def _unfit(error: Any) -> Problem:

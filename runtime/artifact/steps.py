@@ -13,6 +13,7 @@ from runtime.artifact import model
 from runtime.artifact.model import Artifact
 from runtime.clock import milliseconds_between
 from runtime.values.bounds import kept_notes, shortened
+from runtime.values.questions import unaskable
 from runtime.values.records import (
     Claim,
     JobError,
@@ -22,7 +23,7 @@ from runtime.values.records import (
     Worker,
 )
 from runtime.values.states import State
-from sandbox.command import Ending, HostLibrary, Json, Outcome
+from sandbox.command import Ending, HostLibrary, Json, Outcome, Question
 from sandbox.limits import Limits
 
 REQUEST: TypeAdapter[RequestContext] = TypeAdapter(RequestSnapshot)
@@ -178,14 +179,7 @@ def error_of(outcome: Outcome) -> JobError | None:
         return None
     failure = outcome.failure
     if outcome.question is not None:
-        return JobError(
-            code="question-unanswered",
-            what=shortened(
-                f"the job asked for {outcome.question.key!r}: {outcome.question.prompt}"
-            ),
-            mend="give the answer as a parameter: jobs cannot wait for answers yet",
-            kind="package",
-        )
+        return unaskable(outcome.question) or _in_a_hook(outcome.question)
     if failure is None:
         what = f"the run ended: {outcome.ending}"
         return JobError(code=outcome.ending, what=what, mend="see the log", kind="package")
@@ -196,6 +190,15 @@ def error_of(outcome: Outcome) -> JobError | None:
         kind="package",
         traceback=failure.traceback,
         limit=failure.limit,
+    )
+
+
+def _in_a_hook(question: Question) -> JobError:
+    return JobError(
+        code="question-unanswered",
+        what=shortened(f"a hook asked for {question.key!r}: {question.prompt}"),
+        mend="ask in the entry point: a hook runs when the job has its result",
+        kind="package",
     )
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 DIGEST_PREFIX = "sha256:"
+PARTS = 256
+"""By the first two digits of a digest: so that all of a store is walked a bit at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,4 +56,24 @@ class Blobs(Protocol):
 
     async def remove(self, sha256: str) -> None:
         """Forget the bytes; nothing happens when they are not there."""
+        ...
+
+    async def put_aside(self, sha256: str, *, kept_before: float) -> bool:
+        """Put the bytes where nobody finds them; return whether they are aside now.
+
+        They stay where they were kept since `kept_before` (seconds since the epoch), also where
+        they were there already: whoever keeps bytes is about to name them.
+        """
+        ...
+
+    async def put_back(self, sha256: str) -> None:
+        """Put bytes that are aside back in their place."""
+        ...
+
+    async def forget_aside(self, sha256: str) -> int:
+        """Forget bytes that are aside; return how many there were."""
+        ...
+
+    async def listed(self, part: int) -> tuple[str, ...]:
+        """Return the digests in one of the `PARTS` parts of the store, those aside included."""
         ...

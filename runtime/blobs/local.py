@@ -27,8 +27,10 @@ class LocalBlobs:
     def __init__(self, root: Path) -> None:
         self._root = root / "sha256"
         self._aside = root / "incoming"
+        self._outgoing = root / "outgoing"
         self._root.mkdir(parents=True, exist_ok=True)
         self._aside.mkdir(exist_ok=True)
+        self._outgoing.mkdir(exist_ok=True)
 
     async def put_file(self, path: Path, *, consume: bool = False) -> Blob:
         """Keep the bytes of a regular file."""
@@ -61,7 +63,7 @@ class LocalBlobs:
     def _keep(self, aside: Path, *, hexdigest: str) -> Blob:
         place = self._place(DIGEST_PREFIX + hexdigest)
         size_bytes = aside.stat().st_size
-        if not place.exists():
+        if not _touched(place):
             place.parent.mkdir(exist_ok=True)
             aside.chmod(0o444)
             aside.replace(place)
@@ -97,6 +99,53 @@ class LocalBlobs:
         """Forget the bytes."""
         self._place(sha256).unlink(missing_ok=True)
 
+    async def put_aside(self, sha256: str, *, kept_before: float) -> bool:
+        """Put the bytes where nobody finds them, unless they were kept since `kept_before`."""
+        return await asyncio.to_thread(self._put_aside, sha256, kept_before)
+
+    def _put_aside(self, sha256: str, kept_before: float) -> bool:
+        # Moved first and looked at then: whoever keeps the same bytes now finds none and puts its
+        # own in their place, and whoever did a moment ago has touched what was moved.
+        place, outgoing = self._place(sha256), self._going(sha256)
+        if not outgoing.exists():
+            try:
+                place.rename(outgoing)
+            except FileNotFoundError:
+                return False
+        if outgoing.stat().st_mtime < kept_before:
+            return True
+        self._put_back(sha256)
+        return False
+
+    async def put_back(self, sha256: str) -> None:
+        """Put bytes that are aside back in their place."""
+        await asyncio.to_thread(self._put_back, sha256)
+
+    def _put_back(self, sha256: str) -> None:
+        # Over what somebody kept meanwhile: it is the same, and rename(2) leaves no gap.
+        self._going(sha256).replace(self._place(sha256))
+
+    async def forget_aside(self, sha256: str) -> int:
+        """Forget bytes that are aside; return how many there were."""
+        outgoing = self._going(sha256)
+        size_bytes = outgoing.stat().st_size
+        outgoing.unlink()
+        return size_bytes
+
+    async def listed(self, part: int) -> tuple[str, ...]:
+        """Return the digests in one part of the store, those aside included."""
+        return await asyncio.to_thread(self._listed, f"{part:02x}")
+
+    def _listed(self, part: str) -> tuple[str, ...]:
+        folder = self._root / part
+        there = {part + one.name for one in folder.iterdir()} if folder.is_dir() else set[str]()
+        there |= {one.name for one in self._outgoing.glob(f"{part}*")}
+        return tuple(sorted(DIGEST_PREFIX + name for name in there if len(name) == 64))
+
+    def _going(self, sha256: str) -> Path:
+        place = self._place(sha256)
+        return self._outgoing / (place.parent.name + place.name)
+
     def _place(self, sha256: str) -> Path:
         hexdigest = sha256.removeprefix(DIGEST_PREFIX)
         is_digest = len(hexdigest) == 64 and set(hexdigest) <= set("0123456789abcdef")
@@ -124,6 +173,15 @@ class LocalStaging:
         """Put all that was taken into its place."""
         for aside, hexdigest in self.asides.items():
             await asyncio.to_thread(self._keep, aside, hexdigest=hexdigest)
+
+
+def _touched(place: Path) -> bool:
+    """Say that these bytes are wanted from now on; return whether they are there (utime(2))."""
+    try:
+        os.utime(place)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _renamed(path: Path, aside: Path) -> bool:

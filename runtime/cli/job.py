@@ -1,7 +1,6 @@
 """`fumehood job`: submit, follow, fetch, cancel, try again."""
 
 import json
-import mimetypes
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -12,8 +11,18 @@ import typer
 
 from runtime.cli import dead_letters
 from runtime.cli.client import connected
-from runtime.cli.following import to_its_end
+from runtime.cli.following import (
+    Timeout,
+    exit_as,
+    fetch_outputs,
+    input_of,
+    name_and_version,
+    to_its_end,
+    to_the_end,
+    whole,
+)
 from runtime.cli.input.arguments import Inputs, JobId, Pairs, Parameters
+from runtime.cli.input.conditions import Labels, labels_of
 from runtime.cli.input.moments import (
     Attempts,
     Backoff,
@@ -27,11 +36,10 @@ from runtime.cli.input.moments import (
     retry_of,
 )
 from runtime.cli.input.parameters import parameters_of
-from runtime.cli.output.job_text import event_line, job_facts, job_rows, with_artifact
+from runtime.cli.output.job_text import event_line, job_facts
 from runtime.cli.output.printing import AsJson, as_text, emit, emit_line, harmless, say, table
-from runtime.client.client import Client, Refused
+from runtime.client.client import Client
 from runtime.client.operations import (
-    Input,
     cancel_job,
     get_artifact,
     get_job,
@@ -41,14 +49,18 @@ from runtime.client.operations import (
     retry_job,
     submit_job,
 )
-from runtime.client.operations import list_jobs as jobs_there
-from runtime.client.views import Event, OutputView, When
-from runtime.problem_table import EXIT_JOB_FAILED
+from runtime.client.views import Event, When
 
 app = typer.Typer(no_args_is_help=True, help="Submit jobs, follow them, fetch what they left.")
 app.add_typer(dead_letters.app, name="dead")
 app.command("why")(dead_letters.why)
 Attempt = Annotated[int | None, typer.Option(min=1, help="Which attempt; the last by default.")]
+OutputsTo = Annotated[
+    Path | None, typer.Option("--outputs", "-o", help="With --wait: fetch outputs there.")
+]
+Key = Annotated[
+    str, typer.Option(help="Idempotency-Key: the same order by the same key is the same job.")
+]
 
 
 @app.command()
@@ -57,12 +69,12 @@ def submit(
     files: Inputs = None,
     parameter: Pairs = None,
     parameters: Parameters = "{}",
-    outputs_to: Annotated[
-        Path | None, typer.Option("--outputs", "-o", help="With --wait: fetch outputs there.")
-    ] = None,
-    key: Annotated[
-        str, typer.Option(help="Idempotency-Key: the same order by the same key is the same job.")
-    ] = "",
+    outputs_to: OutputsTo = None,
+    key: Key = "",
+    label: Labels = None,
+    batch: Annotated[str, typer.Option(help="The batch that it is a part of.")] = "",
+    webhook: Annotated[str, typer.Option(help="Whom to tell when it has ended (URL).")] = "",
+    timeout: Timeout = None,
     not_before: NotBefore = "",
     expires: Expires = "",
     unique: Unique = "",
@@ -77,90 +89,67 @@ def submit(
 ) -> None:
     """Submit a job. With --wait: show its log on stderr, exit 1 if it does not succeed.
 
-    It waits for an appliance that is restarted; where that does not come back it exits 75.
+    It waits for an appliance that is restarted; where that does not come back it exits 75, as it
+    does after --timeout: the job goes on without us.
     """
-    if outputs_to and not wait:
-        raise typer.BadParameter("--outputs needs --wait", param_hint="--outputs")
-    name, is_pinned, version = package.partition("@")
-    if not name or (is_pinned and not version):
-        raise typer.BadParameter(f"{package} is not NAME or NAME@VERSION", param_hint="package")
+    for option, value in {"--outputs": outputs_to, "--timeout": timeout}.items():
+        if value and not wait:
+            raise typer.BadParameter(f"{option} needs --wait", param_hint=option)
+    name, version = name_and_version(package)
     given = parameters_of(parameters, pairs=parameter or ())
-    when: When = {
-        "retry": retry_of(attempts, backoff_s=backoff_s, on=retry_on),
-        "not_before": moment_of(not_before, option="--not-before"),
-        "expires_at": moment_of(expires, option="--expires"),
-        "unique": unique,
-        "keep": "newest" if newest else "first",
-        "priority": priority,
-    }
+    said = {"labels": labels_of(label), "batch": batch, "webhook": webhook}
+    around = {name: value for name, value in said.items() if value}
+    when = _when(
+        retry=retry_of(attempts, backoff_s=backoff_s, on=retry_on),
+        times=(not_before, expires),
+        unique=unique,
+        newest=newest,
+        priority=priority,
+    )
     with connected() as client, ExitStack() as stack:
-        inputs = [_input(path, stack=stack) for path in files or ()]
         call = submit_job(
             name,
-            version=version or None,
+            version=version,
             parameters=given,
-            inputs=inputs,
+            inputs=[input_of(path, stack=stack) for path in files or ()],
             key=key,
             when=when,
+            around=around,
         )
         job: Mapping[str, Any] = client.ask(call)
         if wait:
             say(job["id"])  # so that it can be found again, whatever becomes of us
-            job = _to_the_end(client, job["id"])
+            job = to_the_end(client, job["id"], timeout=timeout)
         if wait and outputs_to:
-            _fetch_outputs(client, job["id"], folder=outputs_to)
+            fetch_outputs(client, job["id"], folder=outputs_to)
     emit(job, as_json=as_json, show=job_facts if wait else lambda one: one["id"])
-    _exit_as(job, waited=wait)
+    exit_as(job, waited=wait)
 
 
-def _input(path: Path, *, stack: ExitStack) -> Input:
-    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    content = stack.enter_context(path.open("rb"))
-    return Input(name=path.name, content=content, media_type=media_type)
-
-
-def _to_the_end(client: Client, job_id: str) -> Mapping[str, Any]:
-    for event in to_its_end(client, job_id):
-        if line := event_line(event):
-            say(line)
-    return _whole(client, job_id)
-
-
-def _whole(client: Client, job_id: str) -> Mapping[str, Any]:
-    """Return a job with the result and the start that its artifact tells, where it has one."""
-    job = client.ask(get_job(job_id))
-    if job["state"] == "queued":
-        return job
-    try:
-        return with_artifact(job, client.ask(get_artifact(job_id)))
-    except Refused:
-        return job
-
-
-def _exit_as(job: Mapping[str, Any], *, waited: bool) -> None:
-    if waited and job["state"] != "succeeded":
-        raise typer.Exit(EXIT_JOB_FAILED)
+def _when(
+    *,
+    retry: Mapping[str, Any] | None,
+    times: tuple[str, str],
+    unique: str,
+    newest: bool,
+    priority: int,
+) -> When:
+    """Return what an order says of when it runs; `times` are the first and the last."""
+    return {
+        "retry": retry,
+        "not_before": moment_of(times[0], option="--not-before"),
+        "expires_at": moment_of(times[1], option="--expires"),
+        "unique": unique,
+        "keep": "newest" if newest else "first",
+        "priority": priority,
+    }
 
 
 @app.command()
 def show(job_id: JobId, *, as_json: AsJson = False) -> None:
     """Show a job: its state, times, how it started, its result, and why it failed."""
     with connected() as client:
-        emit(_whole(client, job_id), as_json=as_json, show=job_facts)
-
-
-@app.command("list")
-def list_jobs(
-    state: Annotated[str | None, typer.Option(help="Only jobs in this state.")] = None,
-    package: Annotated[str | None, typer.Option(help="Only jobs of this package.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """List jobs, the last submitted first."""
-    with connected() as client:
-        found = list(client.every(jobs_there(state=state, package=package), most=limit))
-    emit(found, as_json=as_json, show=job_rows)
+        emit(whole(client, job_id), as_json=as_json, show=job_facts)
 
 
 @app.command()
@@ -182,7 +171,7 @@ def logs(
             elif line := event_line(event):
                 print(harmless(line), flush=True)
         job = client.ask(get_job(job_id))
-    _exit_as(job, waited=is_live)
+    exit_as(job, waited=is_live)
 
 
 def _stored(client: Client, job_id: str, *, after: int) -> Iterator[Event]:
@@ -224,22 +213,11 @@ def outputs(
             sys.stdout.flush()
             return
         if folder:
-            found = _fetch_outputs(client, job_id, folder=folder, attempt=attempt)
+            found = fetch_outputs(client, job_id, folder=folder, attempt=attempt)
         else:
             found = list(client.every(list_outputs(job_id, attempt=attempt)))
     columns = ("path", "size_bytes", "sha256", "media_type")
     emit(found, as_json=as_json, show=lambda rows: table(rows, columns=columns))
-
-
-def _fetch_outputs(
-    client: Client, job_id: str, *, folder: Path, attempt: int | None = None
-) -> list[OutputView]:
-    found = list(client.every(list_outputs(job_id, attempt=attempt)))
-    for output in found:
-        path = output["path"]
-        client.save(get_output(job_id, path, attempt=attempt), to=folder / path)
-        say(f"fetched {folder / path}")
-    return found
 
 
 @app.command()
@@ -268,6 +246,6 @@ def retry(
     with connected() as client:
         job: Mapping[str, Any] = client.ask(retry_job(job_id, active=active, version=version))
         if wait:
-            job = _to_the_end(client, job_id)
+            job = to_the_end(client, job_id)
     emit(job, as_json=as_json, show=job_facts)
-    _exit_as(job, waited=wait)
+    exit_as(job, waited=wait)

@@ -1,5 +1,6 @@
 """`fumehood`: the commands by name, loaded when called; faults become text and exit codes."""
 
+import gc
 import json
 import sys
 import traceback
@@ -26,7 +27,28 @@ COMMANDS: Table = {
         "runtime.cli.package_making:app",
         "Make, check, upload, activate, lock and list packages.",
     ),
-    "job": ("runtime.cli.job:app", "Submit jobs, follow them, fetch what they left."),
+    "run": ("runtime.cli.run:run", "Submit a job, follow it, fetch its outputs; exit as it does."),
+    "job": (
+        "runtime.cli.around.job_commands:app",
+        "Submit jobs, follow them, fetch what they left.",
+    ),
+    "bulk": (
+        "runtime.cli.around.bulk:app",
+        "Cancel, retry or delete every job that a filter means.",
+    ),
+    "retention": (
+        "runtime.cli.around.retention:app",
+        "How long things are kept; what goes and went.",
+    ),
+    "batch": (
+        "runtime.cli.around.batch:app",
+        "Group jobs under a name; count, await, cancel them.",
+    ),
+    "webhook": (
+        "runtime.cli.around.webhook:app",
+        "Tell others when jobs end, and see how that went.",
+    ),
+    "preset": ("runtime.cli.around.preset:app", "Save filters of jobs under a name."),
     "schedule": ("runtime.cli.schedule:app", "Let jobs run at times to come."),
     "queue": ("runtime.cli.queue:app", "What waits and why; pause and drain."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
@@ -46,6 +68,9 @@ COMMANDS: Table = {
 }
 
 
+SELDOM = (100_000, 50, 50)
+"""How often unreachable objects are looked for (gc): a command makes hundreds of thousands that
+stay, its modules and their models, and looking at them was a sixth of a start of `fumehood up`."""
 app = typer.Typer(
     cls=lazy_group(COMMANDS),
     name="fumehood",
@@ -84,6 +109,7 @@ def _root(
 
 def main() -> None:
     """Run the command line; exit with the code of the outcome."""
+    gc.set_threshold(*SELDOM)
     try:
         check_not_shadowed()
         app(prog_name="fumehood")

@@ -8,9 +8,10 @@ import typer
 
 from packages.lock.lock import Lock, diff, read_lock
 from runtime.cli.client import connected
-from runtime.cli.input.arguments import Name, plain
+from runtime.cli.input.arguments import Name, Version, plain
 from runtime.cli.output.printing import AsJson, emit, say, table
 from runtime.cli.package import app
+from runtime.client.around import remove_version
 from runtime.client.client import Client
 from runtime.client.operations import get_lock, get_package, get_sbom
 from runtime.errors import NotActive
@@ -89,3 +90,11 @@ def _facts(told: Lock) -> dict[str, Any]:
 
 def _changes(changes: list[dict[str, str]]) -> str:
     return table(changes, columns=("name", "before", "after")) if changes else "nothing changed"
+
+
+@app.command("remove")
+def remove(name: Name, version: Version) -> None:
+    """Remove a version that nothing needs, with its bundle."""
+    with connected() as client:
+        client.ask(remove_version(name, version))
+    say(f"{name} {version} is gone")

@@ -50,6 +50,10 @@ def try_command(
     open_gate: Annotated[
         str, typer.Option("--open-gate", help="Fetch missing wheels; say the reason.")
     ] = "",
+    answer: Annotated[
+        list[str] | None,
+        typer.Option("--answer", "-a", help="KEY=VALUE: the answer to a question; repeatable."),
+    ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -62,7 +66,14 @@ def try_command(
     given = parameters_of(parameters, pairs=parameter or ())
     with bundle_file(bundle) as archive:
         trial = asyncio.run(
-            _try(archive, inputs or [], given, outputs_to=outputs_to, gate_reason=open_gate)
+            _try(
+                archive,
+                inputs or [],
+                given,
+                outputs_to=outputs_to,
+                gate_reason=open_gate,
+                answers=parameters_of("{}", pairs=answer or ()),
+            )
         )
     emit(json.loads(trial.artifact), as_json=as_json, show=_text)
     if not trial.is_ok:
@@ -76,6 +87,7 @@ async def _try(
     *,
     outputs_to: Path | None,
     gate_reason: str,
+    answers: dict[str, Any],
 ) -> Trial:
     _stop_at_sigterm()
     try:
@@ -87,6 +99,7 @@ async def _try(
             outputs_to=outputs_to,
             on_event=_say_event,
             gate_reason=gate_reason,
+            answers=answers,
         )
     except asyncio.CancelledError as fault:
         raise typer.Exit(EXIT_TERMINATED) from fault

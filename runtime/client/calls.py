@@ -24,7 +24,9 @@ class Call[T]:
 
     method: str
     path: str
-    query: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
+    query: Mapping[str, str | int | list[str]] = field(
+        default_factory=dict[str, str | int | list[str]]
+    )
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: Any = None
     content: Content | None = None

@@ -21,7 +21,6 @@ from runtime.client.operations import Call
 from runtime.client.views import Event, PageOf, ProblemView
 
 TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
-LIVE = httpx2.Timeout(60.0, read=None)
 PAGE = 200
 
 
@@ -104,10 +103,16 @@ class Client:
             if (cursor := page["next_cursor"]) is None:
                 return
 
-    def follow(self, job_id: str, *, after: int = 0) -> Iterator[Event]:
-        """Yield the events of a job as they happen, until it has ended."""
+    def follow(
+        self, job_id: str, *, after: int = 0, quiet_s: float | None = None
+    ) -> Iterator[Event]:
+        """Yield the events of a job as they happen, until it has ended.
+
+        Raises Unreachable where nothing comes for `quiet_s` seconds, too.
+        """
+        asked = _following(job_id, after=after, quiet_s=quiet_s)
         try:
-            with self._http.stream("GET", **_following(job_id, after=after)) as answer:
+            with self._http.stream("GET", **asked) as answer:
                 if answer.is_error:
                     answer.read()
                     raise _refusal(answer)
@@ -240,9 +245,10 @@ def _in_memory[T](call: Call[T]) -> Call[T]:
     return replace(call, content=call.content.read())
 
 
-def _following(job_id: str, *, after: int) -> dict[str, Any]:
+def _following(job_id: str, *, after: int, quiet_s: float | None = None) -> dict[str, Any]:
     query = {"after": after, "follow": "true"}
-    return {"url": f"/v1/jobs/{job_id}/events", "params": query, "timeout": LIVE}
+    timeout = httpx2.Timeout(60.0, read=quiet_s)
+    return {"url": f"/v1/jobs/{job_id}/events", "params": query, "timeout": timeout}
 
 
 def _page[T](call: Call[PageOf[T]], *, left: int | None, cursor: str | None) -> Call[PageOf[T]]:

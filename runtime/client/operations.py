@@ -12,15 +12,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from runtime.client.calls import BYTES, Call, Content, Input
-from runtime.client.calls import given as _given
-from runtime.client.calls import path_at as _at
+from runtime.client.calls import BYTES, Call, Content, Input, given, path_at
 from runtime.client.views import (
     ActivationView,
     AuditView,
     GateView,
     JobDetail,
-    JobView,
     LinkView,
     MeView,
     NewTokenView,
@@ -28,7 +25,6 @@ from runtime.client.views import (
     PackageView,
     PageOf,
     SessionView,
-    State,
     TokenView,
     VersionDetail,
     VersionView,
@@ -61,12 +57,12 @@ def list_packages() -> Call[PageOf[PackageView]]:
 
 def get_package(name: str) -> Call[PackageView]:
     """Ask for a package."""
-    return Call(method="GET", path=_at("/v1/packages/{}", name))
+    return Call(method="GET", path=path_at("/v1/packages/{}", name))
 
 
 def list_versions(name: str) -> Call[PageOf[VersionView]]:
     """List the versions of a package, the last uploaded first."""
-    return Call(method="GET", path=_at("/v1/packages/{}/versions", name))
+    return Call(method="GET", path=path_at("/v1/packages/{}/versions", name))
 
 
 def get_version(name: str, version: str) -> Call[VersionDetail]:
@@ -92,25 +88,25 @@ def activate_version(
         method="POST",
         path=_version(name, version) + "/activate",
         body={"reason": reason},
-        headers=_given({"If-Match": if_match}),
+        headers=given({"If-Match": if_match}),
     )
 
 
 def list_activations(name: str) -> Call[PageOf[ActivationView]]:
     """List the activations of a package, the last first."""
-    return Call(method="GET", path=_at("/v1/packages/{}/activations", name))
+    return Call(method="GET", path=path_at("/v1/packages/{}/activations", name))
 
 
 def get_activation(activation_id: str) -> Call[ActivationView]:
     """Ask how an activation goes."""
-    return Call(method="GET", path=_at("/v1/activations/{}", activation_id))
+    return Call(method="GET", path=path_at("/v1/activations/{}", activation_id))
 
 
 def roll_back(name: str, *, if_match: str, reason: str = "") -> Call[PackageView]:
     """Make the version active that was so before the one of which `if_match` is the tag."""
     return Call(
         method="POST",
-        path=_at("/v1/packages/{}/rollback", name),
+        path=path_at("/v1/packages/{}/rollback", name),
         body={"reason": reason},
         headers={"If-Match": if_match},
     )
@@ -125,17 +121,19 @@ def submit_job(
     key: str = "",
     wait_s: int = 0,
     when: When | None = None,
+    around: Mapping[str, Any] | None = None,
 ) -> Call[JobDetail]:
     """Submit a job for a package, in its active version or in the one named.
 
     The same order with the same `key` is the same job; the answer waits up to `wait_s` seconds for
-    its end. `when` says when it runs, and how often.
+    its end. `when` says when it runs, and how often; `around` are labels, a batch, a webhook.
     """
     order = {
         "package": package,
         "version": version,
         "parameters": dict(parameters or {}),
         **(when or {}),
+        **(around or {}),
     }
     headers = _waiting(wait_s) | ({"Idempotency-Key": key} if key else {})
     if not inputs:
@@ -148,58 +146,53 @@ def _waiting(wait_s: int) -> dict[str, str]:
     return {"Prefer": f"wait={wait_s}"} if wait_s else {}
 
 
-def list_jobs(
-    *, state: State | str | None = None, package: str | None = None
-) -> Call[PageOf[JobView]]:
-    """List jobs, the last submitted first."""
-    return Call(method="GET", path="/v1/jobs", query=_given({"state": state, "package": package}))
-
-
 def get_job(job_id: str) -> Call[JobDetail]:
     """Ask for a job with its attempts."""
-    return Call(method="GET", path=_at("/v1/jobs/{}", job_id))
+    return Call(method="GET", path=path_at("/v1/jobs/{}", job_id))
 
 
 def read_events(job_id: str, *, after: int = 0) -> Call[str]:
     """Ask for the events that are stored, as lines of JSON; `follow` of a client goes on."""
     query = {"after": after}
-    return Call(method="GET", path=_at("/v1/jobs/{}/events", job_id), query=query, answer="text")
+    return Call(
+        method="GET", path=path_at("/v1/jobs/{}/events", job_id), query=query, answer="text"
+    )
 
 
 def get_artifact(job_id: str, *, attempt: int | None = None) -> Call[dict[str, Any]]:
     """Ask for the artifact of an attempt, the last by default."""
-    query = _given({"attempt": attempt})
-    return Call(method="GET", path=_at("/v1/jobs/{}/artifact", job_id), query=query)
+    query = given({"attempt": attempt})
+    return Call(method="GET", path=path_at("/v1/jobs/{}/artifact", job_id), query=query)
 
 
 def list_outputs(job_id: str, *, attempt: int | None = None) -> Call[PageOf[OutputView]]:
     """List the outputs of an attempt by path."""
-    query = _given({"attempt": attempt})
-    return Call(method="GET", path=_at("/v1/jobs/{}/outputs", job_id), query=query)
+    query = given({"attempt": attempt})
+    return Call(method="GET", path=path_at("/v1/jobs/{}/outputs", job_id), query=query)
 
 
 def get_output(job_id: str, path: str, *, attempt: int | None = None) -> Call[bytes]:
     """Ask for one output; `download` of a client writes it to a file."""
-    place = f"{_at('/v1/jobs/{}/outputs', job_id)}/{quote(path)}"
-    query = _given({"attempt": attempt})
+    place = f"{path_at('/v1/jobs/{}/outputs', job_id)}/{quote(path)}"
+    query = given({"attempt": attempt})
     return Call(method="GET", path=place, query=query, answer="bytes")
 
 
 def get_output_of_attempt(job_id: str, path: str, *, attempt: int) -> Call[bytes]:
     """Ask for one output of an attempt, at an address that never has other bytes."""
-    place = f"{_at('/v1/jobs/{}/attempts/{}/outputs', job_id, str(attempt))}/{quote(path)}"
+    place = f"{path_at('/v1/jobs/{}/attempts/{}/outputs', job_id, str(attempt))}/{quote(path)}"
     return Call(method="GET", path=place, answer="bytes")
 
 
 def cancel_job(job_id: str) -> Call[JobDetail]:
     """Cancel a job."""
-    return Call(method="POST", path=_at("/v1/jobs/{}/cancel", job_id))
+    return Call(method="POST", path=path_at("/v1/jobs/{}/cancel", job_id))
 
 
 def retry_job(job_id: str, *, active: bool = False, version: str | None = None) -> Call[JobDetail]:
     """Try a job again that has ended: as it was, on what is active now, or on `version`."""
     order = {"active": active, "version": version}
-    return Call(method="POST", path=_at("/v1/jobs/{}/retry", job_id), body=order)
+    return Call(method="POST", path=path_at("/v1/jobs/{}/retry", job_id), body=order)
 
 
 def show_queue() -> Call[QueueView]:
@@ -222,7 +215,7 @@ def open_gate(
 ) -> Call[GateView]:
     """Open the gate for a while; where it is open already, `if_match` has to be its tag."""
     order = {"is_open": True, "minutes": minutes, "reason": reason, "packages": list(packages)}
-    headers = _given({"If-Match": if_match})
+    headers = given({"If-Match": if_match})
     return Call(method="PUT", path="/v1/gate", body={**order, "who": who}, headers=headers)
 
 
@@ -234,7 +227,7 @@ def close_gate(*, reason: str = "", who: str = "") -> Call[GateView]:
 
 def list_wheels(*, name: str | None = None) -> Call[PageOf[WheelView]]:
     """List the wheels in the wheelhouse."""
-    return Call(method="GET", path="/v1/wheelhouse/wheels", query=_given({"name": name}))
+    return Call(method="GET", path="/v1/wheelhouse/wheels", query=given({"name": name}))
 
 
 def add_wheel(filename: str, *, content: Content) -> Call[WheelView]:
@@ -250,7 +243,7 @@ def add_wheel(filename: str, *, content: Content) -> Call[WheelView]:
 
 def remove_wheel(sha256: str) -> Call[None]:
     """Remove a wheel that nothing needs."""
-    return Call(method="DELETE", path=_at("/v1/wheelhouse/wheels/{}", sha256))
+    return Call(method="DELETE", path=path_at("/v1/wheelhouse/wheels/{}", sha256))
 
 
 def show_me() -> Call[MeView]:
@@ -286,12 +279,12 @@ def create_token(
 
 def show_token(token_name: str) -> Call[TokenView]:
     """Ask for a token, without its text."""
-    return Call(method="GET", path=_at("/v1/tokens/{}", token_name))
+    return Call(method="GET", path=path_at("/v1/tokens/{}", token_name))
 
 
 def revoke_token(token_name: str) -> Call[TokenView]:
     """End a token, and the sessions that began with it."""
-    return Call(method="DELETE", path=_at("/v1/tokens/{}", token_name))
+    return Call(method="DELETE", path=path_at("/v1/tokens/{}", token_name))
 
 
 def rotate_token(
@@ -300,7 +293,7 @@ def rotate_token(
     """Give the token of which `if_match` is the tag another text."""
     return Call(
         method="POST",
-        path=_at("/v1/tokens/{}/rotate", token_name),
+        path=path_at("/v1/tokens/{}/rotate", token_name),
         body={"overlap_minutes": overlap_minutes},
         headers={"If-Match": if_match},
     )
@@ -313,7 +306,7 @@ def list_sessions() -> Call[PageOf[SessionView]]:
 
 def end_session(session_id: str) -> Call[None]:
     """Log a browser out."""
-    return Call(method="DELETE", path=_at("/v1/sessions/{}", session_id))
+    return Call(method="DELETE", path=path_at("/v1/sessions/{}", session_id))
 
 
 def make_link() -> Call[LinkView]:
@@ -323,12 +316,12 @@ def make_link() -> Call[LinkView]:
 
 def list_audit(*, action: str | None = None) -> Call[PageOf[AuditView]]:
     """List the entries of the audit log, the last first."""
-    return Call(method="GET", path="/v1/audit", query=_given({"action": action}))
+    return Call(method="GET", path="/v1/audit", query=given({"action": action}))
 
 
 def get_schema(name: str) -> Call[dict[str, Any]]:
     """Ask for the JSON Schema of manifests or artifacts."""
-    return Call(method="GET", path=_at("/v1/schemas/{}", name))
+    return Call(method="GET", path=path_at("/v1/schemas/{}", name))
 
 
 def get_appliance_version() -> Call[dict[str, str]]:
@@ -337,4 +330,4 @@ def get_appliance_version() -> Call[dict[str, str]]:
 
 
 def _version(name: str, version: str) -> str:
-    return _at("/v1/packages/{}/versions/{}", name, version)
+    return path_at("/v1/packages/{}/versions/{}", name, version)

@@ -94,6 +94,13 @@ class JobView(TypedDict):
     started_at: str | None
     finished_at: str | None
     cancel_requested_at: str | None
+    # around the job
+    labels: dict[str, str]
+    batch: str | None
+    webhook: str | None
+    inputs_gone_at: str | None
+    outputs_gone_at: str | None
+    events_gone_at: str | None
     due_at: str | None
     expires_at: str | None
     priority: int

@@ -21,6 +21,8 @@ from runtime.http.api import (
     tokens,
     wheelhouse,
 )
+from runtime.http.api.around import questions, retention, webhooks
+from runtime.http.api.many import batches, bulk, job_lists, submissions
 from runtime.http.api.views import ProblemDocument
 from runtime.http.api.when import dead_letters, pauses, queue, schedules
 from runtime.http.bounded_bodies import BoundedBodies
@@ -48,6 +50,32 @@ FAULTS: dict[int | str, dict[str, Any]] = {
     "5XX": {"description": "The appliance cannot do it now.", "content": {MEDIA_TYPE: {}}},
 }
 
+DOORS = (
+    packages,
+    evidence,
+    jobs,
+    job_lists,
+    submissions,
+    batches,
+    questions,
+    webhooks,
+    bulk,
+    retention,
+    results,
+    gate,
+    wheelhouse,
+    audit,
+    tokens,
+    schemas,
+    simple,
+    health,
+    schedules,
+    pauses,
+    queue,
+    dead_letters,
+)
+"""The modules of the API's operations, in the order in which they are asked for a path."""
+
 
 def make_app(services: Services) -> FastAPI:
     """Return the application, whose operations ask for what is in `services`."""
@@ -66,23 +94,7 @@ def make_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.templates = pages.make_templates()
-    for door in (
-        packages,
-        evidence,
-        jobs,
-        results,
-        gate,
-        wheelhouse,
-        audit,
-        tokens,
-        schemas,
-        simple,
-        health,
-        schedules,
-        pauses,
-        queue,
-        dead_letters,
-    ):
+    for door in DOORS:
         app.include_router(door.router)
     app.include_router(pages.router, include_in_schema=False)
     app.include_router(login.router, include_in_schema=False)

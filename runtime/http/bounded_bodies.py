@@ -17,7 +17,7 @@ from runtime.problem_table import fault_of
 from sandbox.limits import MIB
 
 MOST_BYTES = MIB
-STREAMED = frozenset({"/v1/packages", "/v1/jobs", "/v1/wheelhouse/wheels"})
+STREAMED = frozenset({"/v1/packages", "/v1/jobs", "/v1/wheelhouse/wheels", "/v1/submissions"})
 """Where files are sent to: they are streams, and bounded where they are read."""
 
 
@@ -63,7 +63,8 @@ def _has_body(headers: Headers) -> bool:
 
 def _is_upload(headers: Headers, *, path: str) -> bool:
     media_type = headers.get("content-type", "").partition(";")[0].strip()
-    return path in STREAMED and not media_type.endswith("json")
+    is_lines = media_type.endswith("ndjson")
+    return path in STREAMED and (is_lines or not media_type.endswith("json"))
 
 
 async def _read(receive: Receive) -> bytes | None:

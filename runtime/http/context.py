@@ -22,7 +22,11 @@ from runtime.activations.intake import Intake
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.clock import Clock
+from runtime.jobs.bulk import Bulk
+from runtime.jobs.deliveries import Deliveries
 from runtime.jobs.events import EventLog
+from runtime.jobs.questions import Questions
+from runtime.jobs.retention import Retention
 from runtime.jobs.schedules import Schedules
 from runtime.jobs.submission import Submissions
 from runtime.queue.notifier import Notifier
@@ -59,6 +63,11 @@ class Services:
     intake: Intake
     access: Access
     stopping: asyncio.Event
+    # around the job
+    bulk: Bulk
+    retention: Retention
+    deliveries: Deliveries
+    questions: Questions
 
 
 def _service(name: str) -> Callable[[Request], Any]:
@@ -168,6 +177,10 @@ IntakeOf = Annotated[Intake, Depends(_service("intake"))]
 StandsOf = Annotated[Callable[[], Awaitable[bool]], Depends(stands_of)]
 StoppingOf = Annotated[asyncio.Event, Depends(_service("stopping"))]
 AccessOf = Annotated[Access, Depends(_service("access"))]
+BulkOf = Annotated[Bulk, Depends(_service("bulk"))]
+RetentionOf = Annotated[Retention, Depends(_service("retention"))]
+DeliveriesOf = Annotated[Deliveries, Depends(_service("deliveries"))]
+QuestionsOf = Annotated[Questions, Depends(_service("questions"))]
 ServicesOf = Annotated[Services, Depends(whole)]
 PrincipalOf = Annotated[Principal, Depends(asks)]
 SightOf = Annotated[Sight, Depends(sight_of_request)]

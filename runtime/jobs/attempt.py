@@ -10,6 +10,7 @@ import mimetypes
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -33,12 +34,14 @@ from runtime.jobs.cancellations import Cancellations, unless
 from runtime.jobs.events import EventLog, EventWriter
 from runtime.jobs.versions import Version, Versions
 from runtime.queue.notifier import Notifier
-from runtime.store.jobs import claims
+from runtime.store.jobs import claims, questions
+from runtime.store.jobs.events import Happening
 from runtime.store.store import Store
 from runtime.values.line import Ability
+from runtime.values.questions import Waits, asked, unaskable
 from runtime.values.records import Claim, Finish, Gate, Job, JobError, StoredOutput, Worker
 from runtime.values.states import State
-from sandbox.command import Command, Input, Json, Outcome
+from sandbox.command import Command, Input, Json, Outcome, Question
 from wheelhouse.durable import remove_tree
 
 
@@ -66,6 +69,7 @@ class AttemptRunner:
     ability: Ability
     clock: Clock
     jobs_folder: Path
+    question_at_most: timedelta
     phase_s: float = 3600.0
 
     async def claim(self, *, token: str) -> Claim | None:
@@ -97,6 +101,9 @@ class AttemptRunner:
             with self.cancellations.watch(job.id) as cancelled:
                 finish = await attempt.run(cancelled, on_last_run=on_last_run)
             async with writer.rest() as rest:
+                if isinstance(finish, Waits):
+                    await self._ask(claim, finish, token=token, before=rest)
+                    return None
                 return await self.store.run(
                     claims.finish,
                     job_id=job.id,
@@ -105,6 +112,23 @@ class AttemptRunner:
                     at=self.clock(),
                     before=rest,
                 )
+
+    async def _ask(
+        self, claim: Claim, waits: Waits, *, token: str, before: Sequence[Happening]
+    ) -> None:
+        """Publish a question: the job waits for its answer, and nothing of it stays here."""
+        at, job = self.clock(), claim.job
+        question = asked(
+            waits.question, job_id=job.id, attempt=job.attempt, at=at, at_most=self.question_at_most
+        )
+        await self.store.run(
+            questions.ask,
+            asked=question,
+            token=token,
+            artifact_digest=waits.artifact_digest,
+            at=at,
+            before=before,
+        )
 
     async def stage(self, version: Version, *, environment: Environment, gate: Gate) -> Stage:
         """Return what the functions of a version run in, under the grant as it is now."""
@@ -133,7 +157,9 @@ class _Attempt:
     writer: EventWriter
     artifact: Artifact
 
-    async def run(self, cancelled: asyncio.Event, *, on_last_run: Callable[[], None]) -> Finish:
+    async def run(
+        self, cancelled: asyncio.Event, *, on_last_run: Callable[[], None]
+    ) -> Finish | Waits:
         """Run every phase; return what shall be published. It stops once `cancelled` is set."""
         async with self._phase("environment") as told:
             prepared = await unless(cancelled, self._bounded("environment", self._prepare(told)))
@@ -145,6 +171,9 @@ class _Attempt:
             async with self._phase("extract") as told:
                 outcome = await self._extract(context, cancelled=cancelled)
                 told.update(_told_of(outcome))
+            if outcome.question is not None and unaskable(outcome.question) is None:
+                on_last_run()
+                return await self._waits(outcome.question)
             async with self._phase("collect"):
                 outputs = await self._bounded("collect", self._keep(outcome))
             state, error = await self._after_extract(context, outcome, cancelled=cancelled)
@@ -166,6 +195,22 @@ class _Attempt:
             artifact_digest=digest,
             is_partial=self.artifact.is_partial,
         )
+
+    async def _waits(self, question: Question) -> Waits:
+        """End the attempt here: what it left is made anew when there is an answer."""
+        remove_tree(self._folder / "outputs")
+        self.artifact = steps.with_ending(
+            self.artifact, state=State.WAITING, error=None, at=self.runner.clock()
+        )
+        digest = await self.runner.artifacts.save(self.artifact)
+        return Waits(question=question, artifact_digest=digest)
+
+    async def _answers(self) -> Mapping[str, Json]:
+        """Return what was answered so far; a first attempt has asked nothing yet."""
+        job = self.claim.job
+        if job.attempt == 1:
+            return {}
+        return await self.runner.store.read(questions.answers, job_id=job.id)
 
     async def _bounded[T](self, phase: str, work: Awaitable[T]) -> T:
         """Do the work of a phase that no limit of the package bounds. Raises AttemptStuck."""
@@ -233,6 +278,7 @@ class _Attempt:
             inputs=inputs,
             parameters=job.parameters,
             request=self.artifact.request,
+            answers=await self._answers(),
         )
         outcome = await self._run(command, folder="outputs", cancelled=cancelled)
         outcome = told_start(outcome, manifest=context.bundle.manifest)

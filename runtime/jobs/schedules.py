@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 from runtime.clock import Clock
 from runtime.errors import InputRefused, NotFound, QueueFull, RuntimeFault, Superseded
 from runtime.ids import new_id
+from runtime.jobs.orders import Sender, Target
 from runtime.jobs.rules import Wish, judge_wish
-from runtime.jobs.submission import Sender, Submissions, Target
+from runtime.jobs.submission import Submissions
 from runtime.store import audit, tokens
 from runtime.store.jobs import admission
 from runtime.store.jobs import jobs as job_store

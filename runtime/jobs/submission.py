@@ -1,13 +1,10 @@
 """What callers may do with jobs: submit one, cancel it, retry it."""
 
-import hashlib
-import json
-import re
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NoReturn, cast
+from typing import cast
 
 from sqlalchemy import Connection
 
@@ -16,9 +13,20 @@ from packages.interpreters import platform_of
 from runtime.activations.prepared import interpreter_of
 from runtime.clock import Clock
 from runtime.errors import InputRefused, KeyInUse
-from runtime.ids import new_id
 from runtime.jobs.cancellations import Cancellations
-from runtime.jobs.rules import NO_WISH, WISH, DispatchPolicy, Wish, judge_wish, rules_of
+from runtime.jobs.deliveries import Deliveries
+from runtime.jobs.orders import (
+    PLAIN,
+    SAME,
+    Again,
+    Around,
+    Ordered,
+    Sender,
+    Target,
+    sent_key,
+)
+from runtime.jobs.quotas import Quotas
+from runtime.jobs.rules import NO_WISH, DispatchPolicy, Wish, judge_wish, rules_of
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
 from runtime.store import activations, packages
@@ -31,56 +39,17 @@ from runtime.values.records import (
     JobInput,
     JsonObject,
     Pinned,
-    RequestContext,
-    SentKey,
 )
 from runtime.values.states import State
 from wheelhouse.judges.pool import Judges
-from wheelhouse.problem import Problem, shown
+from wheelhouse.problem import Problem
 
 MOST_KNOWN = 256
 """How many versions are remembered by those who submit."""
-INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,255}")
-"""A lone surrogate is a byte that is not UTF-8; no artifact could record such a name."""
 
 
 async def _nothing_to_keep() -> None:
     """Keep nothing: a job without inputs, or with some that are kept already."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """What a job shall run on, what its manifest says of jobs, and which version was asked for."""
-
-    asked_version: str | None
-
-    activation: Activation
-    manifest: JsonObject
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sender:
-    """Who sends an order, by which key if any, and the id that the job shall have."""
-
-    request: RequestContext
-    job_id: str = field(default_factory=new_id)
-    key: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Again:
-    """On what a job is tried again: as it was, on what is active now, or on a version."""
-
-    is_active: bool = False
-    version: str | None = None
-
-    @property
-    def is_other(self) -> bool:
-        """Return whether it is not as it was."""
-        return self.is_active or self.version is not None
-
-
-SAME = Again()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +63,8 @@ class Submissions:
     clock: Clock
     queue_limit: int
     judges: Judges
+    quotas: Quotas
+    deliveries: Deliveries
     policy: DispatchPolicy = field(default_factory=DispatchPolicy)
     _known: dict[str, Target] = field(default_factory=dict[str, Target])
     _on_their_way: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
@@ -145,6 +116,7 @@ class Submissions:
         sender: Sender,
         keep: Callable[[], Awaitable[None]] = _nothing_to_keep,
         wish: Wish = NO_WISH,
+        around: Around = PLAIN,
     ) -> Job:
         """Accept a job, or raise QueueFull; what was accepted is never lost.
 
@@ -154,15 +126,48 @@ class Submissions:
         Raises InputRefused where the package says that it takes no such job. `keep` is awaited
         once it would: then the bytes of the inputs are wanted.
         """
-        await self.refuse_unfit(target, parameters=parameters, inputs=inputs, wish=wish)
-        sent = _sent_key(target, parameters=parameters, inputs=inputs, sender=sender, wish=wish)
+        ordered = await self.ordered(
+            target, parameters=parameters, inputs=inputs, sender=sender, wish=wish, around=around
+        )
+        sent = ordered.sent
         if sent and (known := await self.store.read(submissions.job_sent_before, sent=sent)):
             return await self.store.read(job_store.get, job_id=known)
         await keep()
-        job = self.job_of(target, parameters=parameters, inputs=inputs, sender=sender, wish=wish)
+        return await self.accept(ordered)
+
+    async def ordered(
+        self,
+        target: Target,
+        *,
+        parameters: JsonObject,
+        inputs: Sequence[JobInput],
+        sender: Sender,
+        wish: Wish = NO_WISH,
+        around: Around = PLAIN,
+    ) -> Ordered:
+        """Return the job as it will be stored. Raises InputRefused where the package takes none."""
+        self.quotas.refuse_beyond(
+            package=target.activation.package, principal=sender.request.principal
+        )
+        self.deliveries.judged(around.webhook)
+        await self.refuse_unfit(target, parameters=parameters, inputs=inputs, wish=wish)
+        job = self.job_of(
+            target, parameters=parameters, inputs=inputs, sender=sender, wish=wish, around=around
+        )
+        sent = sent_key(
+            target, parameters=parameters, inputs=inputs, sender=sender, wish=wish, around=around
+        )
+        return Ordered(job=job, sent=sent, keep=wish.keep)
+
+    async def accept(self, ordered: Ordered) -> Job:
+        """Store a job and say that it waits. Raises QueueFull, or KeyUsed."""
         # Stored first: whatever is lost from here on, the reconciler finds the job in the store.
         accepted = await self.store.run(
-            job_store.submit, job=job, queue_limit=self.queue_limit, sent=sent, keep=wish.keep
+            job_store.submit,
+            job=ordered.job,
+            queue_limit=self.queue_limit,
+            sent=ordered.sent,
+            keep=ordered.keep,
         )
         await self.dispatch.attempt(accepted)
         return accepted
@@ -175,6 +180,7 @@ class Submissions:
         inputs: Sequence[JobInput],
         sender: Sender,
         wish: Wish,
+        around: Around = PLAIN,
     ) -> Job:
         """Return the job that an order becomes, with the rules that it waits by; keeps nothing."""
         at = self.clock()
@@ -212,7 +218,16 @@ class Submissions:
             rate_between_s=rules.rate.between_s if rules.rate else None,
             unique_key=wish.unique or None,
             schedule_id=wish.schedule_id,
+            labels=around.labels,
+            batch=around.batch,
+            webhook=around.webhook,
+            told_attempt=0 if self._is_awaited(around, target=target, sender=sender) else None,
         )
+
+    def _is_awaited(self, around: Around, *, target: Target, sender: Sender) -> bool:
+        """Return whether somebody wants to be told of the end of such a job."""
+        owner, package = sender.request.principal, target.activation.package
+        return bool(around.webhook) or self.deliveries.is_awaited(owner=owner, package=package)
 
     async def refuse_unfit(
         self,
@@ -286,30 +301,6 @@ def pinned_to(activation: Activation) -> Pinned:
     )
 
 
-def _sent_key(
-    target: Target,
-    *,
-    parameters: JsonObject,
-    inputs: Sequence[JobInput],
-    sender: Sender,
-    wish: Wish,
-) -> SentKey | None:
-    """Return the key that an order was sent by, with what tells it from every other order."""
-    if not sender.key:
-        return None
-    told: dict[str, object] = {
-        "package": target.activation.package,
-        "version": target.asked_version,
-        "parameters": dict(parameters),
-        "inputs": [[one.name, one.sha256, one.media_type] for one in inputs],
-    }
-    if wish != NO_WISH:  # so that a key of an older appliance still fits the same order
-        told["wish"] = WISH.dump_python(wish, mode="json")
-    text = json.dumps(told, sort_keys=True, ensure_ascii=False)
-    fingerprint = hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-    return SentKey(principal=sender.request.principal, key=sender.key, fingerprint=fingerprint)
-
-
 def _target(
     connection: Connection,
     *,
@@ -332,38 +323,3 @@ def _platform_of(activation: Activation) -> str:
     """Return the platform that the environment of a version is built for."""
     prepared = activation.prepared
     return platform_of(interpreter_of(prepared)) if prepared else ""
-
-
-class InputNames:
-    """Judges the names of inputs one by one, as they arrive; `most` is how many there may be."""
-
-    def __init__(self, *, most: int):
-        self._most = most
-        self._taken: set[str] = set()
-
-    def take(self, name: str) -> None:
-        """Take one more name. Raises InputRefused where a cell could not show it as a file."""
-        number = len(self._taken) + 1
-        if number > self._most:
-            what = f"more than {self._most} inputs were sent, which is what a job may have"
-            self._refuse("too-many-inputs", what, "inputs", "send fewer")
-        if not is_input_name(name):
-            what = f"{shown(name)!r} cannot be the name of an input"
-            mend = (
-                "use a file name of 1 to 255 bytes of UTF-8 without a slash or control characters"
-            )
-            self._refuse("input-name", what, f"input {number}", mend)
-        if name in self._taken:
-            what = f"there are several inputs named {name}"
-            self._refuse("input-twice", what, name, "give each input a name of its own")
-        self._taken.add(name)
-
-    def _refuse(self, code: str, what: str, where: str, mend: str) -> NoReturn:
-        problem = Problem(code=code, what=what, where=where, mend=mend)
-        raise InputRefused("The inputs cannot be taken as they are", problems=[problem])
-
-
-def is_input_name(name: str) -> bool:
-    """Return whether `name` can be the name of a file in the cell's input folder."""
-    is_plain = INPUT_NAME.fullmatch(name) is not None and name not in {".", ".."}
-    return is_plain and len(name.encode()) <= 255

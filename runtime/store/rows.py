@@ -6,6 +6,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row
 
 from runtime.values.access import Session, Token
+from runtime.values.batches import Batch
+from runtime.values.questions import Asked
 from runtime.values.records import (
     Activation,
     Attempt,
@@ -17,16 +19,21 @@ from runtime.values.records import (
     JobError,
     Package,
     PackageVersion,
+    Pin,
     PreparedRecord,
     StoredOutput,
     Worker,
 )
 from runtime.values.schedules import Pause, Schedule, Tick
+from runtime.values.webhooks import Delivery
 
 ACTIVATION = TypeAdapter(Activation)
 ATTEMPT = TypeAdapter(Attempt)
 AUDIT_ENTRY = TypeAdapter(AuditEntry)
 AUDIT_HEAD = TypeAdapter(AuditHead)
+ASKED = TypeAdapter(Asked)
+BATCH = TypeAdapter(Batch)
+DELIVERY = TypeAdapter(Delivery)
 EVENT = TypeAdapter(Event)
 GATE = TypeAdapter(Gate)
 JOB = TypeAdapter(Job)
@@ -34,6 +41,7 @@ JOB_ERROR = TypeAdapter(JobError)
 PACKAGE = TypeAdapter(Package)
 PACKAGE_VERSION = TypeAdapter(PackageVersion)
 PAUSE = TypeAdapter(Pause)
+PIN = TypeAdapter(Pin)
 PREPARED = TypeAdapter(PreparedRecord)
 SCHEDULE = TypeAdapter(Schedule)
 SESSION = TypeAdapter(Session)

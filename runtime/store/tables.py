@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    and_,
     text,
 )
 
@@ -122,6 +123,15 @@ jobs = Table(
     Column("cancel_requested_at", UtcDateTime),
     Column("progress", JSON(none_as_null=True)),
     Column("error", JSON(none_as_null=True)),
+    # Around the job: by what it is found, who is told of its end, and what of it went when.
+    Column("labels", JSON, nullable=False, server_default="{}"),
+    Column("batch", String),
+    Column("error_code", String),
+    Column("webhook", String),
+    Column("told_attempt", Integer),
+    Column("inputs_gone_at", UtcDateTime),
+    Column("outputs_gone_at", UtcDateTime),
+    Column("events_gone_at", UtcDateTime),
     # which job runs when
     Column("claimed_turn", BigInteger, nullable=False, server_default="0"),
     Column("priority", Integer, nullable=False, server_default="0"),
@@ -145,6 +155,7 @@ jobs = Table(
     Index("ix_jobs_package_state", "package", "state", "id"),
     Index("ix_jobs_owner", "owner", "id"),
     Index("ix_jobs_owner_state", "owner", "state", "id"),
+    Index("ix_jobs_version", "package", "version", "id"),
     *(
         # Of the few rows that have it: no other job pays for them.
         Index(f"ix_jobs_{name}", *columns, sqlite_where=text(it), postgresql_where=text(it))
@@ -157,6 +168,29 @@ jobs = Table(
         )
     ),
 )
+# Only of those that have one: most jobs have no batch and no error, and pay nothing for these.
+for _name, _columns in {
+    "worker": ("worker", "id"),
+    "batch": ("batch", "id"),
+    "batch_state": ("batch", "state"),
+    "error_code": ("error_code", "id"),
+    "finished_at": ("finished_at", "id"),
+}.items():
+    _has_one = jobs.c[_columns[0]].is_not(None)
+    Index(
+        f"ix_jobs_{_name}",
+        *(jobs.c[_column] for _column in _columns),
+        sqlite_where=_has_one,
+        postgresql_where=_has_one,
+    )
+
+# Those that somebody wants to be told of, and is not yet: asked every second.
+_is_untold = and_(
+    jobs.c.told_attempt.is_not(None),
+    jobs.c.finished_at.is_not(None),
+    jobs.c.told_attempt < jobs.c.attempt,
+)
+Index("ix_jobs_untold", jobs.c.id, sqlite_where=_is_untold, postgresql_where=_is_untold)
 
 attempts = Table(
     "attempts",
@@ -185,6 +219,7 @@ outputs = Table(
     Column("sha256", String, nullable=False),
     Column("media_type", String, nullable=False),
     ForeignKeyConstraint(["job_id", "attempt"], ["attempts.job_id", "attempts.number"]),
+    Index("ix_outputs_sha256", "sha256"),
 )
 
 events = Table(

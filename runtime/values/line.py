@@ -4,7 +4,7 @@ Jobs of one package, sent by one principal with one priority, stand in a line. T
 (self-clocked fair queueing, Golestani, INFOCOM 1994): a job's turn is a step after that of the last
 one in its line, and a step after that of the job that was claimed last. So whoever sends a thousand
 jobs waits for its own. A priority makes the step shorter or longer: such jobs go before others that
-came a little earlier, and before none that has waited for long, since what is claimed only rises.
+came a little earlier, and before none that waited for long: the turn that is claimed only rises.
 """
 
 from collections.abc import Iterable

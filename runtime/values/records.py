@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BeforeValidator, SerializerFunctionWrapHandler, WrapSerializer
 
+from runtime.values.job_filter import JobFilter
 from runtime.values.states import State
 from runtime.values.when.retries import RetryPolicy
 from sandbox.command import Json
@@ -146,6 +147,14 @@ class Job:
     error: JobError | None = None
     worker: str | None = None
     token: str | None = None
+    # around the job
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    batch: str | None = None
+    webhook: str | None = None
+    told_attempt: int | None = None
+    inputs_gone_at: datetime | None = None
+    outputs_gone_at: datetime | None = None
+    events_gone_at: datetime | None = None
     # which job runs when
     priority: int = 0
     due_why: str = ""
@@ -354,3 +363,32 @@ class Worker:
     platform: str = ""
     drained_at: datetime | None = None
     drained_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """A filter of jobs that somebody saved under a name."""
+
+    name: str
+    wanted: JobFilter
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormerJob:
+    """What stays of a job whose row has gone: whose it was, so that its artifact can be read."""
+
+    id: str
+    package: str
+    owner: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """Who keeps a job for ever, and why."""
+
+    job_id: str
+    who: str
+    reason: str
+    at: datetime

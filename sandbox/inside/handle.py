@@ -17,6 +17,10 @@ _MOST_PROGRESS = 2**53
 """Beyond it a float no longer counts by one."""
 
 
+_NO_FALLBACK: Any = object()
+"""None is an answer too."""
+
+
 class Asked(BaseException):
     """Ends the run with a question; the answer starts it anew."""
 
@@ -129,13 +133,28 @@ class Handle:
         """Report an event of the package's own; `data` must be JSON."""
         self._report({"kind": "event", "name": str(name), "data": data})
 
-    def ask(self, key: str, prompt: str, schema: dict[str, Any] | None = None) -> Any:
-        """Return the answer to `key`; without one, end the run here and wait for it."""
+    def ask(
+        self,
+        key: str,
+        prompt: str,
+        schema: dict[str, Any] | None = None,
+        *,
+        within_s: float | None = None,
+        fallback: Any = _NO_FALLBACK,
+    ) -> Any:
+        """Return the answer to `key`; without one, end the run here and wait for it.
+
+        After `within_s` seconds `fallback` is the answer; without that the job fails.
+        """
         if key in self._answers:
             return self._answers[key]
         if schema is not None and not isinstance(schema, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError("a schema is an object (JSON Schema), not %r" % (schema,))
-        question = {"key": str(key), "prompt": str(prompt), "schema": schema or {}}
+        question: dict[str, Any] = {"key": str(key), "prompt": str(prompt), "schema": schema or {}}
+        if within_s is not None:
+            question["within_s"] = _number(within_s)
+        if fallback is not _NO_FALLBACK:
+            question["fallback"] = fallback
         self._judge(question)
         raise Asked(question)
 
@@ -152,9 +171,9 @@ class Handle:
 def _number(value: float) -> float:
     """Return `value` as it may be told; ValueError or TypeError otherwise."""
     if not isinstance(value, (int, float)):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError("progress takes numbers, not %.100r" % (value,))
+        raise TypeError("a number is wanted here, not %.100r" % (value,))
     if not -_MOST_PROGRESS <= value <= _MOST_PROGRESS:  # NaN neither
-        raise ValueError("progress takes numbers from -2**53 to 2**53")
+        raise ValueError("a number from -2**53 to 2**53 is wanted here")
     return int(value) if isinstance(value, bool) else value
 
 

@@ -20,11 +20,15 @@ _EPERM, _EACCES, _EROFS, _ENOSYS, _ENETUNREACH = 1, 13, 30, 38, 101
 _STARTS = ("_execute_child", "execv", "execve", "_spawnvef", "posix_spawn", "_posix_spawn")
 _LISTENS = (".bind(", ".listen(")
 _CONNECTS = (".connect(", ".connect_ex(", ".sendto(", "socket.socket")
+_SHARES = ("_multiprocessing.SemLock(", "_posixshmem.shm_open(")
 _BIND_SAID = "ailed to bind to address"
 
 
 def wall(fault: BaseException) -> str:
-    """Return which wall it was: read-only, execute, sight, listen, network, call; or nothing."""
+    """Return which wall it was, or nothing.
+
+    One of read-only, execute, sight, shared, listen, network and call.
+    """
     try:
         for one in wanted.chain(fault):
             found = _wall_of(one)
@@ -50,6 +54,8 @@ def _wall_of(fault: BaseException) -> str:
     path: Any = getattr(fault, "filename", None)
     if path is not None:
         return _wall_at(os.fsdecode(path), is_start=is_start)
+    if _has(line, _SHARES):
+        return "shared"
     if _has(line, _LISTENS) or "to bind on address" in str(fault):
         return "listen"
     return "network" if _has(line, _CONNECTS) else "call"

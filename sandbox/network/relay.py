@@ -190,7 +190,7 @@ class Relay:
         return list(dict.fromkeys(found))[:_MOST_ADDRESSES]
 
     def _refusal_of(self, address: str, port: int) -> str:
-        return addresses.refusal(address, is_own=_is_own(address, port), allowed=self._allowed)
+        return addresses.refusal(address, is_own=is_own(address, port), allowed=self._allowed)
 
     async def _connect_to(self, address: str, port: int) -> socket.socket:
         outer = socket.socket(_family(address), socket.SOCK_STREAM)
@@ -233,7 +233,7 @@ class Relay:
             return
 
 
-def _is_own(address: str, port: int) -> bool:
+def is_own(address: str, port: int) -> bool:
     """Say whether the address is one of this host's own, whatever interface it is of.
 
     To such a one the kernel connects from itself; a datagram socket sends nothing for it.

@@ -87,10 +87,12 @@ class Mask:
         return replace(failure, what=self.text(failure.what), traceback=traceback)
 
     def _question(self, question: Question) -> Question:
-        return Question(
+        return replace(
+            question,
             key=self.text(question.key),
             prompt=self.text(question.prompt),
             schema=self._table(question.schema),
+            fallback=self.json(question.fallback),
         )
 
     def _whole(self, said: str) -> str:

@@ -29,6 +29,10 @@ _WALLS = {
         "use threads, processes, pipes or a pair of sockets in place of a server",
     ),
     "network": ("runs have no network", NETWORK_MEND),
+    "shared": (
+        "processes share locks and memory in /dev/shm, which is not there at this level",
+        "use threads, or pipes; on a host that lets the worker make namespaces it is there",
+    ),
     "call": (
         "the system call is one that runs may not make",
         "do without it; docs/cell.md says what a run finds in its cell",

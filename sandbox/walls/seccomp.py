@@ -60,6 +60,8 @@ class _Policy:
     denied: tuple[str, ...]
     denied_without_namespaces: tuple[str, ...]
     pretended: tuple[str, ...]
+    pretended_with_times: dict[str, list[int]]
+    """By call: which arguments are the path and the times."""
     on_oneself_only: dict[str, list[int]]
     """By call: what its first arguments must be to mean the caller alone, not all of its user's."""
     numbers: dict[str, int]
@@ -117,6 +119,7 @@ def _policy(machine: str) -> _Policy:
             "socket",
         ),
         pretended=tuple(policy["pretended_without_namespaces"]),
+        pretended_with_times=policy["pretended_where_a_time_is_given"],
         on_oneself_only=policy["on_oneself_only_without_namespaces"],
         numbers=loaded["numbers"][machine],
     )
@@ -184,14 +187,35 @@ def _shared_user(policy: _Policy, profile: Profile) -> Iterable[Instruction]:
     """Protect the other processes and files of a user that cell and worker may share.
 
     Landlock does not cover modes, owners and times: changing those is answered with success
-    and not done, since copying a file (shutil.copy) must not fail for it.
+    and not done, since copying a file (shutil.copy) must not fail for it. To give a path the time
+    of now is refused: pathlib's touch asks for that first, and makes the file where it fails.
     """
     if _has_namespaces(profile):
         return
     yield from _refused(policy.pretended, policy.numbers, 0)
+    for name, (path, times) in policy.pretended_with_times.items():
+        if name in policy.numbers:
+            yield from _when(policy.numbers[name], name, _times(path, times))
     for name, oneself in policy.on_oneself_only.items():
         tests = [_only(index, [value], EPERM) for index, value in enumerate(oneself)]
         yield from _when(policy.numbers[name], name, [line for test in tests for line in test])
+
+
+def _times(path: int, times: int) -> list[Instruction]:
+    """Refuse a path without times, each a pointer of two halves; pretend to do all else."""
+    high = _ARGUMENT_0 + 4
+    return [
+        _argument(times),
+        Instruction(_EQUAL, 0, 7, 0, "no times, in the low half"),
+        Instruction(_LOAD, 0, 0, high + 8 * times, f"argument {times}, high half"),
+        Instruction(_EQUAL, 0, 5, 0, "no times at all: now"),
+        _argument(path),
+        Instruction(_EQUAL, 0, 2, 0, "no path, in the low half"),
+        Instruction(_LOAD, 0, 0, high + 8 * path, f"argument {path}, high half"),
+        Instruction(_EQUAL, 1, 0, 0, "no path: a descriptor"),
+        _errno(EPERM, "a path, and now: it may not be there"),
+        _errno(0, "done, says the answer"),
+    ]
 
 
 def _refused(names: Iterable[str], numbers: dict[str, int], error: int) -> Iterable[Instruction]:

@@ -85,6 +85,22 @@ def test_arguments_decide_where_they_must(machine):
 
 
 @pytest.mark.parametrize("machine", MACHINES)
+def test_a_path_gets_no_time_of_now_and_all_else_is_pretended(machine):
+    """So that pathlib's touch, which asks for that first, goes on and makes the file."""
+    utimensat = seccomp._policy(machine).numbers["utimensat"]
+    here, path, times = 0xFFFFFF9C, 0x7F0000000000, 0x5500000000
+    for arguments, expected in [
+        ((here, path, 0, 0), EPERM),
+        ((here, 0x1000, 0, 0), EPERM),
+        ((here, path, times, 0), 0),
+        ((3, 0, 0, 0), 0),
+        ((3, 0, times, 0), 0),
+    ]:
+        assert verdict("job-without-namespaces", machine, utimensat, arguments) == expected
+    assert verdict("job", machine, utimensat, (here, path, 0, 0)) == ALLOW
+
+
+@pytest.mark.parametrize("machine", MACHINES)
 def test_where_the_hosts_sockets_are_in_reach_there_are_only_pairs_of_streams(machine):
     numbers = seccomp._policy(machine).numbers
     high_half = {16 + 8 * 4 + 4: 1}

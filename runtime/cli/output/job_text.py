@@ -84,6 +84,10 @@ def event_line(event: Mapping[str, Any]) -> str:
             after = f" ({took:.0f} ms)" if isinstance(took, int | float) else ""
             started = f", started {start_text(data)}" if data.get("start") else ""
             return f"{time} {data.get('phase')} {data.get('state')}{after}{started}"
+        case "job.asked":
+            return f"{time} asks for {data.get('key')}: {data.get('prompt')}"
+        case "job.answered":
+            return f"{time} {data.get('key')} answered by {data.get('by')}"
         case "job.finished":
             return f"{time} {data.get('state')}"
         case name:

@@ -7,10 +7,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.gate.opening import close_gate, close_if_over, open_gate, opened
-from runtime.http.api.sent_values import Flag, Number, Sentence, Year
+from runtime.http.api.sent_values import Flag, Number, Sentence
 from runtime.http.api.views import GateView, gate_view
 from runtime.http.context import AccessOf, CallerOf, ClockOf, ClosingsOf, StoreOf, origin_of
 from runtime.http.preconditions import PreconditionOf
+from runtime.values.times import Year
 
 router = APIRouter(prefix="/v1/gate", tags=["gate"])
 

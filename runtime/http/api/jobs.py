@@ -17,23 +17,20 @@ from runtime.http.api.order_forms import (
     read_inputs,
     read_order,
 )
-from runtime.http.api.sent_values import Flag, Parameters
+from runtime.http.api.sent_values import Flag, Labels, Parameters, Sentence
 from runtime.http.api.streams import NDJSON, SSE, event_stream, line_stream
-from runtime.http.api.views import JobDetail, JobView, PageOf, job_detail, page_view
+from runtime.http.api.views import JobDetail, job_detail
 from runtime.http.bodies import form_parts, is_multipart, whole_body
 from runtime.http.bounded_bodies import MOST_BYTES, refuse_too_long
 from runtime.http.context import (
     MOST_NUMBER,
     BlobsOf,
     CallerOf,
-    CursorOf,
     EventsOf,
     KeyOf,
-    Limit,
     NotifierOf,
     PrincipalOf,
     SettingsOf,
-    SightOf,
     StandsOf,
     StoppingOf,
     StoreOf,
@@ -42,18 +39,17 @@ from runtime.http.context import (
 )
 from runtime.http.downloads import as_file
 from runtime.jobs.events import EventLog, job_once_ended, to_line
-from runtime.jobs.submission import Again, Sender, Submissions
+from runtime.jobs.orders import Again, Around, Sender
+from runtime.jobs.submission import Submissions
 from runtime.queue.notifier import ended
 from runtime.settings import Settings
 from runtime.store.jobs import events as event_store
-from runtime.store.jobs import job_lists
 from runtime.store.jobs import jobs as job_store
 from runtime.store.jobs.job_changes import current_attempt
 from runtime.store.packages import no_package
 from runtime.store.store import Store
 from runtime.values.access import is_bound_to
 from runtime.values.records import Job
-from runtime.values.states import State
 from sandbox.limits import MIB
 from wheelhouse.problem import Problem
 
@@ -71,6 +67,9 @@ class JobOrder(WhenOrder):
     package: str
     version: str | None = Field(None, description="Empty: the active version.")
     parameters: Parameters = Field(default_factory=dict)
+    labels: Labels = Field({}, description="By what it is found again, such as customer=acme.")
+    batch: Sentence | None = Field(None, description="The batch that it is a part of, by name.")
+    webhook: Sentence | None = Field(None, description="Whom to tell when it has ended.")
 
 
 class RetryWish(BaseModel):
@@ -174,6 +173,7 @@ async def _submitted(
         inputs=(),
         sender=sender,
         wish=order.to_wish(),
+        around=around_of(order),
     )
 
 
@@ -199,7 +199,13 @@ async def _submit_form(
             sender=sender,
             keep=staging.keep,
             wish=order.to_wish(),
+            around=around_of(order),
         )
+
+
+def around_of(order: JobOrder) -> Around:
+    """Return what an order says besides what shall run."""
+    return Around(labels=order.labels, batch=order.batch, webhook=order.webhook)
 
 
 def _read_order(text: str, *, among: tuple[str, ...]) -> JobOrder:
@@ -208,25 +214,6 @@ def _read_order(text: str, *, among: tuple[str, ...]) -> JobOrder:
     if not is_bound_to(among, order.package):
         raise no_package(order.package)
     return order
-
-
-@router.get("")
-async def list_jobs(
-    request: Request,
-    response: Response,
-    store: StoreOf,
-    cursor: CursorOf,
-    limit: Limit = 50,
-    *,
-    sight: SightOf,
-    state: State | None = None,
-    package: str | None = None,
-) -> PageOf[JobView]:
-    """Return jobs, the last submitted first."""
-    page = await store.read(
-        job_lists.list_jobs, limit=limit, cursor=cursor, state=state, package=package, sight=sight
-    )
-    return page_view(page, show=JobView.model_validate, request=request, response=response)
 
 
 @router.get("/{job_id}")

@@ -7,14 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from runtime.blobs.blob import Staging
 from runtime.errors import InputRefused, Malformed, TooLarge
-from runtime.http.api.sent_values import Number, Sentence, WholeNumber, Year
+from runtime.http.api.sent_values import Number, Sentence, WholeNumber
 from runtime.http.bodies import Part
+from runtime.jobs.input_names import InputNames
 from runtime.jobs.rules import Wish
-from runtime.jobs.submission import InputNames
 from runtime.settings import Settings
 from runtime.values.line import HIGHEST, LOWEST
 from runtime.values.media_types import media_type_of
 from runtime.values.records import JobInput
+from runtime.values.times import Year
 from runtime.values.when.retries import MOST_NAMES, RetryPolicy
 from sandbox.limits import MIB
 from wheelhouse.problem import Problem

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from runtime.artifact.model import Artifact, to_bytes
 from runtime.artifact.narrative import narrated
 from runtime.blobs.blob import Blobs
-from runtime.errors import NotFound
+from runtime.errors import NotFound, OutputGone
 from runtime.http.api.views import OutputView, PageOf, page_view
 from runtime.http.context import (
     ArtifactsOf,
@@ -23,6 +23,7 @@ from runtime.http.context import (
 from runtime.http.downloads import as_file, download
 from runtime.store.jobs import job_lists
 from runtime.store.jobs import jobs as job_store
+from runtime.store.retention.sweeps import former
 from runtime.store.store import Store
 from runtime.values.records import Job, StoredOutput
 
@@ -38,7 +39,8 @@ async def get_artifact(
 ) -> Response:
     """Return the artifact of an attempt: the record of what ran, behind which walls.
 
-    Of an attempt that has not ended, or that was lost, as far as it is known.
+    Of an attempt that has not ended, or that was lost, as far as it is known. It is there still
+    when the job itself has gone after its time.
     """
     number, artifact = await store.read(_unsaved, job_id=job_id, attempt=attempt)
     headers = as_file(f"artifact-{job_id}.json")
@@ -56,7 +58,10 @@ def _unsaved(
     All of one moment: of an attempt that ends in between, the narrative would say that it
     succeeded, and know nothing of its outputs.
     """
-    job, attempts = job_store.with_attempts(connection, job_id=job_id)
+    try:
+        job, attempts = job_store.with_attempts(connection, job_id=job_id)
+    except NotFound:
+        return attempt or former(connection, job_id=job_id).attempt, None
     number = _number(job, attempt)
     if any(one.number == number and one.artifact_digest for one in attempts):
         return number, None
@@ -144,10 +149,20 @@ async def _output(
     blobs: Blobs,
     is_lasting: bool = False,
 ) -> Response:
-    output: StoredOutput = await store.read(
-        job_lists.get_output, job_id=job_id, attempt=number, path=path
-    )
+    output = await store.read(_output_of, job_id=job_id, number=number, path=path)
     return await download(request, output=output, blobs=blobs, is_lasting=is_lasting)
+
+
+def _output_of(connection: Connection, *, job_id: str, number: int, path: str) -> StoredOutput:
+    """Return an output; raise OutputGone where the job's have gone after their time."""
+    job = job_store.get(connection, job_id=job_id)
+    if job.outputs_gone_at is not None:
+        raise OutputGone(
+            f"The outputs of job {job_id} were kept for their time, and went",
+            where=path,
+            mend=f"`fumehood job artifact {job_id}` has their digests; a retry makes them anew",
+        )
+    return job_lists.get_output(connection, job_id=job_id, attempt=number, path=path)
 
 
 def _number(job: Job, attempt: int | None) -> int:

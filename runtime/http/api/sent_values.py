@@ -5,13 +5,10 @@ number, and a number no time. pydantic takes all of these unless it is told not 
 """
 
 import json
-import re
-from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BeforeValidator,
     Field,
     JsonValue,
@@ -19,10 +16,11 @@ from pydantic import (
     WithJsonSchema,
 )
 
-RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d.*")
+from runtime.values.labels import MOST_LABELS, MOST_VALUE_CHARS
+from runtime.values.labels import NAME as LABEL_NAME
 
 
-def _is_json(value: Any) -> Any:
+def is_json(value: Any) -> Any:
     """Refuse what JSON cannot hold (RFC 8259): NaN, infinities, lone surrogates."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
@@ -45,29 +43,19 @@ def _is_whole(value: Any) -> Any:
     return int(value)
 
 
-def _is_timestamp(value: Any) -> Any:
-    """Refuse numbers of seconds, and dates alone: the schema says date-time (RFC 3339)."""
-    if not isinstance(value, str) or RFC_3339.fullmatch(value) is None:
-        raise ValueError("a time is written as 2026-11-29T12:00:00Z")
-    return value
-
-
-def _in_this_age(moment: datetime) -> datetime:
-    """Refuse a time that no other zone can tell: the first and the last day of the calendar."""
-    if not 2000 <= moment.year <= 9000:
-        raise ValueError("the year has to be between 2000 and 9000")
-    return moment
-
-
 Parameters = Annotated[
-    dict[str, JsonValue], AfterValidator(_is_json), WithJsonSchema({"type": "object"})
+    dict[str, JsonValue], AfterValidator(is_json), WithJsonSchema({"type": "object"})
 ]
 Flag = Annotated[bool, Strict()]
 WholeNumber = Annotated[int, BeforeValidator(_is_whole)]
 Number = Annotated[float, Strict()]
-Moment = Annotated[AwareDatetime, BeforeValidator(_is_timestamp)]
-"""A point in time, with its zone."""
-Year = Annotated[Moment, AfterValidator(_in_this_age)]
-"""The same, in an age that every zone can tell."""
 Sentence = Annotated[str, Field(max_length=1000), AfterValidator(_is_legible)]
 """A reason or a name, as people write it: one line."""
+Labels = Annotated[
+    dict[
+        Annotated[str, Field(pattern=LABEL_NAME)],
+        Annotated[str, Field(max_length=MOST_VALUE_CHARS), AfterValidator(_is_legible)],
+    ],
+    Field(max_length=MOST_LABELS),
+]
+"""Labels of a job: up to 32 pairs of a name and a value."""

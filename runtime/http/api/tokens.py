@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access import tokens as token_story
 from runtime.access.tokens import OVERLAP, TokenWish
-from runtime.http.api.sent_values import Moment, Sentence, WholeNumber
+from runtime.http.api.sent_values import Sentence, WholeNumber
 from runtime.http.api.views import PageOf, View
 from runtime.http.context import (
     AccessOf,
@@ -21,7 +21,7 @@ from runtime.http.context import (
 from runtime.http.preconditions import PreconditionOf
 from runtime.store import tokens as token_store
 from runtime.values.access import Scope, Token
-from runtime.values.times import Time
+from runtime.values.times import Moment, Time
 
 MINUTES = OVERLAP // timedelta(minutes=1)
 router = APIRouter(prefix="/v1", tags=["access"])

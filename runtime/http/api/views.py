@@ -96,6 +96,13 @@ class JobView(View):
     started_at: Time | None
     finished_at: Time | None
     cancel_requested_at: Time | None
+    # around the job
+    labels: dict[str, str]
+    batch: str | None
+    webhook: str | None
+    inputs_gone_at: Time | None
+    outputs_gone_at: Time | None
+    events_gone_at: Time | None
     due_at: Time | None = None
     expires_at: Time | None = None
     priority: int = 0

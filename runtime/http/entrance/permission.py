@@ -19,6 +19,7 @@ from runtime.http.entrance.identity import is_free
 from runtime.http.middleware import SAFE_METHODS
 from runtime.store import activations, packages
 from runtime.store.jobs import jobs as job_store
+from runtime.store.retention.sweeps import is_there_or_was
 from runtime.store.store import Store
 from runtime.store.when import schedules
 from runtime.values.access import Principal, Way, is_bound_to
@@ -81,7 +82,8 @@ async def _check_sight(request: Request, principal: Principal, *, path: str, sto
         is_read = request.method in SAFE_METHODS
         sight = sight_of(principal) if is_read else changes_of(principal)
         if not sight.is_whole:
-            await store.read(job_store.get, job_id=given["job_id"], sight=sight)
+            look = is_there_or_was if path.endswith("/artifact") else job_store.get
+            await store.read(look, job_id=given["job_id"], sight=sight)
     elif "{schedule_id}" in path:
         is_read = request.method in SAFE_METHODS
         sight = sight_of(principal) if is_read else changes_of(principal)

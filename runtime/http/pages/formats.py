@@ -91,6 +91,11 @@ def prose(text: str) -> Markup:
     return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped here
 
 
+def label_texts(labels: tuple[tuple[str, str | None], ...]) -> list[str]:
+    """Return labels as people write them: name=value, or a name alone."""
+    return [name if value is None else f"{name}={value}" for name, value in labels]
+
+
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "size": size,
     "duration": duration,
@@ -104,4 +109,5 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "prose": prose,
     "state_icon": state_icon,
     "preview": preview,
+    "label_texts": label_texts,
 }

@@ -182,7 +182,15 @@ def log_line(event: Event) -> LogLine | None:
             text = f"{data.get('name')} {json.dumps(data.get('data', {}), ensure_ascii=False)}"
         case "job.network":
             stream, text = "network", connection_text(data)
-        case "job.phase" | "job.started" | "job.retried" | "job.cancelling" | "job.finished":
+        case (
+            "job.phase"
+            | "job.started"
+            | "job.retried"
+            | "job.asked"
+            | "job.answered"
+            | "job.cancelling"
+            | "job.finished"
+        ):
             stream, text = "fumehood", sentence(event)
         case _:
             return None
@@ -201,6 +209,10 @@ def sentence(event: Event) -> str:
             return f"started on {data.get('worker')}"
         case "job.retried":
             return f"queued again: {data.get('why')}"
+        case "job.asked":
+            return f"asks for {data.get('key')}: {data.get('prompt')}"
+        case "job.answered":
+            return f"{data.get('key')} answered by {data.get('by')}"
         case "job.cancelling":
             return "asked to stop"
         case _:

@@ -4,13 +4,15 @@ They read the store and render; what they change, they change by the same storie
 """
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import Connection
@@ -25,6 +27,7 @@ from runtime.http.context import (
     ClockOf,
     CursorOf,
     PrincipalOf,
+    QuestionsOf,
     Services,
     SettingsOf,
     SightOf,
@@ -32,6 +35,7 @@ from runtime.http.context import (
     SubmissionsOf,
     principal_of,
 )
+from runtime.http.filters import FilterOf
 from runtime.http.pages import formats
 from runtime.http.pages.job_story import story_of
 from runtime.store import activations, packages
@@ -40,15 +44,19 @@ from runtime.store.cursor import encode_cursor
 from runtime.store.jobs import admission, job_counts, job_lists
 from runtime.store.jobs import events as event_store
 from runtime.store.jobs import jobs as job_store
+from runtime.store.jobs import questions as question_store
+from runtime.store.lists import filtered
 from runtime.store.store import Store
 from runtime.store.when import pauses
 from runtime.store.when.wait_facts import facts_of
 from runtime.values.access import Sight
+from runtime.values.questions import Asked
 from runtime.values.records import Attempt, Event, Job, StoredOutput
 from runtime.values.records import Page as PageOf
 from runtime.values.schedules import is_told
 from runtime.values.states import State
 from runtime.values.when.waits import Wait, waits_for
+from sandbox.command import Json
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -104,18 +112,10 @@ async def show_jobs(
     cursor: CursorOf,
     sight: SightOf,
     *,
-    state: Annotated[State | None, Query()] = None,
-    package: Annotated[str, Query()] = "",
+    wanted: FilterOf,
 ) -> HTMLResponse:
     """Show the jobs, the last submitted first."""
-    page = await store.read(
-        job_lists.list_jobs,
-        limit=ROWS,
-        cursor=cursor,
-        state=state,
-        package=package or None,
-        sight=sight,
-    )
+    page = await store.read(filtered.page, limit=ROWS, cursor=cursor, wanted=wanted, sight=sight)
     known = await store.read(packages.list_packages, limit=200, cursor=None, among=sight.packages)
     counts = await store.read(job_counts.by_state, sight=sight)
     return await render(
@@ -123,8 +123,8 @@ async def show_jobs(
         "jobs.html",
         jobs=page.items,
         next_cursor=encode_cursor(page.next_cursor),
-        state=state,
-        package=package,
+        wanted=wanted,
+        further=further_query(request),
         packages=[one.name for one in known.items],
         counts=counts,
         depth=await store.read(admission.depth) if sight.is_whole else counts[State.QUEUED],
@@ -135,6 +135,12 @@ async def show_jobs(
             one for one in await store.read(pauses.list_pauses) if is_told(one.subject, sight=sight)
         ],
     )
+
+
+def further_query(request: Request) -> str:
+    """Return the conditions of this list as a query, without state and place, for its links."""
+    kept = [one for one in request.query_params.multi_items() if one[0] not in {"state", "cursor"}]
+    return urlencode([one for one in kept if one[1]])
 
 
 @router.get("/jobs/{job_id}")
@@ -166,7 +172,14 @@ async def show_job(
         artifact=artifact,
         now=clock(),
     )
-    return await render(request, "job.html", job=seen.job, story=story, waits=seen.waits)
+    return await render(
+        request,
+        "job.html",
+        job=seen.job,
+        story=story,
+        question=seen.question,
+        waits=seen.waits,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +196,7 @@ class _Seen:
     events: tuple[Event, ...]
     outputs: PageOf[StoredOutput]
     outputs_counted: int
+    question: Asked | None
     waits: tuple[Wait, ...]
 
 
@@ -208,6 +222,9 @@ def _see(
             connection, job_id=job_id, attempt=number, limit=OUTPUTS_MOST
         ),
         outputs_counted=job_lists.count_outputs(connection, job_id=job_id, attempt=number),
+        question=question_store.open_question(connection, job_id=job_id)
+        if job.state is State.WAITING
+        else None,
         waits=waits_for(
             facts_of(connection, job_id=job_id, at=at, alive_since=alive_since, sight=sight)
         )
@@ -235,6 +252,24 @@ async def cancel_job(job_id: str, submissions: SubmissionsOf) -> Response:
     """Cancel a job, then show it."""
     await submissions.cancel(job_id)
     return RedirectResponse(f"/jobs/{job_id}", status_code=303)
+
+
+@router.post("/jobs/{job_id}/response")
+async def answer_job(
+    job_id: str, request: Request, *, questions: QuestionsOf, principal: PrincipalOf
+) -> Response:
+    """Answer what a job asks, then show it. What is no JSON is taken as text."""
+    form = await request.form()
+    key, text = str(form.get("key", "")), str(form.get("answer", ""))
+    await questions.answer(job_id, key=key, value=_value(text), who=principal.name)
+    return RedirectResponse(f"/jobs/{job_id}", status_code=303)
+
+
+def _value(text: str) -> Json:
+    try:
+        return json.loads(text, parse_constant=str)
+    except (ValueError, RecursionError):
+        return text
 
 
 @router.post("/jobs/{job_id}/retry")

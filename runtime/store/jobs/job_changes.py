@@ -68,7 +68,9 @@ def queue_attempt(connection: Connection, *, job_id: str, number: int, at: datet
 
 
 def change_job(connection: Connection, *, job_id: str, values: dict[str, Any]) -> None:
-    """Set columns of a job."""
+    """Set columns of a job; the code of its error stands by itself, so that it can be found."""
+    if "error" in values:
+        values = values | {"error_code": values["error"] and values["error"]["code"]}
     connection.execute(CHANGE_JOB, values | {"job_id": job_id})
 
 

@@ -8,34 +8,10 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select
 from runtime.errors import NotFound
 from runtime.store import tables
 from runtime.store.cursor import page_of
-from runtime.store.in_sight import sight_of
 from runtime.store.rows import JOB, STORED_OUTPUT, value_of
-from runtime.values.access import EVERYTHING, Sight
 from runtime.values.line import turn_when_due
 from runtime.values.records import Job, Page, StoredOutput
 from runtime.values.states import State
-
-
-def list_jobs(
-    connection: Connection,
-    *,
-    limit: int,
-    cursor: str | None = None,
-    state: State | None = None,
-    package: str | None = None,
-    sight: Sight = EVERYTHING,
-) -> Page[Job]:
-    """Return jobs in `sight`, the last submitted first (ids sort by time)."""
-    query = select(tables.jobs).where(*sight_of(sight))
-    query = query.order_by(tables.jobs.c.id.desc()).limit(limit + 1)
-    if cursor:
-        query = query.where(tables.jobs.c.id < cursor)
-    if state:
-        query = query.where(tables.jobs.c.state == state)
-    if package:
-        query = query.where(tables.jobs.c.package == package)
-    found = [value_of(row, JOB) for row in connection.execute(query)]
-    return page_of(found, limit=limit, key=lambda job: job.id)
 
 
 def are_due(connection: Connection, *, before: datetime) -> bool:

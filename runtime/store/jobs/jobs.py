@@ -10,6 +10,7 @@ from runtime.errors import NotFound
 from runtime.store import tables
 from runtime.store.jobs import (
     admission,
+    belongings,
     events,
     job_changes,
     job_counts,
@@ -28,7 +29,10 @@ from wheelhouse.times import rfc3339
 type Keep = Literal["first", "newest"]
 """Which of several jobs with one unique key is kept."""
 BLANK = dict.fromkeys(
-    ("token", "worker", "progress", "started_at", "finished_at", "error", "cancel_requested_at")
+    (
+        *("token", "worker", "progress", "started_at", "finished_at", "error"),
+        *("cancel_requested_at", "outputs_gone_at", "events_gone_at"),
+    )
 )
 """What a job has no more of once it is queued again."""
 
@@ -63,6 +67,7 @@ def submit(
     if job.unique_key and (known := _one_like(connection, job, keep=keep)):
         return get(connection, job_id=known)
     admission.admit(connection, limit=queue_limit)
+    job = belongings.joined(connection, job)
     owner = job.request.principal
     place = turns.join(connection, job, at=job.queued_at)
     accepted = replace(
@@ -73,6 +78,7 @@ def submit(
     )
     where = turns.columns_of(place) | {"owner": owner}
     connection.execute(job_changes.INSERT_JOB, _columns(accepted) | where)
+    belongings.note(connection, accepted)
     if sent:
         submissions.note(connection, sent=sent, job_id=job.id, at=job.queued_at)
     job_changes.queue_attempt(connection, job_id=job.id, number=1, at=job.queued_at)
@@ -134,6 +140,7 @@ def retry(
     """
     job = get(connection, job_id=job_id)
     after(job.state, change=Change.RETRY)
+    belongings.refuse_without_inputs(job)
     job_counts.reopened(connection, state=job.state)
     admission.admit(connection, limit=queue_limit)
     dead_letters.remove(connection, job_id=job_id)

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from runtime.store.tables import metadata
+from runtime.store.tables_around import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

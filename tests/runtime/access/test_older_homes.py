@@ -37,3 +37,26 @@ def test_whose_a_job_is_is_written_down_at_the_upgrade(tmp_path: Path) -> None:
         owner = connection.execute(text("SELECT owner FROM jobs WHERE id = 'j'")).scalar()
     engine.dispose()
     assert owner == "anonymous"
+
+
+def test_which_bytes_a_job_names_and_how_it_failed_is_written_down(tmp_path: Path) -> None:
+    engine = sqlite_engine(tmp_path / "old.db")
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    inputs = json.dumps([{"name": "a", "size_bytes": 7, "sha256": "sha256:1", "media_type": "x"}])
+    error = json.dumps({"code": "over-limit", "what": "w", "mend": "", "kind": "package"})
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        for row in ROWS:
+            connection.exec_driver_sql(row)
+        connection.exec_driver_sql(
+            "UPDATE jobs SET state = 'failed', inputs = ?, error = ?", (inputs, error)
+        )
+    migrate(engine, lock_file=tmp_path / "lock")
+    with engine.begin() as connection:
+        named = connection.execute(text("SELECT job_id, sha256, size_bytes FROM input_blobs")).all()
+        code = connection.execute(text("SELECT error_code, labels FROM jobs")).one()
+    engine.dispose()
+    assert [tuple(one) for one in named] == [("j", "sha256:1", 7)]
+    assert tuple(code) == ("over-limit", "{}")

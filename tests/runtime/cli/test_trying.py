@@ -350,3 +350,14 @@ def test_without_data_there_is_none_and_an_empty_folder_is_told(try_: Try):
     told = try_("(job.output_dir / 'empty').mkdir(); return job.data is None")
     assert "result     true" in told.stdout
     assert "not kept   empty: an empty folder; only files are kept" in told.stdout
+
+
+def test_what_a_job_asks_is_answered_by_an_option(try_: Try):
+    body = "return job.ask('currency', 'Which one?', {'enum': ['EUR', 'USD']})"
+    unanswered = try_(body)
+    assert unanswered.returncode == 1
+    assert "asks for currency: Which one?" in unanswered.stderr
+    answered = try_(body, "--answer", "currency=EUR", "--json")
+    assert json.loads(answered.stdout)["result"] == "EUR", answered.stderr
+    wrong = try_(body, "--answer", "currency=GBP")
+    assert wrong.returncode == 3 and "GBP" in wrong.stderr

@@ -13,21 +13,22 @@ from typing import Any
 import pytest
 
 from runtime.access.operations import OPERATIONS
-from runtime.client import operations, views, when, when_views
+from runtime.client import around, operations, views, views_around, when, when_views
 from runtime.client.client import AsyncClient, Client, Refused, Unreachable
 from runtime.client.operations import Call, Input
 
 from ..conftest import Server
 
-MODULES = (operations, when)
+MODULES = (operations, around, when)
 NOT_FOR_PROGRAMS = {one for one in OPERATIONS if one.startswith("GET /simple/")}
 """What pip and uv ask."""
+PLAIN = {"path_at", "given", "dataclass", "field"}
+"""What is a function of those modules, and no operation."""
 
 
 def builders() -> dict[str, Callable[..., Call[Any]]]:
     found = [pair for one in MODULES for pair in inspect.getmembers(one, inspect.isfunction)]
-    helpers = {"given", "path_at", "dataclass"}
-    return {name: one for name, one in found if not name.startswith("_") and name not in helpers}
+    return {name: one for name, one in found if not name.startswith("_") and name not in PLAIN}
 
 
 def called(build: Callable[..., Call[Any]]) -> Call[Any]:
@@ -51,9 +52,9 @@ def test_every_view_has_the_fields_that_the_description_tells(server: Server) ->
     described = server.http.get("/openapi.json").json()["components"]["schemas"]
     typed = {
         name: set(one.__annotations__)
-        for module in (views, when_views)
-        for name, one in inspect.getmembers(module, inspect.isclass)
-        if name in described
+        for module in (views, views_around, when_views)
+        for name, one in vars(module).items()
+        if inspect.isclass(one) and name in described
     }
     told = {name for name in described if name.endswith(("View", "Detail"))}
     assert told <= set(typed)
@@ -72,7 +73,7 @@ def test_a_job_from_order_to_output(counting: Server) -> None:
         client.download(operations.get_output(job["id"], output["path"]), to=target)
         assert len(target.getvalue()) == output["size_bytes"]
         assert client.ask(operations.get_artifact(job["id"]))["state"] == "succeeded"
-        assert len(list(client.every(operations.list_jobs(), most=1))) == 1
+        assert len(list(client.every(around.list_jobs(), most=1))) == 1
 
 
 async def test_the_same_with_asyncio(counting: Server) -> None:

@@ -12,9 +12,10 @@ from sqlalchemy import Connection
 
 from runtime.errors import NotFound, QueueFull, StateConflict, Superseded, VersionConflict
 from runtime.ids import new_id
-from runtime.store import activations, packages, tables
+from runtime.store import activations, packages, tables_around
 from runtime.store.jobs import admission, claims, events, job_lists
 from runtime.store.jobs import jobs as job_store
+from runtime.store.lists import filtered
 from runtime.store.migrate import applied, migrate, newest
 from runtime.store.sqlite import SqliteStore, sqlite_engine
 from runtime.values.records import Claim, Finish, Job, JobError, StoredOutput
@@ -51,7 +52,7 @@ async def test_the_migrations_make_exactly_the_tables_in_the_code(tmp_path: Path
     migrate(engine, lock_file=tmp_path / "lock")
     with engine.begin() as connection:
         context = MigrationContext.configure(connection)
-        assert compare_metadata(context, tables.metadata) == []
+        assert compare_metadata(context, tables_around.metadata) == []
         assert context.get_current_revision() == newest() == applied(connection)
 
 
@@ -230,7 +231,7 @@ async def test_lists_go_on_where_the_cursor_says(store: SqliteStore, make_job: M
     seen: list[str] = []
     cursor = None
     while True:
-        page = await store.run(job_lists.list_jobs, limit=3, cursor=cursor)
+        page = await store.run(filtered.page, limit=3, cursor=cursor)
         seen += [job.id for job in page.items]
         cursor = page.next_cursor
         if cursor is None:

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from runtime.ids import new_id
+from runtime.jobs.quotas import Quotas
 from runtime.jobs.schedules import Schedules
 from runtime.jobs.submission import Submissions
 from runtime.store import tables
@@ -22,6 +23,7 @@ from runtime.store.jobs import jobs as job_store
 from runtime.store.sqlite import SqliteStore
 from runtime.store.when import schedules as schedule_store
 from runtime.values.records import Activation, Job, RequestContext
+from runtime.values.retention import RetentionSettings
 from runtime.values.schedules import Schedule
 from runtime.values.when.ticks import Missed, Outcome, Overlap
 
@@ -46,6 +48,13 @@ class Sent:
         self.jobs.append(job.id)
 
 
+class Nobody:
+    """Nobody who wants to be told of an end."""
+
+    def is_awaited(self, *, owner: str, package: str) -> bool:
+        return False
+
+
 def worker(store: SqliteStore, clock: Clock, *, queue_limit: int = 1000) -> Schedules:
     submissions = Submissions(
         store=store,
@@ -55,6 +64,8 @@ def worker(store: SqliteStore, clock: Clock, *, queue_limit: int = 1000) -> Sche
         clock=clock,
         queue_limit=queue_limit,
         judges=cast(Any, None),
+        quotas=Quotas(store=store, settings=RetentionSettings()),
+        deliveries=cast(Any, Nobody()),
     )
     return Schedules(store=store, submissions=submissions, clock=clock, most=10)
 

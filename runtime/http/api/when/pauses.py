@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.errors import InputRefused
-from runtime.http.api.sent_values import Number, Sentence, Year
+from runtime.http.api.sent_values import Number, Sentence
 from runtime.http.api.views import PageOf
 from runtime.http.api.when.views import PauseView
 from runtime.http.context import (
@@ -24,6 +24,7 @@ from runtime.store.packages import no_package
 from runtime.store.when import pauses
 from runtime.values.access import Principal, is_bound_to
 from runtime.values.schedules import ALL, PACKAGE, Pause, is_told
+from runtime.values.times import Year
 from wheelhouse.problem import Problem
 
 router = APIRouter(prefix="/v1/pauses", tags=["queue"])

@@ -1,0 +1,1 @@
+"""Commands around jobs: lists, bulk, batches, presets, retention, webhooks, answers."""

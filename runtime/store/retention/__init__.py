@@ -1,0 +1,1 @@
+"""What goes after its time: bytes, events and rows of jobs, and versions that nothing needs."""
