@@ -104,6 +104,12 @@ def make_app(services: Services) -> FastAPI:
     app.mount("/static", StaticFiles(directory=pages.STATIC))
     install_answers(app)
     _describe(app)
+    _put_before(app, services=services)
+    return app
+
+
+def _put_before(app: FastAPI, *, services: Services) -> None:
+    """Put before every operation what each request goes through; the last one is the outermost."""
     settings = services.settings
     origins = frozenset(settings.cors_origins)
     app.add_middleware(BoundedBodies)
@@ -121,7 +127,6 @@ def make_app(services: Services) -> FastAPI:
             networks=settings.proxies,
             is_rfc_7239=settings.proxy_fields == "Forwarded",
         )
-    return app
 
 
 def _describe(app: FastAPI) -> None:

@@ -161,10 +161,10 @@ jobs = Table(
         Index(f"ix_jobs_{name}", *columns, sqlite_where=text(it), postgresql_where=text(it))
         for name, columns, it in (
             ("held_by", ("held_by", "turn", "id"), "held_by IS NOT NULL"),
-            ("slot_key", ("slot_key", "state"), "slot_key IS NOT NULL"),
-            ("rate_key", ("rate_key", "state"), "rate_key IS NOT NULL"),
+            ("slot_key", ("slot_key", "state", "held_by"), "slot_key IS NOT NULL"),
+            ("rate_key", ("rate_key", "state", "held_by"), "rate_key IS NOT NULL"),
             ("unique_key", ("unique_key", "state"), "unique_key IS NOT NULL"),
-            ("expires_at", ("expires_at",), "expires_at IS NOT NULL"),
+            ("expires_at", ("state", "expires_at"), "expires_at IS NOT NULL"),
         )
     ),
 )

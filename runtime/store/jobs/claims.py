@@ -66,7 +66,7 @@ def claim_next(
     """
     turns.wake(connection, at=at)
     looked_at = 0
-    while waiting := turns.next_in_turn(connection, after=looked_at, at=at):
+    while waiting := turns.next_in_turn(connection, after=looked_at, at=at, worker=worker.id):
         choice = choose(waiting, ability=ability, at=at)
         taken_out = _take_out(connection, choice, at=at)
         if choice.chosen:

@@ -8,13 +8,23 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    String,
+    bindparam,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from runtime.store import tables
 from runtime.store.when.tables import pauses, rates
 from runtime.values.line import (
-    HELD,
     KEY,
     NOT_DUE,
     PACKAGE,
@@ -40,10 +50,28 @@ ALL = "all"
 jobs = tables.jobs
 others = tables.jobs.alias("others")
 IS_WAITING = (jobs.c.state == State.QUEUED, jobs.c.turn < NOT_DUE)
-HAS_SLOT = or_(
-    others.c.state == State.RUNNING,
-    and_(others.c.state == State.QUEUED, others.c.turn < NOT_DUE),
-)
+TURN = others.c.turn + 0
+"""The turn, and no index of it: what has a key is found by its key, of all that waits."""
+STANDS = (others.c.state == State.QUEUED, others.c.held_by.is_(None))
+
+
+def _count(*conditions: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(others).where(*conditions).scalar_subquery()
+
+
+def with_slot(key: ColumnElement[str], *, but: ColumnElement[str]) -> ColumnElement[int]:
+    """Return how many jobs with `key` run, or stand in a line; each found by the index of keys."""
+    runs = (others.c.slot_key == key, others.c.state == State.RUNNING, others.c.id != but)
+    stands = (others.c.slot_key == key, *STANDS, TURN < NOT_DUE, others.c.id != but)
+    return _count(*runs) + _count(*stands)
+
+
+def with_rate(key: ColumnElement[str], *, but: ColumnElement[str]) -> ColumnElement[int]:
+    """Return how many jobs of the rate `key` stand in a line, or will when they are due."""
+    comes = or_(TURN < NOT_DUE, others.c.due_why == "rate")
+    return _count(others.c.rate_key == key, *STANDS, comes, others.c.id != but)
+
+
 LAST_CLAIMED = (
     select(jobs.c.claimed_turn)
     .join(tables.attempts, tables.attempts.c.job_id == jobs.c.id)
@@ -64,18 +92,12 @@ STANDING = select(
     .where(pauses.c.subject == bindparam("of_pause"))
     .exists()
     .label("is_paused"),
-    select(func.count())
-    .select_from(others)
-    .where(others.c.slot_key == bindparam("of_slot"), HAS_SLOT, others.c.id != bindparam("of_job"))
-    .scalar_subquery()
-    .label("with_key"),
-    select(func.count())
-    .select_from(others)
-    .where(others.c.rate_key == bindparam("of_rate"), others.c.id != bindparam("of_job"))
-    .where(others.c.state == State.QUEUED, others.c.turn < HELD)
-    .where(or_(others.c.turn < NOT_DUE, others.c.due_why == "rate"))
-    .scalar_subquery()
-    .label("with_rate"),
+    with_slot(bindparam("of_slot", type_=String), but=bindparam("of_job", type_=String)).label(
+        "with_key"
+    ),
+    with_rate(bindparam("of_rate", type_=String), but=bindparam("of_job", type_=String)).label(
+        "with_rate"
+    ),
     select(rates.c.next_at)
     .where(rates.c.key == bindparam("of_rate"))
     .scalar_subquery()
@@ -100,6 +122,12 @@ IS_ALL_PAUSED = (
     .where(or_(pauses.c.until.is_(None), pauses.c.until > bindparam("now")))
     .exists()
 )
+IS_DRAINED = (
+    select(tables.workers.c.id)
+    .where(tables.workers.c.id == bindparam("for_worker"))
+    .where(tables.workers.c.drained_at.is_not(None))
+    .exists()
+)
 NEXT = (
     select(
         jobs.c.id,
@@ -111,7 +139,7 @@ NEXT = (
         RUNNING_WITH_KEY.label("running"),
         IS_PAUSED.label("is_paused"),
     )
-    .where(*IS_WAITING, ~IS_ALL_PAUSED)
+    .where(*IS_WAITING, ~IS_ALL_PAUSED, ~IS_DRAINED)
     .order_by(jobs.c.turn, jobs.c.id)
     .limit(WINDOW)
     .offset(bindparam("after"))
@@ -289,9 +317,12 @@ def started(connection: Connection, job: Job, *, at: datetime) -> datetime | Non
     return release(connection, held_by=RATE + job.rate_key, at=at)
 
 
-def next_in_turn(connection: Connection, *, after: int, at: datetime) -> list[Waiting]:
-    """Return those whose turn is next, leaving out the first `after`; none while all is paused."""
-    rows = connection.execute(NEXT, {"after": after, "now": at})
+def next_in_turn(connection: Connection, *, after: int, at: datetime, worker: str) -> list[Waiting]:
+    """Return those whose turn is next, leaving out the first `after`.
+
+    None while all is paused, and none for a worker that is drained.
+    """
+    rows = connection.execute(NEXT, {"after": after, "now": at, "for_worker": worker})
     return [
         Waiting(
             id=row.id,

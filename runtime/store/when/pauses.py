@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, String, bindparam, delete, func, literal, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from runtime.store import tables
@@ -13,7 +13,14 @@ from runtime.values.line import HELD, KEY, NOT_DUE, PACKAGE, RATE
 from runtime.values.schedules import Pause
 from runtime.values.states import State
 
-held = tables.jobs.alias("held")
+MOST_HOLDERS = 1000
+HELD_BY = tables.jobs.c.held_by
+NEXT_HOLDER = select(func.min(HELD_BY)).where(
+    bindparam("after") < HELD_BY, bindparam("end") > HELD_BY
+)
+NO_JOB = literal("")
+FREE_SLOT = select(turns.with_slot(bindparam("key", type_=String), but=NO_JOB))
+FREE_RATE = select(turns.with_rate(bindparam("key", type_=String), but=NO_JOB))
 MOST_RELEASED = 200
 """How many jobs of a package join their lines at once when it is resumed."""
 
@@ -61,11 +68,8 @@ def _hold_all(connection: Connection, *, package: str) -> None:
 
 def resumed(connection: Connection) -> tuple[str, ...]:
     """Return the packages whose jobs are held by a pause that has ended."""
-    subject = select(pauses.c.subject).where(pauses.c.subject == held.c.held_by)
-    query = select(held.c.held_by).where(
-        held.c.held_by.is_not(None), held.c.held_by.startswith(PACKAGE), ~subject.exists()
-    )
-    return tuple(connection.execute(query.distinct()).scalars())
+    there = {one.subject for one in list_pauses(connection)}
+    return tuple(one for one in holders(connection, kind=PACKAGE) if one not in there)
 
 
 def forgotten(connection: Connection) -> tuple[str, ...]:
@@ -73,18 +77,28 @@ def forgotten(connection: Connection) -> tuple[str, ...]:
 
     None should ever be: each who lets go releases the next. This is the net below.
     """
-    has_slot = select(turns.others.c.id).where(
-        turns.others.c.slot_key == held.c.slot_key, turns.HAS_SLOT
+    keys = (
+        *((one, FREE_SLOT, KEY) for one in holders(connection, kind=KEY)),
+        *((one, FREE_RATE, RATE) for one in holders(connection, kind=RATE)),
     )
-    comes = select(turns.others.c.id).where(
-        turns.others.c.rate_key == held.c.rate_key,
-        turns.others.c.state == State.QUEUED,
-        turns.others.c.turn < HELD,
+    return tuple(
+        one
+        for one, query, kind in keys
+        if connection.execute(query, {"key": one.removeprefix(kind)}).scalar() == 0
     )
-    by_key = held.c.held_by.startswith(KEY) & ~has_slot.exists()
-    by_rate = held.c.held_by.startswith(RATE) & ~comes.exists()
-    query = select(held.c.held_by).where(held.c.held_by.is_not(None), by_key | by_rate)
-    return tuple(connection.execute(query.distinct()).scalars())
+
+
+def holders(connection: Connection, *, kind: str) -> list[str]:
+    """Return what of a kind holds jobs: one look into the index for each, however many it holds."""
+    found: list[str] = []
+    after, end = kind, kind[:-1] + chr(ord(kind[-1]) + 1)
+    while len(found) < MOST_HOLDERS:
+        following = connection.execute(NEXT_HOLDER, {"after": after, "end": end}).scalar()
+        if following is None:
+            return found
+        found.append(following)
+        after = following
+    return found
 
 
 def let_go(connection: Connection, *, held_by: tuple[str, ...], at: datetime) -> None:

@@ -11,10 +11,10 @@ depends_on = None
 MOMENT = sa.DateTime(timezone=True)
 FEW = {
     "held_by": ["held_by", "turn", "id"],
-    "slot_key": ["slot_key", "state"],
-    "rate_key": ["rate_key", "state"],
+    "slot_key": ["slot_key", "state", "held_by"],
+    "rate_key": ["rate_key", "state", "held_by"],
     "unique_key": ["unique_key", "state"],
-    "expires_at": ["expires_at"],
+    "expires_at": ["state", "expires_at"],
 }
 
 
