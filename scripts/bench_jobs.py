@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 import jobs_at_scale
 import jobs_attribution
+import jobs_waiting
 from figures import Figure, against, alone, shown, tell, times
 from jobs_baselines import (
     Rate,
@@ -58,6 +59,8 @@ def main() -> int:
         "submit": lambda: _submit(told.jobs),
         "lists": lambda: jobs_at_scale.lists(hello(), finished=told.finished),
         "memory": lambda: jobs_at_scale.memory(hello(), jobs=10 * told.jobs),
+        "waiting": lambda: jobs_waiting.idle(hello()),
+        "dispatch": jobs_waiting.dispatch,
         "idle": _idle,
         "start": _start,
     }

@@ -59,8 +59,7 @@ def said(served: Served, *words: str | Path, code: int = 0) -> str:
 def test_the_table_has_a_row_for_each_of_fourteen() -> None:
     rows = re.findall(r"^\| (\d+) \| [^|]+ \|(.*)\|$", PAGE, flags=re.MULTILINE)
     assert [int(number) for number, _ in rows] == list(range(1, 15))
-    mine = {1, 8, 9, 10, 11, 12, 13, 14}
-    assert all("`fumehood " in shown for number, shown in rows if int(number) in mine)
+    assert all("`fumehood " in shown for _, shown in rows)
 
 
 def test_1_the_same_order_is_the_same_job(served: Served) -> None:
