@@ -196,9 +196,7 @@ class Isolation:
     start: Literal["cold", "warm"] = "cold"
     start_reason: str = ""
     host_libraries: tuple[HostLibrary, ...] = ()
-    """Those that the import of a warm run has mapped, and a cold one at its end."""
-    has_loopback: bool = False
-    """Whether the run may talk with itself by TCP, where it has no other network."""
+    """Those that the import of a warm run has mapped; of a cold run nothing is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,6 @@ def in_force(
         tuple(procfs.field(cell.status, name) for name in _FIELDS),
         cell.namespaces or (),
         has_namespaces=cell.layout.has_namespaces,
-        has_loopback=cell.layout.has_loopback,
         network=network,
         landlock_abi=landlock_abi,
         cgroup=cgroup if cell.leaf else "",
@@ -94,7 +93,6 @@ def in_force(
         start=cell.start,
         start_reason=cell.start_reason,
         host_libraries=cell.host_libraries,
-        has_loopback=cell.layout.has_loopback,
     )
 
 
@@ -104,7 +102,6 @@ def _layers(
     own: tuple[str, ...],
     *,
     has_namespaces: bool,
-    has_loopback: bool,
     network: NetworkRules | None,
     landlock_abi: int,
     cgroup: str,
@@ -113,16 +110,14 @@ def _layers(
     status = dict(zip(_FIELDS, fields, strict=True))
     return (
         Layer(name="namespaces", in_force=bool(own), detail=" ".join(own)),
-        _no_network(
-            status, own, has_namespaces=has_namespaces, has_loopback=has_loopback, network=network
-        ),
+        _no_network(status, own, has_namespaces=has_namespaces, network=network),
         Layer(name="read-only root", in_force="mnt" in own, detail="its own" if own else ""),
         Layer(
             name="seccomp",
             in_force=status["Seccomp"] == "2",
             detail=_filters(status["Seccomp_filters"]),
         ),
-        _landlock(landlock_abi, confines_tcp=network is None and not has_loopback),
+        _landlock(landlock_abi, confines_tcp=network is None),
         Layer(name="no capabilities", in_force=_has_no_capabilities(status)),
         Layer(name="no new privileges", in_force=status["NoNewPrivs"] == "1"),
         Layer(name="host user", in_force=_is_unprivileged(status), detail=_host_uid(status)),
@@ -173,14 +168,12 @@ def _no_network(
     own: tuple[str, ...],
     *,
     has_namespaces: bool,
-    has_loopback: bool,
     network: NetworkRules | None,
 ) -> Layer:
     if network is not None:
         return Layer(name="network", in_force="net" in own, detail=f"proxy: {network}")
     if "net" in own:
-        inside = "nothing but its own loopback" if has_loopback else "nothing"
-        detail = f"a network namespace with {inside} in it"
+        detail = "a network namespace with nothing in it"
         return Layer(name="no network", in_force=True, detail=detail)
     is_refused = status["Seccomp"] == "2" and not has_namespaces
     detail = "seccomp refuses every socket" if is_refused else ""

@@ -5,6 +5,7 @@ artifact says on which. Each file is hashed once for as long as it is the same o
 """
 
 import hashlib
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,20 +13,34 @@ from sandbox.command import HostLibrary
 
 _FOLDERS = ("/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "/lib32/", "/usr/lib32/")
 _MOST = 200
+_MOST_MAPS_BYTES = 2 << 20
+"""Of a list that a package can lengthen; torch has half a megabyte of it."""
 
 
 def mapped(pid: int) -> tuple[HostLibrary, ...]:
-    """Return the libraries of the host that a process can execute (proc_pid_maps(5)).
+    """Return the libraries of the host that a process can execute, 200 at most."""
+    return hashed(files_mapped(pid))
 
-    A path is that of the cell, which sees these folders where the host has them. A file that is
-    another one by now is left out.
+
+def files_mapped(pid: int) -> list[tuple[str, int]]:
+    """Return path and inode of each, as the kernel tells it now (proc_pid_maps(5)).
+
+    A path is that of the cell, which sees these folders where the host has them.
     """
     try:
-        lines = Path(f"/proc/{pid}/maps").read_text("utf-8", "surrogateescape").splitlines()
+        with Path(f"/proc/{pid}/maps").open("rb") as maps:
+            lines = maps.read(_MOST_MAPS_BYTES).decode("utf-8", "surrogateescape").splitlines()
     except OSError:
-        return ()
+        return []
     found = {_file(line) for line in lines}
-    files = sorted(file for file in found if file is not None)[:_MOST]
+    return sorted(file for file in found if file is not None)[:_MOST]
+
+
+def hashed(files: Iterable[tuple[str, int]]) -> tuple[HostLibrary, ...]:
+    """Return them with their digests, but for a file that is another one by now.
+
+    It takes seconds where a package maps much: not while that goes on, watched by nobody.
+    """
     return tuple(library for file in files if (library := _hashed(*file)) is not None)
 
 

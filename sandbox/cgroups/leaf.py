@@ -58,8 +58,6 @@ class Hierarchy(Protocol):
     """Where leaves are made."""
 
     version: str
-    counts_sockets: bool
-    """Whether what sockets hold in the kernel counts against a leaf's limit of memory."""
 
     def leaf(self, name: str, limits: Limits) -> Leaf:
         """Make a leaf with these limits. Raises OSError."""

@@ -25,9 +25,6 @@ from sandbox.kernel import procfs
 from sandbox.limits import MIB, Limits
 
 _CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
-_SOCKETS = "memory.kmem.tcp.limit_in_bytes"
-"""Sockets are counted apart, and only where there is a limit (admin-guide/cgroup-v1/memory.rst)."""
-_MOST_SOCKETS_MB = 16
 _MOST_USED = 16
 """Empty leaves that are kept; each has ten descriptors open."""
 
@@ -48,7 +45,6 @@ class Separate:
             self._folders[controller] = mount / own[controller].lstrip("/") / name
         for folder in self._folders.values():
             folder.mkdir(exist_ok=True)
-        self.counts_sockets = (self._folders["memory"] / _SOCKETS).exists()
 
     def leaf(self, name: str, limits: Limits) -> Leaf:
         """Take an empty leaf with the same limits again, or make one.
@@ -78,7 +74,6 @@ class Separate:
         write(memory / "memory.limit_in_bytes", str(limits.memory_mb * MIB))
         write_if_there(memory / "memory.memsw.limit_in_bytes", str(limits.memory_mb * MIB))
         write_if_there(memory / "memory.swappiness", "0")
-        write_if_there(memory / _SOCKETS, str(min(limits.memory_mb, _MOST_SOCKETS_MB) * MIB))
         write(pids / "pids.max", str(limits.processes + WALL_PROCESSES))
         write(cpu / "cpu.cfs_period_us", str(CPU_PERIOD_US))
         write(cpu / "cpu.cfs_quota_us", str(int(limits.cpus * CPU_PERIOD_US)))

@@ -28,7 +28,6 @@ class Unified:
     """
 
     version = "v2"
-    counts_sockets = True
 
     def __init__(self, name: str) -> None:
         if not (ROOT / "cgroup.controllers").exists():

@@ -157,14 +157,11 @@ def _done(done: Done, isolation: Isolation, result_kb: int) -> Outcome:
         return _silent_end(Exit(code=-signal.SIGTERM), isolation)
     what, mend = done.what, _mend(done)
     if done.wanted and not _has_network(isolation):
-        why, mend = walls.unreached(done.wanted, has_loopback=isolation.has_loopback)
-        what = f"{what} – {why}"
+        what = f"{what} – the run tried to reach {done.wanted}; runs have no network"
+        mend = walls.NETWORK_MEND
     failure = Failure(code=_code(done), what=what, mend=mend, traceback=done.traceback)
     if done.wall and not done.wanted:
-        stood = walls.those_around(
-            has_network=_has_network(isolation), has_loopback=isolation.has_loopback
-        )
-        failure = walls.named(failure, done.wall, stood=stood)
+        failure = walls.named(failure, done.wall, has_network=_has_network(isolation))
     return Outcome(ending=done.ending, isolation=isolation, failure=failure)
 
 

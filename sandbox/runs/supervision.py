@@ -9,7 +9,7 @@ import contextlib
 
 from sandbox import protocol
 from sandbox.cells.cell import Cell
-from sandbox.cells.host_libraries import mapped
+from sandbox.cells.host_libraries import files_mapped, hashed
 from sandbox.cgroups.leaf import Counted
 from sandbox.command import Command, Observe, Report
 from sandbox.kernel import procfs
@@ -87,9 +87,12 @@ class Supervision:
             self._loop.remove_reader(self._cell.channel.fileno())
         if self._leaf is None:
             self.peak_bytes = max(self.peak_bytes, procfs.peak_bytes(self._cell.pid))
+        files: list[tuple[str, int]] = []
         if self._cell.start == "cold":  # it waits for its end when it is done: see inside/cold.py
-            self._cell.host_libraries = await asyncio.to_thread(mapped, self._cell.pid)
+            files = await asyncio.to_thread(files_mapped, self._cell.pid)
         await self._cell.end()
+        if files:  # to hash them may take long, in which nobody would watch the limits
+            self._cell.host_libraries = await asyncio.to_thread(hashed, files)
         if verdict.kind == "ended" or not self._cell.shows_its_end:
             self.ended = await self._cell.tell()
         await self._streams.drain()

@@ -11,6 +11,7 @@ NETWORK_MEND = (
     'ask for it in the manifest (`"network": {"run": true, "hosts": […]}`) and have the '
     "admin name the host, or bring what is there along as an input"
 )
+_OF_A_NETWORK = ("network", "listen")
 _WALLS = {
     "read-only": (
         "everything but output_dir, scratch_dir and /tmp is read-only",
@@ -25,7 +26,7 @@ _WALLS = {
         "bring what is there along, as an input or in the bundle",
     ),
     "listen": (
-        "a run has no port to listen at: at this level it has no network, not even with itself",
+        "a run has no port to listen at: it has no network, not even one with itself",
         "use threads, processes, pipes or a pair of sockets in place of a server",
     ),
     "network": ("runs have no network", NETWORK_MEND),
@@ -40,31 +41,9 @@ _WALLS = {
 }
 
 
-_LOOPBACK = ("127.", "localhost:", "[::1]:", "::1:")
-
-
-def unreached(wanted: str, *, has_loopback: bool) -> tuple[str, str]:
-    """Return why a run did not reach HOST:PORT, and what its author can do.
-
-    >>> unreached("example.org:443", has_loopback=True)[0]
-    'the run tried to reach example.org:443; runs have no network'
-    """
-    tried = f"the run tried to reach {wanted}"
-    if has_loopback and wanted.startswith(_LOOPBACK):
-        why = "nothing of this run listens there, and the host's ports are out of its reach"
-        return f"{tried}; {why}", "start the server in the run, and wait until it listens"
-    return f"{tried}; runs have no network", NETWORK_MEND
-
-
-def those_around(*, has_network: bool, has_loopback: bool) -> frozenset[str]:
-    """Return the walls around a run that may have a network, or one with itself alone."""
-    gone = {"network"} if has_network else set[str]()
-    return frozenset(_WALLS) - gone - ({"listen"} if has_network or has_loopback else set())
-
-
-def named(failure: Failure, wall: str, *, stood: frozenset[str]) -> Failure:
-    """Return the failure with the wall that it came from, if that is one that stood."""
-    if wall not in stood:
+def named(failure: Failure, wall: str, *, has_network: bool) -> Failure:
+    """Return the failure with the wall that it came from, if that is one that stands."""
+    if wall not in _WALLS or (has_network and wall in _OF_A_NETWORK):
         return failure
     what, mend = _WALLS[wall]
     return replace(failure, what=f"{failure.what} – {what}", mend=mend)

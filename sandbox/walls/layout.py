@@ -6,7 +6,7 @@ sees host paths and Landlock decides which.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -59,8 +59,6 @@ class Layout:
     """The paths of one cell, as the cell sees them."""
 
     has_namespaces: bool
-    has_loopback: bool
-    """Whether a run without a network may talk with itself, by TCP too."""
     inside: str
     input_dir: str
     output_dir: str
@@ -80,10 +78,9 @@ class Barriers:
 
 
 @lru_cache(maxsize=64)
-def namespaced(folders: tuple[Folder, ...], *, has_loopback: bool = False) -> Layout:
+def namespaced(folders: tuple[Folder, ...]) -> Layout:
     """Return the layout of a cell that has a root of its own."""
-    made = _layout(folders, has_namespaces=True, inside=INSIDE, run_dir=WORK)
-    return replace(made, has_loopback=has_loopback)
+    return _layout(folders, has_namespaces=True, inside=INSIDE, run_dir=WORK)
 
 
 def on_the_host(folders: Sequence[Folder], *, inside: Path, run_dir: str) -> Layout:
@@ -137,7 +134,6 @@ def setup(command: Command, layout: Layout, barriers: Barriers) -> dict[str, Inw
         "input_dir": layout.input_dir,
         "work_dir": WORK,
         "mounts": _mounts(command.limits) if layout.has_namespaces else None,
-        "loopback": layout.has_loopback and command.network is None,
         "landlock": _landlock(command, layout, barriers),
         "warm_landlock": _warm_landlock(command, layout, barriers),
         "seccomp": _program(profile, barriers),
@@ -234,7 +230,6 @@ def _layout(
     roots = [folder for folder in on_path if folder.import_root]
     return Layout(
         has_namespaces=has_namespaces,
-        has_loopback=False,
         inside=inside,
         input_dir="/input" if has_namespaces else f"{run_dir}/input",
         output_dir=f"{run_dir}/output",
@@ -274,7 +269,7 @@ def _landlock(command: Command, layout: Layout, barriers: Barriers) -> Inward:
         executable=_executable(command, layout),
         run_readable=() if layout.has_namespaces else (layout.input_dir,),
         writable=(layout.scratch_dir, layout.output_dir),
-        network=command.network is not None or layout.has_loopback,
+        network=command.network is not None,
     )
     return landlock.ruleset(confinement, abi=barriers.landlock_abi)
 

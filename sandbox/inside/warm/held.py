@@ -33,7 +33,6 @@ class Imported:
 
     def __init__(self, setup: dict[str, Any]) -> None:
         self._has_namespaces: bool = setup["mounts"] is not None
-        self._has_loopback: bool = setup["loopback"]
         self._processes_fd = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         if self._has_namespaces:
             walls.hide_processes()
@@ -123,7 +122,7 @@ class Imported:
             walls.leave_shared_folder(self._work_dir)
             walls.own_user_namespace_of(self._tracee)
             self._flags |= walls.NAMESPACES
-            self._networks = net_namespaces.Networks(self._tracee, has_loopback=self._has_loopback)
+            self._networks = net_namespaces.Networks(self._tracee)
         self._doors = doors.Doors(self._tracee)
 
     def fork(self, folder: str, fds: tuple[int, ...]) -> tuple[int, net_namespaces.Network | None]:

@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
 _AT_FDCWD = -100
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC
-_AF_INET, _SOCK_DGRAM, _SIOCSIFFLAGS = 2, 2, 0x8914
-_LO_IS_UP = b"lo".ljust(16, b"\0") + b"\x01\x00".ljust(24, b"\0")
-"""A struct ifreq with IFF_UP (netdevice(7))."""
-_APART = 128
-"""How far from the path that is kept below the stack, and from what doors.py keeps there."""
 _FIRST_FD, _MOST = 96, 128
 """Where the held process has its descriptors of them: forks foresee all lower numbers."""
 
@@ -40,9 +35,8 @@ _MOST_BYTES = 16_384
 class Networks:
     """The namespaces of one warm cell, which enters one for the next fork to be born in."""
 
-    def __init__(self, tracee: Tracee, *, has_loopback: bool) -> None:
+    def __init__(self, tracee: Tracee) -> None:
         self._tracee = tracee
-        self._has_loopback = has_loopback
         self._path = tracee.place(b"/proc/self/ns/net\0")
         self._free: list[Network] = []
         self._here: Network | None = None
@@ -60,8 +54,6 @@ class Networks:
                 return network
             self._let_go(network)
         self._tracee.make("unshare", syscalls.CLONE_NEWNET)
-        if self._has_loopback:
-            self._bring_up()
         opened = self._tracee.make("openat", _AT_FDCWD, self._path, _FLAGS)
         fd = self._numbers.pop() if self._numbers else -1
         if fd >= 0:
@@ -69,13 +61,6 @@ class Networks:
         self._tracee.make("close", opened)
         self._here = Network(self._tracee.pid, fd)
         return self._here
-
-    def _bring_up(self) -> None:
-        """Let who is in the namespace talk with itself: it is made with its loopback down."""
-        wish = self._tracee.place(_LO_IS_UP, above=_APART)
-        sock = self._tracee.make("socket", _AF_INET, _SOCK_DGRAM, 0)
-        self._tracee.make("ioctl", sock, _SIOCSIFFLAGS, wish)
-        self._tracee.make("close", sock)
 
     def give_back(self, network: Network) -> None:
         """Let the next run have it, if the warm cell can return to it."""
