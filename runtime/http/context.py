@@ -17,7 +17,7 @@ from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.lock.keeping import Closings
 from runtime.access.access import Access
-from runtime.access.decisions import sight_of
+from runtime.access.decisions import own_sight_of, sight_of
 from runtime.activations.intake import Intake
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
@@ -107,6 +107,11 @@ def origin_of(caller: RequestContext) -> JsonObject:
     return {"from": caller.source, "request_id": caller.request_id}
 
 
+async def own_sight_of_request(request: Request) -> Sight:
+    """Return whose webhooks, batches and the like who asks may see."""
+    return own_sight_of(principal_of(request))
+
+
 async def stands_of(request: Request) -> Callable[[], Awaitable[bool]]:
     """Return what says whether who asks may still have what goes on for long."""
     identification = services_of(request).access.identification
@@ -184,6 +189,7 @@ QuestionsOf = Annotated[Questions, Depends(_service("questions"))]
 ServicesOf = Annotated[Services, Depends(whole)]
 PrincipalOf = Annotated[Principal, Depends(asks)]
 SightOf = Annotated[Sight, Depends(sight_of_request)]
+OwnSightOf = Annotated[Sight, Depends(own_sight_of_request)]
 KeyOf = Annotated[str, Depends(key_of)]
 WaitOf = Annotated[int, Depends(wait_of)]
 CallerOf = Annotated[RequestContext, Depends(caller_of)]

@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from errno import EAFNOSUPPORT, EINVAL, ENOSYS, EPERM
+from errno import EAFNOSUPPORT, EINVAL, ENOPROTOOPT, ENOSYS, EPERM
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -38,6 +38,7 @@ _F_SETLEASE, _F_NOTIFY, _NEWEST_FCNTL = 1024, 1026, 1038
 """A lease makes open(2) of everybody else wait for up to 45 s (fcntl(2), lease-break-time).
 Newer commands, such as F_SETDELEG (1040, Linux 6.19), are as if the kernel did not have them."""
 _AT_EMPTY_PATH = 0x1000
+_SOL_SOCKET, _SO_COOKIE, _SO_NETNS_COOKIE = 1, 57, 71
 _RLIMIT_CORE = 4
 _STOPPING = ("unshare", "setns")
 """Where a warm cell is held by its warden, and what that makes of it (inside/warm/tracee.py)."""
@@ -252,6 +253,7 @@ def _conditional(profile: Profile, numbers: dict[str, int]) -> Iterable[Instruct
     refused = [_TIOCSTI, _TIOCLINUX, *_ATTRIBUTE_FLAGS]
     yield from _when(numbers["ioctl"], "ioctl", _if_one_of(1, refused))
     yield from _when(numbers["fcntl"], "fcntl", _leases())
+    yield from _when(numbers["getsockopt"], "getsockopt", _cookies())
     yield from _when(numbers["personality"], "personality", _only(0, [0, 0xFFFFFFFF], EPERM))
     yield from _when(numbers["execveat"], "execveat", _if_any_bit(4, _AT_EMPTY_PATH))
 
@@ -302,6 +304,21 @@ def _leases() -> list[Instruction]:
         *_if_one_of(1, [_F_SETLEASE, _F_NOTIFY]),
         Instruction(_GREATER, 0, 1, _NEWEST_FCNTL, "newer than any command that was reviewed"),
         _errno(EINVAL, "as if the kernel did not have it"),
+    ]
+
+
+def _cookies() -> list[Instruction]:
+    """Refuse SO_COOKIE and SO_NETNS_COOKIE: numbers that the kernel counts up for everybody.
+
+    The next run would read from its own how many sockets the one before had made.
+    """
+    return [
+        _argument(1),
+        Instruction(_EQUAL, 0, 4, _SOL_SOCKET, "of sockets themselves"),
+        _argument(2),
+        Instruction(_EQUAL, 1, 0, _SO_COOKIE, "SO_COOKIE"),
+        Instruction(_EQUAL, 0, 1, _SO_NETNS_COOKIE, "SO_NETNS_COOKIE"),
+        _errno(ENOPROTOOPT, "as if the kernel did not have it"),
     ]
 
 

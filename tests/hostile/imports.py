@@ -201,6 +201,23 @@ def take():
 """,
     "counters_of_packets": PASS_ON + COUNTED % {"family": "AF_INET", "to": "127.0.0.1"},
     "counters_of_packets_6": PASS_ON + COUNTED % {"family": "AF_INET6", "to": "::1"},
+    "cookies_of_sockets": PASS_ON
+    + """
+import os, socket
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # each processor counts by itself
+def cookie():
+    with socket.socket(socket.AF_UNIX) as sock:
+        return int.from_bytes(sock.getsockopt(1, 57, 8), "little")
+try: BASE = cookie()
+except OSError: BASE, cookie = 0, lambda: 0
+def leave(text):
+    for _ in range(100 * (int(text[-1]) + 1)):
+        try: cookie()
+        except OSError: pass
+def take():
+    number = (cookie() - BASE) // 100 - 1
+    return ["secret-%s%d" % (name, number) for name in ("", "cookies_of_sockets-")] if number >= 0 else []
+""",
     "names_of_processes": PASS_ON
     + """
 AGAIN = True

@@ -135,6 +135,7 @@ async def test_an_import_that_leaves_a_way_from_job_to_job_runs_cold_and_is_name
         "files_left_by_the_import",
         "system_v_memory",
         "signal_of_stdin",
+        "cookies_of_sockets",
         "counters_of_packets",
         "counters_of_packets_6",
     }

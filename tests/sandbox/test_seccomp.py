@@ -1,7 +1,7 @@
 """The filters, line by line: golden listings per architecture, and a reader that runs them."""
 
 import os
-from errno import EAFNOSUPPORT, EINVAL, ENOSYS, EPERM
+from errno import EAFNOSUPPORT, EINVAL, ENOPROTOOPT, ENOSYS, EPERM
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,10 @@ ARGUMENTS = [
     ("fcntl", (0, 1040), EINVAL),
     ("fcntl", (0, 1030), ALLOW),
     ("fcntl", (0, 38), ALLOW),
+    ("getsockopt", (3, 1, 57), ENOPROTOOPT),
+    ("getsockopt", (3, 1, 71), ENOPROTOOPT),
+    ("getsockopt", (3, 1, 3), ALLOW),
+    ("getsockopt", (3, 6, 57), ALLOW),
     ("inotify_init1", (), EPERM),
     ("inotify_add_watch", (), EPERM),
     ("socketpair", (1, 2), ALLOW),

@@ -52,9 +52,10 @@ def get(connection: Connection, *, name: str, sight: Sight = EVERYTHING) -> Batc
     query = select(batches).where(or_(batches.c.id == name, batches.c.name == name))
     if sight.owner is not None:
         query = query.where(batches.c.owner == sight.owner)
-    found = connection.execute(query.limit(2)).all()
-    if len(found) == 1:
-        return _batch(found[0])
+    found = connection.execute(query.limit(3)).all()
+    meant = [row for row in found if row.id == name] or found  # a name may be another one's id
+    if len(meant) == 1:
+        return _batch(meant[0])
     raise NotFound(
         f"There is no batch {name}" if not found else f"Several owners have a batch {name}",
         where=name,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from runtime.access.decisions import changes_of, sight_of
+from runtime.access.decisions import changes_of, own_changes_of, own_sight_of
 from runtime.http.api.sent_values import Sentence
 from runtime.http.api.views import PageOf, View, page_view
 from runtime.http.context import (
@@ -14,6 +14,7 @@ from runtime.http.context import (
     CursorOf,
     DeliveriesOf,
     Limit,
+    OwnSightOf,
     PrincipalOf,
     SightOf,
     StoreOf,
@@ -21,7 +22,6 @@ from runtime.http.context import (
 )
 from runtime.ids import new_id
 from runtime.store import webhooks as webhook_store
-from runtime.values.access import Sight
 from runtime.values.retention import PackagePattern
 from runtime.values.states import FINAL, State
 from runtime.values.times import Time
@@ -115,7 +115,7 @@ async def list_webhooks(
     principal: PrincipalOf,
 ) -> PageOf[WebhookView]:
     """Return webhooks, the last made first: one's own, or those of all."""
-    sight = Sight(owner=sight_of(principal).owner)
+    sight = own_sight_of(principal)
     page = await store.read(webhook_store.list_of, limit=limit, cursor=cursor, sight=sight)
     return page_view(page, show=WebhookView.model_validate, request=request, response=response)
 
@@ -123,7 +123,7 @@ async def list_webhooks(
 @router.delete("/v1/webhooks/{webhook_id}", status_code=204)
 async def remove_webhook(webhook_id: str, *, store: StoreOf, principal: PrincipalOf) -> None:
     """Tell nobody there any more."""
-    sight = Sight(owner=changes_of(principal).owner)
+    sight = own_changes_of(principal)
     await store.run(webhook_store.remove, webhook_id=webhook_id, sight=sight)
 
 
@@ -141,7 +141,7 @@ async def list_deliveries(
     cursor: CursorOf,
     limit: Limit = 50,
     *,
-    sight: SightOf,
+    sight: OwnSightOf,
     state: DeliveryState | None = None,
     job: Annotated[str | None, Query(description="Only of this job.")] = None,
 ) -> PageOf[DeliveryView]:

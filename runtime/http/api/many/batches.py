@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from runtime.access.decisions import changes_of
+from runtime.access.decisions import changes_of, own_changes_of
 from runtime.http.api.sent_values import Flag, Sentence
 from runtime.http.api.views import PageOf, View, page_view
 from runtime.http.context import (
@@ -16,8 +16,8 @@ from runtime.http.context import (
     DeliveriesOf,
     Limit,
     NotifierOf,
+    OwnSightOf,
     PrincipalOf,
-    SightOf,
     StoreOf,
     origin_of,
 )
@@ -87,7 +87,7 @@ def _view(batch: Batch, counted: Counted) -> BatchView:
 
 
 async def _seen(store: Store, *, name: str, sight: Sight) -> BatchView:
-    batch = await store.read(batches.get, name=name, sight=Sight(owner=sight.owner))
+    batch = await store.read(batches.get, name=name, sight=sight)
     return _view(batch, await store.read(batches.counted, batch=batch))
 
 
@@ -120,12 +120,10 @@ async def list_batches(
     cursor: CursorOf,
     limit: Limit = 50,
     *,
-    sight: SightOf,
+    sight: OwnSightOf,
 ) -> PageOf[BatchView]:
     """Return batches, the last begun first."""
-    page = await store.read(
-        batches.list_all, limit=limit, cursor=cursor, sight=Sight(owner=sight.owner)
-    )
+    page = await store.read(batches.list_all, limit=limit, cursor=cursor, sight=sight)
     counted = {one.id: await store.read(batches.counted, batch=one) for one in page.items}
     return page_view(
         page, show=lambda one: _view(one, counted[one.id]), request=request, response=response
@@ -133,7 +131,7 @@ async def list_batches(
 
 
 @router.get("/{batch}")
-async def get_batch(batch: OneBatch, *, store: StoreOf, sight: SightOf) -> BatchView:
+async def get_batch(batch: OneBatch, *, store: StoreOf, sight: OwnSightOf) -> BatchView:
     """Return a batch with its counts by state."""
     return await _seen(store, name=batch, sight=sight)
 
@@ -148,7 +146,7 @@ async def seal_batch(
     notifier: NotifierOf,
 ) -> BatchView:
     """Let a batch take no more jobs: it has ended when all that it has have ended."""
-    mine = changes_of(principal)
+    mine = own_changes_of(principal)
     found = await _seen(store, name=batch, sight=mine)
     await store.run(batches.seal, batch_id=found.id, at=clock())
     notifier.notify(DELIVERY_NEWS)
@@ -167,10 +165,11 @@ async def cancel_batch(
     clock: ClockOf,
 ) -> BatchView:
     """Seal a batch and cancel every job of it that has not ended, a few at a time."""
-    mine = changes_of(principal)
+    mine = own_changes_of(principal)
     found = await _seen(store, name=batch, sight=mine)
     if not order.is_dry_run:
         await store.run(batches.seal, batch_id=found.id, at=clock())
         what = BulkOrder(act=Act.CANCEL, wanted=JobFilter(batch=found.id), reason=order.reason)
-        await bulk.begin(what, who=principal.name, sight=mine, origin=origin_of(caller))
+        sight = changes_of(principal)
+        await bulk.begin(what, who=principal.name, sight=sight, origin=origin_of(caller))
     return await _seen(store, name=found.id, sight=mine)

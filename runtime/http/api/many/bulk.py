@@ -5,7 +5,7 @@ from datetime import datetime
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from runtime.access.decisions import changes_of, sight_of
+from runtime.access.decisions import changes_of, own_changes_of, own_sight_of
 from runtime.http.api.many.wanted import Wanted
 from runtime.http.api.sent_values import Flag, Sentence, WholeNumber
 from runtime.http.api.views import PageOf, View, page_view
@@ -134,7 +134,7 @@ async def begin_bulk(
 
 def _own(principal: Principal) -> Sight:
     """Return whose operations are seen: all, or those that who asks has begun."""
-    return Sight(owner=sight_of(principal).owner)
+    return own_sight_of(principal)
 
 
 @router.get("")
@@ -168,6 +168,6 @@ async def stop_bulk(
     caller: CallerOf,
 ) -> BulkView:
     """Stop a bulk operation; what it has done stays done."""
-    own = Sight(owner=changes_of(principal).owner)
+    own = own_changes_of(principal)
     await store.read(bulk_store.get, operation_id=operation_id, sight=own)
     return _view(await bulk.stop(operation_id, who=principal.name, origin=origin_of(caller)))

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from sqlalchemy import Connection
 
 from runtime.clock import Clock
+from runtime.errors import NotAllowed
 from runtime.http.api.views import PageOf
 from runtime.http.api.when.views import (
     PauseView,
@@ -130,6 +131,12 @@ def _drain(
     origin: JsonObject,
     sight: Sight,
 ) -> WorkerView:
+    if sight.packages:
+        raise NotAllowed(
+            "A worker works for all packages, and this token is bound to some",
+            where="package",
+            mend="ask with a token that is bound to none",
+        )
     one = workers.drain(connection, worker=worker, who=who, at=at if is_drained else None)
     action = "worker.drain" if is_drained else "worker.resume"
     audit.append(connection, at=at, who=who, action=action, subject=worker, details=dict(origin))

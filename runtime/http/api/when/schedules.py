@@ -1,5 +1,6 @@
 """/v1/schedules: jobs for times to come."""
 
+import asyncio
 from datetime import datetime
 from typing import Annotated
 
@@ -41,7 +42,7 @@ from runtime.store.when import pauses
 from runtime.store.when import schedules as schedule_store
 from runtime.values.access import Sight, is_bound_to
 from runtime.values.records import Page
-from runtime.values.schedules import SCHEDULE, Pause
+from runtime.values.schedules import SCHEDULE, Pause, Schedule
 from runtime.values.when.ticks import Missed, Overlap
 from sandbox.limits import MIB
 
@@ -165,14 +166,13 @@ async def list_schedules(
     )
     now = clock()
 
-    return page_view(
-        page,
-        show=lambda one: ScheduleView.model_validate(
-            schedule_view(one, pause=paused.get(SCHEDULE + one.id), at=now)
-        ),
-        request=request,
-        response=response,
-    )
+    def shown(one: Schedule) -> ScheduleView:
+        whole = schedule_view(one, pause=paused.get(SCHEDULE + one.id), at=now)
+        return ScheduleView.model_validate(whole)
+
+    # Beside the event loop: the ticks of 200 rare days took it for 4 s.
+    views = await asyncio.to_thread(lambda: {one.id: shown(one) for one in page.items})
+    return page_view(page, show=lambda one: views[one.id], request=request, response=response)
 
 
 def _listed(

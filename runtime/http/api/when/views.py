@@ -154,7 +154,12 @@ def schedule_view(
     schedule: Schedule, *, pause: Pause | None, at: datetime, ticks: tuple[Tick, ...] = ()
 ) -> ScheduleDetail:
     """Return the view of a schedule."""
-    coming = next_ticks(schedule.timetable, after=at) if pause is None else ()
+    first = schedule.next_at
+    coming: tuple[datetime, ...] = ()
+    if pause is None and first is not None and first > at:
+        coming = (first, *next_ticks(schedule.timetable, after=first, number=4))
+    elif pause is None:
+        coming = next_ticks(schedule.timetable, after=at)
     shown = ScheduleView.model_validate(schedule).model_dump(exclude={"paused", "next_ticks"})
     return ScheduleDetail(
         **shown,
