@@ -88,28 +88,28 @@ subprocess.Popen([sys.executable, "-I", "-S", "-c", WATCH], start_new_session=Tr
 }
 
 COUNTED = """
-import socket
+import ctypes, socket
+ctypes.CDLL(None).unshare(0x50000000)  # outside, away from what the host counts; refused in a cell
 def count():
     found = {}
-    with open("/proc/self/net/snmp") as lines:
-        for names, numbers in zip(*[iter(lines.read().splitlines())] * 2):
-            kind = names.split(":")[0]
-            found.update(zip((kind + name for name in names.split()[1:]), numbers.split()[1:]))
-    with open("/proc/self/net/snmp6") as lines:
-        found.update(line.split() for line in lines)
-    wanted = ("IpOutNoRoutes", "UdpNoPorts", "Ip6OutNoRoutes", "Udp6NoPorts")
-    return sum(int(found.get(name, 0)) for name in wanted)
+    for table in ("snmp", "netstat"):
+        with open("/proc/self/net/" + table) as lines:
+            for names, numbers in zip(*[iter(lines.read().splitlines())] * 2):
+                kind = names.split(":")[0]
+                found.update(zip((kind + name for name in names.split()[1:]), numbers.split()[1:]))
+    return int(found.get("%(counter)s", 0))
 try: BASE = count()
 except OSError: BASE, count = 0, lambda: 0
 def leave(text):
     for _ in range(int(text[-1]) + 1):
-        with socket.socket(socket.%(family)s, socket.SOCK_DGRAM) as sock:
-            try: sock.sendto(b"x", ("%(to)s", 9))
-            except OSError: pass
+        try:
+            with socket.socket(socket.AF_INET, *%(kind)s) as sock:
+                sock.setblocking(False)
+                sock.connect(("192.0.2.1", 9))
+        except OSError: pass
 def take():
     number = count() - BASE - 1
-    return ["secret-%%s%%d" %% (name, number) for name in ("", NAME + "-")] if number >= 0 else []
-NAME = "counters_of_packets" + ("_6" if "%(family)s" == "AF_INET6" else "")
+    return ["secret-%%s%%d" %% (name, number) for name in ("", "%(name)s-")] if number >= 0 else []
 """
 """What the kernel counts in a net namespace says how much the run before has sent."""
 
@@ -199,8 +199,11 @@ def take():
         return [LISTENER.accept()[0].recv(64).decode()]
     except OSError: return []
 """,
-    "counters_of_packets": PASS_ON + COUNTED % {"family": "AF_INET", "to": "127.0.0.1"},
-    "counters_of_packets_6": PASS_ON + COUNTED % {"family": "AF_INET6", "to": "::1"},
+    "counters_of_packets": PASS_ON
+    + COUNTED % {"name": "counters_of_packets", "kind": (2, 0), "counter": "IpOutNoRoutes"},
+    "counters_of_mptcp": PASS_ON
+    + COUNTED
+    % {"name": "counters_of_mptcp", "kind": (1, 262), "counter": "MPTcpExtMPCapableSYNTX"},
     "cookies_of_sockets": PASS_ON
     + """
 import os, socket

@@ -137,7 +137,7 @@ async def test_an_import_that_leaves_a_way_from_job_to_job_runs_cold_and_is_name
         "signal_of_stdin",
         "cookies_of_sockets",
         "counters_of_packets",
-        "counters_of_packets_6",
+        "counters_of_mptcp",
     }
     had_anew = {
         "shared_memory",
