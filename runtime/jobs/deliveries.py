@@ -6,6 +6,7 @@ its message is written down, whatever is killed in between.
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,11 +25,12 @@ from runtime.store.store import Store
 from runtime.values.batches import Batch, Counted
 from runtime.values.records import Job, JsonObject
 from runtime.values.webhooks import (
+    MOST_OF_ONE_HOST,
     Delivery,
     Webhook,
     after_try,
     body_of,
-    chosen,
+    by_host,
     judge_url,
     message_id,
     secret_of,
@@ -36,17 +38,23 @@ from runtime.values.webhooks import (
 from sandbox.command import Json
 from wheelhouse.times import rfc3339
 
+log = logging.getLogger("fumehood.deliveries")
 DELIVERY_NEWS = "deliveries"
 ENDS_A_TURN = 100
-TRIES_A_TURN = 32
+HOSTS_MOST = 32
+"""How many hosts are spoken with at a time."""
+PATIENCE_S = 1.0
+"""How long a turn waits for those that answer; the others go on by themselves."""
 FORGOTTEN_AFTER = timedelta(days=30)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Known:
-    """The webhooks there are, as this process last read them."""
+    """The webhooks there are, as this process last read them, and what it is about."""
 
     webhooks: tuple[Webhook, ...] = ()
+    busy: dict[str, asyncio.Task[None]] = field(default_factory=dict[str, asyncio.Task[None]])
+    """By host, what is on its way: a host that does not answer holds back its own only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +91,7 @@ class Deliveries:
 
     async def look(self) -> None:
         """Read which webhooks there are; before the first order comes, too."""
-        self._known.webhooks = await self.store.read(store_of_webhooks.every)
+        self._known.webhooks = await self.store.read(store_of_webhooks.every, at=self.clock())
 
     async def replay(self, delivery_id: str) -> Delivery:
         """Let a delivery be tried again from the start."""
@@ -110,20 +118,44 @@ class Deliveries:
 
     async def _deliver(self) -> bool:
         """Try what is due, some of it; return whether more of it is."""
-        at = self.clock()
-        due = await self.store.read(store_of_webhooks.due, at=at, limit=TRIES_A_TURN)
-        if not due:
-            return False
-        tried = chosen(due)
-        came = await asyncio.gather(
-            *(self.messenger.send(one, secret=self.secret(one.owner)) for one in tried)
+        busy = self._known.busy
+        due = await self.store.read(
+            store_of_webhooks.due,
+            at=self.clock(),
+            hosts=max(0, HOSTS_MOST - len(busy)),
+            of_one=MOST_OF_ONE_HOST,
+            busy=tuple(busy),
         )
-        changes = {
-            one.id: after_try(one, its, at=self.clock())
-            for one, its in zip(tried, came, strict=True)
-        }
-        await self.store.run(_keep, changes=changes, forgotten=at - FORGOTTEN_AFTER)
-        return len(due) == TRIES_A_TURN or len(tried) < len(due)
+        begun = {host: self._begin(host, all_of) for host, all_of in by_host(due).items()}
+        if not begun:
+            return False
+        done, _ = await asyncio.wait(begun.values(), timeout=PATIENCE_S)
+        return bool(done)
+
+    def _begin(self, host: str, due: Sequence[Delivery]) -> asyncio.Task[None]:
+        def is_over(_: asyncio.Task[None]) -> None:
+            self._known.busy.pop(host, None)
+            self.notifier.notify(DELIVERY_NEWS)
+
+        task = asyncio.ensure_future(self._try_each(due))
+        self._known.busy[host] = task
+        task.add_done_callback(is_over)
+        return task
+
+    async def _try_each(self, due: Sequence[Delivery]) -> None:
+        """Try what goes to one host, and write down how it went."""
+        try:
+            came = await asyncio.gather(
+                *(self.messenger.send(one, secret=self.secret(one.owner)) for one in due)
+            )
+            changes = {
+                one.id: after_try(one, its, at=self.clock())
+                for one, its in zip(due, came, strict=True)
+            }
+            forgotten = self.clock() - FORGOTTEN_AFTER
+            await self.store.run(_keep, changes=changes, forgotten=forgotten)
+        except Exception:  # they are still due, and found again
+            log.exception("deliveries could not be tried")
 
 
 def _add(connection: Connection, *, webhook: Webhook, origin: JsonObject) -> Webhook:

@@ -133,6 +133,7 @@ deliveries = Table(
     Column("package", String, nullable=False),
     Column("job_id", String),
     Column("url", String, nullable=False),
+    Column("host", String, nullable=False),
     Column("body", String, nullable=False),
     Column("state", String, nullable=False),
     Column("tries", Integer, nullable=False),
@@ -141,7 +142,7 @@ deliveries = Table(
     Column("error", String, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
-    Index("ix_deliveries_state", "state", "due_at"),
+    Index("ix_deliveries_state", "state", "host", "due_at"),
     Index("ix_deliveries_job_id", "job_id"),
     Index("ix_deliveries_ended_at", "ended_at"),
 )

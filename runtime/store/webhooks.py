@@ -1,11 +1,11 @@
 """Webhooks in the store: who wants to be told, what is to be told, and how each try went."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, and_, delete, func, select, update
 
 from runtime.errors import NotFound, StateConflict
 from runtime.store import tables
@@ -15,10 +15,12 @@ from runtime.store.tables_around import deliveries, webhooks
 from runtime.values.access import EVERYTHING, Sight
 from runtime.values.records import Job, Page
 from runtime.values.states import State
-from runtime.values.webhooks import Delivery, DeliveryState, Webhook
+from runtime.values.webhooks import Delivery, DeliveryState, Webhook, host_of
 
 MOST_OF_ONE = 100
-jobs = tables.jobs
+OF_TOKENS = "token:"
+"""How the names of principals begin that are tokens."""
+jobs, tokens = tables.jobs, tables.tokens
 
 
 def add(connection: Connection, *, webhook: Webhook) -> Webhook:
@@ -56,15 +58,28 @@ def _webhook(row: Any) -> Webhook:
     )
 
 
-def every(connection: Connection) -> tuple[Webhook, ...]:
-    """Return all webhooks."""
-    return tuple(map(_webhook, connection.execute(select(webhooks).order_by(webhooks.c.id))))
+def every(connection: Connection, *, at: datetime) -> tuple[Webhook, ...]:
+    """Return all webhooks but those of tokens that are over, which are told nothing."""
+    found = map(_webhook, connection.execute(select(webhooks).order_by(webhooks.c.id)))
+    return tuple(one for one in found if not _is_over(connection, one.owner, at=at))
+
+
+def _is_over(connection: Connection, owner: str, *, at: datetime) -> bool:
+    """Return whether an owner is a token that was revoked or has expired."""
+    if not owner.startswith(OF_TOKENS):
+        return False
+    query = select(tokens.c.revoked_at, tokens.c.expires_at)
+    row = connection.execute(query.where(tokens.c.name == owner.removeprefix(OF_TOKENS))).first()
+    return (
+        row is None or row.revoked_at is not None or bool(row.expires_at and row.expires_at <= at)
+    )
 
 
 def awaited(connection: Connection, *, job: Job) -> Job:
     """Return a job that a schedule makes, to be told of where some webhook wants to be."""
     owner, package = job.request.principal, job.package
-    if any(one.is_for(owner=owner, package=package) for one in every(connection)):
+    known = every(connection, at=job.submitted_at)
+    if any(one.is_for(owner=owner, package=package) for one in known):
         return replace(job, told_attempt=0)
     return job
 
@@ -127,16 +142,25 @@ def queue(connection: Connection, *, made: Iterable[Delivery]) -> None:
 
 def _row(delivery: Delivery) -> dict[str, Any]:
     times = {name: getattr(delivery, name) for name in ("at", "due_at", "ended_at")}
-    return plain(delivery, DELIVERY) | times
+    return plain(delivery, DELIVERY) | times | {"host": host_of(delivery.url)}
 
 
-def due(connection: Connection, *, at: datetime, limit: int) -> tuple[Delivery, ...]:
-    """Return what waits to be delivered and is due, the longest due first."""
-    query = select(deliveries).where(
-        deliveries.c.state == DeliveryState.WAITING, deliveries.c.due_at <= at
-    )
-    rows = connection.execute(query.order_by(deliveries.c.due_at).limit(limit))
-    return tuple(value_of(row, DELIVERY) for row in rows)
+def due(
+    connection: Connection, *, at: datetime, hosts: int, of_one: int, busy: Collection[str] = ()
+) -> tuple[Delivery, ...]:
+    """Return what is due: a few for each host that is not busy, those that wait longest."""
+    is_due = and_(deliveries.c.state == DeliveryState.WAITING, deliveries.c.due_at <= at)
+    host = deliveries.c.host
+    waiting = select(host).where(is_due).group_by(host)
+    if busy:
+        waiting = waiting.where(host.not_in(busy))
+    names = connection.execute(waiting.order_by(func.min(deliveries.c.due_at)).limit(hosts))
+    found: list[Delivery] = []
+    for name in names.scalars().all():
+        query = select(deliveries).where(is_due, host == name).order_by(deliveries.c.due_at)
+        rows = connection.execute(query.limit(of_one))
+        found += [value_of(row, DELIVERY) for row in rows]
+    return tuple(found)
 
 
 def change(connection: Connection, *, changes: Mapping[str, Mapping[str, object]]) -> None:

@@ -7,7 +7,6 @@ stays the same over all tries, and its signature covers id, time and body.
 import base64
 import hashlib
 import hmac
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -72,6 +71,8 @@ class Delivery:
     body: str
     at: datetime
     due_at: datetime
+    host: str = ""
+    """By what deliveries wait for each other: see host_of."""
     state: DeliveryState = DeliveryState.WAITING
     tries: int = 0
     status: int | None = None
@@ -105,16 +106,21 @@ def after_try(delivery: Delivery, tried: Tried, *, at: datetime) -> dict[str, ob
     return told | {"due_at": at + timedelta(seconds=TRIES_AFTER_S[tries - 1])}
 
 
-def chosen(due: Iterable[Delivery]) -> tuple[Delivery, ...]:
-    """Return those that are tried together: few for each host, whatever waits for it."""
-    of_host: Counter[str] = Counter()
-    kept: list[Delivery] = []
+def host_of(url: str) -> str:
+    """Return whom a URL means, however it is spelled.
+
+    >>> host_of("https://Hooks.example.org:443/a"), host_of("https://hooks.example.org/b")
+    ('hooks.example.org', 'hooks.example.org')
+    """
+    return urlsplit(url).hostname or ""
+
+
+def by_host(due: Iterable[Delivery]) -> dict[str, list[Delivery]]:
+    """Return what is due by the host that it goes to; these wait for each other, and no others."""
+    found: dict[str, list[Delivery]] = {}
     for delivery in due:
-        host = urlsplit(delivery.url).netloc
-        of_host[host] += 1
-        if of_host[host] <= MOST_OF_ONE_HOST:
-            kept.append(delivery)
-    return tuple(kept)
+        found.setdefault(host_of(delivery.url), []).append(delivery)
+    return found
 
 
 def message_id(*parts: object) -> str:

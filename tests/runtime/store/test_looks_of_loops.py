@@ -18,7 +18,7 @@ from ..conftest import NOON
 LOOKS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "ends that nobody was told of": (webhooks.untold, {"limit": 9}),
     "batches that have ended": (batches.that_have_ended, {"limit": 9}),
-    "deliveries that are due": (webhooks.due, {"at": NOON, "limit": 9}),
+    "deliveries that are due": (webhooks.due, {"at": NOON, "hosts": 9, "of_one": 4}),
     "questions that are overdue": (questions.overdue, {"at": NOON, "limit": 9}),
     "jobs that ended long ago": (
         sweeps.ended_before,

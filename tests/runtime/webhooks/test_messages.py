@@ -13,13 +13,12 @@ from support.servers import serving
 
 from runtime.jobs.telling import Messenger
 from runtime.values.webhooks import (
-    MOST_OF_ONE_HOST,
     TRIES_AFTER_S,
     Delivery,
     DeliveryState,
     Tried,
     after_try,
-    chosen,
+    by_host,
     judge_url,
     secret_of,
     signature,
@@ -117,11 +116,10 @@ def test_a_delivery_is_tried_for_a_while_and_ends_once(tries: list[Tried]) -> No
     assert (one.ended_at is None) == (one.state is DeliveryState.WAITING)
 
 
-def test_a_host_that_does_not_answer_holds_back_no_other() -> None:
-    slow = [replace(delivery("https://slow.example/"), id=str(i)) for i in range(30)]
-    other = delivery("https://hooks.example.org/")
-    kept = chosen([*slow, other])
-    assert other in kept and len(kept) == MOST_OF_ONE_HOST + 1
+def test_a_host_is_the_same_however_it_is_spelled() -> None:
+    urls = ("https://a.example/", "https://A.example:443/x", "https://b.example/")
+    found = by_host([replace(delivery(url), id=url) for url in urls])
+    assert {host: len(all_of) for host, all_of in found.items()} == {"a.example": 2, "b.example": 1}
 
 
 @pytest.mark.parametrize(

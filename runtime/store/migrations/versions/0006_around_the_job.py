@@ -143,6 +143,7 @@ def _create_deliveries() -> None:
         sa.Column("package", sa.String(), nullable=False),
         sa.Column("job_id", sa.String(), nullable=True),
         sa.Column("url", sa.String(), nullable=False),
+        sa.Column("host", sa.String(), nullable=False),
         sa.Column("body", sa.String(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
@@ -156,7 +157,7 @@ def _create_deliveries() -> None:
     )
     op.create_index("ix_deliveries_ended_at", "deliveries", ["ended_at"])
     op.create_index("ix_deliveries_job_id", "deliveries", ["job_id"])
-    op.create_index("ix_deliveries_state", "deliveries", ["state", "due_at"])
+    op.create_index("ix_deliveries_state", "deliveries", ["state", "host", "due_at"])
 
 
 def _create_former_jobs() -> None:
