@@ -41,6 +41,8 @@ from wheelhouse.times import rfc3339
 log = logging.getLogger("fumehood.deliveries")
 DELIVERY_NEWS = "deliveries"
 ENDS_A_TURN = 100
+MESSAGES_A_TURN = 500
+"""How many messages one transaction writes down at most, about: who submits waits for it."""
 HOSTS_MOST = 32
 """How many hosts are spoken with at a time."""
 PATIENCE_S = 1.0
@@ -109,12 +111,13 @@ class Deliveries:
 
     async def _gather(self) -> bool:
         """Write down a message for each end that somebody wants to be told of."""
-        jobs = await self.store.read(store_of_webhooks.untold, limit=ENDS_A_TURN)
-        ended = await self.store.read(batches.that_have_ended, limit=ENDS_A_TURN)
+        most = max(1, min(ENDS_A_TURN, MESSAGES_A_TURN // max(1, len(self._known.webhooks))))
+        jobs = await self.store.read(store_of_webhooks.untold, limit=most)
+        ended = await self.store.read(batches.that_have_ended, limit=most)
         if jobs or ended:
             webhooks, at = self._known.webhooks, self.clock()
             await self.store.run(_queue, jobs=jobs, batches_=ended, webhooks=webhooks, at=at)
-        return ENDS_A_TURN in {len(jobs), len(ended)}
+        return most in {len(jobs), len(ended)}
 
     async def _deliver(self) -> bool:
         """Try what is due, some of it; return whether more of it is."""
