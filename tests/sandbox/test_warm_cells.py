@@ -296,12 +296,17 @@ async def test_a_dead_run_is_reaped_though_no_other_comes(lab, warm):
     await give_back(await pool.take(command))
     warm_cell = psutil.Process(seat_of(pool, command).started.result().child.pid)
     async with asyncio.timeout(10):
-        while any(
-            process.status() == psutil.STATUS_ZOMBIE
-            for process in warm_cell.children(recursive=True)
-        ):
+        while any(is_zombie(process) for process in warm_cell.children(recursive=True)):
             await asyncio.sleep(0.05)
     await pool.close()
+
+
+def is_zombie(process: psutil.Process) -> bool:
+    """Return whether it waits to be reaped; one that was since is none."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def test_neighbours_of_one_version_do_not_see_each_other(lab, warm):
