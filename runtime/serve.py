@@ -43,7 +43,8 @@ from runtime.worker.tasks import working
 
 GRACE_S = 5
 OFTEN = (700, 10, 10)
-"""How often CPython 3.12 looks for garbage by itself: little at a time, so no answer waits."""
+"""How often CPython 3.12 looks for garbage by itself: little at a time, so no answer waits. The
+command that begins a process of ours looks seldom (runtime/cli/main.py)."""
 LATE_IMPORT = "anyio._backends._asyncio"
 """What anyio imports when the first answer is streamed: nobody was served for 140 ms (measured).
 
@@ -145,6 +146,7 @@ async def work(settings: Settings) -> None:
     """Work only, until SIGTERM or SIGINT."""
     async with open_appliance(settings) as appliance, working(appliance.tasks):
         _on_signals(appliance.stopping.set, appliance.tasks.is_hurried.set)
+        gc.set_threshold(*OFTEN)
         await _note(appliance, action="worker.start", details=settings_shown(settings))
         await appliance.stopping.wait()
         await _note(appliance, action="worker.drain", details={"drain_s": settings.drain_s})
@@ -231,7 +233,7 @@ def _get_ready(app: FastAPI) -> None:
     import_module(LATE_IMPORT)
     for route in app.routes:  # FastAPI reads every signature at the first request (50 ms)
         route.matches({"type": "http", "method": "GET", "path": "/", "headers": []})
-    gc.set_threshold(*OFTEN)  # the command that began it looked seldom (runtime/cli/main.py)
+    gc.set_threshold(*OFTEN)
     gc.freeze()
 
 

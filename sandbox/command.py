@@ -196,7 +196,7 @@ class Isolation:
     start: Literal["cold", "warm"] = "cold"
     start_reason: str = ""
     host_libraries: tuple[HostLibrary, ...] = ()
-    """Those that the import of a warm run has mapped; of a cold run nothing is known."""
+    """Those that the import of a warm run has mapped, and a cold one at its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ def below_sys(limits: Limits, *, processors: int) -> dict[str, bytes]:
         "fs/cgroup/cpu/cpu.cfs_quota_us": quota_us,
         "fs/cgroup/cpu/cpu.cfs_period_us": _PERIOD_US,
     }
-    told[MEMINFO] = _meminfo(memory_bytes).removesuffix("\n")
+    told[MEMINFO] = _meminfo(memory_bytes)
     return {place: f"{content}\n".encode() for place, content in told.items()}
 
 
@@ -52,4 +52,4 @@ def _meminfo(memory_bytes: int) -> str:
     'MemTotal:           1024 kB'
     """
     told = dict.fromkeys(_ALL_OF_IT, memory_bytes // _KIB) | dict.fromkeys(_NONE_OF_IT, 0)
-    return "".join(f"{name + ':':<16}{kib:>8} kB\n" for name, kib in told.items())
+    return "\n".join(f"{name + ':':<16}{kib:>8} kB" for name, kib in told.items())

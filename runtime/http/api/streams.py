@@ -37,9 +37,10 @@ def line_stream(
 
     async def lines() -> AsyncIterator[bytes]:
         events = log.follow(job_id, after=after, stop=stop)
-        async for event in _paced(events, stop=stop, stands=stands):
-            if event is not None:
-                yield to_line(event)
+        async with aclosing(_paced(events, stop=stop, stands=stands)) as paced:
+            async for event in paced:
+                if event is not None:
+                    yield to_line(event)
 
     return StreamingResponse(lines(), media_type=NDJSON, headers={"Cache-Control": "no-store"})
 
@@ -49,8 +50,9 @@ async def _with_pings(
 ) -> AsyncGenerator[bytes]:
     """Yield a frame for each event, and a comment when there was none for a while."""
     yield f"retry: {RETRY_MS}\n\n".encode()
-    async for event in _paced(events, stop=stop, stands=stands):
-        yield b": ping\n\n" if event is None else frame(event)
+    async with aclosing(_paced(events, stop=stop, stands=stands)) as paced:
+        async for event in paced:
+            yield b": ping\n\n" if event is None else frame(event)
 
 
 async def _paced(
