@@ -42,8 +42,7 @@ from runtime.queue.dispatch import Dispatch, Tickets, make_docket
 from runtime.queue.notifier import Notifier
 from runtime.settings import Settings
 from runtime.store import workers
-from runtime.store.migrate import migrate
-from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
+from runtime.store.database import database_at
 from runtime.store.store import Store
 from runtime.values.line import Ability
 from runtime.values.records import Worker
@@ -161,23 +160,16 @@ def _warn_of_no_advisories(settings: Settings) -> None:
         )
 
 
-async def _open_store(settings: Settings) -> SqliteStore:
-    await asyncio.to_thread(_migrate, settings)
-    return open_sqlite(settings.database_path)
-
-
-def _migrate(settings: Settings) -> None:
-    engine = sqlite_engine(settings.database_path)
-    try:
-        migrate(engine, lock_file=settings.home / "migrate.lock")
-    finally:
-        engine.dispose()
+async def _open_store(settings: Settings) -> Store:
+    database = database_at(settings.database_url, home=settings.home)
+    await asyncio.to_thread(database.migrate)
+    return database.open()
 
 
 def _appliance(
     settings: Settings,
     *,
-    store: SqliteStore,
+    store: Store,
     docket: Docket,
     sandbox: Sandbox,
     least: Level,
@@ -259,7 +251,7 @@ def _submissions(
 def _runner(
     settings: Settings,
     *,
-    store: SqliteStore,
+    store: Store,
     notifier: Notifier,
     workshop: Workshop,
     bundles: Bundles,
@@ -345,7 +337,7 @@ def _workshop(
     settings: Settings,
     *,
     sandbox: Sandbox,
-    store: SqliteStore,
+    store: Store,
     least: Level,
     judges: Judges,
     closings: Closings,

@@ -72,6 +72,12 @@ class QuotaExceeded(RuntimeFault):
     code = "quota-exceeded"
 
 
+class StoreAway(RuntimeFault):
+    """The database cannot be reached now."""
+
+    code = "store-away"
+
+
 class KeyUsed(RuntimeFault):
     """The idempotency key was used for another order."""
 

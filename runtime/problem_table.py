@@ -73,6 +73,7 @@ TABLE: Mapping[str, Answer] = {
     "method-not-allowed": Answer(status=405, exit_code=EXIT_USAGE),
     "superseded": CONFLICT,
     "not-ready": UNAVAILABLE,
+    "store-away": UNAVAILABLE,
     "settings-refused": Answer(status=500, exit_code=EXIT_USAGE),
     "home-in-use": CONFLICT,
     "shadowed-import": Answer(status=500, exit_code=EXIT_USAGE),
