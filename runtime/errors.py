@@ -72,6 +72,12 @@ class QuotaExceeded(RuntimeFault):
     code = "quota-exceeded"
 
 
+class MixedSetUp(RuntimeFault):
+    """Processes that are running now use other places than this one would."""
+
+    code = "mixed-set-up"
+
+
 class StoreAway(RuntimeFault):
     """The database cannot be reached now."""
 

@@ -76,6 +76,7 @@ TABLE: Mapping[str, Answer] = {
     "store-away": UNAVAILABLE,
     "settings-refused": Answer(status=500, exit_code=EXIT_USAGE),
     "home-in-use": CONFLICT,
+    "mixed-set-up": CONFLICT,
     "shadowed-import": Answer(status=500, exit_code=EXIT_USAGE),
     "address-taken": CONFLICT,
     "blob-missing": MISSING,

@@ -290,6 +290,16 @@ workers = Table(
     Column("drained_by", String, nullable=False, server_default=""),
 )
 
+# One row: what all processes that use this database have to agree on.
+cluster = Table(
+    "cluster",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("docket", String, nullable=False),
+    Column("docket_name", String, nullable=False),
+    Column("blobs", String, nullable=False),
+)
+
 tokens = Table(
     "tokens",
     metadata,

@@ -95,7 +95,7 @@ async def test_followers_end_when_the_appliance_stops(store: Store, make_job: Ma
     follower = asyncio.create_task(follow())
     await asyncio.sleep(0)
     stop.set()
-    log.notifier.notify_all()
+    log.notifier.wake_all()
     assert await follower <= 2
 
 

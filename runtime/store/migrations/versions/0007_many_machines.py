@@ -1,6 +1,7 @@
-"""In PostgreSQL, text is compared byte by byte, as in SQLite: lists go on by what is greater.
+"""The cluster that a database belongs to; in PostgreSQL, text in the order of its bytes.
 
-A collation of some language would put `b` before `B`, or take two names for one place in a list.
+Lists go on by what is greater. A collation of some language would put `b` before `B`, or take two
+names for one place in a list.
 """
 
 import sqlalchemy as sa
@@ -20,7 +21,15 @@ COLUMNS = sa.text(
 
 
 def upgrade() -> None:
-    """Give every column of text the order of its bytes."""
+    """Make the table, and give every column of text the order of its bytes."""
+    op.create_table(
+        "cluster",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("docket", sa.String(), nullable=False),
+        sa.Column("docket_name", sa.String(), nullable=False),
+        sa.Column("blobs", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_cluster")),
+    )
     connection = op.get_bind()
     if connection.dialect.name != "postgresql":
         return
