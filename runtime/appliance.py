@@ -181,8 +181,7 @@ def _appliance(
     workshop = make_workshop(
         settings, sandbox=sandbox, store=store, least=least, judges=judges, closings=closings
     )
-    tickets = Tickets(is_told=settings.is_one_process)
-    dispatch = Dispatch(dockets=queues, clock=utc_now, tickets=tickets)
+    dispatch = _dispatch(settings, queues)
     bundles = Bundles(settings.home / "bundles", judges=judges)
     supply = supply_of(settings, kept=kept, bundles=bundles, wheelhouse=workshop.house)
     versions = Versions(bundles=bundles, environments=workshop.environments, supply=supply)
@@ -190,9 +189,7 @@ def _appliance(
         settings, store=store, kept=kept, notifier=notifier, workshop=workshop, versions=versions
     )
     around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
-    submissions = _submissions(
-        settings, runner=runner, dispatch=dispatch, judges=judges, around=around
-    )
+    submissions = _submissions(settings, runner=runner, dispatch=dispatch, around=around)
     intake = _intake(
         settings, store=store, dispatch=dispatch, bundles=bundles, judges=judges, supply=supply
     )
@@ -257,12 +254,15 @@ def _intake(
     )
 
 
+def _dispatch(settings: Settings, queues: Dockets) -> Dispatch:
+    return Dispatch(dockets=queues, clock=utc_now, tickets=Tickets(is_told=settings.is_one_process))
+
+
 def _submissions(
     settings: Settings,
     *,
     runner: AttemptRunner,
     dispatch: Dispatch,
-    judges: Judges,
     around: AroundJobs,
 ) -> Submissions:
     return Submissions(
@@ -272,7 +272,7 @@ def _submissions(
         cancellations=runner.cancellations,
         clock=utc_now,
         queue_limit=settings.queue_limit,
-        judges=judges,
+        judges=around.questions.judges,
         quotas=around.quotas,
         deliveries=around.deliveries,
         policy=policy_of(settings.dispatch),
