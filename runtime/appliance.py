@@ -2,19 +2,15 @@
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from importlib.metadata import version as distribution_version
 from pathlib import Path
 
 from packages.activation import Workshop
 from packages.archive import Bundles
-from packages.interpreters import platform_of, running
 from packages.lock.keeping import Closings
 from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.intake import Intake
@@ -28,7 +24,6 @@ from runtime.home import factories, membership
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE, make_home
 from runtime.home.sole_use import alone_in, one_of
-from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.events import EventLog
@@ -51,7 +46,13 @@ from runtime.worker.reconcile import Reconciler
 from runtime.worker.slots import Slots
 from runtime.worker.tasks import WorkerTasks
 from runtime.worker.timekeeping import Timekeeper
-from runtime.workshops import homes_around, least_level, make_workshop, supply_of
+from runtime.workshops import (
+    homes_around,
+    least_level,
+    make_workshop,
+    supply_of,
+    this_worker,
+)
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from wheelhouse.judges.pool import Judges
@@ -137,6 +138,7 @@ async def open_appliance(
             kept=kept,
             queues=queues,
             sandbox=sandbox,
+            worker=await asyncio.to_thread(this_worker, settings, level=sandbox.level),
             least=least,
             judges=judges,
             makes_activations=role is Role.SERVES or kept.is_shared_home,
@@ -172,6 +174,7 @@ def _appliance(
     kept: Bytes,
     queues: Dockets,
     sandbox: Sandbox,
+    worker: Worker,
     least: Level,
     judges: Judges,
     makes_activations: bool,
@@ -186,7 +189,13 @@ def _appliance(
     supply = supply_of(settings, kept=kept, bundles=bundles, wheelhouse=workshop.house)
     versions = Versions(bundles=bundles, environments=workshop.environments, supply=supply)
     runner = _runner(
-        settings, store=store, kept=kept, notifier=notifier, workshop=workshop, versions=versions
+        settings,
+        store=store,
+        kept=kept,
+        notifier=notifier,
+        workshop=workshop,
+        versions=versions,
+        worker=worker,
     )
     around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
     submissions = _submissions(settings, runner=runner, dispatch=dispatch, around=around)
@@ -287,6 +296,7 @@ def _runner(
     notifier: Notifier,
     workshop: Workshop,
     versions: Versions,
+    worker: Worker,
 ) -> AttemptRunner:
     return AttemptRunner(
         store=store,
@@ -303,8 +313,8 @@ def _runner(
         workshop=workshop,
         cancellations=Cancellations(notifier),
         secrets=settings.secrets,
-        worker=_worker(settings),
-        ability=Ability(platform=platform_of(running())),
+        worker=worker,
+        ability=Ability(platform=worker.platform, offers=frozenset(worker.offers.split())),
         clock=utc_now,
         jobs_folder=settings.home / "jobs",
         question_at_most=timedelta(hours=settings.question_h),
@@ -366,19 +376,6 @@ def _tasks(
         makes_activations=makes_activations,
         slots=Slots(settings.slots),
         activation_slots=Slots(settings.slots),
-    )
-
-
-def _worker(settings: Settings) -> Worker:
-    now = utc_now()
-    return Worker(
-        id=f"{socket.gethostname()}-{os.getpid()}-{new_id()[-8:]}",
-        host=socket.gethostname(),
-        version=distribution_version("fumehood"),
-        slots=settings.slots,
-        started_at=now,
-        seen_at=now,
-        platform=platform_of(running()),
     )
 
 

@@ -28,6 +28,7 @@ NAMES = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]*")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 DATABASE = re.compile(r"(postgresql|postgres)(\+asyncpg)?://")
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[A-Za-z0-9._/-]*)?")
+LABEL = re.compile(r"[a-z][a-z0-9-]{0,39}")
 AGE = re.compile(r"(?P<number>\d{1,4})(?P<unit>[dh])")
 
 
@@ -143,6 +144,19 @@ type Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(items_of)
 ]
 """Origins of other sites; from an environment variable, as words or as a JSON list."""
+
+
+def _label(text: str) -> str:
+    """Return `text` if it can be a label of a worker; raise ValueError."""
+    if not LABEL.fullmatch(text):
+        raise ValueError(f"{text!r} has to be lower-case letters, digits and hyphens, such as gpu")
+    return text
+
+
+type Labels = Annotated[
+    tuple[Annotated[str, AfterValidator(_label)], ...], BeforeValidator(items_of)
+]
+"""Labels of a worker; from an environment variable as rules are."""
 
 type Hosts = Annotated[
     tuple[Annotated[str, AfterValidator(check_host)], ...], BeforeValidator(items_of)

@@ -146,6 +146,7 @@ jobs = Table(
     Column("rate_between_s", Float),
     Column("unique_key", String),
     Column("schedule_id", String),
+    Column("needs", String, nullable=False, server_default=""),
     # One for each way to ask for a list: without (state, id) a page of the succeeded read all
     # of a hundred thousand (1.1 s).
     Index("ix_jobs_turn", "state", "turn", "id"),
@@ -288,6 +289,8 @@ workers = Table(
     Column("platform", String, nullable=False, server_default=""),
     Column("drained_at", UtcDateTime),
     Column("drained_by", String, nullable=False, server_default=""),
+    Column("offers", String, nullable=False, server_default=""),
+    Column("level", String, nullable=False, server_default=""),
 )
 
 # One row: what all processes that use this database have to agree on.
