@@ -2,13 +2,10 @@
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.metadata import version as distribution_version
 from pathlib import Path
 
 from docket import Docket
@@ -16,7 +13,6 @@ from docket import Docket
 from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.interpreters import platform_of, running
-from packages.lock.grant import Ceiling
 from packages.lock.keeping import Closings
 from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.intake import Intake
@@ -25,12 +21,10 @@ from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.blobs.local import LocalBlobs
 from runtime.clock import Clock, utc_now
-from runtime.gate.watch import GateWatch
 from runtime.home import factories
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE, make_home
 from runtime.home.sole_use import alone_in
-from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.events import EventLog
@@ -45,14 +39,17 @@ from runtime.store import workers
 from runtime.store.migrate import migrate
 from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
 from runtime.store.store import Store
+from runtime.telemetry.meter import Meter
+from runtime.telemetry.opening import Seen, seen_of
 from runtime.values.line import Ability
-from runtime.values.records import Worker
 from runtime.worker.around import AroundJobs, around_jobs
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.slots import Slots
 from runtime.worker.tasks import WorkerTasks
+from runtime.worker.this_worker import this_worker
 from runtime.worker.timekeeping import Timekeeper
+from runtime.worker.workshop import workshop_of
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from sandbox.walls import shown_level
@@ -90,6 +87,7 @@ class Appliance:
     access: Access
     tasks: WorkerTasks
     around: AroundJobs
+    meter: Meter
     stopping: asyncio.Event
 
 
@@ -120,8 +118,16 @@ async def open_appliance(
         level_file = level_file or settings.home / LEVEL_FILE
         least = await asyncio.to_thread(_least, settings, sandbox.level, level_file)
         judges = stack.enter_context(Judges())
+        seen = seen_of(settings, store=store, clock=utc_now, worker=this_worker(settings))
+        stack.push_async_callback(asyncio.to_thread, seen.close)
         appliance = _appliance(
-            settings, store=store, docket=docket, sandbox=sandbox, least=least, judges=judges
+            settings,
+            store=store,
+            docket=docket,
+            sandbox=sandbox,
+            least=least,
+            judges=judges,
+            seen=seen,
         )
         appliance.tasks.register()
         if is_alone:
@@ -182,25 +188,34 @@ def _appliance(
     sandbox: Sandbox,
     least: Level,
     judges: Judges,
+    seen: Seen,
 ) -> Appliance:
     notifier = Notifier()
     closings = Closings()
-    workshop = _workshop(
-        settings, sandbox=sandbox, store=store, least=least, judges=judges, closings=closings
+    workshop = workshop_of(
+        settings,
+        run=seen.run(sandbox.run),
+        store=store,
+        least=least,
+        judges=judges,
+        closings=closings,
+        seen=seen,
     )
     tickets = Tickets(is_told=settings.docket_url.startswith(IN_PROCESS))
     dispatch = Dispatch(docket=docket, clock=utc_now, tickets=tickets)
     bundles = Bundles(settings.home / "bundles", judges=judges)
-    runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles)
+    runner = _runner(
+        settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles, seen=seen
+    )
     around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
     submissions = _submissions(
         settings, runner=runner, dispatch=dispatch, judges=judges, around=around
     )
     schedules = Schedules(
-        store=store,
-        submissions=submissions,
-        clock=utc_now,
-        most=settings.dispatch.schedules_most,
+        store=store, submissions=submissions, clock=utc_now, most=settings.dispatch.schedules_most
+    )
+    tasks = _tasks(
+        settings, runner=runner, bundles=bundles, dispatch=dispatch, schedules=schedules, seen=seen
     )
     return Appliance(
         settings=settings,
@@ -217,20 +232,25 @@ def _appliance(
         workshop=workshop,
         submissions=submissions,
         schedules=schedules,
-        intake=Intake(
-            store=store,
-            dispatch=dispatch,
-            bundles=bundles,
-            judges=judges,
-            ceilings=factories.ceilings_of(settings),
-            clock=utc_now,
-        ),
+        intake=_intake(settings, store=store, dispatch=dispatch, bundles=bundles, judges=judges),
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
-        tasks=_tasks(
-            settings, runner=runner, bundles=bundles, dispatch=dispatch, schedules=schedules
-        ),
+        tasks=tasks,
         around=around,
+        meter=seen.meter,
         stopping=asyncio.Event(),
+    )
+
+
+def _intake(
+    settings: Settings, *, store: Store, dispatch: Dispatch, bundles: Bundles, judges: Judges
+) -> Intake:
+    return Intake(
+        store=store,
+        dispatch=dispatch,
+        bundles=bundles,
+        judges=judges,
+        ceilings=factories.ceilings_of(settings),
+        clock=utc_now,
     )
 
 
@@ -253,6 +273,7 @@ def _submissions(
         quotas=around.quotas,
         deliveries=around.deliveries,
         policy=policy_of(settings.dispatch),
+        telemetry=runner.telemetry,
     )
 
 
@@ -263,6 +284,7 @@ def _runner(
     notifier: Notifier,
     workshop: Workshop,
     bundles: Bundles,
+    seen: Seen,
 ) -> AttemptRunner:
     return AttemptRunner(
         store=store,
@@ -279,12 +301,13 @@ def _runner(
         workshop=workshop,
         cancellations=Cancellations(),
         secrets=settings.secrets,
-        worker=_worker(settings),
+        worker=seen.worker,
         ability=Ability(platform=platform_of(running())),
         clock=utc_now,
         jobs_folder=settings.home / "jobs",
         question_at_most=timedelta(hours=settings.question_h),
         phase_s=settings.dispatch.phase_s,
+        telemetry=seen.telemetry,
     )
 
 
@@ -295,6 +318,7 @@ def _tasks(
     bundles: Bundles,
     dispatch: Dispatch,
     schedules: Schedules,
+    seen: Seen,
 ) -> WorkerTasks:
     store, clock = runner.store, runner.clock
     return WorkerTasks(
@@ -338,48 +362,7 @@ def _tasks(
         settings=settings,
         slots=Slots(settings.slots),
         activation_slots=Slots(settings.slots),
-    )
-
-
-def _workshop(
-    settings: Settings,
-    *,
-    sandbox: Sandbox,
-    store: SqliteStore,
-    least: Level,
-    judges: Judges,
-    closings: Closings,
-) -> Workshop:
-    wheelhouse = factories.wheelhouse_of(settings.home, judges=judges)
-    watch = GateWatch(store=store, clock=utc_now, closings=closings)
-    return Workshop(
-        house=wheelhouse,
-        locker=factories.locker_of(settings, wheelhouse=wheelhouse, watch=watch),
-        environments=factories.environments_of(
-            settings.home, wheelhouse=wheelhouse, run=sandbox.run
-        ),
-        run=sandbox.run,
-        data_root=settings.home / "data",
-        ceiling=Ceiling(
-            limits=settings.limits,
-            run_network=settings.network_of_runs(),
-            source_builds=settings.source_builds,
-            secrets=frozenset(settings.secrets),
-        ),
-        least=least,
-    )
-
-
-def _worker(settings: Settings) -> Worker:
-    now = utc_now()
-    return Worker(
-        id=f"{socket.gethostname()}-{os.getpid()}-{new_id()[-8:]}",
-        host=socket.gethostname(),
-        version=distribution_version("fumehood"),
-        slots=settings.slots,
-        started_at=now,
-        seen_at=now,
-        platform=platform_of(running()),
+        meter=seen.meter,
     )
 
 

@@ -57,6 +57,7 @@ packages = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("active_version", String),
     Column("active_activation_id", String),
+    Index("ix_packages_created_at", "created_at", "name"),
 )
 
 versions = Table(
@@ -288,6 +289,7 @@ workers = Table(
     Column("platform", String, nullable=False, server_default=""),
     Column("drained_at", UtcDateTime),
     Column("drained_by", String, nullable=False, server_default=""),
+    Column("reading", JSON(none_as_null=True)),
 )
 
 tokens = Table(
