@@ -291,6 +291,11 @@ class WebhookSettings(BaseModel):
         return NetworkRules(hosts=self.hosts, ports=self.ports, private=self.private)
 
 
+def _table(value: object) -> object:
+    """Take a text, as an environment variable holds it, for a JSON object."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
 class TelemetrySettings(BaseModel):
     """What is seen from outside: who may scrape, how logs are written, where traces go."""
 
@@ -310,8 +315,8 @@ class TelemetrySettings(BaseModel):
     traces_url: Annotated[str, PlainSerializer(without_login, when_used="json")] = (
         "http://127.0.0.1:4318/v1/traces"
     )
-    traces_headers: dict[str, SecretStr] = {}
-    """What the collector wants to see, such as an Authorization."""
+    traces_headers: Annotated[dict[str, SecretStr], BeforeValidator(_table)] = {}
+    """What the collector wants to see, such as an Authorization; from the environment, as JSON."""
     traces_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
     """The share of the traces that begin here; one that a caller began is as the caller says."""
     docket_spans: bool = False
