@@ -14,7 +14,6 @@ from runtime.telemetry.redaction import Redaction
 
 MOST_CHARS = 16_384
 """The longest text of one field: a traceback may quote what a stranger sent."""
-FIRST = ("timestamp", "level", "event", "logger")
 OWN = ("_record", "_from_structlog")
 
 type Line = MutableMapping[str, Any]
