@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from pathlib import Path
 
 from docket import Docket
@@ -21,10 +22,10 @@ from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.blobs.local import LocalBlobs
 from runtime.clock import Clock, utc_now
-from runtime.home import factories
+from runtime.home import factories, membership
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE, make_home
-from runtime.home.sole_use import alone_in
+from runtime.home.sole_use import alone_in, one_of
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.events import EventLog
@@ -33,11 +34,11 @@ from runtime.jobs.schedules import Schedules
 from runtime.jobs.submission import Submissions
 from runtime.jobs.versions import Versions
 from runtime.queue.dispatch import Dispatch, Tickets, make_docket
+from runtime.queue.news import news_of_others
 from runtime.queue.notifier import Notifier
 from runtime.settings import Settings
-from runtime.store import workers
-from runtime.store.migrate import migrate
-from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
+from runtime.store import cluster, workers
+from runtime.store.database import database_at
 from runtime.store.store import Store
 from runtime.telemetry.meter import Meter
 from runtime.telemetry.opening import Seen, seen_of
@@ -57,9 +58,16 @@ from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Wheelhouse
 
 IN_PROCESS = "memory://"
-SELDOM_S, OFTEN_S = 15.0, 0.25
-"""How often followers look again: all news are this process's own, or some are another's."""
+SELDOM_S, OFTEN_S = 15.0, 1.0
+"""How often followers look again: news of this process is never lost, and another's may be."""
 log = logging.getLogger("fumehood.appliance")
+
+
+class Role(Enum):
+    """What a process of ours does for its cluster."""
+
+    SERVES = "serves"
+    WORKS = "works"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,22 +101,28 @@ class Appliance:
 
 @asynccontextmanager
 async def open_appliance(
-    settings: Settings, *, level_file: Path | None = None
+    settings: Settings, *, role: Role = Role.SERVES, level_file: Path | None = None
 ) -> AsyncGenerator[Appliance]:
     """Offer the appliance of these settings; everything is closed afterwards.
 
     What an earlier process left running is put back into the queue first. `level_file` is where
-    the best level of this host is noted, if not in the home.
+    the best level of this host is noted, if not in the home. Raises HomeInUse, MixedSetUp.
     """
     async with AsyncExitStack() as stack:
         await asyncio.to_thread(make_home, settings.home)
         is_alone = settings.docket_url.startswith(IN_PROCESS)
-        if is_alone:
+        if role is Role.SERVES:
             stack.enter_context(alone_in(settings.home))
+        stack.enter_context(one_of(settings.home, cluster=membership.places_of(settings)))
         if swept := await asyncio.to_thread(sweep_home, settings.home, is_alone=is_alone):
             log.info("removed %d half-made things that a killed process had left", swept)
         store = await _open_store(settings)
         stack.push_async_callback(store.close)
+        await store.run(
+            cluster.join,
+            cluster=membership.cluster_of(settings),
+            alive_since=utc_now() - timedelta(seconds=settings.worker_lost_after_s),
+        )
         docket = await stack.enter_async_context(make_docket(settings))
         sandbox = await Sandbox.open(settings.home / "cells", crossed=_around(settings.home))
         for reason in sandbox.missing:
@@ -132,6 +146,9 @@ async def open_appliance(
         appliance.tasks.register()
         if is_alone:
             await _recover(appliance.tasks)
+        else:
+            news = news_of_others(docket, notifier=appliance.notifier)
+            await stack.enter_async_context(news)
         yield appliance
 
 
@@ -167,23 +184,16 @@ def _warn_of_no_advisories(settings: Settings) -> None:
         )
 
 
-async def _open_store(settings: Settings) -> SqliteStore:
-    await asyncio.to_thread(_migrate, settings)
-    return open_sqlite(settings.database_path)
-
-
-def _migrate(settings: Settings) -> None:
-    engine = sqlite_engine(settings.database_path)
-    try:
-        migrate(engine, lock_file=settings.home / "migrate.lock")
-    finally:
-        engine.dispose()
+async def _open_store(settings: Settings) -> Store:
+    database = database_at(settings.database_url, home=settings.home)
+    await asyncio.to_thread(database.migrate)
+    return database.open()
 
 
 def _appliance(
     settings: Settings,
     *,
-    store: SqliteStore,
+    store: Store,
     docket: Docket,
     sandbox: Sandbox,
     least: Level,
@@ -280,7 +290,7 @@ def _submissions(
 def _runner(
     settings: Settings,
     *,
-    store: SqliteStore,
+    store: Store,
     notifier: Notifier,
     workshop: Workshop,
     bundles: Bundles,
@@ -299,7 +309,7 @@ def _runner(
         blobs=LocalBlobs(settings.home / "blobs"),
         versions=Versions(bundles=bundles, environments=workshop.environments),
         workshop=workshop,
-        cancellations=Cancellations(),
+        cancellations=Cancellations(notifier),
         secrets=settings.secrets,
         worker=seen.worker,
         ability=Ability(platform=platform_of(running())),

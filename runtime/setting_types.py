@@ -26,6 +26,7 @@ from sandbox.network_rules import MOST_PORTS, NetworkRules, check_host, check_po
 
 NAMES = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]*")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
+DATABASE = re.compile(r"(postgresql|postgres)(\+asyncpg)?://")
 AGE = re.compile(r"(?P<number>\d{1,4})(?P<unit>[dh])")
 
 
@@ -175,6 +176,18 @@ def without_login(url: str) -> str:
     scheme, is_address, rest = url.partition("://")
     login, is_login, place = rest.partition("@")
     return f"{scheme}://**********@{place}" if is_address and is_login and "/" not in login else url
+
+
+def _database(url: str) -> str:
+    """Return `url` if it is empty, or of a PostgreSQL; raise ValueError."""
+    if url and not DATABASE.match(url):
+        raise ValueError("it has to be as postgresql://user@host/name, or empty for a file")
+    return url
+
+
+type DatabaseUrl = Annotated[
+    str, AfterValidator(_database), PlainSerializer(without_login, when_used="json")
+]
 
 
 class IndexSettings(BaseModel):

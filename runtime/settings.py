@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from runtime.door_settings import PREFIX, DoorSettings
 from runtime.errors import SettingsRefused
 from runtime.setting_types import (
+    DatabaseUrl,
     DispatchSettings,
     Hosts,
     IndexSettings,
@@ -56,6 +57,9 @@ class Settings(DoorSettings):
     )
     docket_url: Annotated[str, PlainSerializer(without_login, when_used="json")] = Field(
         "memory://", description="Where Docket keeps its queue; memory:// for one process."
+    )
+    database_url: DatabaseUrl = Field(
+        "", description="The PostgreSQL that all machines share; empty for a file in the home."
     )
     docket_name: str = Field("fumehood", description="The name of the Docket queue.")
     docket_check_interval_ms: int = Field(
@@ -180,11 +184,6 @@ class Settings(DoorSettings):
             most_mb=self.run_network_mb,
             ca_bundle=str(bundle) if bundle else "",
         )
-
-    @property
-    def database_path(self) -> Path:
-        """Return the SQLite file."""
-        return self.home / "fumehood.db"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

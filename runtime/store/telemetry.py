@@ -72,7 +72,7 @@ def _ended(connection: Connection, *, most: int) -> dict[tuple[str | None, str],
         (row.package, row.state): row.value for row in rows
     }
     others = connection.execute(OTHERS, {"most": most})
-    return found | {(None, row.state): row.value for row in others}
+    return found | {(None, row.state): float(row.value) for row in others}
 
 
 def _total(row: Any) -> Total:

@@ -217,12 +217,12 @@ async def _beat(tasks: WorkerTasks) -> None:
     """Show signs of life, and hear of cancellations that other processes took."""
     while True:
         try:
-            await tasks.store.run(workers.see, worker=tasks.worker.id, at=tasks.clock())
+            await tasks.store.run(workers.see, worker=tasks.worker, at=tasks.clock())
             await tasks.meter.keep()
             is_drained = await tasks.store.read(workers.is_drained, worker=tasks.worker.id)
             await tasks.rest(is_drained=is_drained)
             for job_id in await tasks.store.read(job_lists.cancelling, worker=tasks.worker.id):
-                tasks.cancellations.cancel(job_id)
+                tasks.cancellations.heard(job_id)
         except Exception:
             log.exception("a heartbeat failed")
         await asyncio.sleep(HEARTBEAT_S)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, event
 from support.wheels import make_wheel
 
 from runtime.store import telemetry
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 from runtime.telemetry.names import METRICS
 
 from ..conftest import NOON, Server, running, zipped
@@ -255,7 +255,7 @@ MANY = {"jobs", "attempts", "events", "outputs", "audit", "submissions"}
 """The tables that grow with the jobs."""
 
 
-async def test_a_scrape_scans_nothing_that_grows_with_the_jobs(store: SqliteStore) -> None:
+async def test_a_scrape_scans_nothing_that_grows_with_the_jobs(in_sqlite: Store) -> None:
     def plans(connection: Connection) -> list[str]:
         said: list[tuple[str, Any]] = []
 
@@ -271,7 +271,7 @@ async def test_a_scrape_scans_nothing_that_grows_with_the_jobs(store: SqliteStor
             for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         ]
 
-    told = await store.read(plans)
+    told = await in_sqlite.read(plans)
     assert told
     assert not [one for one in told if one.startswith("SCAN") and one.split()[1] in MANY], told
     assert not [one for one in told if "TEMP B-TREE" in one and "jobs" in one], told

@@ -3,25 +3,28 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
     """Add the totals; jobs that have ended already are counted, as far as they are still there."""
+    # In PostgreSQL text is in the order of its bytes, as in 0007.
+    is_postgres = op.get_bind().dialect.name == "postgresql"
+    text = sa.String(collation="C") if is_postgres else sa.String()
     op.create_table(
         "job_endings",
-        sa.Column("package", sa.String(), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("package", text, nullable=False),
+        sa.Column("state", text, nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("package", "state", name="pk_job_endings"),
     )
     op.create_table(
         "totals",
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("labels", sa.String(), nullable=False),
+        sa.Column("name", text, nullable=False),
+        sa.Column("labels", text, nullable=False),
         sa.Column("value", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("name", "labels", name="pk_totals"),
     )
