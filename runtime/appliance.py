@@ -50,7 +50,7 @@ from runtime.worker.slots import Slots
 from runtime.worker.tasks import WorkerTasks
 from runtime.worker.this_worker import this_worker
 from runtime.worker.timekeeping import Timekeeper
-from runtime.worker.workshop import workshop_of
+from runtime.worker.workshop import make_workshop
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from sandbox.walls import shown_level
@@ -202,7 +202,7 @@ def _appliance(
 ) -> Appliance:
     notifier = Notifier()
     closings = Closings()
-    workshop = workshop_of(
+    workshop = make_workshop(
         settings,
         run=seen.run(sandbox.run),
         store=store,

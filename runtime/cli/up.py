@@ -50,8 +50,8 @@ def up(
         if as_json:
             told = {"url": url, "home": str(settings.home), "login": login}
             print(json.dumps(told), flush=True)
-        tell = say if is_for_people else log.info
-        tell(f"fumehood is listening on {url}, its data is in {settings.home}")
+        announced = say if is_for_people else log.info
+        announced(f"fumehood is listening on {url}, its data is in {settings.home}")
         if is_for_people and not as_json:
             say(f"log in, once, within ten minutes: {login}")
 

@@ -13,7 +13,7 @@ from sandbox.command import Level, Run
 from wheelhouse.judges.pool import Judges
 
 
-def workshop_of(
+def make_workshop(
     settings: Settings,
     *,
     run: Run,
