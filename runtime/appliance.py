@@ -7,9 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
-
-from docket import Docket
 
 from packages.activation import Workshop
 from packages.archive import Bundles
@@ -17,11 +16,13 @@ from packages.interpreters import platform_of, running
 from packages.lock.keeping import Closings
 from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.intake import Intake
+from runtime.activations.supply import Supply
 from runtime.activations.switchover import Switchover
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
-from runtime.blobs.local import LocalBlobs
+from runtime.blobs.opening import Bytes, open_bytes
 from runtime.clock import Clock, utc_now
+from runtime.gate.watch import GateWatch
 from runtime.home import factories, membership
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE, make_home
@@ -33,7 +34,7 @@ from runtime.jobs.rules import policy_of
 from runtime.jobs.schedules import Schedules
 from runtime.jobs.submission import Submissions
 from runtime.jobs.versions import Versions
-from runtime.queue.dispatch import Dispatch, Tickets, make_docket
+from runtime.queue.dispatch import Dispatch, Dockets, Tickets, dockets
 from runtime.queue.news import news_of_others
 from runtime.queue.notifier import Notifier
 from runtime.settings import Settings
@@ -50,14 +51,12 @@ from runtime.worker.slots import Slots
 from runtime.worker.tasks import WorkerTasks
 from runtime.worker.this_worker import this_worker
 from runtime.worker.timekeeping import Timekeeper
-from runtime.worker.workshop import make_workshop
+from runtime.workshops import homes_around, least_level, make_workshop, supply_of
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
-from sandbox.walls import shown_level
 from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Wheelhouse
 
-IN_PROCESS = "memory://"
 SELDOM_S, OFTEN_S = 15.0, 1.0
 """How often followers look again: news of this process is never lost, and another's may be."""
 log = logging.getLogger("fumehood.appliance")
@@ -110,12 +109,13 @@ async def open_appliance(
     """
     async with AsyncExitStack() as stack:
         await asyncio.to_thread(make_home, settings.home)
-        is_alone = settings.docket_url.startswith(IN_PROCESS)
+        is_alone = settings.is_one_process
         if role is Role.SERVES:
             stack.enter_context(alone_in(settings.home))
         stack.enter_context(one_of(settings.home, cluster=membership.places_of(settings)))
         if swept := await asyncio.to_thread(sweep_home, settings.home, is_alone=is_alone):
             log.info("removed %d half-made things that a killed process had left", swept)
+        kept = await open_bytes(settings)
         store = await _open_store(settings)
         stack.push_async_callback(store.close)
         await store.run(
@@ -123,56 +123,35 @@ async def open_appliance(
             cluster=membership.cluster_of(settings),
             alive_since=utc_now() - timedelta(seconds=settings.worker_lost_after_s),
         )
-        docket = await stack.enter_async_context(make_docket(settings))
-        sandbox = await Sandbox.open(settings.home / "cells", crossed=_around(settings.home))
+        queues = await stack.enter_async_context(dockets(settings))
+        sandbox = await Sandbox.open(settings.home / "cells", crossed=homes_around(settings.home))
         for reason in sandbox.missing:
             log.warning("cells run at level %s: %s", sandbox.level, reason)
         stack.push_async_callback(sandbox.close)
         _warn_of_no_advisories(settings)
         level_file = level_file or settings.home / LEVEL_FILE
-        least = await asyncio.to_thread(_least, settings, sandbox.level, level_file)
+        least = await asyncio.to_thread(least_level, settings, sandbox.level, level_file)
         judges = stack.enter_context(Judges())
         seen = seen_of(settings, store=store, clock=utc_now, worker=this_worker(settings))
         stack.push_async_callback(asyncio.to_thread, seen.close)
         appliance = _appliance(
             settings,
+            seen=seen,
             store=store,
-            docket=docket,
+            kept=kept,
+            queues=queues,
             sandbox=sandbox,
             least=least,
             judges=judges,
-            seen=seen,
+            makes_activations=role is Role.SERVES or kept.is_shared_home,
         )
         appliance.tasks.register()
         if is_alone:
             await _recover(appliance.tasks)
         else:
-            news = news_of_others(docket, notifier=appliance.notifier)
+            news = news_of_others(queues.of_jobs, notifier=appliance.notifier)
             await stack.enter_async_context(news)
         yield appliance
-
-
-def _least(settings: Settings, level: Level, file: Path) -> Level:
-    """Return the level below which nothing runs; warn where this host had a better one before."""
-    shown = shown_level.note(file, level)
-    is_on_purpose = "least_level" in settings.model_fields_set
-    least = shown_level.least(
-        settings.least_level, shown=shown, is_demanded_on_purpose=is_on_purpose
-    )
-    if not level.at_least(shown):
-        log.warning(
-            "this host allowed level %s before, and now %s: see `fumehood doctor` for what is "
-            "missing; to run at this level all the same, set least_level",
-            shown,
-            level,
-        )
-    return least
-
-
-def _around(home: Path) -> tuple[Path, ...]:
-    """Return the homes that hold what cells run: `fumehood try` links to folders of another one."""
-    shared = (home / name for name in ("environments", "wheelhouse"))
-    return tuple({home, *(folder.resolve().parent for folder in shared)})
 
 
 def _warn_of_no_advisories(settings: Settings) -> None:
@@ -194,44 +173,38 @@ def _appliance(
     settings: Settings,
     *,
     store: Store,
-    docket: Docket,
+    kept: Bytes,
+    queues: Dockets,
     sandbox: Sandbox,
     least: Level,
     judges: Judges,
+    makes_activations: bool,
     seen: Seen,
 ) -> Appliance:
     notifier = Notifier()
-    closings = Closings()
+    watch = GateWatch(store=store, clock=utc_now)
     workshop = make_workshop(
-        settings,
-        run=seen.run(sandbox.run),
-        store=store,
-        least=least,
-        judges=judges,
-        closings=closings,
-        seen=seen,
+        settings, sandbox=sandbox, least=least, judges=judges, watch=watch, seen=seen
     )
-    tickets = Tickets(is_told=settings.docket_url.startswith(IN_PROCESS))
-    dispatch = Dispatch(docket=docket, clock=utc_now, tickets=tickets)
+    dispatch = _dispatch(settings, queues)
     bundles = Bundles(settings.home / "bundles", judges=judges)
+    supply = supply_of(settings, kept=kept, bundles=bundles, wheelhouse=workshop.house)
+    versions = Versions(bundles=bundles, environments=workshop.environments, supply=supply)
     runner = _runner(
-        settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles, seen=seen
+        settings, seen=seen, kept=kept, notifier=notifier, workshop=workshop, versions=versions
     )
     around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
-    submissions = _submissions(
-        settings, runner=runner, dispatch=dispatch, judges=judges, around=around
+    submissions = _submissions(settings, runner=runner, dispatch=dispatch, around=around)
+    intake = _intake(
+        settings, store=store, dispatch=dispatch, bundles=bundles, judges=judges, supply=supply
     )
-    schedules = Schedules(
-        store=store, submissions=submissions, clock=utc_now, most=settings.dispatch.schedules_most
-    )
-    tasks = _tasks(
-        settings, runner=runner, bundles=bundles, dispatch=dispatch, schedules=schedules, seen=seen
-    )
+    schedules = _schedules(settings, store=store, submissions=submissions)
+    tasks = partial(_tasks, settings, runner=runner, supply=supply, dispatch=dispatch, seen=seen)
     return Appliance(
         settings=settings,
         clock=utc_now,
         store=store,
-        closings=closings,
+        closings=watch.closings,
         notifier=notifier,
         events=runner.events,
         artifacts=runner.artifacts,
@@ -242,17 +215,32 @@ def _appliance(
         workshop=workshop,
         submissions=submissions,
         schedules=schedules,
-        intake=_intake(settings, store=store, dispatch=dispatch, bundles=bundles, judges=judges),
+        intake=intake,
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
-        tasks=tasks,
+        tasks=tasks(bundles=bundles, schedules=schedules, makes_activations=makes_activations),
         around=around,
         meter=seen.meter,
         stopping=asyncio.Event(),
     )
 
 
+def _schedules(settings: Settings, *, store: Store, submissions: Submissions) -> Schedules:
+    return Schedules(
+        store=store,
+        submissions=submissions,
+        clock=utc_now,
+        most=settings.dispatch.schedules_most,
+    )
+
+
 def _intake(
-    settings: Settings, *, store: Store, dispatch: Dispatch, bundles: Bundles, judges: Judges
+    settings: Settings,
+    *,
+    store: Store,
+    dispatch: Dispatch,
+    bundles: Bundles,
+    judges: Judges,
+    supply: Supply,
 ) -> Intake:
     return Intake(
         store=store,
@@ -261,7 +249,12 @@ def _intake(
         judges=judges,
         ceilings=factories.ceilings_of(settings),
         clock=utc_now,
+        supply=supply,
     )
+
+
+def _dispatch(settings: Settings, queues: Dockets) -> Dispatch:
+    return Dispatch(dockets=queues, clock=utc_now, tickets=Tickets(is_told=settings.is_one_process))
 
 
 def _submissions(
@@ -269,7 +262,6 @@ def _submissions(
     *,
     runner: AttemptRunner,
     dispatch: Dispatch,
-    judges: Judges,
     around: AroundJobs,
 ) -> Submissions:
     return Submissions(
@@ -279,7 +271,7 @@ def _submissions(
         cancellations=runner.cancellations,
         clock=utc_now,
         queue_limit=settings.queue_limit,
-        judges=judges,
+        judges=around.questions.judges,
         quotas=around.quotas,
         deliveries=around.deliveries,
         policy=policy_of(settings.dispatch),
@@ -290,24 +282,24 @@ def _submissions(
 def _runner(
     settings: Settings,
     *,
-    store: Store,
+    seen: Seen,
+    kept: Bytes,
     notifier: Notifier,
     workshop: Workshop,
-    bundles: Bundles,
-    seen: Seen,
+    versions: Versions,
 ) -> AttemptRunner:
     return AttemptRunner(
-        store=store,
+        store=seen.meter.store,
         notifier=notifier,
         events=EventLog(
-            store=store,
+            store=seen.meter.store,
             notifier=notifier,
             clock=utc_now,
-            look_again_s=SELDOM_S if settings.docket_url.startswith(IN_PROCESS) else OFTEN_S,
+            look_again_s=SELDOM_S if settings.is_one_process else OFTEN_S,
         ),
-        artifacts=ArtifactFiles(folder=settings.home / "jobs"),
-        blobs=LocalBlobs(settings.home / "blobs"),
-        versions=Versions(bundles=bundles, environments=workshop.environments),
+        artifacts=ArtifactFiles(folder=settings.home / "jobs", depot=kept.depot),
+        blobs=kept.blobs,
+        versions=versions,
         workshop=workshop,
         cancellations=Cancellations(notifier),
         secrets=settings.secrets,
@@ -326,8 +318,10 @@ def _tasks(
     *,
     runner: AttemptRunner,
     bundles: Bundles,
+    supply: Supply,
     dispatch: Dispatch,
     schedules: Schedules,
+    makes_activations: bool,
     seen: Seen,
 ) -> WorkerTasks:
     store, clock = runner.store, runner.clock
@@ -348,6 +342,7 @@ def _tasks(
             workshop=runner.workshop,
             clock=clock,
             worker_id=runner.worker.id,
+            supply=supply,
         ),
         reconciler=Reconciler(
             store=store,
@@ -370,6 +365,7 @@ def _tasks(
         cancellations=runner.cancellations,
         environments=runner.workshop.environments,
         settings=settings,
+        makes_activations=makes_activations,
         slots=Slots(settings.slots),
         activation_slots=Slots(settings.slots),
         meter=seen.meter,

@@ -84,6 +84,12 @@ class StoreAway(RuntimeFault):
     code = "store-away"
 
 
+class BlobsAway(RuntimeFault):
+    """The object store cannot be reached now."""
+
+    code = "blobs-away"
+
+
 class KeyUsed(RuntimeFault):
     """The idempotency key was used for another order."""
 

@@ -74,6 +74,7 @@ TABLE: Mapping[str, Answer] = {
     "superseded": CONFLICT,
     "not-ready": UNAVAILABLE,
     "store-away": UNAVAILABLE,
+    "blobs-away": UNAVAILABLE,
     "settings-refused": Answer(status=500, exit_code=EXIT_USAGE),
     "home-in-use": CONFLICT,
     "mixed-set-up": CONFLICT,

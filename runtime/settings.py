@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from runtime.door_settings import PREFIX, DoorSettings
 from runtime.errors import SettingsRefused
 from runtime.setting_types import (
+    BucketUrl,
     DatabaseUrl,
     DispatchSettings,
     Hosts,
@@ -60,6 +61,12 @@ class Settings(DoorSettings):
     )
     database_url: DatabaseUrl = Field(
         "", description="The PostgreSQL that all machines share; empty for a file in the home."
+    )
+    blobs_url: BucketUrl = Field(
+        "", description="The bucket that all machines share, as s3://name; empty: in the home."
+    )
+    blobs_cache_mb: int = Field(
+        10_240, ge=0, description="Of the bucket's inputs and outputs, how many MiB are kept here."
     )
     docket_name: str = Field("fumehood", description="The name of the Docket queue.")
     docket_check_interval_ms: int = Field(
@@ -171,6 +178,11 @@ class Settings(DoorSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take only what `load` hands over: it lays the sources itself, to know the origins."""
         return (init_settings,)
+
+    @property
+    def is_one_process(self) -> bool:
+        """Return whether the queue lives inside one process, so that no other can take from it."""
+        return self.docket_url.startswith("memory://")
 
     def network_of_runs(self) -> NetworkRules | None:
         """Return what a job may reach at most; None where jobs have no network."""

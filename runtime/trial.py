@@ -133,7 +133,8 @@ async def _throwaway(settings: Settings) -> AsyncGenerator[Appliance]:
                 shared.mkdir(parents=True, exist_ok=True)
                 shared.touch()  # says at once where nothing could be kept, as on a read-only disk
             (home / name).symlink_to(shared.resolve())
-        alone: dict[str, Any] = {"home": home, "docket_url": "memory://try", "database_url": ""}
+        alone: dict[str, Any] = {"home": home, "docket_url": "memory://try"}
+        alone |= {"database_url": "", "blobs_url": ""}
         copied = settings.model_copy(update=alone)
         async with open_appliance(copied, level_file=settings.home / LEVEL_FILE) as appliance:
             yield appliance

@@ -3,7 +3,6 @@
 import asyncio
 import json
 
-from runtime.appliance import IN_PROCESS
 from runtime.cli.output.printing import AsJson
 from runtime.cli.up import Config, Home, LogFormat, Slots, faults_logged, logging_settings
 from runtime.errors import SettingsRefused
@@ -29,7 +28,7 @@ def worker(
     if as_json:
         print(json.dumps({"home": str(settings.home), "slots": settings.slots}), flush=True)
     with faults_logged(settings):
-        if settings.docket_url.startswith(IN_PROCESS):
+        if settings.is_one_process:
             raise _alone(settings)
         asyncio.run(work(settings))
 

@@ -5,8 +5,6 @@ from runtime.setting_types import without_login
 from runtime.settings import Settings
 from runtime.values.cluster import Cluster
 
-IN_PROCESS = "memory://"
-
 
 def places_of(settings: Settings) -> dict[str, str]:
     """Return what the processes of one home have to agree on, without any login."""
@@ -14,15 +12,17 @@ def places_of(settings: Settings) -> dict[str, str]:
         "database_url": without_login(settings.database_url),
         "docket_url": without_login(settings.docket_url),
         "docket_name": settings.docket_name,
+        "blobs_url": settings.blobs_url,
     }
 
 
 def cluster_of(settings: Settings) -> Cluster:
     """Return the cluster of these settings; what lives in a home is named after it."""
     home = f"the home {id_of(settings.home)}"
-    is_inside = settings.docket_url.startswith(IN_PROCESS)
     return Cluster(
-        docket=f"{IN_PROCESS} in {home}" if is_inside else without_login(settings.docket_url),
+        docket=f"memory:// in {home}"
+        if settings.is_one_process
+        else without_login(settings.docket_url),
         docket_name=settings.docket_name,
-        blobs=home,
+        blobs=settings.blobs_url or home,
     )

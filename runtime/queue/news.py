@@ -36,7 +36,7 @@ class News:
         self._is_any = asyncio.Event()
         self._is_away = False
 
-    def tell(self, topic: str) -> None:
+    def publish(self, topic: str) -> None:
         """Let the other processes know that there is news of `topic`."""
         self._untold.add(topic)
         self._is_any.set()
@@ -99,11 +99,11 @@ class News:
 async def news_of_others(docket: Docket, *, notifier: Notifier) -> AsyncGenerator[None]:
     """Carry news between this process and the others of its cluster meanwhile."""
     news = News(docket, notifier=notifier)
-    notifier.tell_others(news.tell)
-    carrying = [asyncio.create_task(one) for one in (news.send(), news.hear())]
+    notifier.publish_by(news.publish)
+    tasks = [asyncio.create_task(one) for one in (news.send(), news.hear())]
     try:
         yield
     finally:
-        for one in carrying:
+        for one in tasks:
             one.cancel()
-        await asyncio.gather(*carrying, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -19,16 +19,16 @@ class Notifier:
 
     def __init__(self) -> None:
         self._listeners: dict[str, set[asyncio.Event]] = defaultdict(set)
-        self._tell: Callable[[str], None] = _nobody_else
+        self._publish: Callable[[str], None] = _nobody_else
 
-    def tell_others(self, tell: Callable[[str], None]) -> None:
-        """Let other processes know, by `tell`, what is notified here from now on."""
-        self._tell = tell
+    def publish_by(self, publish: Callable[[str], None]) -> None:
+        """Let other processes know, by `publish`, what is notified here from now on."""
+        self._publish = publish
 
     def notify(self, topic: str) -> None:
         """Wake those who listen to `topic`, here and elsewhere."""
         self.wake(topic)
-        self._tell(topic)
+        self._publish(topic)
 
     def wake(self, topic: str) -> None:
         """Wake those who listen to `topic` here."""
