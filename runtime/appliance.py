@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
 from packages.activation import Workshop
@@ -20,6 +21,7 @@ from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.blobs.opening import Bytes, open_bytes
 from runtime.clock import Clock, utc_now
+from runtime.gate.watch import GateWatch
 from runtime.home import factories, membership
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE, make_home
@@ -38,21 +40,17 @@ from runtime.settings import Settings
 from runtime.store import cluster, workers
 from runtime.store.database import database_at
 from runtime.store.store import Store
+from runtime.telemetry.meter import Meter
+from runtime.telemetry.opening import Seen, seen_of
 from runtime.values.line import Ability
-from runtime.values.records import Worker
 from runtime.worker.around import AroundJobs, around_jobs
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.slots import Slots
 from runtime.worker.tasks import WorkerTasks
+from runtime.worker.this_worker import this_worker
 from runtime.worker.timekeeping import Timekeeper
-from runtime.workshops import (
-    homes_around,
-    least_level,
-    make_workshop,
-    supply_of,
-    this_worker,
-)
+from runtime.workshops import homes_around, least_level, make_workshop, supply_of
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from wheelhouse.judges.pool import Judges
@@ -95,6 +93,7 @@ class Appliance:
     access: Access
     tasks: WorkerTasks
     around: AroundJobs
+    meter: Meter
     stopping: asyncio.Event
 
 
@@ -132,13 +131,16 @@ async def open_appliance(
         level_file = level_file or settings.home / LEVEL_FILE
         least = await asyncio.to_thread(least_level, settings, sandbox.level, level_file)
         judges = stack.enter_context(Judges())
+        worker = await asyncio.to_thread(this_worker, settings, level=sandbox.level)
+        seen = seen_of(settings, store=store, clock=utc_now, worker=worker)
+        stack.push_async_callback(asyncio.to_thread, seen.close)
         appliance = _appliance(
             settings,
+            seen=seen,
             store=store,
             kept=kept,
             queues=queues,
             sandbox=sandbox,
-            worker=await asyncio.to_thread(this_worker, settings, level=sandbox.level),
             least=least,
             judges=judges,
             makes_activations=role is Role.SERVES or kept.is_shared_home,
@@ -174,28 +176,22 @@ def _appliance(
     kept: Bytes,
     queues: Dockets,
     sandbox: Sandbox,
-    worker: Worker,
     least: Level,
     judges: Judges,
     makes_activations: bool,
+    seen: Seen,
 ) -> Appliance:
     notifier = Notifier()
-    closings = Closings()
+    watch = GateWatch(store=store, clock=utc_now)
     workshop = make_workshop(
-        settings, sandbox=sandbox, store=store, least=least, judges=judges, closings=closings
+        settings, sandbox=sandbox, least=least, judges=judges, watch=watch, seen=seen
     )
     dispatch = _dispatch(settings, queues)
     bundles = Bundles(settings.home / "bundles", judges=judges)
     supply = supply_of(settings, kept=kept, bundles=bundles, wheelhouse=workshop.house)
     versions = Versions(bundles=bundles, environments=workshop.environments, supply=supply)
     runner = _runner(
-        settings,
-        store=store,
-        kept=kept,
-        notifier=notifier,
-        workshop=workshop,
-        versions=versions,
-        worker=worker,
+        settings, seen=seen, kept=kept, notifier=notifier, workshop=workshop, versions=versions
     )
     around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
     submissions = _submissions(settings, runner=runner, dispatch=dispatch, around=around)
@@ -203,11 +199,12 @@ def _appliance(
         settings, store=store, dispatch=dispatch, bundles=bundles, judges=judges, supply=supply
     )
     schedules = _schedules(settings, store=store, submissions=submissions)
+    tasks = partial(_tasks, settings, runner=runner, supply=supply, dispatch=dispatch, seen=seen)
     return Appliance(
         settings=settings,
         clock=utc_now,
         store=store,
-        closings=closings,
+        closings=watch.closings,
         notifier=notifier,
         events=runner.events,
         artifacts=runner.artifacts,
@@ -220,16 +217,9 @@ def _appliance(
         schedules=schedules,
         intake=intake,
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
-        tasks=_tasks(
-            settings,
-            runner=runner,
-            bundles=bundles,
-            supply=supply,
-            dispatch=dispatch,
-            schedules=schedules,
-            makes_activations=makes_activations,
-        ),
+        tasks=tasks(bundles=bundles, schedules=schedules, makes_activations=makes_activations),
         around=around,
+        meter=seen.meter,
         stopping=asyncio.Event(),
     )
 
@@ -285,24 +275,24 @@ def _submissions(
         quotas=around.quotas,
         deliveries=around.deliveries,
         policy=policy_of(settings.dispatch),
+        telemetry=runner.telemetry,
     )
 
 
 def _runner(
     settings: Settings,
     *,
-    store: Store,
+    seen: Seen,
     kept: Bytes,
     notifier: Notifier,
     workshop: Workshop,
     versions: Versions,
-    worker: Worker,
 ) -> AttemptRunner:
     return AttemptRunner(
-        store=store,
+        store=seen.meter.store,
         notifier=notifier,
         events=EventLog(
-            store=store,
+            store=seen.meter.store,
             notifier=notifier,
             clock=utc_now,
             look_again_s=SELDOM_S if settings.is_one_process else OFTEN_S,
@@ -313,12 +303,15 @@ def _runner(
         workshop=workshop,
         cancellations=Cancellations(notifier),
         secrets=settings.secrets,
-        worker=worker,
-        ability=Ability(platform=worker.platform, offers=frozenset(worker.offers.split())),
+        worker=seen.worker,
+        ability=Ability(
+            platform=seen.worker.platform, offers=frozenset(seen.worker.offers.split())
+        ),
         clock=utc_now,
         jobs_folder=settings.home / "jobs",
         question_at_most=timedelta(hours=settings.question_h),
         phase_s=settings.dispatch.phase_s,
+        telemetry=seen.telemetry,
     )
 
 
@@ -331,6 +324,7 @@ def _tasks(
     dispatch: Dispatch,
     schedules: Schedules,
     makes_activations: bool,
+    seen: Seen,
 ) -> WorkerTasks:
     store, clock = runner.store, runner.clock
     return WorkerTasks(
@@ -376,6 +370,7 @@ def _tasks(
         makes_activations=makes_activations,
         slots=Slots(settings.slots),
         activation_slots=Slots(settings.slots),
+        meter=seen.meter,
     )
 
 

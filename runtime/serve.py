@@ -228,6 +228,7 @@ def services_of(appliance: Appliance) -> Services:
         retention=appliance.around.retention,
         deliveries=appliance.around.deliveries,
         questions=appliance.around.questions,
+        meter=appliance.meter,
     )
 
 

@@ -34,6 +34,7 @@ from runtime.setting_types import (
     LockSettings,
     Networks,
     Ports,
+    TelemetrySettings,
     WebhookSettings,
     without_login,
 )
@@ -154,6 +155,9 @@ class Settings(DoorSettings):
     )
     dispatch: DispatchSettings = Field(
         DispatchSettings(), description="The admin's rules for which job runs when."
+    )
+    telemetry: TelemetrySettings = Field(
+        TelemetrySettings(), description="What is seen from outside: metrics, logs, traces."
     )
     secrets: dict[str, SecretStr] = Field(
         default_factory=dict, description="Values that manifests may ask for by name."

@@ -1,27 +1,18 @@
 """What this host gives to packages: the workshop, what comes to it from others, and its level."""
 
 import logging
-import os
-import socket
-from collections.abc import Iterable
-from importlib.metadata import version as distribution_version
 from pathlib import Path
 
 from packages.activation import Workshop
 from packages.archive import Bundles
-from packages.interpreters import abi_of, every, platform_of, running
 from packages.lock.grant import Ceiling
-from packages.lock.keeping import Closings
 from runtime.activations.supply import DepotSupply, SharedHomeSupply, Supply
 from runtime.blobs.opening import Bytes
 from runtime.clock import utc_now
 from runtime.gate.watch import GateWatch
 from runtime.home import factories
-from runtime.ids import new_id
 from runtime.settings import Settings
-from runtime.store.store import Store
-from runtime.values.line import ANY_PYTHON, as_words
-from runtime.values.records import Worker
+from runtime.telemetry.opening import Seen
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from sandbox.walls import shown_level
@@ -35,21 +26,21 @@ def make_workshop(
     settings: Settings,
     *,
     sandbox: Sandbox,
-    store: Store,
     least: Level,
     judges: Judges,
-    closings: Closings,
+    watch: GateWatch,
+    seen: Seen,
 ) -> Workshop:
     """Return where versions are prepared and their functions run."""
     wheelhouse = factories.wheelhouse_of(settings.home, judges=judges)
-    watch = GateWatch(store=store, clock=utc_now, closings=closings)
+    run = seen.run(sandbox.run)
     return Workshop(
         house=wheelhouse,
         locker=factories.locker_of(settings, wheelhouse=wheelhouse, watch=watch),
-        environments=factories.environments_of(
-            settings.home, wheelhouse=wheelhouse, run=sandbox.run
+        environments=seen.environments(
+            factories.environments_of(settings.home, wheelhouse=wheelhouse, run=run)
         ),
-        run=sandbox.run,
+        run=run,
         data_root=settings.home / "data",
         ceiling=Ceiling(
             limits=settings.limits,
@@ -98,26 +89,3 @@ def homes_around(home: Path) -> tuple[Path, ...]:
     """Return the homes that hold what cells run: `fumehood try` links to folders of another one."""
     shared = (home / name for name in ("environments", "wheelhouse"))
     return tuple({home, *(folder.resolve().parent for folder in shared)})
-
-
-def this_worker(settings: Settings, *, level: Level) -> Worker:
-    """Return what the others know of this process; blocks while the Pythons are asked."""
-    now = utc_now()
-    return Worker(
-        id=f"{socket.gethostname()}-{os.getpid()}-{new_id()[-8:]}",
-        host=socket.gethostname(),
-        version=distribution_version("fumehood"),
-        slots=settings.slots,
-        started_at=now,
-        seen_at=now,
-        platform=platform_of(running()),
-        offers=as_words((*_pythons(settings), *settings.labels)),
-        level=level.value,
-    )
-
-
-def _pythons(settings: Settings) -> Iterable[str]:
-    """Return the Pythons of this host, each of which is started once to ask it."""
-    if settings.is_one_process:
-        return (ANY_PYTHON,)  # what is activated here runs here
-    return (abi_of(one) for one in every())

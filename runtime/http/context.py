@@ -33,6 +33,7 @@ from runtime.queue.notifier import Notifier
 from runtime.settings import Settings
 from runtime.store.cursor import decode_cursor
 from runtime.store.store import Store
+from runtime.telemetry.meter import Meter
 from runtime.values.access import Principal, Sight
 from runtime.values.records import JsonObject, RequestContext
 from wheelhouse.judges.pool import Judges
@@ -68,6 +69,8 @@ class Services:
     retention: Retention
     deliveries: Deliveries
     questions: Questions
+    # seen from outside
+    meter: Meter
 
 
 def _service(name: str) -> Callable[[Request], Any]:
@@ -186,6 +189,7 @@ BulkOf = Annotated[Bulk, Depends(_service("bulk"))]
 RetentionOf = Annotated[Retention, Depends(_service("retention"))]
 DeliveriesOf = Annotated[Deliveries, Depends(_service("deliveries"))]
 QuestionsOf = Annotated[Questions, Depends(_service("questions"))]
+MeterOf = Annotated[Meter, Depends(_service("meter"))]
 ServicesOf = Annotated[Services, Depends(whole)]
 PrincipalOf = Annotated[Principal, Depends(asks)]
 SightOf = Annotated[Sight, Depends(sight_of_request)]

@@ -9,7 +9,7 @@ import asyncio
 import mimetypes
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from runtime.queue.notifier import Notifier
 from runtime.store.jobs import claims, questions
 from runtime.store.jobs.events import Happening
 from runtime.store.store import Store
+from runtime.telemetry.telemetry import Telemetry
 from runtime.values.line import Ability
 from runtime.values.questions import Waits, asked, unaskable
 from runtime.values.records import Claim, Finish, Gate, Job, JobError, StoredOutput, Worker
@@ -71,6 +72,7 @@ class AttemptRunner:
     jobs_folder: Path
     question_at_most: timedelta
     phase_s: float = 3600.0
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     async def claim(self, *, token: str) -> Claim | None:
         """Take the job that this worker should do next; None when none waits for it."""
@@ -84,6 +86,7 @@ class AttemptRunner:
         )
         if claim is not None:
             self.notifier.notify(claim.job.id)
+            self.telemetry.began(claim.job)
         return claim
 
     async def run(
@@ -100,18 +103,25 @@ class AttemptRunner:
             attempt = _Attempt(claim=claim, runner=self, writer=writer, artifact=artifact)
             with self.cancellations.watch(job.id) as cancelled:
                 finish = await attempt.run(cancelled, on_last_run=on_last_run)
-            async with writer.rest() as rest:
-                if isinstance(finish, Waits):
-                    await self._ask(claim, finish, token=token, before=rest)
-                    return None
-                return await self.store.run(
-                    claims.finish,
-                    job_id=job.id,
-                    token=token,
-                    finish=finish,
-                    at=self.clock(),
-                    before=rest,
-                )
+            with self.telemetry.publishing(finish):
+                return await self._publish(claim, finish, token=token, writer=writer)
+
+    async def _publish(
+        self, claim: Claim, finish: Finish | Waits, *, token: str, writer: EventWriter
+    ) -> Job | None:
+        """Publish what came of an attempt; return the job where it is to be tried again."""
+        async with writer.rest() as rest:
+            if isinstance(finish, Waits):
+                await self._ask(claim, finish, token=token, before=rest)
+                return None
+            return await self.store.run(
+                claims.finish,
+                job_id=claim.job.id,
+                token=token,
+                finish=finish,
+                at=self.clock(),
+                before=rest,
+            )
 
     async def _ask(
         self, claim: Claim, waits: Waits, *, token: str, before: Sequence[Happening]
@@ -238,7 +248,8 @@ class _Attempt:
         told: dict[str, Json] = {}
         started_at = self.runner.clock()
         self.writer.write("job.phase", {"phase": name, "state": "started"})
-        yield told
+        with self.runner.telemetry.phase(name):
+            yield told
         ended_at = self.runner.clock()
         took_ms = milliseconds_between(started_at, ended_at)
         self.artifact = steps.with_phase(

@@ -33,6 +33,7 @@ from runtime.store import activations, packages
 from runtime.store.jobs import admission, submissions
 from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
+from runtime.telemetry.telemetry import Telemetry
 from runtime.values.line import as_words
 from runtime.values.records import (
     Activation,
@@ -67,6 +68,7 @@ class Submissions:
     quotas: Quotas
     deliveries: Deliveries
     policy: DispatchPolicy = field(default_factory=DispatchPolicy)
+    telemetry: Telemetry = field(default_factory=Telemetry)
     _known: dict[str, Target] = field(default_factory=dict[str, Target])
     _on_their_way: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
@@ -163,13 +165,14 @@ class Submissions:
     async def accept(self, ordered: Ordered) -> Job:
         """Store a job and say that it waits. Raises QueueFull, or KeyUsed."""
         # Stored first: whatever is lost from here on, the reconciler finds the job in the store.
-        accepted = await self.store.run(
-            job_store.submit,
-            job=ordered.job,
-            queue_limit=self.queue_limit,
-            sent=ordered.sent,
-            keep=ordered.keep,
-        )
+        with self.telemetry.traces.submission(ordered.job) as job:
+            accepted = await self.store.run(
+                job_store.submit,
+                job=job,
+                queue_limit=self.queue_limit,
+                sent=ordered.sent,
+                keep=ordered.keep,
+            )
         await self.dispatch.attempt(accepted)
         return accepted
 

@@ -57,6 +57,7 @@ packages = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("active_version", String),
     Column("active_activation_id", String),
+    Index("ix_packages_created_at", "created_at", "name"),
 )
 
 versions = Table(
@@ -291,6 +292,7 @@ workers = Table(
     Column("drained_by", String, nullable=False, server_default=""),
     Column("offers", String, nullable=False, server_default=""),
     Column("level", String, nullable=False, server_default=""),
+    Column("reading", JSON(none_as_null=True)),
 )
 
 # One row: what all processes that use this database have to agree on.

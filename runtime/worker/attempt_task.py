@@ -19,6 +19,7 @@ from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
 from runtime.store.jobs import claims
 from runtime.store.store import Store
+from runtime.telemetry.about import about
 from runtime.values.records import Claim, JobError
 from runtime.values.states import State
 from runtime.worker.slots import Slot
@@ -61,7 +62,12 @@ class AttemptTask:
         token = new_id()
         claim = await self._claim(token)
         if claim is not None:
-            await self._run(claim, token=token, slot=slot or Slot(), on_claim=on_claim)
+            job = claim.job
+            with (
+                about(job=job.id, attempt=job.attempt, worker=self.runner.worker.id),
+                self.runner.telemetry.traces.attempt(claim),
+            ):
+                await self._run(claim, token=token, slot=slot or Slot(), on_claim=on_claim)
         return claim
 
     async def _claim(self, token: str) -> Claim | None:

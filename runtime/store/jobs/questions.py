@@ -147,7 +147,7 @@ def expire(
         return
     connection.execute(delete(questions).where(*_of(job.id, asked.key)))
     state = after(job.state, change=Change.FAIL)
-    job_counts.ended(connection, state=state)
+    job_counts.ended(connection, state=state, package=job.package)
     told_error = plain_error(error or expired(asked))
     ended = {"state": state, "finished_at": at, "error": told_error}
     job_changes.change_job(connection, job_id=job.id, values=ended)
