@@ -20,11 +20,11 @@ from packages.lock.grant import Ceiling
 from packages.lock.keeping import Closings
 from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.intake import Intake
-from runtime.activations.switchover import Switchover
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.blobs.local import LocalBlobs
 from runtime.clock import Clock, utc_now
+from runtime.gate.steady import GateClock
 from runtime.gate.watch import GateWatch
 from runtime.home import factories
 from runtime.home.cleanup import sweep_home
@@ -48,11 +48,9 @@ from runtime.store.store import Store
 from runtime.values.line import Ability
 from runtime.values.records import Worker
 from runtime.worker.around import AroundJobs, around_jobs
-from runtime.worker.attempt_task import AttemptTask
-from runtime.worker.reconcile import Reconciler
-from runtime.worker.slots import Slots
+from runtime.worker.readiness import Readiness
 from runtime.worker.tasks import WorkerTasks
-from runtime.worker.timekeeping import Timekeeper
+from runtime.worker.tasks_of import tasks_of
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from sandbox.walls import shown_level
@@ -90,6 +88,8 @@ class Appliance:
     access: Access
     tasks: WorkerTasks
     around: AroundJobs
+    readiness: Readiness
+    gate_clock: GateClock
     stopping: asyncio.Event
 
 
@@ -185,13 +185,27 @@ def _appliance(
 ) -> Appliance:
     notifier = Notifier()
     closings = Closings()
+    gate_clock = GateClock()
     workshop = _workshop(
-        settings, sandbox=sandbox, store=store, least=least, judges=judges, closings=closings
+        settings,
+        sandbox=sandbox,
+        store=store,
+        least=least,
+        judges=judges,
+        closings=closings,
+        gate_clock=gate_clock,
     )
     tickets = Tickets(is_told=settings.docket_url.startswith(IN_PROCESS))
     dispatch = Dispatch(docket=docket, clock=utc_now, tickets=tickets)
     bundles = Bundles(settings.home / "bundles", judges=judges)
-    runner = _runner(settings, store=store, notifier=notifier, workshop=workshop, bundles=bundles)
+    runner = _runner(
+        settings,
+        store=store,
+        notifier=notifier,
+        workshop=workshop,
+        bundles=bundles,
+        gate_clock=gate_clock,
+    )
     around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
     submissions = _submissions(
         settings, runner=runner, dispatch=dispatch, judges=judges, around=around
@@ -201,6 +215,9 @@ def _appliance(
         submissions=submissions,
         clock=utc_now,
         most=settings.dispatch.schedules_most,
+    )
+    tasks = tasks_of(
+        settings, runner=runner, bundles=bundles, dispatch=dispatch, schedules=schedules
     )
     return Appliance(
         settings=settings,
@@ -226,10 +243,10 @@ def _appliance(
             clock=utc_now,
         ),
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
-        tasks=_tasks(
-            settings, runner=runner, bundles=bundles, dispatch=dispatch, schedules=schedules
-        ),
+        tasks=tasks,
         around=around,
+        readiness=Readiness(store=store, home=settings.home, living=tasks.living),
+        gate_clock=gate_clock,
         stopping=asyncio.Event(),
     )
 
@@ -263,6 +280,7 @@ def _runner(
     notifier: Notifier,
     workshop: Workshop,
     bundles: Bundles,
+    gate_clock: GateClock,
 ) -> AttemptRunner:
     return AttemptRunner(
         store=store,
@@ -282,62 +300,10 @@ def _runner(
         worker=_worker(settings),
         ability=Ability(platform=platform_of(running())),
         clock=utc_now,
+        gate_clock=gate_clock,
         jobs_folder=settings.home / "jobs",
         question_at_most=timedelta(hours=settings.question_h),
         phase_s=settings.dispatch.phase_s,
-    )
-
-
-def _tasks(
-    settings: Settings,
-    *,
-    runner: AttemptRunner,
-    bundles: Bundles,
-    dispatch: Dispatch,
-    schedules: Schedules,
-) -> WorkerTasks:
-    store, clock = runner.store, runner.clock
-    return WorkerTasks(
-        worker=runner.worker,
-        attempt=AttemptTask(
-            runner=runner,
-            store=store,
-            dispatch=dispatch,
-            notifier=runner.notifier,
-            clock=clock,
-            most_attempts=settings.most_attempts,
-        ),
-        switchover=Switchover(
-            store=store,
-            notifier=runner.notifier,
-            bundles=bundles,
-            workshop=runner.workshop,
-            clock=clock,
-            worker_id=runner.worker.id,
-        ),
-        reconciler=Reconciler(
-            store=store,
-            dispatch=dispatch,
-            clock=clock,
-            lost_after=timedelta(seconds=settings.worker_lost_after_s),
-            most_attempts=settings.most_attempts,
-            keys_live=timedelta(hours=settings.idempotency_h),
-        ),
-        timekeeper=Timekeeper(
-            store=store,
-            schedules=schedules,
-            dispatch=dispatch,
-            notifier=runner.notifier,
-            clock=clock,
-        ),
-        dispatch=dispatch,
-        store=store,
-        clock=clock,
-        cancellations=runner.cancellations,
-        environments=runner.workshop.environments,
-        settings=settings,
-        slots=Slots(settings.slots),
-        activation_slots=Slots(settings.slots),
     )
 
 
@@ -349,9 +315,10 @@ def _workshop(
     least: Level,
     judges: Judges,
     closings: Closings,
+    gate_clock: GateClock,
 ) -> Workshop:
     wheelhouse = factories.wheelhouse_of(settings.home, judges=judges)
-    watch = GateWatch(store=store, clock=utc_now, closings=closings)
+    watch = GateWatch(store=store, clock=gate_clock, closings=closings)
     return Workshop(
         house=wheelhouse,
         locker=factories.locker_of(settings, wheelhouse=wheelhouse, watch=watch),

@@ -11,6 +11,7 @@ import typer
 
 from runtime.cli.input.settings_in_force import settings_in_force
 from runtime.cli.output.printing import AsJson, say
+from runtime.outages import OncePerCause
 from runtime.serve import serve
 
 Config = Annotated[Path | None, typer.Option("--config", help="A settings file (TOML).")]
@@ -56,3 +57,5 @@ def log_to_stderr() -> None:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
     logging.getLogger("fumehood").setLevel(logging.INFO)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(OncePerCause())

@@ -22,6 +22,7 @@ from runtime.activations.intake import Intake
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.clock import Clock
+from runtime.gate.steady import GateClock
 from runtime.jobs.bulk import Bulk
 from runtime.jobs.deliveries import Deliveries
 from runtime.jobs.events import EventLog
@@ -35,6 +36,7 @@ from runtime.store.cursor import decode_cursor
 from runtime.store.store import Store
 from runtime.values.access import Principal, Sight
 from runtime.values.records import JsonObject, RequestContext
+from runtime.worker.readiness import Readiness
 from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Wheelhouse
 
@@ -68,6 +70,9 @@ class Services:
     retention: Retention
     deliveries: Deliveries
     questions: Questions
+    # whether it can work
+    readiness: Readiness
+    gate_clock: GateClock
 
 
 def _service(name: str) -> Callable[[Request], Any]:
@@ -186,6 +191,8 @@ BulkOf = Annotated[Bulk, Depends(_service("bulk"))]
 RetentionOf = Annotated[Retention, Depends(_service("retention"))]
 DeliveriesOf = Annotated[Deliveries, Depends(_service("deliveries"))]
 QuestionsOf = Annotated[Questions, Depends(_service("questions"))]
+ReadinessOf = Annotated[Readiness, Depends(_service("readiness"))]
+GateClockOf = Annotated[GateClock, Depends(_service("gate_clock"))]
 ServicesOf = Annotated[Services, Depends(whole)]
 PrincipalOf = Annotated[Principal, Depends(asks)]
 SightOf = Annotated[Sight, Depends(sight_of_request)]

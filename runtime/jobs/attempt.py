@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -29,9 +30,11 @@ from runtime.blobs.blob import Blobs
 from runtime.clock import Clock, milliseconds_between
 from runtime.errors import AttemptStuck
 from runtime.gate.opening import as_of
+from runtime.gate.steady import GateClock
 from runtime.gate.watch import gate_state
 from runtime.jobs.cancellations import Cancellations, unless
 from runtime.jobs.events import EventLog, EventWriter
+from runtime.jobs.persistence import until_written
 from runtime.jobs.versions import Version, Versions
 from runtime.queue.notifier import Notifier
 from runtime.store.jobs import claims, questions
@@ -68,6 +71,7 @@ class AttemptRunner:
     worker: Worker
     ability: Ability
     clock: Clock
+    gate_clock: GateClock
     jobs_folder: Path
     question_at_most: timedelta
     phase_s: float = 3600.0
@@ -100,18 +104,25 @@ class AttemptRunner:
             attempt = _Attempt(claim=claim, runner=self, writer=writer, artifact=artifact)
             with self.cancellations.watch(job.id) as cancelled:
                 finish = await attempt.run(cancelled, on_last_run=on_last_run)
-            async with writer.rest() as rest:
-                if isinstance(finish, Waits):
-                    await self._ask(claim, finish, token=token, before=rest)
-                    return None
-                return await self.store.run(
-                    claims.finish,
-                    job_id=job.id,
-                    token=token,
-                    finish=finish,
-                    at=self.clock(),
-                    before=rest,
-                )
+            publishing = partial(self._publish, claim, finish, token=token, writer=writer)
+            return await until_written(publishing, doing=f"the end of job {job.id}")
+
+    async def _publish(
+        self, claim: Claim, finish: Finish | Waits, *, token: str, writer: EventWriter
+    ) -> Job | None:
+        """Publish the end of an attempt with what of its events is not stored yet."""
+        async with writer.rest() as rest:
+            if isinstance(finish, Waits):
+                await self._ask(claim, finish, token=token, before=rest)
+                return None
+            return await self.store.run(
+                claims.finish,
+                job_id=claim.job.id,
+                token=token,
+                finish=finish,
+                at=self.clock(),
+                before=rest,
+            )
 
     async def _ask(
         self, claim: Claim, waits: Waits, *, token: str, before: Sequence[Happening]
@@ -132,6 +143,7 @@ class AttemptRunner:
 
     async def stage(self, version: Version, *, environment: Environment, gate: Gate) -> Stage:
         """Return what the functions of a version run in, under the grant as it is now."""
+        self.gate_clock.note(gate)
         return await run_context(
             version.bundle,
             environment=environment,
@@ -139,7 +151,7 @@ class AttemptRunner:
             grant=decide(
                 version.bundle.manifest,
                 ceiling=self.workshop.ceiling,
-                gate=gate_state(as_of(gate, at=self.clock())),
+                gate=gate_state(as_of(gate, at=self.gate_clock())),
             ),
             run=self.workshop.run,
             least=self.workshop.least,
@@ -187,7 +199,7 @@ class _Attempt:
         self.artifact = steps.with_ending(
             self.artifact, state=state, error=error, at=self.runner.clock()
         )
-        digest = await self.runner.artifacts.save(self.artifact)
+        digest = await self._saved()
         return Finish(
             state=state,
             outputs=tuple(outputs),
@@ -196,13 +208,18 @@ class _Attempt:
             is_partial=self.artifact.is_partial,
         )
 
+    async def _saved(self) -> str:
+        """Save the artifact, as soon as there is room for it; return its digest."""
+        saving = partial(self.runner.artifacts.save, self.artifact)
+        return await until_written(saving, doing=f"the artifact of job {self.claim.job.id}")
+
     async def _waits(self, question: Question) -> Waits:
         """End the attempt here: what it left is made anew when there is an answer."""
         remove_tree(self._folder / "outputs")
         self.artifact = steps.with_ending(
             self.artifact, state=State.WAITING, error=None, at=self.runner.clock()
         )
-        digest = await self.runner.artifacts.save(self.artifact)
+        digest = await self._saved()
         return Waits(question=question, artifact_digest=digest)
 
     async def _answers(self) -> Mapping[str, Json]:

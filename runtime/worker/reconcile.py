@@ -9,12 +9,14 @@ from datetime import timedelta
 from runtime.clock import Clock
 from runtime.errors import StateConflict, Superseded
 from runtime.gate.opening import close_if_over
+from runtime.gate.steady import GateClock
 from runtime.queue.dispatch import Dispatch
-from runtime.store import activations, workers
+from runtime.store import activations
 from runtime.store.jobs import claims, job_lists, submissions
 from runtime.store.store import Store
 from runtime.values.records import Job, JobError
 from runtime.values.states import State
+from runtime.worker.signs_of_life import Living
 
 PATIENCE = timedelta(seconds=10)
 """How long Docket may carry something before it is handed over again."""
@@ -29,18 +31,17 @@ class Reconciler:
     store: Store
     dispatch: Dispatch
     clock: Clock
-    lost_after: timedelta
+    living: Living
+    gate_clock: GateClock
     most_attempts: int
     keys_live: timedelta
 
     async def run(self) -> None:
         """Do everything once."""
-        now = self.clock()
-        await self.store.run(close_if_over, at=now)
-        living = await self.store.read(workers.alive, since=now - self.lost_after)
-        await self.recover(alive=[worker.id for worker in living])
+        self.gate_clock.note(await self.store.run(close_if_over, at=self.gate_clock()))
+        await self.recover(alive=await self.living.workers())
         await self.dispatch_again(patience=PATIENCE)
-        await self.store.run(submissions.forget, before=now - self.keys_live)
+        await self.store.run(submissions.forget, before=self.clock() - self.keys_live)
 
     async def recover(self, *, alive: Collection[str]) -> None:
         """Put back what runs on workers that are not among those alive."""

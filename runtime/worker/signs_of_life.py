@@ -5,8 +5,13 @@ ago that was is told by a clock that nobody sets (CLOCK_MONOTONIC, clock_gettime
 clock jumped by a day, every worker was lost at once, or a dead one alive until tomorrow.
 """
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+
+from runtime.store import workers
+from runtime.store.store import Store
 
 
 class SignsOfLife:
@@ -37,3 +42,17 @@ class SignsOfLife:
 
     def _fresh(self, *, now_s: float) -> Iterable[str]:
         return (w for w, (_, at_s) in self._seen.items() if now_s - at_s < self._lost_after_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Living:
+    """Tells which workers are alive, as far as the store and the signs that were seen tell."""
+
+    store: Store
+    signs: SignsOfLife
+    steady: Callable[[], float] = field(default=time.monotonic)
+
+    async def workers(self) -> frozenset[str]:
+        """Return the ids of the workers that are alive now."""
+        signs = await self.store.read(workers.signs)
+        return self.signs.alive(signs, now_s=self.steady())
