@@ -184,28 +184,12 @@ def _appliance(
     judges: Judges,
 ) -> Appliance:
     notifier = Notifier()
-    closings = Closings()
-    gate_clock = GateClock()
-    workshop = _workshop(
-        settings,
-        sandbox=sandbox,
-        store=store,
-        least=least,
-        judges=judges,
-        closings=closings,
-        gate_clock=gate_clock,
-    )
+    watch = GateWatch(store=store, clock=GateClock())
+    workshop = _workshop(settings, sandbox=sandbox, watch=watch, least=least, judges=judges)
     tickets = Tickets(is_told=settings.docket_url.startswith(IN_PROCESS))
     dispatch = Dispatch(docket=docket, clock=utc_now, tickets=tickets)
     bundles = Bundles(settings.home / "bundles", judges=judges)
-    runner = _runner(
-        settings,
-        store=store,
-        notifier=notifier,
-        workshop=workshop,
-        bundles=bundles,
-        gate_clock=gate_clock,
-    )
+    runner = _runner(settings, watch=watch, notifier=notifier, workshop=workshop, bundles=bundles)
     around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
     submissions = _submissions(
         settings, runner=runner, dispatch=dispatch, judges=judges, around=around
@@ -223,7 +207,7 @@ def _appliance(
         settings=settings,
         clock=utc_now,
         store=store,
-        closings=closings,
+        closings=watch.closings,
         notifier=notifier,
         events=runner.events,
         artifacts=runner.artifacts,
@@ -246,7 +230,7 @@ def _appliance(
         tasks=tasks,
         around=around,
         readiness=Readiness(store=store, home=settings.home, living=tasks.living),
-        gate_clock=gate_clock,
+        gate_clock=watch.clock,
         stopping=asyncio.Event(),
     )
 
@@ -276,17 +260,16 @@ def _submissions(
 def _runner(
     settings: Settings,
     *,
-    store: SqliteStore,
+    watch: GateWatch,
     notifier: Notifier,
     workshop: Workshop,
     bundles: Bundles,
-    gate_clock: GateClock,
 ) -> AttemptRunner:
     return AttemptRunner(
-        store=store,
+        store=watch.store,
         notifier=notifier,
         events=EventLog(
-            store=store,
+            store=watch.store,
             notifier=notifier,
             clock=utc_now,
             look_again_s=SELDOM_S if settings.docket_url.startswith(IN_PROCESS) else OFTEN_S,
@@ -300,7 +283,7 @@ def _runner(
         worker=_worker(settings),
         ability=Ability(platform=platform_of(running())),
         clock=utc_now,
-        gate_clock=gate_clock,
+        gate_clock=watch.clock,
         jobs_folder=settings.home / "jobs",
         question_at_most=timedelta(hours=settings.question_h),
         phase_s=settings.dispatch.phase_s,
@@ -311,14 +294,11 @@ def _workshop(
     settings: Settings,
     *,
     sandbox: Sandbox,
-    store: SqliteStore,
+    watch: GateWatch,
     least: Level,
     judges: Judges,
-    closings: Closings,
-    gate_clock: GateClock,
 ) -> Workshop:
     wheelhouse = factories.wheelhouse_of(settings.home, judges=judges)
-    watch = GateWatch(store=store, clock=gate_clock, closings=closings)
     return Workshop(
         house=wheelhouse,
         locker=factories.locker_of(settings, wheelhouse=wheelhouse, watch=watch),

@@ -57,5 +57,5 @@ def log_to_stderr() -> None:
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
     logging.getLogger("fumehood").setLevel(logging.INFO)
-    for handler in logging.getLogger().handlers:
+    for handler in logging.root.handlers:
         handler.addFilter(OncePerCause())
