@@ -236,3 +236,4 @@ async def _beat_once(tasks: WorkerTasks) -> None:
     for job_id in await tasks.store.read(job_lists.cancelling, worker=own):
         tasks.cancellations.cancel(job_id)
     await tasks.attempt.look_at_own()
+    await tasks.reconciler.run_if_late()

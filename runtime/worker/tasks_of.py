@@ -15,6 +15,9 @@ from runtime.worker.slots import Slots
 from runtime.worker.tasks import WorkerTasks
 from runtime.worker.timekeeping import Timekeeper
 
+LATE_AFTER = 3
+"""After so many intervals without it, the reconciler is run by the heartbeat."""
+
 
 def tasks_of(
     settings: Settings,
@@ -54,6 +57,7 @@ def tasks_of(
             gate_clock=runner.gate_clock,
             most_attempts=settings.most_attempts,
             keys_live=timedelta(hours=settings.idempotency_h),
+            late_after_s=LATE_AFTER * settings.reconcile_interval_s,
         ),
         timekeeper=Timekeeper(
             store=store,
