@@ -106,7 +106,8 @@ def chaos(folder: Path, *, jobs: int, kills: int, seed: int) -> dict[str, Any]:
         crowd.start(clients=CLIENTS)
         while crowd.is_busy:
             time.sleep(chance.uniform(0.0, 0.6))
-            if killed < kills:
+            # As many as of all kills as of all jobs: what is killed shall have been at work.
+            if killed < kills * (1 - len(keys) / jobs):
                 killed += faults.strike(victim, chance, faults=struck)
         for fault in crowd.faults:
             raise fault
