@@ -67,6 +67,20 @@ def every(*, env: Mapping[str, str] | None = None) -> list[Interpreter]:
     return [own, *(found for path, found in others.items() if path != own.executable)]
 
 
+def as_here(wanted: Interpreter) -> Interpreter:
+    """Return the Python of this host that is `wanted`, as another host has described it.
+
+    The same one where it is in the same place; else one of the same minor version and ABI, of
+    the same patch release where there is one. Raises NoInterpreter.
+    """
+    if wanted.executable.is_file():
+        return wanted
+    alike = [one for one in every() if one.soabi == wanted.soabi]
+    if not alike:
+        raise NoInterpreter(_missing(f"=={wanted.version}", [one.version for one in every()]))
+    return next((one for one in alike if one.version == wanted.version), alike[0])
+
+
 def describe(executable: Path) -> Interpreter:
     """Return the base interpreter of the Python at `executable`, by asking it.
 

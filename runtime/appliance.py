@@ -8,28 +8,27 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from importlib.metadata import version as distribution_version
 from pathlib import Path
-
-from docket import Docket
 
 from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.interpreters import platform_of, running
-from packages.lock.grant import Ceiling
 from packages.lock.keeping import Closings
 from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.intake import Intake
+from runtime.activations.supply import Supply
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
-from runtime.blobs.local import LocalBlobs
+from runtime.blobs.opening import Bytes, open_bytes
 from runtime.clock import Clock, utc_now
 from runtime.gate.steady import GateClock
 from runtime.gate.watch import GateWatch
-from runtime.home import factories
+from runtime.home import factories, membership
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE, make_home
-from runtime.home.sole_use import alone_in
+from runtime.home.sole_use import alone_in, one_of
 from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
@@ -38,12 +37,12 @@ from runtime.jobs.rules import policy_of
 from runtime.jobs.schedules import Schedules
 from runtime.jobs.submission import Submissions
 from runtime.jobs.versions import Versions
-from runtime.queue.dispatch import Dispatch, Tickets, make_docket
+from runtime.queue.dispatch import Dispatch, Dockets, Tickets, dockets
+from runtime.queue.news import news_of_others
 from runtime.queue.notifier import Notifier
 from runtime.settings import Settings
-from runtime.store import workers
-from runtime.store.migrate import migrate
-from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
+from runtime.store import cluster, workers
+from runtime.store.database import database_at
 from runtime.store.store import Store
 from runtime.values.line import Ability
 from runtime.values.records import Worker
@@ -51,16 +50,22 @@ from runtime.worker.around import AroundJobs, around_jobs
 from runtime.worker.readiness import Readiness
 from runtime.worker.tasks import WorkerTasks
 from runtime.worker.tasks_of import tasks_of
+from runtime.workshops import homes_around, least_level, make_workshop, supply_of
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
-from sandbox.walls import shown_level
 from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Wheelhouse
 
-IN_PROCESS = "memory://"
-SELDOM_S, OFTEN_S = 15.0, 0.25
-"""How often followers look again: all news are this process's own, or some are another's."""
+SELDOM_S, OFTEN_S = 15.0, 1.0
+"""How often followers look again: news of this process is never lost, and another's may be."""
 log = logging.getLogger("fumehood.appliance")
+
+
+class Role(Enum):
+    """What a process of ours does for its cluster."""
+
+    SERVES = "serves"
+    WORKS = "works"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,61 +100,55 @@ class Appliance:
 
 @asynccontextmanager
 async def open_appliance(
-    settings: Settings, *, level_file: Path | None = None
+    settings: Settings, *, role: Role = Role.SERVES, level_file: Path | None = None
 ) -> AsyncGenerator[Appliance]:
     """Offer the appliance of these settings; everything is closed afterwards.
 
     What an earlier process left running is put back into the queue first. `level_file` is where
-    the best level of this host is noted, if not in the home.
+    the best level of this host is noted, if not in the home. Raises HomeInUse, MixedSetUp.
     """
     async with AsyncExitStack() as stack:
         await asyncio.to_thread(make_home, settings.home)
-        is_alone = settings.docket_url.startswith(IN_PROCESS)
-        if is_alone:
+        is_alone = settings.is_one_process
+        if role is Role.SERVES:
             stack.enter_context(alone_in(settings.home))
+        stack.enter_context(one_of(settings.home, cluster=membership.places_of(settings)))
         if swept := await asyncio.to_thread(sweep_home, settings.home, is_alone=is_alone):
             log.info("removed %d half-made things that a killed process had left", swept)
+        kept = await open_bytes(settings)
         store = await _open_store(settings)
         stack.push_async_callback(store.close)
-        docket = await stack.enter_async_context(make_docket(settings))
-        sandbox = await Sandbox.open(settings.home / "cells", crossed=_around(settings.home))
+        await store.run(
+            cluster.join,
+            cluster=membership.cluster_of(settings),
+            alive_since=utc_now() - timedelta(seconds=settings.worker_lost_after_s),
+        )
+        queues = await stack.enter_async_context(dockets(settings))
+        sandbox = await Sandbox.open(settings.home / "cells", crossed=homes_around(settings.home))
         for reason in sandbox.missing:
             log.warning("cells run at level %s: %s", sandbox.level, reason)
         stack.push_async_callback(sandbox.close)
         _warn_of_no_advisories(settings)
         level_file = level_file or settings.home / LEVEL_FILE
-        least = await asyncio.to_thread(_least, settings, sandbox.level, level_file)
+        least = await asyncio.to_thread(least_level, settings, sandbox.level, level_file)
         judges = stack.enter_context(Judges())
         appliance = _appliance(
-            settings, store=store, docket=docket, sandbox=sandbox, least=least, judges=judges
+            settings,
+            store=store,
+            kept=kept,
+            queues=queues,
+            sandbox=sandbox,
+            least=least,
+            judges=judges,
+            makes_activations=role is Role.SERVES or kept.is_shared_home,
         )
         appliance.tasks.register()
         if is_alone:
             await _recover(appliance.tasks)
+        else:
+            news = news_of_others(queues.of_jobs, notifier=appliance.notifier)
+            await stack.enter_async_context(news)
         yield appliance
-
-
-def _least(settings: Settings, level: Level, file: Path) -> Level:
-    """Return the level below which nothing runs; warn where this host had a better one before."""
-    shown = shown_level.note(file, level)
-    is_on_purpose = "least_level" in settings.model_fields_set
-    least = shown_level.least(
-        settings.least_level, shown=shown, is_demanded_on_purpose=is_on_purpose
-    )
-    if not level.at_least(shown):
-        log.warning(
-            "this host allowed level %s before, and now %s: see `fumehood doctor` for what is "
-            "missing; to run at this level all the same, set least_level",
-            shown,
-            level,
-        )
-    return least
-
-
-def _around(home: Path) -> tuple[Path, ...]:
-    """Return the homes that hold what cells run: `fumehood try` links to folders of another one."""
-    shared = (home / name for name in ("environments", "wheelhouse"))
-    return tuple({home, *(folder.resolve().parent for folder in shared)})
 
 
 def _warn_of_no_advisories(settings: Settings) -> None:
@@ -161,47 +160,47 @@ def _warn_of_no_advisories(settings: Settings) -> None:
         )
 
 
-async def _open_store(settings: Settings) -> SqliteStore:
-    await asyncio.to_thread(_migrate, settings)
-    return open_sqlite(settings.database_path)
-
-
-def _migrate(settings: Settings) -> None:
-    engine = sqlite_engine(settings.database_path)
-    try:
-        migrate(engine, lock_file=settings.home / "migrate.lock")
-    finally:
-        engine.dispose()
+async def _open_store(settings: Settings) -> Store:
+    database = database_at(settings.database_url, home=settings.home)
+    await asyncio.to_thread(database.migrate)
+    return database.open()
 
 
 def _appliance(
     settings: Settings,
     *,
-    store: SqliteStore,
-    docket: Docket,
+    store: Store,
+    kept: Bytes,
+    queues: Dockets,
     sandbox: Sandbox,
     least: Level,
     judges: Judges,
+    makes_activations: bool,
 ) -> Appliance:
     notifier = Notifier()
     watch = GateWatch(store=store, clock=GateClock())
-    workshop = _workshop(settings, sandbox=sandbox, watch=watch, least=least, judges=judges)
-    tickets = Tickets(is_told=settings.docket_url.startswith(IN_PROCESS))
-    dispatch = Dispatch(docket=docket, clock=utc_now, tickets=tickets)
+    workshop = make_workshop(settings, sandbox=sandbox, watch=watch, least=least, judges=judges)
+    dispatch = _dispatch(settings, queues)
     bundles = Bundles(settings.home / "bundles", judges=judges)
-    runner = _runner(settings, watch=watch, notifier=notifier, workshop=workshop, bundles=bundles)
+    supply = supply_of(settings, kept=kept, bundles=bundles, wheelhouse=workshop.house)
+    versions = Versions(bundles=bundles, environments=workshop.environments, supply=supply)
+    runner = _runner(
+        settings, watch=watch, kept=kept, notifier=notifier, workshop=workshop, versions=versions
+    )
     around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
-    submissions = _submissions(
-        settings, runner=runner, dispatch=dispatch, judges=judges, around=around
+    submissions = _submissions(settings, runner=runner, dispatch=dispatch, around=around)
+    intake = _intake(
+        settings, store=store, dispatch=dispatch, bundles=bundles, judges=judges, supply=supply
     )
-    schedules = Schedules(
-        store=store,
-        submissions=submissions,
-        clock=utc_now,
-        most=settings.dispatch.schedules_most,
-    )
+    schedules = _schedules(settings, store=store, submissions=submissions)
     tasks = tasks_of(
-        settings, runner=runner, bundles=bundles, dispatch=dispatch, schedules=schedules
+        settings,
+        runner=runner,
+        bundles=bundles,
+        supply=supply,
+        dispatch=dispatch,
+        schedules=schedules,
+        makes_activations=makes_activations,
     )
     return Appliance(
         settings=settings,
@@ -218,14 +217,7 @@ def _appliance(
         workshop=workshop,
         submissions=submissions,
         schedules=schedules,
-        intake=Intake(
-            store=store,
-            dispatch=dispatch,
-            bundles=bundles,
-            judges=judges,
-            ceilings=factories.ceilings_of(settings),
-            clock=utc_now,
-        ),
+        intake=intake,
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
         tasks=tasks,
         around=around,
@@ -235,12 +227,44 @@ def _appliance(
     )
 
 
+def _schedules(settings: Settings, *, store: Store, submissions: Submissions) -> Schedules:
+    return Schedules(
+        store=store,
+        submissions=submissions,
+        clock=utc_now,
+        most=settings.dispatch.schedules_most,
+    )
+
+
+def _intake(
+    settings: Settings,
+    *,
+    store: Store,
+    dispatch: Dispatch,
+    bundles: Bundles,
+    judges: Judges,
+    supply: Supply,
+) -> Intake:
+    return Intake(
+        store=store,
+        dispatch=dispatch,
+        bundles=bundles,
+        judges=judges,
+        ceilings=factories.ceilings_of(settings),
+        clock=utc_now,
+        supply=supply,
+    )
+
+
+def _dispatch(settings: Settings, queues: Dockets) -> Dispatch:
+    return Dispatch(dockets=queues, clock=utc_now, tickets=Tickets(is_told=settings.is_one_process))
+
+
 def _submissions(
     settings: Settings,
     *,
     runner: AttemptRunner,
     dispatch: Dispatch,
-    judges: Judges,
     around: AroundJobs,
 ) -> Submissions:
     return Submissions(
@@ -250,7 +274,7 @@ def _submissions(
         cancellations=runner.cancellations,
         clock=utc_now,
         queue_limit=settings.queue_limit,
-        judges=judges,
+        judges=around.questions.judges,
         quotas=around.quotas,
         deliveries=around.deliveries,
         policy=policy_of(settings.dispatch),
@@ -261,9 +285,10 @@ def _runner(
     settings: Settings,
     *,
     watch: GateWatch,
+    kept: Bytes,
     notifier: Notifier,
     workshop: Workshop,
-    bundles: Bundles,
+    versions: Versions,
 ) -> AttemptRunner:
     return AttemptRunner(
         store=watch.store,
@@ -272,13 +297,13 @@ def _runner(
             store=watch.store,
             notifier=notifier,
             clock=utc_now,
-            look_again_s=SELDOM_S if settings.docket_url.startswith(IN_PROCESS) else OFTEN_S,
+            look_again_s=SELDOM_S if settings.is_one_process else OFTEN_S,
         ),
-        artifacts=ArtifactFiles(folder=settings.home / "jobs"),
-        blobs=LocalBlobs(settings.home / "blobs"),
-        versions=Versions(bundles=bundles, environments=workshop.environments),
+        artifacts=ArtifactFiles(folder=settings.home / "jobs", depot=kept.depot),
+        blobs=kept.blobs,
+        versions=versions,
         workshop=workshop,
-        cancellations=Cancellations(),
+        cancellations=Cancellations(notifier),
         secrets=settings.secrets,
         worker=_worker(settings),
         ability=Ability(platform=platform_of(running())),
@@ -287,33 +312,6 @@ def _runner(
         jobs_folder=settings.home / "jobs",
         question_at_most=timedelta(hours=settings.question_h),
         phase_s=settings.dispatch.phase_s,
-    )
-
-
-def _workshop(
-    settings: Settings,
-    *,
-    sandbox: Sandbox,
-    watch: GateWatch,
-    least: Level,
-    judges: Judges,
-) -> Workshop:
-    wheelhouse = factories.wheelhouse_of(settings.home, judges=judges)
-    return Workshop(
-        house=wheelhouse,
-        locker=factories.locker_of(settings, wheelhouse=wheelhouse, watch=watch),
-        environments=factories.environments_of(
-            settings.home, wheelhouse=wheelhouse, run=sandbox.run
-        ),
-        run=sandbox.run,
-        data_root=settings.home / "data",
-        ceiling=Ceiling(
-            limits=settings.limits,
-            run_network=settings.network_of_runs(),
-            source_builds=settings.source_builds,
-            secrets=frozenset(settings.secrets),
-        ),
-        least=least,
     )
 
 

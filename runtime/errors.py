@@ -72,6 +72,24 @@ class QuotaExceeded(RuntimeFault):
     code = "quota-exceeded"
 
 
+class MixedSetUp(RuntimeFault):
+    """Processes that are running now use other places than this one would."""
+
+    code = "mixed-set-up"
+
+
+class StoreAway(RuntimeFault):
+    """The database cannot be reached now."""
+
+    code = "store-away"
+
+
+class BlobsAway(RuntimeFault):
+    """The object store cannot be reached now."""
+
+    code = "blobs-away"
+
+
 class KeyUsed(RuntimeFault):
     """The idempotency key was used for another order."""
 

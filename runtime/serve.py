@@ -19,7 +19,7 @@ from fastapi import FastAPI
 
 from runtime.access.identification import local_admin
 from runtime.access.upkeep import upkeep
-from runtime.appliance import Appliance, open_appliance
+from runtime.appliance import Appliance, Role, open_appliance
 from runtime.errors import SettingsRefused
 from runtime.home.local_user import local_user
 from runtime.home.socket import ADDRESS_NAME
@@ -144,7 +144,10 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
 
 async def work(settings: Settings) -> None:
     """Work only, until SIGTERM or SIGINT."""
-    async with open_appliance(settings) as appliance, working(appliance.tasks):
+    async with (
+        open_appliance(settings, role=Role.WORKS) as appliance,
+        working(appliance.tasks),
+    ):
         _on_signals(appliance.stopping.set, appliance.tasks.is_hurried.set)
         gc.set_threshold(*OFTEN)
         await _note(appliance, action="worker.start", details=settings_shown(settings))
@@ -251,7 +254,7 @@ def _stop_on_signals(server: StoppableServer, *, appliance: Appliance) -> None:
     def stop() -> None:
         server.should_exit = True
         appliance.stopping.set()
-        appliance.notifier.notify_all()
+        appliance.notifier.wake_all()
 
     def stop_now() -> None:
         server.force_exit = True

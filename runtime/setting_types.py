@@ -26,6 +26,8 @@ from sandbox.network_rules import MOST_PORTS, NetworkRules, check_host, check_po
 
 NAMES = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]*")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
+DATABASE = re.compile(r"(postgresql|postgres)(\+asyncpg)?://")
+BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[A-Za-z0-9._/-]*)?")
 AGE = re.compile(r"(?P<number>\d{1,4})(?P<unit>[dh])")
 
 
@@ -175,6 +177,26 @@ def without_login(url: str) -> str:
     scheme, is_address, rest = url.partition("://")
     login, is_login, place = rest.partition("@")
     return f"{scheme}://**********@{place}" if is_address and is_login and "/" not in login else url
+
+
+def _database(url: str) -> str:
+    """Return `url` if it is empty, or of a PostgreSQL; raise ValueError."""
+    if url and not DATABASE.match(url):
+        raise ValueError("it has to be as postgresql://user@host/name, or empty for a file")
+    return url
+
+
+def _bucket(url: str) -> str:
+    """Return `url` if it is empty, or of a bucket; raise ValueError."""
+    if url and not BUCKET.match(url):
+        raise ValueError("it has to be as s3://bucket or s3://bucket/folder, or empty")
+    return url
+
+
+type BucketUrl = Annotated[str, AfterValidator(_bucket)]
+type DatabaseUrl = Annotated[
+    str, AfterValidator(_database), PlainSerializer(without_login, when_used="json")
+]
 
 
 class IndexSettings(BaseModel):

@@ -25,6 +25,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from runtime.door_settings import PREFIX, DoorSettings
 from runtime.errors import SettingsRefused
 from runtime.setting_types import (
+    BucketUrl,
+    DatabaseUrl,
     DispatchSettings,
     Hosts,
     IndexSettings,
@@ -55,6 +57,15 @@ class Settings(DoorSettings):
     )
     docket_url: Annotated[str, PlainSerializer(without_login, when_used="json")] = Field(
         "memory://", description="Where Docket keeps its queue; memory:// for one process."
+    )
+    database_url: DatabaseUrl = Field(
+        "", description="The PostgreSQL that all machines share; empty for a file in the home."
+    )
+    blobs_url: BucketUrl = Field(
+        "", description="The bucket that all machines share, as s3://name; empty: in the home."
+    )
+    blobs_cache_mb: int = Field(
+        10_240, ge=0, description="Of the bucket's inputs and outputs, how many MiB are kept here."
     )
     docket_name: str = Field("fumehood", description="The name of the Docket queue.")
     docket_check_interval_ms: int = Field(
@@ -164,6 +175,11 @@ class Settings(DoorSettings):
         """Take only what `load` hands over: it lays the sources itself, to know the origins."""
         return (init_settings,)
 
+    @property
+    def is_one_process(self) -> bool:
+        """Return whether the queue lives inside one process, so that no other can take from it."""
+        return self.docket_url.startswith("memory://")
+
     def network_of_runs(self) -> NetworkRules | None:
         """Return what a job may reach at most; None where jobs have no network."""
         if not self.run_network:
@@ -176,11 +192,6 @@ class Settings(DoorSettings):
             most_mb=self.run_network_mb,
             ca_bundle=str(bundle) if bundle else "",
         )
-
-    @property
-    def database_path(self) -> Path:
-        """Return the SQLite file."""
-        return self.home / "fumehood.db"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

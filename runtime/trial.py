@@ -134,6 +134,7 @@ async def _throwaway(settings: Settings) -> AsyncGenerator[Appliance]:
                 shared.touch()  # says at once where nothing could be kept, as on a read-only disk
             (home / name).symlink_to(shared.resolve())
         alone: dict[str, Any] = {"home": home, "docket_url": "memory://try"}
+        alone |= {"database_url": "", "blobs_url": ""}
         copied = settings.model_copy(update=alone)
         async with open_appliance(copied, level_file=settings.home / LEVEL_FILE) as appliance:
             yield appliance

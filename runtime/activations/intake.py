@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from packages.archive import Bundles, receive
 from packages.bundle.bundle import Bundle
+from runtime.activations.supply import SharedHomeSupply, Supply
 from runtime.clock import Clock
 from runtime.errors import NotAllowed
 from runtime.ids import new_id
@@ -39,6 +40,7 @@ class Intake:
     judges: Judges
     ceilings: Ceilings
     clock: Clock
+    supply: Supply = field(default_factory=SharedHomeSupply)
 
     async def receive(
         self, upload: Path, *, who: str, among: tuple[str, ...] = (), origin: JsonObject = NOWHERE
@@ -53,6 +55,7 @@ class Intake:
         version = version_of(bundle, at=self.clock(), who=who)
         try:
             _refuse_unbound(version.package, among=among)
+            await self.supply.give_bundle(version.digest)
             is_new = await self.store.run(packages.add_version, version=version)
         except Exception:
             if bundle.digest not in known:

@@ -5,13 +5,14 @@ Whatever goes wrong, the version that was active before stays active.
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from packages.activation import ActivationFailed, Prepared, Workshop, prepare
 from packages.archive import Bundles
 from packages.errors import PackageError
 from runtime.activations.log import ActivationLog
 from runtime.activations.prepared import record_of
+from runtime.activations.supply import SharedHomeSupply, Supply
 from runtime.clock import Clock
 from runtime.gate.opening import close_if_over
 from runtime.gate.watch import gate_state
@@ -19,7 +20,7 @@ from runtime.problem_table import fault_of
 from runtime.queue.notifier import Notifier
 from runtime.store import activations, audit
 from runtime.store.store import Store
-from runtime.values.records import Activation
+from runtime.values.records import Activation, PreparedRecord
 
 log = logging.getLogger("fumehood.activation")
 
@@ -34,6 +35,7 @@ class Switchover:
     workshop: Workshop
     clock: Clock
     worker_id: str
+    supply: Supply = field(default_factory=SharedHomeSupply)
 
     async def run(self, activation_id: str) -> None:
         """Prepare the version of a requested activation and make it active; or record why not."""
@@ -45,6 +47,7 @@ class Switchover:
         kept = ActivationLog(self.clock)
         try:
             prepared = await self._prepare(activation, kept=kept)
+            record = await self.supply.give(record_of(prepared))
         except asyncio.CancelledError:
             # shield: the cancellation that stops us must not also stop the putting back
             requeue = self.store.run(activations.requeue, activation_id=activation_id)
@@ -53,7 +56,7 @@ class Switchover:
         except Exception as error:
             await self._fail(activation, error=error, kept=kept)
         else:
-            await self._succeed(activation, prepared=prepared, kept=kept)
+            await self._succeed(activation, prepared=record, kept=kept)
         finally:
             self.notifier.notify(activation_id)
 
@@ -65,12 +68,12 @@ class Switchover:
         )
 
     async def _succeed(
-        self, activation: Activation, *, prepared: Prepared, kept: ActivationLog
+        self, activation: Activation, *, prepared: PreparedRecord, kept: ActivationLog
     ) -> None:
         await self.store.run(
             activations.succeed,
             activation_id=activation.id,
-            prepared=record_of(prepared),
+            prepared=prepared,
             log=kept.lines,
             at=self.clock(),
         )

@@ -8,12 +8,14 @@ page of them.
 import asyncio
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtime.artifact.model import Artifact, shown_of, to_bytes
-from runtime.errors import NotFound
+from runtime.artifact.model import Artifact, from_bytes, shown_of, to_bytes
+from runtime.blobs.depot import Depot, Kind, SharedHome
+from runtime.errors import BlobMissing, NotFound
+from runtime.ids import new_id
 from wheelhouse.durable import write_file
 
 SHOWN_WHOLE_BYTES = 1 << 18
@@ -25,10 +27,33 @@ class ArtifactFiles:
     """The folder of jobs: `<job>/<attempt>/artifact.json`, and `shown.json` beside a long one."""
 
     folder: Path
+    depot: Depot = field(default_factory=SharedHome)
 
     async def save(self, artifact: Artifact) -> str:
         """Write the artifact; return the digest of its bytes."""
-        return await asyncio.to_thread(self._write, artifact)
+        digest = await asyncio.to_thread(self._write, artifact)
+        path = self.path(artifact.job, attempt=artifact.attempt)
+        await self.depot.put(Kind.ARTIFACT, f"{artifact.job}/{artifact.attempt}", path)
+        return digest
+
+    async def bring(self, job_id: str, *, attempt: int, digest: str) -> None:
+        """Bring an artifact here that another host has saved; raise NotFound if none has."""
+        path = self.path(job_id, attempt=attempt)
+        if path.is_file():
+            return
+        try:
+            await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+            aside = path.with_name(f".{new_id()}")
+            await self.depot.fetch(Kind.ARTIFACT, f"{job_id}/{attempt}", into=aside, sha256=digest)
+            await asyncio.to_thread(self._keep, aside, path)
+        except BlobMissing as error:
+            raise _no_artifact(job_id, attempt) from error
+
+    def _keep(self, aside: Path, path: Path) -> None:
+        if aside.stat().st_size > SHOWN_WHOLE_BYTES:
+            short = json.dumps(shown_of(from_bytes(aside.read_bytes()))).encode()
+            write_file(path.with_name("shown.json"), short)
+        aside.replace(path)
 
     def _write(self, artifact: Artifact) -> str:
         content = to_bytes(artifact)
@@ -58,13 +83,17 @@ class ArtifactFiles:
         """Return the file of the artifact; raise NotFound before it was saved once."""
         path = self.path(job_id, attempt=attempt)
         if not path.is_file():
-            raise NotFound(
-                f"Attempt {attempt} of job {job_id} has no artifact yet",
-                where=f"{job_id}/{attempt}",
-                mend="it is written when the attempt begins; ask again then",
-            )
+            raise _no_artifact(job_id, attempt)
         return path
 
     def path(self, job_id: str, *, attempt: int) -> Path:
         """Return where the artifact of an attempt is."""
         return self.folder / job_id / str(attempt) / "artifact.json"
+
+
+def _no_artifact(job_id: str, attempt: int) -> NotFound:
+    return NotFound(
+        f"Attempt {attempt} of job {job_id} has no artifact yet",
+        where=f"{job_id}/{attempt}",
+        mend="it is written when the attempt begins; ask again then",
+    )

@@ -254,6 +254,11 @@ def to_bytes(artifact: Artifact) -> bytes:
     return artifact.model_dump_json(by_alias=True, indent=2).encode() + b"\n"
 
 
+def from_bytes(content: bytes) -> Artifact:
+    """Return the artifact that was stored as `content`."""
+    return Artifact.model_validate_json(content)
+
+
 def shown_of(artifact: Artifact) -> dict[str, Any]:
     """Return what a page shows of a long artifact: its result as far as anybody reads.
 

@@ -99,6 +99,38 @@ class LocalBlobs:
         """Forget the bytes."""
         self._place(sha256).unlink(missing_ok=True)
 
+    async def touch(self, sha256: str) -> bool:
+        """Say that the bytes are wanted from now on; return whether they are here."""
+        return await asyncio.to_thread(_touched, self._place(sha256))
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncGenerator[Path]:
+        """Offer a name for a file beside the store, from where `put_file` takes it by a rename."""
+        aside = self._aside / new_id()
+        try:
+            yield aside
+        finally:
+            aside.unlink(missing_ok=True)
+
+    async def trim(self, *, most_bytes: int, used_before: float) -> int:
+        """Remove what was not wanted for longest until `most_bytes` are left; return how many.
+
+        What was wanted since `used_before` (seconds since the epoch) stays, whatever there is.
+        """
+        return await asyncio.to_thread(self._trim, most_bytes, used_before)
+
+    def _trim(self, most_bytes: int, used_before: float) -> int:
+        found = [(path, path.stat()) for path in self._root.glob("??/*")]
+        left = sum(status.st_size for _, status in found)
+        removed = 0
+        for path, status in sorted(found, key=lambda one: one[1].st_mtime):
+            if left <= most_bytes or status.st_mtime >= used_before:
+                break
+            path.unlink(missing_ok=True)
+            left -= status.st_size
+            removed += status.st_size
+        return removed
+
     async def put_aside(self, sha256: str, *, kept_before: float) -> bool:
         """Put the bytes where nobody finds them, unless they were kept since `kept_before`."""
         return await asyncio.to_thread(self._put_aside, sha256, kept_before)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 
-from runtime.appliance import IN_PROCESS
 from runtime.cli.input.settings_in_force import settings_in_force
 from runtime.cli.output.printing import AsJson
 from runtime.cli.up import Config, Home, Slots, log, log_to_stderr
@@ -22,7 +21,7 @@ def worker(
     settings = settings_in_force({"home": home, "slots": slots}, config_file=config, say=log.info)
     if as_json:
         print(json.dumps({"home": str(settings.home), "slots": settings.slots}), flush=True)
-    if settings.docket_url.startswith(IN_PROCESS):
+    if settings.is_one_process:
         raise SettingsRefused(
             f"{settings.docket_url} lives inside one process, so no other can take work from it",
             where="docket_url",

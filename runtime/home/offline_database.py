@@ -12,7 +12,7 @@ from runtime.clock import utc_now
 from runtime.home.local_user import local_user
 from runtime.settings import Settings
 from runtime.store import audit
-from runtime.store.sqlite import sqlite_engine
+from runtime.store.database import Database, database_at
 from runtime.values.records import JsonObject
 
 
@@ -20,20 +20,18 @@ def in_home[**P, T](
     settings: Settings, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kw: P.kwargs
 ) -> T | None:
     """Run `act` in one transaction of the home's database; None where there is none yet."""
-    if not has_database(settings):
-        return None
-    engine = sqlite_engine(settings.database_path)
-    try:
-        with engine.begin() as connection:
-            return act(connection, *args, **kw)
-    finally:
-        engine.dispose()
+    database = database_of(settings)
+    return database.once(act, *args, **kw) if database.is_there() else None
 
 
 def has_database(settings: Settings) -> bool:
-    """Return whether an appliance has ever run in this home; the file alone may be made before."""
-    path = settings.database_path
-    return path.is_file() and path.stat().st_size > 0
+    """Return whether an appliance has ever run in this home."""
+    return database_of(settings).is_there()
+
+
+def database_of(settings: Settings) -> Database:
+    """Return the database of these settings: the home's file, or the PostgreSQL of many."""
+    return database_at(settings.database_url, home=settings.home)
 
 
 def write_down(settings: Settings, *, action: str, subject: str, details: JsonObject) -> None:

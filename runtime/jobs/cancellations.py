@@ -1,31 +1,32 @@
-"""The running attempts of this process that somebody may want to stop."""
+"""The running attempts that somebody may want to stop."""
 
 import asyncio
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any
 
+from runtime.queue.notifier import Notifier, stopping
+
 
 class Cancellations:
-    """For each running job an event that is set when it shall stop."""
+    """For each running job an event that is set when it shall stop, whichever process asks."""
 
-    def __init__(self) -> None:
-        self._watched: dict[str, asyncio.Event] = {}
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
 
     @contextmanager
     def watch(self, job_id: str) -> Generator[asyncio.Event]:
         """Offer the event of `job_id` while its attempt runs here."""
-        cancelled = asyncio.Event()
-        self._watched[job_id] = cancelled
-        try:
+        with self._notifier.listen(stopping(job_id)) as cancelled:
             yield cancelled
-        finally:
-            del self._watched[job_id]
 
     def cancel(self, job_id: str) -> None:
-        """Set the event of `job_id`, if it runs here."""
-        if cancelled := self._watched.get(job_id):
-            cancelled.set()
+        """Set the event of `job_id`, wherever it runs."""
+        self._notifier.notify(stopping(job_id))
+
+    def heard(self, job_id: str) -> None:
+        """Set the event of `job_id` if it runs here: the store says that somebody asked."""
+        self._notifier.wake(stopping(job_id))
 
 
 async def unless[T](cancelled: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

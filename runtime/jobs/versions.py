@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from packages.archive import Bundles
 from packages.bundle.bundle import Bundle
 from packages.environment.environment import Environment, Environments
+from packages.interpreters import as_here
 from packages.lock.lock import Lock, read_lock
 from runtime.activations.prepared import interpreter_of
+from runtime.activations.supply import SharedHomeSupply, Supply
 from runtime.values.records import Activation, PreparedRecord
 from sandbox.command import Interpreter, Observe
 
@@ -35,9 +37,16 @@ class Version:
 class Versions:
     """The versions that were run last, by the id of their activation."""
 
-    def __init__(self, *, bundles: Bundles, environments: Environments) -> None:
+    def __init__(
+        self,
+        *,
+        bundles: Bundles,
+        environments: Environments,
+        supply: Supply | None = None,
+    ) -> None:
         self._bundles = bundles
         self._environments = environments
+        self._supply = supply or SharedHomeSupply()
         self._kept: OrderedDict[str, Version] = OrderedDict()
 
     def activations(self) -> dict[str, Activation]:
@@ -49,14 +58,16 @@ class Versions:
     ) -> tuple[Version, Environment]:
         """Return a version and its environment, which is built anew where it is gone.
 
-        Raises EnvironmentFailed, LockRefused or BundleNotFound.
+        Raises EnvironmentFailed, LockRefused, BundleNotFound, BlobMissing or NoInterpreter.
         """
         version = self._kept.get(activation.id)
         if version is None:
+            await self._supply.take(activation)
             version = await asyncio.to_thread(self._read, activation)
         seen = version.environment
         environment = self._environments.again(seen) if seen else None
         if environment is None:
+            await self._supply.take(activation)
             environment = await self._environments.ensure(
                 version.lock,
                 interpreter=version.interpreter,
@@ -76,7 +87,7 @@ class Versions:
             prepared=prepared,
             bundle=self._bundles.open(activation.digest),
             lock=read_lock(prepared.lock),
-            interpreter=interpreter_of(prepared),
+            interpreter=as_here(interpreter_of(prepared)),
         )
 
     def _keep(self, version: Version) -> None:

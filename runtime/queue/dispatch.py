@@ -7,6 +7,8 @@ stored before it is taken. Whatever Docket loses, `runtime.worker.reconcile` han
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,9 +26,27 @@ ACTIVATION_TASK = "fumehood_activation"
 log = logging.getLogger("fumehood.dispatch")
 
 
-def make_docket(settings: Settings) -> Docket:
-    """Return the Docket of these settings, not yet open."""
-    return Docket(name=settings.docket_name, url=settings.docket_url)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dockets:
+    """The queue of jobs, and that of activations, which only hosts with the wheelhouse take.
+
+    A worker elsewhere has no wheels but those that a lock names, so it could not make one.
+    """
+
+    of_jobs: Docket
+    of_activations: Docket
+
+
+@asynccontextmanager
+async def dockets(settings: Settings) -> AsyncGenerator[Dockets]:
+    """Offer the queues of these settings: in one process a single one will do."""
+    async with Docket(name=settings.docket_name, url=settings.docket_url) as of_jobs:
+        if settings.is_one_process:
+            yield Dockets(of_jobs=of_jobs, of_activations=of_jobs)
+            return
+        name = f"{settings.docket_name}-activations"
+        async with Docket(name=name, url=settings.docket_url) as of_activations:
+            yield Dockets(of_jobs=of_jobs, of_activations=of_activations)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,7 +96,7 @@ def _name_of(woken: asyncio.Event) -> str:
 class Dispatch:
     """Hands work to Docket. Its failures are logged only: the reconciler tries again."""
 
-    docket: Docket
+    dockets: Dockets
     clock: Clock
     tickets: Tickets
 
@@ -112,13 +132,16 @@ class Dispatch:
 
     async def activation(self, activation_id: str) -> None:
         """Ask for an activation to be run."""
-        await self._add(ACTIVATION_TASK, activation_id)
+        await self._add(ACTIVATION_TASK, activation_id, to=self.dockets.of_activations)
 
-    async def _add(self, task: str, subject: str, *, when: datetime | None = None) -> bool:
+    async def _add(
+        self, task: str, subject: str, *, when: datetime | None = None, to: Docket | None = None
+    ) -> bool:
         """Hand over a task about `subject`; the same one twice is one."""
         key = f"{task}:{subject}"
+        docket = to or self.dockets.of_jobs
         try:
-            await self.docket.add(task, when=when, key=key)(subject)
+            await docket.add(task, when=when, key=key)(subject)
         except (RedisError, OSError):
             log.warning("docket did not take %s; the reconciler will", key, exc_info=True)
             return False

@@ -1,13 +1,17 @@
-"""Wakes whoever waits for news of a topic in this process.
+"""Wakes whoever waits for news of a topic, in this process and by `news` in the others.
 
-A notice carries nothing: the listener reads the store. Another process's news reach it by
-the listener's own time-out, so a missed notice costs a moment and never an event.
+A notice carries nothing: the listener reads the store. So a missed notice costs a moment, until
+the listener's own time-out, and never an event.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+
+
+def _nobody_else(_: str) -> None:
+    """Tell nobody: there is one process."""
 
 
 class Notifier:
@@ -15,17 +19,28 @@ class Notifier:
 
     def __init__(self) -> None:
         self._listeners: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._publish: Callable[[str], None] = _nobody_else
+
+    def publish_by(self, publish: Callable[[str], None]) -> None:
+        """Let other processes know, by `publish`, what is notified here from now on."""
+        self._publish = publish
 
     def notify(self, topic: str) -> None:
-        """Wake those who listen to `topic`."""
+        """Wake those who listen to `topic`, here and elsewhere."""
+        self.wake(topic)
+        self._publish(topic)
+
+    def wake(self, topic: str) -> None:
+        """Wake those who listen to `topic` here."""
         for listener in self._listeners.get(topic, ()):
             listener.set()
 
-    def notify_all(self) -> None:
-        """Wake everybody: the appliance is about to stop."""
-        for listeners in self._listeners.values():
-            for listener in listeners:
-                listener.set()
+    def wake_all(self) -> None:
+        """Wake everybody here: there may be news of anything, or the appliance is about to stop."""
+        for topic, listeners in self._listeners.items():
+            if not topic.startswith(STOP):
+                for listener in listeners:
+                    listener.set()
 
     @contextmanager
     def listen(self, topic: str) -> Generator[asyncio.Event]:
@@ -40,9 +55,17 @@ class Notifier:
                 del self._listeners[topic]
 
 
+STOP = "stop "
+
+
 def ended(job_id: str) -> str:
     """Return the topic of the end of a job; its own topic is every news of it."""
     return f"the end of {job_id}"
+
+
+def stopping(job_id: str) -> str:
+    """Return the topic of the wish that a job shall stop: an order, and no mere news."""
+    return STOP + job_id
 
 
 async def wait_for_news(listener: asyncio.Event, *, at_most_s: float) -> None:

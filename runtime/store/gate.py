@@ -3,9 +3,8 @@
 from datetime import datetime
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
-from runtime.store import tables
+from runtime.store import tables, upsert
 from runtime.store.rows import GATE, plain, value_of
 from runtime.values.records import Gate
 
@@ -25,11 +24,7 @@ def put(connection: Connection, *, gate: Gate) -> Gate:
         "until": gate.until,
         "changed_at": gate.changed_at,
     }
-    connection.execute(
-        insert(tables.gate)
-        .values(id=ROW, **values)
-        .on_conflict_do_update(index_elements=["id"], set_=values)
-    )
+    upsert.put(connection, tables.gate, key={"id": ROW}, values=values)
     return gate
 
 

@@ -1,23 +1,20 @@
 """Commits together what waits together: one transaction for all units of work that have come.
 
-Each unit runs within a savepoint of its own, so that one which raises takes back its own
-changes only (https://sqlite.org/lang_savepoint.html). While one group is committed the next one
-gathers: nobody waits for a timer, and under load a commit is paid once for many.
+While one group is committed the next one gathers: nobody waits for a timer, and under load a
+commit is paid once for many. One unit that raises takes back its own changes only.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
-from sqlalchemy import Connection, Engine
+from runtime.store.units import Ended, Unit, Writer
 
 MOST_TOGETHER = 64
 """So that the first of a group does not wait for hundreds of others."""
-
-type Unit = Callable[[Connection], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,19 +25,11 @@ class _Waiting:
     future: asyncio.Future[Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ended:
-    """What came of a unit: its value, or what it raised."""
-
-    value: Any = None
-    error: BaseException | None = None
-
-
 class GroupCommit:
-    """The one thread that writes through `engine`."""
+    """The one thread that writes, through `writer`."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         # A daemon: a process that was not closed in order shall end all the same, and what was
         # not committed then is as if it had never begun.
@@ -59,17 +48,14 @@ class GroupCommit:
         self._thread.join()
 
     def _serve(self) -> None:
-        connection: Connection | None = None
         while (first := self._queue.get()) is not None:
             group = [first, *self._others()]
             try:
-                connection = connection or self._engine.connect()
-            except Exception as error:  # told to who waits; the next group tries again
-                _hand_out(group, [_Ended(error=error) for _ in group])
-            else:
-                _hand_out(group, _commit(connection, [one.unit for one in group]))
-        if connection is not None:
-            connection.close()
+                ended = self._writer.commit([one.unit for one in group])
+            except BaseException as error:  # told to who waits; the next group tries again
+                ended = [Ended(error=error) for _ in group]
+            _hand_out(group, ended)
+        self._writer.close()
 
     def _others(self) -> Iterable[_Waiting]:
         for _ in range(MOST_TOGETHER - 1):
@@ -83,36 +69,9 @@ class GroupCommit:
             yield one
 
 
-def _commit(connection: Connection, units: Sequence[Unit]) -> list[_Ended]:
-    """Run `units` in one transaction; return what came of each, once it is committed."""
-    try:
-        with connection.begin():
-            return [_run_apart(connection, unit) for unit in units]
-    except BaseException as error:
-        connection.invalidate()  # after a full disk or the like: begin again with a new one
-        return [_Ended(error=error) for _ in units]
-
-
-def _run_apart(connection: Connection, unit: Unit) -> _Ended:
-    """Run one unit; take back what it changed if it raises."""
-    driver = connection.connection.dbapi_connection
-    if driver is None:
-        raise RuntimeError("a unit of work runs within a transaction, which has a connection")
-    cursor = driver.cursor()
-    cursor.execute("SAVEPOINT unit")
-    try:
-        ended = _Ended(value=unit(connection))
-    except Exception as error:
-        cursor.execute("ROLLBACK TO unit")
-        ended = _Ended(error=error)
-    cursor.execute("RELEASE unit")
-    cursor.close()
-    return ended
-
-
-def _hand_out(group: Sequence[_Waiting], ended: Sequence[_Ended]) -> None:
+def _hand_out(group: Sequence[_Waiting], ended: Sequence[Ended]) -> None:
     """Tell each event loop at once what came of its units."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], _Ended]]] = {}
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Ended]]] = {}
     for one, its_end in zip(group, ended, strict=True):
         by_loop.setdefault(one.future.get_loop(), []).append((one.future, its_end))
     for loop, pairs in by_loop.items():
@@ -122,7 +81,7 @@ def _hand_out(group: Sequence[_Waiting], ended: Sequence[_Ended]) -> None:
             continue  # that loop is closed, and nobody waits in it
 
 
-def _settle(pairs: Iterable[tuple[asyncio.Future[Any], _Ended]]) -> None:
+def _settle(pairs: Iterable[tuple[asyncio.Future[Any], Ended]]) -> None:
     for future, ended in pairs:
         if future.done():
             continue  # who waited was cancelled; what was committed stays so

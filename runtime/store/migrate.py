@@ -16,8 +16,13 @@ RUN = "runtime.store.upgrade"
 def migrate(engine: Engine, *, lock_file: Path) -> None:
     """Run the migrations that are missing; other processes wait meanwhile."""
     with exclusive(lock_file), engine.begin() as connection:
-        if applied(connection) != newest():
-            import_module(RUN).upgrade(connection)
+        bring_up_to_date(connection)
+
+
+def bring_up_to_date(connection: Connection) -> None:
+    """Run the migrations that are missing; who calls this sees to it that nobody else does."""
+    if applied(connection) != newest():
+        import_module(RUN).upgrade(connection)
 
 
 def newest() -> str:

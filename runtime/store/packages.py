@@ -3,10 +3,9 @@
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from runtime.errors import NotFound, VersionConflict
-from runtime.store import in_sight, tables
+from runtime.store import in_sight, tables, upsert
 from runtime.store.cursor import page_of
 from runtime.store.rows import PACKAGE, PACKAGE_VERSION, plain, value_of
 from runtime.values.records import JsonObject, Package, PackageVersion, Page
@@ -31,8 +30,8 @@ def add_version(connection: Connection, *, version: PackageVersion) -> bool:
         )
     if found:
         return False
-    name = {"name": version.package, "created_at": version.uploaded_at}
-    connection.execute(insert(tables.packages).values(name).on_conflict_do_nothing())
+    since = {"created_at": version.uploaded_at}
+    upsert.add_once(connection, tables.packages, key={"name": version.package}, values=since)
     connection.execute(tables.versions.insert().values(_columns(version)))
     return True
 

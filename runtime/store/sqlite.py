@@ -7,7 +7,7 @@ nobody (https://sqlite.org/wal.html): a list of a million jobs does not hold up 
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from runtime.store.group_commit import GroupCommit
+from runtime.store.units import Ended, Unit, called
 
 BUSY_TIMEOUT_MS = 10_000
 READERS = 2
@@ -27,9 +28,8 @@ class SqliteStore:
     """A store in one file. Made by `open_sqlite`."""
 
     def __init__(self, *, writing: Engine, reading: Engine) -> None:
-        self._writing = writing
         self._reading = reading
-        self._writer = GroupCommit(writing)
+        self._writer = GroupCommit(SqliteWriter(writing))
         self._at_hand = threading.local()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="fumehood-reader")
 
@@ -37,13 +37,13 @@ class SqliteStore:
         self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `act(connection, …)` in a transaction; a cancelled caller does not undo it."""
-        return await self._writer.add(partial(_called, act, args, kwargs))
+        return await self._writer.add(partial(called, act, args, kwargs))
 
     async def read[**P, T](
         self, ask: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `ask(connection, …)`, which changes nothing, beside the writer."""
-        work = partial(self._read, partial(_called, ask, args, kwargs))
+        work = partial(self._read, partial(called, ask, args, kwargs))
         return await asyncio.get_running_loop().run_in_executor(self._readers, work)
 
     def _read[T](self, ask: Callable[[Connection], T]) -> T:
@@ -62,13 +62,50 @@ class SqliteStore:
         self._readers.shutdown(wait=True)
         self._reading.dispose()
         self._writer.close()
-        self._writing.dispose()
 
 
-def _called[T](
-    act: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object], at: Connection
-) -> T:
-    return act(at, *args, **kwargs)
+class SqliteWriter:
+    """Commits through `engine`, in one connection that it keeps."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+
+    def commit(self, units: Sequence[Unit]) -> list[Ended]:
+        """Run `units` in one transaction, each within a savepoint of its own.
+
+        See https://sqlite.org/lang_savepoint.html.
+        """
+        connection = self._connection = self._connection or self._engine.connect()
+        try:
+            with connection.begin():
+                return [_run_apart(connection, unit) for unit in units]
+        except BaseException as error:
+            connection.invalidate()  # after a full disk or the like: begin again with a new one
+            return [Ended(error=error) for _ in units]
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+        self._engine.dispose()
+
+
+def _run_apart(connection: Connection, unit: Unit) -> Ended:
+    """Run one unit; take back what it changed if it raises."""
+    driver = connection.connection.dbapi_connection
+    if driver is None:
+        raise RuntimeError("a unit of work runs within a transaction, which has a connection")
+    cursor = driver.cursor()
+    cursor.execute("SAVEPOINT unit")
+    try:
+        ended = Ended(value=unit(connection))
+    except Exception as error:
+        cursor.execute("ROLLBACK TO unit")
+        ended = Ended(error=error)
+    cursor.execute("RELEASE unit")
+    cursor.close()
+    return ended
 
 
 def open_sqlite(path: Path) -> SqliteStore:

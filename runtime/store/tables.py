@@ -65,7 +65,7 @@ versions = Table(
     Column("package", String, ForeignKey("packages.name"), primary_key=True),
     Column("version", String, primary_key=True),
     Column("digest", String, nullable=False),
-    Column("size_bytes", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
     Column("title", String, nullable=False),
     Column("manifest", JSON, nullable=False),
     Column("requirements", JSON, nullable=False),
@@ -215,7 +215,7 @@ outputs = Table(
     Column("job_id", String, primary_key=True),
     Column("attempt", Integer, primary_key=True),
     Column("path", String, primary_key=True),
-    Column("size_bytes", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
     Column("sha256", String, nullable=False),
     Column("media_type", String, nullable=False),
     ForeignKeyConstraint(["job_id", "attempt"], ["attempts.job_id", "attempts.number"]),
@@ -248,7 +248,7 @@ counters = Table(
     "counters",
     metadata,
     Column("name", String, primary_key=True),
-    Column("value", Integer, nullable=False),
+    Column("value", BigInteger, nullable=False),
 )
 
 gate = Table(
@@ -288,6 +288,16 @@ workers = Table(
     Column("platform", String, nullable=False, server_default=""),
     Column("drained_at", UtcDateTime),
     Column("drained_by", String, nullable=False, server_default=""),
+)
+
+# One row: what all processes that use this database have to agree on.
+cluster = Table(
+    "cluster",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("docket", String, nullable=False),
+    Column("docket_name", String, nullable=False),
+    Column("blobs", String, nullable=False),
 )
 
 tokens = Table(

@@ -1,5 +1,6 @@
 """Workers and their signs of life."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, update
@@ -16,11 +17,11 @@ def register(connection: Connection, *, worker: Worker) -> None:
     connection.execute(tables.workers.insert().values(plain(worker, WORKER) | times))
 
 
-def see(connection: Connection, *, worker: str, at: datetime) -> None:
-    """Note a sign of life."""
-    connection.execute(
-        update(tables.workers).where(tables.workers.c.id == worker).values(seen_at=at)
-    )
+def see(connection: Connection, *, worker: Worker, at: datetime) -> None:
+    """Note a sign of life; who was forgotten meanwhile is there again."""
+    seen = update(tables.workers).where(tables.workers.c.id == worker.id).values(seen_at=at)
+    if connection.execute(seen).rowcount == 0:
+        register(connection, worker=replace(worker, seen_at=at))
 
 
 def forget(connection: Connection, *, worker: str) -> None:

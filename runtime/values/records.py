@@ -236,6 +236,8 @@ class PreparedRecord:
     install: JsonObject
     data_folder: str | None = None
     hook: JsonObject | None = None
+    data_digest: str | None = None
+    """The digest of the tar in which other hosts get the data, where there are any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,11 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from docket import Perpetual
+from docket import Docket, Perpetual
 from docket import Worker as DocketWorker
 
 from packages.environment.environment import Environments
@@ -60,6 +60,7 @@ class WorkerTasks:
     environments: Environments
     settings: Settings
     timekeeper: Timekeeper
+    makes_activations: bool
     slots: Slots
     activation_slots: Slots
     busy: set[asyncio.Task[object]] = field(default_factory=set[asyncio.Task[object]])
@@ -67,12 +68,20 @@ class WorkerTasks:
     is_resting: asyncio.Event = field(default_factory=asyncio.Event)
     is_hurried: asyncio.Event = field(default_factory=asyncio.Event)
 
+    @property
+    def takes_from(self) -> tuple[Docket, ...]:
+        """Return the queues from which this process takes."""
+        queues = self.dispatch.dockets
+        if queues.of_activations is queues.of_jobs or not self.makes_activations:
+            return (queues.of_jobs,)
+        return (queues.of_jobs, queues.of_activations)
+
     def register(self) -> None:
         """Tell Docket which tasks there are; also a process that only adds them needs this."""
-        docket = self.dispatch.docket
-        docket.register(self._ticket_task(), names=[TICKET_TASK])
-        docket.register(self._activation_task(), names=[ACTIVATION_TASK])
-        docket.register(self._reconcile_task())
+        queues = self.dispatch.dockets
+        queues.of_jobs.register(self._ticket_task(), names=[TICKET_TASK])
+        queues.of_activations.register(self._activation_task(), names=[ACTIVATION_TASK])
+        queues.of_jobs.register(self._reconcile_task())
 
     def _ticket_task(self) -> Task:
         async def fumehood_ticket(ticket: str) -> None:
@@ -154,16 +163,13 @@ async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
     What does not finish within `drain_s`, or before `is_hurried` is set, is stopped and given back
     to the queue.
     """
-    settings = tasks.settings
     await tasks.store.run(workers.register, worker=tasks.worker)
-    async with DocketWorker(
-        tasks.dispatch.docket,
-        name=tasks.worker.id,
-        concurrency=2 * settings.slots + BESIDE,
-        minimum_check_interval=timedelta(milliseconds=settings.docket_check_interval_ms),
-        scheduling_resolution=timedelta(milliseconds=RESOLUTION_MS),
-    ) as docket_worker:
-        working = asyncio.create_task(docket_worker.run_forever(), name="fumehood-worker")
+    async with AsyncExitStack() as stack:
+        taking = [
+            await stack.enter_async_context(_docket_worker(tasks, docket=docket))
+            for docket in tasks.takes_from
+        ]
+        working = asyncio.gather(*(one.run_forever() for one in taking))
         heart = asyncio.create_task(_beat(tasks), name="fumehood-heartbeat")
         clockwork = asyncio.create_task(tasks.timekeeper.keep(), name="fumehood-timekeeper")
         check = asyncio.create_task(_check_environments(tasks), name="fumehood-environments")
@@ -177,13 +183,24 @@ async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
             await tasks.store.run(workers.forget, worker=tasks.worker.id)
 
 
+def _docket_worker(tasks: WorkerTasks, *, docket: Docket) -> DocketWorker:
+    settings = tasks.settings
+    return DocketWorker(
+        docket,
+        name=tasks.worker.id,
+        concurrency=2 * settings.slots + BESIDE,
+        minimum_check_interval=timedelta(milliseconds=settings.docket_check_interval_ms),
+        scheduling_resolution=timedelta(milliseconds=RESOLUTION_MS),
+    )
+
+
 async def _check_environments(tasks: WorkerTasks) -> None:
     await check_environments(
         tasks.environments, store=tasks.store, clock=tasks.clock, who=tasks.worker.id
     )
 
 
-async def _drain(working: asyncio.Task[None], *, tasks: WorkerTasks) -> None:
+async def _drain(working: asyncio.Future[list[None]], *, tasks: WorkerTasks) -> None:
     tasks.is_draining.set()
     await _tell_what_is_waited_for(tasks)
     working.cancel()  # docket takes nothing new and waits for what runs
@@ -230,10 +247,10 @@ async def _beat(tasks: WorkerTasks) -> None:
 
 async def _beat_once(tasks: WorkerTasks) -> None:
     own = tasks.worker.id
-    await tasks.store.run(workers.see, worker=own, at=tasks.clock())
+    await tasks.store.run(workers.see, worker=tasks.worker, at=tasks.clock())
     await tasks.living.workers()
     await tasks.rest(is_drained=await tasks.store.read(workers.is_drained, worker=own))
     for job_id in await tasks.store.read(job_lists.cancelling, worker=own):
-        tasks.cancellations.cancel(job_id)
+        tasks.cancellations.heard(job_id)
     await tasks.attempt.look_at_own()
     await tasks.reconciler.run_if_late()

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from packages.archive import Bundles
+from runtime.activations.supply import Supply
 from runtime.activations.switchover import Switchover
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.schedules import Schedules
@@ -24,8 +25,10 @@ def tasks_of(
     *,
     runner: AttemptRunner,
     bundles: Bundles,
+    supply: Supply,
     dispatch: Dispatch,
     schedules: Schedules,
+    makes_activations: bool,
 ) -> WorkerTasks:
     """Return the tasks of the worker of `runner`, as the settings say."""
     store, clock = runner.store, runner.clock
@@ -48,6 +51,7 @@ def tasks_of(
             workshop=runner.workshop,
             clock=clock,
             worker_id=runner.worker.id,
+            supply=supply,
         ),
         reconciler=Reconciler(
             store=store,
@@ -73,6 +77,7 @@ def tasks_of(
         cancellations=runner.cancellations,
         environments=runner.workshop.environments,
         settings=settings,
+        makes_activations=makes_activations,
         slots=Slots(settings.slots),
         activation_slots=Slots(settings.slots),
     )

@@ -1,5 +1,6 @@
 """What the tests of the runtime share: a store in a folder, and a real server."""
 
+import asyncio
 import io
 import json
 import os
@@ -8,6 +9,7 @@ import sys
 import time
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,12 +18,13 @@ from typing import Any
 
 import httpx2
 import pytest
+from support.postgres import Postgres, name_in, postgres_server
 
 from runtime.home.socket import short_of
 from runtime.ids import new_id
 from runtime.store import activations, packages
-from runtime.store.migrate import migrate
-from runtime.store.sqlite import SqliteStore, open_sqlite, sqlite_engine
+from runtime.store.database import database_at
+from runtime.store.store import Store
 from runtime.values.records import (
     Activation,
     Job,
@@ -37,19 +40,70 @@ DIGEST = "sha256:" + "1" * 64
 
 
 @asynccontextmanager
-async def fresh_store(folder: Path) -> AsyncIterator[SqliteStore]:
-    path = folder / "fumehood.db"
-    engine = sqlite_engine(path)
-    migrate(engine, lock_file=folder / "migrate.lock")
-    engine.dispose()
-    opened = open_sqlite(path)
+async def fresh_store(folder: Path, *, url: str = "") -> AsyncIterator[Store]:
+    """Offer a new store in `folder`, or in the empty database at `url`."""
+    database = database_at(url, home=folder)
+    await asyncio.to_thread(database.migrate)
+    opened = database.open()
     yield opened
     await opened.close()
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of this session."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres) -> str:
+    """The name of a database that has all tables, and nobody connected to it."""
+    url = postgres.new_database()
+    with ThreadPoolExecutor(1) as elsewhere:  # here a loop may run, and this has one of its own
+        elsewhere.submit(database_at(url, home=Path()).migrate).result()
+    return name_in(url)
+
+
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+def database_url(postgres: Postgres, migrated: str) -> Iterator[str]:
+    """The address of a new database with all tables."""
+    url = postgres.new_database(template=migrated)
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def new_database(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
+    """What gives the address of one new database after the other, of each of the two kinds."""
+    if request.param == "sqlite":
+        yield str
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    template: str = request.getfixturevalue("migrated")
+    made: list[str] = []
+
+    def new() -> str:
+        made.append(server.new_database(template=template))
+        return made[-1]
+
+    yield new
+    for url in made:
+        server.drop(url)
+
+
+@pytest.fixture
+async def in_sqlite(tmp_path: Path) -> AsyncIterator[Store]:
+    """A new store in SQLite, for what is asked of that only."""
     async with fresh_store(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def store(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """A new store, in each of the two databases that there are."""
+    url = request.getfixturevalue("database_url") if request.param == "postgres" else ""
+    async with fresh_store(tmp_path, url=url) as opened:
         yield opened
 
 
@@ -85,12 +139,12 @@ def version_of(name: str = "hello", version: str = "1.0", digest: str = DIGEST) 
 
 
 @pytest.fixture
-async def activation(store: SqliteStore) -> Activation:
+async def activation(store: Store) -> Activation:
     """The package hello 1.0, uploaded and active."""
     return await activate(store, version_of())
 
 
-async def activate(store: SqliteStore, version: PackageVersion) -> Activation:
+async def activate(store: Store, version: PackageVersion) -> Activation:
     await store.run(packages.add_version, version=version)
     asked = await store.run(
         activations.request,

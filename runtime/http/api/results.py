@@ -42,18 +42,20 @@ async def get_artifact(
     Of an attempt that has not ended, or that was lost, as far as it is known. It is there still
     when the job itself has gone after its time.
     """
-    number, artifact = await store.read(_unsaved, job_id=job_id, attempt=attempt)
+    number, artifact, digest = await store.read(_unsaved, job_id=job_id, attempt=attempt)
     headers = as_file(f"artifact-{job_id}.json")
     if artifact is not None:
         return Response(to_bytes(artifact), media_type="application/json", headers=headers)
+    if digest:
+        await artifacts.bring(job_id, attempt=number, digest=digest)
     file = artifacts.existing(job_id, attempt=number)
     return FileResponse(file, media_type="application/json", headers=headers)  # in pieces
 
 
 def _unsaved(
     connection: Connection, *, job_id: str, attempt: int | None
-) -> tuple[int, Artifact | None]:
-    """Return which attempt is meant, and its artifact if it has to be rendered.
+) -> tuple[int, Artifact | None, str]:
+    """Return which attempt is meant, and its artifact if it has to be rendered, else its digest.
 
     All of one moment: of an attempt that ends in between, the narrative would say that it
     succeeded, and know nothing of its outputs.
@@ -61,11 +63,12 @@ def _unsaved(
     try:
         job, attempts = job_store.with_attempts(connection, job_id=job_id)
     except NotFound:
-        return attempt or former(connection, job_id=job_id).attempt, None
+        return attempt or former(connection, job_id=job_id).attempt, None, ""
     number = _number(job, attempt)
-    if any(one.number == number and one.artifact_digest for one in attempts):
-        return number, None
-    return number, narrated(connection, job_id=job_id, attempt=number)
+    saved = next((one.artifact_digest for one in attempts if one.number == number), None)
+    if saved:
+        return number, None, saved
+    return number, narrated(connection, job_id=job_id, attempt=number), ""
 
 
 @router.get("/{job_id}/outputs")

@@ -240,6 +240,8 @@ async def _shown(
     job_id, number = attempt.job_id, attempt.number
     try:
         if attempt.artifact_digest:
+            digest = attempt.artifact_digest
+            await artifacts.bring(job_id, attempt=number, digest=digest)
             return await asyncio.to_thread(artifacts.shown, job_id, attempt=number)
         artifact = await store.read(narrated, job_id=job_id, attempt=number)
     except NotFound:

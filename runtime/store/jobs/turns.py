@@ -20,9 +20,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert
 
-from runtime.store import tables
+from runtime.store import tables, upsert
 from runtime.store.when.tables import pauses, rates
 from runtime.values.line import (
     KEY,
@@ -309,11 +308,7 @@ def started(connection: Connection, job: Job, *, at: datetime) -> datetime | Non
     if job.rate_key is None:
         return None
     next_at = next_start(at, between_s=job.rate_between_s or 0.0)
-    connection.execute(
-        insert(rates)
-        .values(key=job.rate_key, next_at=next_at)
-        .on_conflict_do_update(index_elements=["key"], set_={"next_at": next_at})
-    )
+    upsert.put(connection, rates, key={"key": job.rate_key}, values={"next_at": next_at})
     return release(connection, held_by=RATE + job.rate_key, at=at)
 
 

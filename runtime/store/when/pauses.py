@@ -2,10 +2,9 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, String, bindparam, delete, func, literal, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, String, bindparam, delete, func, literal, or_, select, update
 
-from runtime.store import tables
+from runtime.store import tables, upsert
 from runtime.store.jobs import turns
 from runtime.store.rows import PAUSE, plain, value_of
 from runtime.store.when.tables import pauses
@@ -40,10 +39,9 @@ def list_pauses(connection: Connection) -> tuple[Pause, ...]:
 def put(connection: Connection, *, pause: Pause) -> Pause:
     """Pause what is not paused yet, or change until when and why."""
     values = plain(pause, PAUSE) | {"at": pause.at, "until": pause.until}
-    statement = insert(pauses).values(values)
-    connection.execute(statement.on_conflict_do_update(index_elements=["subject"], set_=values))
+    upsert.put(connection, pauses, key={"subject": pause.subject}, values=values)
     if pause.subject.startswith(PACKAGE):
-        _hold_all(connection, package=pause.subject.removeprefix(PACKAGE))
+        _hold_all(connection, package=pause.subject.removeprefix(PACKAGE), at=pause.at)
     return pause
 
 
@@ -56,14 +54,23 @@ def remove(connection: Connection, *, subject: str, at: datetime) -> Pause | Non
     return found
 
 
-def _hold_all(connection: Connection, *, package: str) -> None:
-    """Take all jobs of a package out of their lines, in their order, by one statement."""
+def _hold_all(connection: Connection, *, package: str, at: datetime) -> None:
+    """Take all jobs of a package out of their lines, in their order, by one statement.
+
+    Others that have their keys follow: they may be of a package that is not paused.
+    """
+    jobs = tables.jobs.c
+    standing = (jobs.package == package, jobs.state == State.QUEUED, jobs.turn < NOT_DUE)
+    has_key = or_(jobs.slot_key.is_not(None), jobs.rate_key.is_not(None))
+    query = select(jobs.slot_key, jobs.rate_key).where(*standing, has_key).distinct()
+    keys = connection.execute(query.limit(MOST_RELEASED)).all()
     connection.execute(
         update(tables.jobs)
-        .where(tables.jobs.c.package == package, tables.jobs.c.state == State.QUEUED)
-        .where(tables.jobs.c.turn < NOT_DUE)
-        .values(turn=tables.jobs.c.turn + HELD, held_by=PACKAGE + package)
+        .where(*standing)
+        .values(turn=jobs.turn + HELD, held_by=PACKAGE + package)
     )
+    for slot_key, rate_key in keys:
+        turns.left_line(connection, slot_key=slot_key, rate_key=rate_key, at=at)
 
 
 def resumed(connection: Connection) -> tuple[str, ...]:

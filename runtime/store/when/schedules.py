@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from runtime.errors import NotFound, StateConflict
+from runtime.store import upsert
 from runtime.store.cursor import page_of
 from runtime.store.in_sight import among
 from runtime.store.rows import SCHEDULE, TICK, plain, value_of
@@ -27,7 +27,6 @@ MOVE = (
     .where(schedules.c.id == bindparam("of_id"), schedules.c.next_at == bindparam("waited_for"))
     .values(next_at=bindparam("next"), last_job_id=bindparam("job_id"))
 )
-INSERT_TICK = insert(ticks).on_conflict_do_nothing()
 
 
 def add(connection: Connection, *, schedule: Schedule, most: int) -> Schedule:
@@ -112,8 +111,9 @@ def move_on(
 
 def note(connection: Connection, *, tick: Tick) -> bool:
     """Write down what came of a tick; return False where that was written before."""
-    times = {"at": tick.at, "noted_at": tick.noted_at}
-    return connection.execute(INSERT_TICK, plain(tick, TICK) | times).rowcount > 0
+    key = {"schedule_id": tick.schedule_id, "at": tick.at}
+    values = plain(tick, TICK) | key | {"noted_at": tick.noted_at}
+    return upsert.add_once(connection, ticks, key=key, values=values)
 
 
 def list_ticks(connection: Connection, *, schedule_id: str, limit: int = 20) -> tuple[Tick, ...]:

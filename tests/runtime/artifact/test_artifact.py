@@ -25,7 +25,7 @@ from runtime.artifact.model import (
 from runtime.errors import NotFound
 from runtime.store.jobs import claims
 from runtime.store.jobs import jobs as job_store
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 from runtime.values.records import Activation, Claim, Job, JobInput, StoredOutput, Worker
 from runtime.values.states import State
 from sandbox.command import (
@@ -50,7 +50,7 @@ WALLS = Isolation(level=Level.FULL, layers=(Layer(name="seccomp", in_force=True)
 
 
 @pytest.fixture
-async def claim(store: SqliteStore, make_job: Callable[[], Job], activation: Activation) -> Claim:
+async def claim(store: Store, make_job: Callable[[], Job], activation: Activation) -> Claim:
     given = JobInput(name="in.txt", size_bytes=3, sha256=DIGEST, media_type="text/plain")
     job = await store.run(job_store.submit, job=replace(make_job(), inputs=(given,)), queue_limit=9)
     taken = await store.run(claims.claim, job_id=job.id, token="t", worker=WORKER, at=NOON)

@@ -15,7 +15,7 @@ from runtime.jobs.collecting import Collector
 from runtime.store.jobs import claims
 from runtime.store.jobs import jobs as job_store
 from runtime.store.retention import deletion
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 from runtime.store.when.tables import schedules
 from runtime.values.records import Job, JobInput
 
@@ -24,7 +24,7 @@ from ..conftest import NOON, worker_named
 LATER = timedelta(hours=1)
 
 
-def collector_of(store: SqliteStore, blobs: LocalBlobs, folder: Path) -> Collector:
+def collector_of(store: Store, blobs: LocalBlobs, folder: Path) -> Collector:
     return Collector(
         store=store,
         blobs=blobs,
@@ -45,7 +45,7 @@ def naming(job: Job, digest: str) -> Job:
 
 
 async def test_what_nobody_names_goes_and_what_a_job_names_stays(
-    store: SqliteStore, make_job: Callable[[], Job], tmp_path: Path
+    store: Store, make_job: Callable[[], Job], tmp_path: Path
 ) -> None:
     blobs = LocalBlobs(tmp_path / "blobs")
     collector = collector_of(store, blobs, tmp_path)
@@ -63,7 +63,7 @@ async def test_what_nobody_names_goes_and_what_a_job_names_stays(
 
 
 async def test_what_a_schedule_keeps_for_its_jobs_to_come_stays(
-    store: SqliteStore, tmp_path: Path
+    store: Store, tmp_path: Path
 ) -> None:
     blobs = LocalBlobs(tmp_path / "blobs")
     digest = await kept(blobs, tmp_path)
@@ -77,7 +77,7 @@ async def test_what_a_schedule_keeps_for_its_jobs_to_come_stays(
     assert await collector.collect([digest]) == (1, 10)
 
 
-async def test_the_walk_finds_what_a_crash_has_left(store: SqliteStore, tmp_path: Path) -> None:
+async def test_the_walk_finds_what_a_crash_has_left(store: Store, tmp_path: Path) -> None:
     blobs = LocalBlobs(tmp_path / "blobs")
     collector = collector_of(store, blobs, tmp_path)
     first, second = await kept(blobs, tmp_path, "one"), await kept(blobs, tmp_path, "two")
@@ -90,7 +90,7 @@ async def test_the_walk_finds_what_a_crash_has_left(store: SqliteStore, tmp_path
 
 
 async def test_bytes_that_were_kept_a_moment_ago_stay_until_somebody_could_name_them(
-    store: SqliteStore, tmp_path: Path
+    store: Store, tmp_path: Path
 ) -> None:
     blobs = LocalBlobs(tmp_path / "blobs")
     digest = await kept(blobs, tmp_path)
@@ -105,7 +105,7 @@ async def test_bytes_that_were_kept_a_moment_ago_stay_until_somebody_could_name_
 
 
 async def test_outputs_of_a_run_that_began_before_they_were_kept_stay(
-    store: SqliteStore, make_job: Callable[[], Job], tmp_path: Path
+    store: Store, make_job: Callable[[], Job], tmp_path: Path
 ) -> None:
     blobs = LocalBlobs(tmp_path / "blobs")
     collector = collector_of(store, blobs, tmp_path)
@@ -145,7 +145,7 @@ class Interrupted(LocalBlobs):
 @pytest.mark.parametrize("step", ["put_aside", "aside"])
 @pytest.mark.parametrize("is_kept_anew", [True, False])
 async def test_a_job_that_names_bytes_in_the_middle_of_a_collection_finds_them(
-    store: SqliteStore,
+    store: Store,
     make_job: Callable[[], Job],
     tmp_path: Path,
     *,

@@ -25,7 +25,7 @@ from runtime.gate.opening import close_gate, open_gate, opened
 from runtime.gate.steady import GateClock
 from runtime.gate.watch import GateWatch
 from runtime.store import audit
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 from sandbox.command import Report
 from wheelhouse.metadata.wheel import metadata_of
 from wheelhouse.store import Wheelhouse
@@ -45,7 +45,7 @@ class Round:
     is_after_close: bool
 
 
-async def race(store: SqliteStore, house: Wheelhouse, path: Path, *, pause_s: float) -> Round:
+async def race(store: Store, house: Wheelhouse, path: Path, *, pause_s: float) -> Round:
     """Keep a wheel and close the gate at the same moment; return what came of it."""
     name = path.name.partition("-")[0]
     at = datetime.now(UTC)
@@ -75,7 +75,7 @@ async def race(store: SqliteStore, house: Wheelhouse, path: Path, *, pause_s: fl
     )
 
 
-async def test_keeping_and_closing_race_a_hundred_times(store: SqliteStore, tmp_path: Path) -> None:
+async def test_keeping_and_closing_race_a_hundred_times(store: Store, tmp_path: Path) -> None:
     house = Wheelhouse(tmp_path / "house")
     dice = random.Random(17)
     rounds = [
@@ -94,7 +94,7 @@ async def test_keeping_and_closing_race_a_hundred_times(store: SqliteStore, tmp_
 
 
 async def test_a_transaction_that_fails_keeps_nothing(
-    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house = Wheelhouse(tmp_path / "house")
     path = make_wheel(tmp_path, "demo")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, update
 from runtime.errors import InputRefused
 from runtime.gate.opening import close_gate, close_if_over, is_open, open_gate, opened
 from runtime.store import audit, tables
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 from runtime.values.records import Gate
 
 from ..conftest import NOON
@@ -22,12 +22,12 @@ def gate_until(until: datetime) -> Gate:
     return opened(until=until, reason="first install", who="ana", packages=("numpy",), at=NOON)
 
 
-async def test_it_is_closed_by_default(store: SqliteStore) -> None:
+async def test_it_is_closed_by_default(store: Store) -> None:
     gate = await store.run(close_if_over, at=NOON)
     assert not is_open(gate, at=NOON)
 
 
-async def test_it_opens_for_a_while_and_closes_by_itself(store: SqliteStore, later: Later) -> None:
+async def test_it_opens_for_a_while_and_closes_by_itself(store: Store, later: Later) -> None:
     await store.run(open_gate, gate=gate_until(later(60)))
     assert is_open(await store.run(close_if_over, at=later(59)), at=later(59))
 
@@ -42,7 +42,7 @@ async def test_it_opens_for_a_while_and_closes_by_itself(store: SqliteStore, lat
     assert entries[1].details["reason"] == "first install"
 
 
-async def test_closing_what_is_closed_says_nothing(store: SqliteStore) -> None:
+async def test_closing_what_is_closed_says_nothing(store: Store) -> None:
     await store.run(close_gate, who="ana", reason="", at=NOON)
     assert (await store.run(audit.list_entries, limit=9, cursor=None)).items == ()
 
@@ -61,7 +61,7 @@ def test_a_gate_opens_for_names_only(later: Later) -> None:
     assert len(refused.value.problems) == 2
 
 
-async def test_what_is_changed_in_the_log_is_found(store: SqliteStore, later: Later) -> None:
+async def test_what_is_changed_in_the_log_is_found(store: Store, later: Later) -> None:
     for seconds in (60, 120, 180):
         await store.run(open_gate, gate=replace(gate_until(later(seconds)), who=f"u{seconds}"))
     assert await store.run(audit.first_break) is None

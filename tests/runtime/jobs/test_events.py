@@ -11,7 +11,7 @@ from runtime.queue.notifier import Notifier
 from runtime.store.jobs import claims
 from runtime.store.jobs import events as event_store
 from runtime.store.jobs import jobs as job_store
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 from runtime.values.records import Event, Finish, Job
 from runtime.values.reports import event_of
 from runtime.values.states import State
@@ -22,23 +22,23 @@ from ..conftest import NOON, worker_named
 type MakeJob = Callable[[], Job]
 
 
-def log_of(store: SqliteStore) -> EventLog:
+def log_of(store: Store) -> EventLog:
     return EventLog(store=store, notifier=Notifier(), clock=lambda: NOON)
 
 
-async def started(store: SqliteStore, job: Job, token: str) -> Job:
+async def started(store: Store, job: Job, token: str) -> Job:
     await store.run(job_store.submit, job=job, queue_limit=9)
     worker = worker_named("w")
     await store.run(claims.claim, job_id=job.id, token=token, worker=worker, at=NOON)
     return job
 
 
-async def names(store: SqliteStore, job: Job) -> list[str]:
+async def names(store: Store, job: Job) -> list[str]:
     return [event.event for event in await store.run(event_store.read, job_id=job.id)]
 
 
 async def test_reports_become_numbered_events_and_progress_is_kept(
-    store: SqliteStore, make_job: MakeJob
+    store: Store, make_job: MakeJob
 ) -> None:
     job = await started(store, make_job(), "t")
     async with log_of(store).writer(job_id=job.id, attempt=1, token="t") as writer:
@@ -58,9 +58,7 @@ async def test_reports_become_numbered_events_and_progress_is_kept(
     }
 
 
-async def test_a_superseded_attempt_writes_nothing_more(
-    store: SqliteStore, make_job: MakeJob
-) -> None:
+async def test_a_superseded_attempt_writes_nothing_more(store: Store, make_job: MakeJob) -> None:
     job = await started(store, make_job(), "old")
     async with log_of(store).writer(job_id=job.id, attempt=1, token="someone else's") as writer:
         writer.write("job.log", {"line": "ghost"})
@@ -68,9 +66,7 @@ async def test_a_superseded_attempt_writes_nothing_more(
     assert await names(store, job) == ["job.queued", "job.started"]
 
 
-async def test_followers_are_woken_and_end_with_the_job(
-    store: SqliteStore, make_job: MakeJob
-) -> None:
+async def test_followers_are_woken_and_end_with_the_job(store: Store, make_job: MakeJob) -> None:
     log = log_of(store)
     job = await started(store, make_job(), "t")
 
@@ -88,9 +84,7 @@ async def test_followers_are_woken_and_end_with_the_job(
         assert told == ["job.started", "job.log", "job.finished"]
 
 
-async def test_followers_end_when_the_appliance_stops(
-    store: SqliteStore, make_job: MakeJob
-) -> None:
+async def test_followers_end_when_the_appliance_stops(store: Store, make_job: MakeJob) -> None:
     log = log_of(store)
     job = await started(store, make_job(), "t")
     stop = asyncio.Event()
@@ -101,7 +95,7 @@ async def test_followers_end_when_the_appliance_stops(
     follower = asyncio.create_task(follow())
     await asyncio.sleep(0)
     stop.set()
-    log.notifier.notify_all()
+    log.notifier.wake_all()
     assert await follower <= 2
 
 

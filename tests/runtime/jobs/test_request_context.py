@@ -5,7 +5,7 @@ from collections.abc import Callable
 from runtime.artifact.steps import REQUEST
 from runtime.store.jobs import jobs
 from runtime.store.rows import JOB, plain
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 from runtime.values.records import Job
 
 
@@ -31,7 +31,7 @@ def test_what_an_older_one_captured_is_read(make_job: Callable[[], Job]) -> None
     )
 
 
-async def test_the_store_keeps_it(store: SqliteStore, make_job: Callable[[], Job]) -> None:
+async def test_the_store_keeps_it(store: Store, make_job: Callable[[], Job]) -> None:
     job = make_job()
     newer = JOB.validate_python(
         plain(job, JOB) | {"request": {**plain(job, JOB)["request"], "tenant": "lab"}}

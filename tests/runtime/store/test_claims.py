@@ -17,7 +17,7 @@ from runtime.ids import new_id
 from runtime.store import tables
 from runtime.store.jobs import claims, job_counts, turns
 from runtime.store.jobs import jobs as job_store
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 from runtime.values.backoff import backoff
 from runtime.values.line import Ability
 from runtime.values.records import Claim, Finish, Job, JobError, RequestContext
@@ -29,11 +29,11 @@ HERE = Ability(platform="x86_64-linux-gnu")
 OURS = JobError(code="lost", what="gone", mend="none", kind="appliance")
 
 
-async def submit(store: SqliteStore, job: Job) -> Job:
+async def submit(store: Store, job: Job) -> Job:
     return await store.run(job_store.submit, job=job, queue_limit=100)
 
 
-async def take(store: SqliteStore, *, after_s: float = 0, ability: Ability = HERE) -> Claim | None:
+async def take(store: Store, *, after_s: float = 0, ability: Ability = HERE) -> Claim | None:
     return await store.run(
         claims.claim_next,
         ability=ability,
@@ -43,7 +43,7 @@ async def take(store: SqliteStore, *, after_s: float = 0, ability: Ability = HER
     )
 
 
-async def test_who_waits_longest_is_first(store: SqliteStore, make_job: Callable[[], Job]) -> None:
+async def test_who_waits_longest_is_first(store: Store, make_job: Callable[[], Job]) -> None:
     jobs = [await submit(store, make_job()) for _ in range(5)]
     taken = [await take(store) for _ in range(6)]
     assert [one.job.id for one in taken if one] == [job.id for job in jobs]
@@ -51,7 +51,7 @@ async def test_who_waits_longest_is_first(store: SqliteStore, make_job: Callable
 
 
 async def test_lines_take_turns_however_long_one_is(
-    store: SqliteStore, make_job: Callable[[], Job]
+    store: Store, make_job: Callable[[], Job]
 ) -> None:
     flood = [await submit(store, make_job()) for _ in range(60)]
     for _ in range(10):
@@ -68,7 +68,7 @@ async def test_lines_take_turns_however_long_one_is(
 
 
 async def test_who_was_not_due_joins_its_line_and_not_the_end_of_all(
-    store: SqliteStore, make_job: Callable[[], Job]
+    store: Store, make_job: Callable[[], Job]
 ) -> None:
     ana = RequestContext(principal="token:ana")
     due_at = NOON + timedelta(seconds=5)
@@ -81,7 +81,7 @@ async def test_who_was_not_due_joins_its_line_and_not_the_end_of_all(
 
 
 async def test_what_another_platform_is_for_is_left_behind_however_much_of_it_waits(
-    store: SqliteStore, make_job: Callable[[], Job]
+    store: Store, make_job: Callable[[], Job]
 ) -> None:
     for _ in range(2 * turns.WINDOW + 1):
         await submit(store, replace(make_job(), platform="aarch64-linux-gnu"))
@@ -92,7 +92,7 @@ async def test_what_another_platform_is_for_is_left_behind_however_much_of_it_wa
 
 
 async def test_an_attempt_that_we_failed_waits_longer_each_time_and_is_not_claimed_before(
-    store: SqliteStore, make_job: Callable[[], Job]
+    store: Store, make_job: Callable[[], Job]
 ) -> None:
     await submit(store, make_job())
     after_s = 0.0
@@ -115,7 +115,7 @@ async def test_an_attempt_that_we_failed_waits_longer_each_time_and_is_not_claim
 
 
 async def test_an_attempt_that_somebody_asks_for_is_due_at_once(
-    store: SqliteStore, make_job: Callable[[], Job]
+    store: Store, make_job: Callable[[], Job]
 ) -> None:
     job = await submit(store, make_job())
     for _ in range(8):

@@ -11,7 +11,7 @@ from runtime.store.jobs import questions
 from runtime.store.lists import batches
 from runtime.store.retention import sweeps
 from runtime.store.retention.sweeps import Place
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 
 from ..conftest import NOON
 
@@ -28,7 +28,7 @@ LOOKS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-async def test_a_look_scans_no_table(store: SqliteStore, look: str) -> None:
+async def test_a_look_scans_no_table(in_sqlite: Store, look: str) -> None:
     ask, keys = LOOKS[look]
 
     def plans(connection: Connection) -> list[str]:
@@ -46,7 +46,7 @@ async def test_a_look_scans_no_table(store: SqliteStore, look: str) -> None:
             for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
         ]
 
-    told = await store.read(plans)
+    told = await in_sqlite.read(plans)
     assert told
     scans = [one for one in told if one.startswith("SCAN") and "USING INDEX" not in one]
     assert not [one for one in scans if "USING COVERING INDEX" not in one], told

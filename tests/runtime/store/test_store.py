@@ -17,7 +17,8 @@ from runtime.store.jobs import admission, claims, events, job_lists
 from runtime.store.jobs import jobs as job_store
 from runtime.store.lists import filtered
 from runtime.store.migrate import applied, migrate, newest
-from runtime.store.sqlite import SqliteStore, sqlite_engine
+from runtime.store.sqlite import sqlite_engine
+from runtime.store.store import Store
 from runtime.values.records import Claim, Finish, Job, JobError, StoredOutput
 from runtime.values.states import State
 
@@ -27,21 +28,21 @@ LOST = JobError(code="worker-lost", what="gone", mend="none", kind="appliance")
 type MakeJob = Callable[[], Job]
 
 
-async def submit(store: SqliteStore, job: Job, *, limit: int = 100) -> Job:
+async def submit(store: Store, job: Job, *, limit: int = 100) -> Job:
     return await store.run(job_store.submit, job=job, queue_limit=limit)
 
 
-async def claim(store: SqliteStore, job: Job, token: str = "t1") -> Claim | None:
+async def claim(store: Store, job: Job, token: str = "t1") -> Claim | None:
     worker = worker_named("w1")
     return await store.run(claims.claim, job_id=job.id, token=token, worker=worker, at=NOON)
 
 
-async def finish(store: SqliteStore, job: Job, ending: Finish, token: str = "t1") -> Job:
+async def finish(store: Store, job: Job, ending: Finish, token: str = "t1") -> Job:
     await store.run(claims.finish, job_id=job.id, token=token, finish=ending, at=NOON)
     return await store.read(job_store.get, job_id=job.id)
 
 
-async def outputs(store: SqliteStore, job: Job, *, attempt: int) -> tuple[StoredOutput, ...]:
+async def outputs(store: Store, job: Job, *, attempt: int) -> tuple[StoredOutput, ...]:
     page = await store.run(job_lists.list_outputs, job_id=job.id, attempt=attempt, limit=10)
     return page.items
 
@@ -57,7 +58,7 @@ async def test_the_migrations_make_exactly_the_tables_in_the_code(tmp_path: Path
 
 
 async def test_a_job_goes_from_submission_to_its_published_end(
-    store: SqliteStore, make_job: MakeJob
+    store: Store, make_job: MakeJob
 ) -> None:
     job = await submit(store, make_job())
     assert await store.run(admission.depth) == 1
@@ -77,7 +78,7 @@ async def test_a_job_goes_from_submission_to_its_published_end(
 
 
 async def test_an_attempt_is_claimed_by_one_worker_however_often_it_is_delivered(
-    store: SqliteStore, make_job: MakeJob
+    store: Store, make_job: MakeJob
 ) -> None:
     job = await submit(store, make_job())
     taken = await asyncio.gather(*(claim(store, job, token) for token in "abcdefgh"))
@@ -85,7 +86,7 @@ async def test_an_attempt_is_claimed_by_one_worker_however_often_it_is_delivered
 
 
 async def test_nothing_of_a_superseded_attempt_is_published(
-    store: SqliteStore, make_job: MakeJob
+    store: Store, make_job: MakeJob
 ) -> None:
     job = await submit(store, make_job())
     await claim(store, job, "old")
@@ -105,7 +106,7 @@ async def test_nothing_of_a_superseded_attempt_is_published(
 
 
 async def give_back(
-    store: SqliteStore, job: Job, token: str, error: JobError = LOST, most: int = 3
+    store: Store, job: Job, token: str, error: JobError = LOST, most: int = 3
 ) -> Job:
     return await store.run(
         claims.give_back,
@@ -118,7 +119,7 @@ async def give_back(
 
 
 async def test_a_job_that_we_fail_again_and_again_fails_at_last(
-    store: SqliteStore, make_job: MakeJob
+    store: Store, make_job: MakeJob
 ) -> None:
     job = await submit(store, make_job())
     for token in ("a", "b", "c"):
@@ -131,7 +132,7 @@ async def test_a_job_that_we_fail_again_and_again_fails_at_last(
 
 
 async def test_being_stopped_with_the_worker_does_not_count_as_a_failure(
-    store: SqliteStore, make_job: MakeJob
+    store: Store, make_job: MakeJob
 ) -> None:
     job = await submit(store, make_job())
     stopped = JobError(code=claims.DRAINED, what="stop", mend="none", kind="appliance")
@@ -142,7 +143,7 @@ async def test_being_stopped_with_the_worker_does_not_count_as_a_failure(
 
 
 async def test_the_queue_takes_exactly_as_many_jobs_as_it_may(
-    store: SqliteStore, make_job: MakeJob
+    store: Store, make_job: MakeJob
 ) -> None:
     jobs = [make_job() for _ in range(25)]
     results = await asyncio.gather(
@@ -160,7 +161,7 @@ async def test_the_queue_takes_exactly_as_many_jobs_as_it_may(
         await submit(store, make_job(), limit=10)
 
 
-async def test_a_refused_job_leaves_nothing_behind(store: SqliteStore, make_job: MakeJob) -> None:
+async def test_a_refused_job_leaves_nothing_behind(store: Store, make_job: MakeJob) -> None:
     job = make_job()
     with pytest.raises(QueueFull):
         await submit(store, job, limit=0)
@@ -169,7 +170,7 @@ async def test_a_refused_job_leaves_nothing_behind(store: SqliteStore, make_job:
 
 
 async def test_a_waiting_job_is_cancelled_at_once_and_never_claimed(
-    store: SqliteStore, make_job: MakeJob
+    store: Store, make_job: MakeJob
 ) -> None:
     job = await submit(store, make_job())
     cancelled = await store.run(job_store.cancel, job_id=job.id, at=NOON)
@@ -181,7 +182,7 @@ async def test_a_waiting_job_is_cancelled_at_once_and_never_claimed(
 
 
 async def test_a_running_job_is_asked_to_stop_and_a_finished_one_cannot_be(
-    store: SqliteStore, make_job: MakeJob
+    store: Store, make_job: MakeJob
 ) -> None:
     job = await submit(store, make_job())
     await claim(store, job)
@@ -195,7 +196,7 @@ async def test_a_running_job_is_asked_to_stop_and_a_finished_one_cannot_be(
 
 
 async def test_a_job_that_shall_stop_is_not_tried_again_when_its_worker_dies(
-    store: SqliteStore, make_job: MakeJob
+    store: Store, make_job: MakeJob
 ) -> None:
     job = await submit(store, make_job())
     await claim(store, job)
@@ -204,7 +205,7 @@ async def test_a_job_that_shall_stop_is_not_tried_again_when_its_worker_dies(
 
 
 async def test_a_retry_keeps_every_attempt_with_its_own_outputs(
-    store: SqliteStore, make_job: MakeJob
+    store: Store, make_job: MakeJob
 ) -> None:
     job = await submit(store, make_job())
     with pytest.raises(StateConflict):
@@ -226,7 +227,7 @@ async def test_a_retry_keeps_every_attempt_with_its_own_outputs(
     assert await outputs(store, job, attempt=2) == ()
 
 
-async def test_lists_go_on_where_the_cursor_says(store: SqliteStore, make_job: MakeJob) -> None:
+async def test_lists_go_on_where_the_cursor_says(store: Store, make_job: MakeJob) -> None:
     ids = [(await submit(store, make_job())).id for _ in range(7)]
     seen: list[str] = []
     cursor = None
@@ -239,14 +240,14 @@ async def test_lists_go_on_where_the_cursor_says(store: SqliteStore, make_job: M
     assert seen == ids[::-1]
 
 
-async def test_a_version_never_changes_its_content(store: SqliteStore) -> None:
+async def test_a_version_never_changes_its_content(store: Store) -> None:
     assert await store.run(packages.add_version, version=version_of())
     assert not await store.run(packages.add_version, version=version_of())
     with pytest.raises(VersionConflict):
         await store.run(packages.add_version, version=version_of(digest="sha256:" + "2" * 64))
 
 
-async def test_a_failed_activation_leaves_the_former_version_active(store: SqliteStore) -> None:
+async def test_a_failed_activation_leaves_the_former_version_active(store: Store) -> None:
     await activate(store, version_of())
     second = version_of(version="2.0", digest="sha256:" + "2" * 64)
     await store.run(packages.add_version, version=second)
@@ -261,7 +262,7 @@ async def test_a_failed_activation_leaves_the_former_version_active(store: Sqlit
     assert package.active_version == "1.0"
 
 
-async def request(store: SqliteStore, version: object):
+async def request(store: Store, version: object):
     return await store.run(
         activations.request,
         activation_id=new_id(),
@@ -272,7 +273,7 @@ async def request(store: SqliteStore, version: object):
     )
 
 
-async def test_going_back_finds_the_version_that_was_active_before(store: SqliteStore) -> None:
+async def test_going_back_finds_the_version_that_was_active_before(store: Store) -> None:
     await activate(store, version_of())
     with pytest.raises(StateConflict):
         await store.run(activations.former, package="hello")
@@ -281,9 +282,7 @@ async def test_going_back_finds_the_version_that_was_active_before(store: Sqlite
     assert former.version == "1.0"
 
 
-async def test_a_unit_of_work_that_raises_changes_nothing(
-    store: SqliteStore, make_job: MakeJob
-) -> None:
+async def test_a_unit_of_work_that_raises_changes_nothing(store: Store, make_job: MakeJob) -> None:
     job = make_job()
 
     def half(connection: Connection, *, at: datetime) -> None:

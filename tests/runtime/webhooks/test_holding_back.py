@@ -11,7 +11,7 @@ from runtime.ids import new_id
 from runtime.jobs.deliveries import Deliveries
 from runtime.queue.notifier import Notifier
 from runtime.store import webhooks
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 from runtime.values.access import Sight
 from runtime.values.states import State
 from runtime.values.webhooks import Delivery, Tried, Webhook, host_of
@@ -34,7 +34,7 @@ class Messenger:
         return Tried(status=204)
 
 
-def deliveries(store: SqliteStore, messenger: Messenger) -> Deliveries:
+def deliveries(store: Store, messenger: Messenger) -> Deliveries:
     return Deliveries(
         store=store,
         notifier=Notifier(),
@@ -60,7 +60,7 @@ def delivery(host: str, *, minutes: int) -> Delivery:
     )
 
 
-async def test_a_hundred_messages_to_a_silent_host_hold_back_no_other(store: SqliteStore) -> None:
+async def test_a_hundred_messages_to_a_silent_host_hold_back_no_other(store: Store) -> None:
     waiting = [delivery(SILENT, minutes=60) for _ in range(100)]
     await store.run(webhooks.queue, made=[*waiting, delivery(PROMPT, minutes=1)])
     messenger = Messenger()
@@ -75,7 +75,7 @@ async def test_a_hundred_messages_to_a_silent_host_hold_back_no_other(store: Sql
         task.cancel()
 
 
-async def test_a_webhook_ends_with_its_token(store: SqliteStore) -> None:
+async def test_a_webhook_ends_with_its_token(store: Store) -> None:
     wish = TokenWish(name="a", scopes=("operator",), expires_at=NOON + timedelta(days=2))
     await store.run(tokens.create, wish=wish, who="local:root", at=NOON, origin={})
     hook = Webhook(

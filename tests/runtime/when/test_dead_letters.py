@@ -14,7 +14,7 @@ from runtime.jobs.cancellations import unless
 from runtime.store import activations
 from runtime.store.jobs import claims, events
 from runtime.store.jobs import jobs as job_store
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 from runtime.store.when import dead_letters
 from runtime.values.access import Sight
 from runtime.values.line import Ability
@@ -49,7 +49,7 @@ def test_what_is_given_up_is_called_what_it_is(codes: list[str], named: str) -> 
     assert len(codes) == 1 or "collect" in found.what
 
 
-async def lose(store: SqliteStore, *, phase: str, with_error: str, times: int) -> Job:
+async def lose(store: Store, *, phase: str, with_error: str, times: int) -> Job:
     job = None
     for number in range(times):
         claim = await store.run(
@@ -80,7 +80,7 @@ def tell(connection: Any, *, claim: Claim, phase: str) -> None:
 
 @pytest.mark.parametrize("phase", ["environment", "extract", "collect", "on_after_extract"])
 async def test_a_job_that_ends_its_worker_in_any_phase_is_given_up_and_comes_back(
-    phase: str, store: SqliteStore, make_job: Callable[[], Job]
+    phase: str, store: Store, make_job: Callable[[], Job]
 ) -> None:
     await store.run(job_store.submit, job=make_job(), queue_limit=9)
     job = await lose(store, phase=phase, with_error="worker-lost", times=3)
@@ -96,7 +96,7 @@ async def test_a_job_that_ends_its_worker_in_any_phase_is_given_up_and_comes_bac
 
 
 async def test_a_client_sees_its_own_dead_letters_only(
-    store: SqliteStore, make_job: Callable[[], Job]
+    store: Store, make_job: Callable[[], Job]
 ) -> None:
     hers = replace(make_job(), request=RequestContext(principal="token:ana"))
     await store.run(job_store.submit, job=hers, queue_limit=9)
@@ -106,7 +106,7 @@ async def test_a_client_sees_its_own_dead_letters_only(
         assert len(page.items) == number
 
 
-async def test_an_activation_that_ends_its_worker_is_given_up(store: SqliteStore) -> None:
+async def test_an_activation_that_ends_its_worker_is_given_up(store: Store) -> None:
     await activate(store, version_of())
     asked = await store.run(
         activations.request,

@@ -20,7 +20,7 @@ from runtime.jobs.schedules import Schedules
 from runtime.jobs.submission import Submissions
 from runtime.store import tables
 from runtime.store.jobs import jobs as job_store
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 from runtime.store.when import schedules as schedule_store
 from runtime.values.records import Activation, Job, RequestContext
 from runtime.values.retention import RetentionSettings
@@ -55,7 +55,7 @@ class Nobody:
         return False
 
 
-def worker(store: SqliteStore, clock: Clock, *, queue_limit: int = 1000) -> Schedules:
+def worker(store: Store, clock: Clock, *, queue_limit: int = 1000) -> Schedules:
     submissions = Submissions(
         store=store,
         dispatch=cast(Any, Sent()),
@@ -70,7 +70,7 @@ def worker(store: SqliteStore, clock: Clock, *, queue_limit: int = 1000) -> Sche
     return Schedules(store=store, submissions=submissions, clock=clock, most=10)
 
 
-async def keep(store: SqliteStore, **given: Any) -> Schedule:
+async def keep(store: Store, **given: Any) -> Schedule:
     fields: dict[str, Any] = {
         "id": new_id(),
         "name": "hourly",
@@ -98,7 +98,7 @@ def made(connection: Connection, *, schedule_id: str) -> list[Job]:
 
 
 async def test_of_any_number_of_workers_one_runs_each_tick(
-    store: SqliteStore, activation: Activation
+    store: Store, activation: Activation
 ) -> None:
     schedule = await keep(store)
     clock = Clock()
@@ -116,7 +116,7 @@ async def test_of_any_number_of_workers_one_runs_each_tick(
 
 @pytest.mark.parametrize(("missed", "number"), [("skip", 0), ("once", 1), ("all", 5)])
 async def test_what_was_missed_is_left_out_run_once_or_made_good(
-    missed: str, number: int, store: SqliteStore, activation: Activation
+    missed: str, number: int, store: Store, activation: Activation
 ) -> None:
     schedule = await keep(store, missed=Missed(missed))
     clock = Clock(NOON + timedelta(hours=5, minutes=30))
@@ -134,7 +134,7 @@ async def test_what_was_missed_is_left_out_run_once_or_made_good(
     [("allow", ["queued", "queued"]), ("skip", ["queued"]), ("replace", ["cancelled", "queued"])],
 )
 async def test_the_rule_for_a_tick_while_the_last_job_goes_on(
-    overlap: str, states: list[str], store: SqliteStore, activation: Activation
+    overlap: str, states: list[str], store: Store, activation: Activation
 ) -> None:
     schedule = await keep(store, overlap=Overlap(overlap))
     clock = Clock()
@@ -145,7 +145,7 @@ async def test_the_rule_for_a_tick_while_the_last_job_goes_on(
 
 
 async def test_a_tick_that_finds_no_room_waits_for_it_and_is_run_once(
-    store: SqliteStore, activation: Activation
+    store: Store, activation: Activation
 ) -> None:
     schedule = await keep(store)
     clock = Clock(NOON + timedelta(hours=1, seconds=1))
@@ -158,7 +158,7 @@ async def test_a_tick_that_finds_no_room_waits_for_it_and_is_run_once(
 
 
 async def test_a_package_that_is_not_active_is_told_and_the_schedule_goes_on(
-    store: SqliteStore, activation: Activation
+    store: Store, activation: Activation
 ) -> None:
     schedule = await keep(store, version="9.9")
     clock = Clock(NOON + timedelta(hours=1))
@@ -169,13 +169,13 @@ async def test_a_package_that_is_not_active_is_told_and_the_schedule_goes_on(
     assert later.next_at == NOON + timedelta(hours=2)
 
 
-async def test_one_look_into_an_index_says_that_nothing_is_due(store: SqliteStore) -> None:
+async def test_one_look_into_an_index_says_that_nothing_is_due(in_sqlite: Store) -> None:
     def plan(connection: Connection) -> str:
         query = "EXPLAIN QUERY PLAN SELECT id FROM schedules WHERE next_at <= '2026' LIMIT 1"
         return str(connection.exec_driver_sql(query).all())
 
-    assert "USING INDEX ix_schedules_next_at" in await store.read(plan) or (
-        "USING COVERING INDEX ix_schedules_next_at" in await store.read(plan)
+    assert "USING INDEX ix_schedules_next_at" in await in_sqlite.read(plan) or (
+        "USING COVERING INDEX ix_schedules_next_at" in await in_sqlite.read(plan)
     )
 
 

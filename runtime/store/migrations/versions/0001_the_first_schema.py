@@ -41,7 +41,7 @@ def _create_versions() -> None:
         sa.Column("package", sa.String(), nullable=False),
         sa.Column("version", sa.String(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("manifest", sa.JSON(), nullable=False),
         sa.Column("requirements", sa.JSON(), nullable=False),
@@ -140,7 +140,7 @@ def _create_outputs() -> None:
         sa.Column("job_id", sa.String(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("path", sa.String(), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
         sa.Column("media_type", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -170,7 +170,7 @@ def _create_counters() -> None:
     op.create_table(
         "counters",
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("value", sa.Integer(), nullable=False),
+        sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
     )
 

@@ -14,10 +14,11 @@ def upgrade() -> None:
     _create_tokens()
     _create_sessions()
     _create_audit_heads()
-    with op.batch_alter_table("jobs") as jobs:
-        jobs.add_column(sa.Column("owner", sa.String(), nullable=False, server_default=""))
+    with op.batch_alter_table("jobs") as batch:
+        batch.add_column(sa.Column("owner", sa.String(), nullable=False, server_default=""))
     op.create_index("ix_jobs_owner", "jobs", ["owner", "id"])
-    op.execute("UPDATE jobs SET owner = json_extract(request, '$.principal')")
+    jobs = sa.table("jobs", sa.column("owner"), sa.column("request", sa.JSON()))
+    op.execute(jobs.update().values(owner=jobs.c.request["principal"].as_string()))
 
 
 def downgrade() -> None:

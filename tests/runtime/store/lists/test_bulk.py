@@ -7,13 +7,13 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from runtime.ids import new_id
 from runtime.store.jobs import jobs as job_store
 from runtime.store.lists import bulk
 from runtime.store.retention import deletion
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 from runtime.values.access import EVERYTHING, Sight
 from runtime.values.bulk import (
     MEANT,
@@ -51,7 +51,7 @@ def operation(act: Act, *, wanted: JobFilter = ANY_JOB, **more: object) -> BulkO
     return replace(made, **more)  # pyright: ignore[reportArgumentType]
 
 
-async def carried_on(store: SqliteStore, one: BulkOperation, do: bulk.Do) -> BulkOperation:
+async def carried_on(store: Store, one: BulkOperation, do: bulk.Do) -> BulkOperation:
     now, _ = await store.run(bulk.carry_on, operation_id=one.id, do=do, at=NOON)
     return now
 
@@ -65,7 +65,7 @@ def retry(connection: Connection, job_id: str, *, queue_limit: int) -> None:
 
 
 async def test_a_turn_is_bounded_and_the_rest_waits_for_the_next(
-    store: SqliteStore, activation: Activation
+    store: Store, activation: Activation
 ) -> None:
     for _ in range(bulk.AT_A_TIME + 7):
         await put(store, job_on(activation))
@@ -82,7 +82,7 @@ async def test_a_turn_is_bounded_and_the_rest_waits_for_the_next(
 
 
 async def test_a_retry_waits_for_room_in_the_queue_and_goes_on_then(
-    store: SqliteStore, activation: Activation
+    store: Store, activation: Activation
 ) -> None:
     failed = replace(job_on(activation), state=State.FAILED)
     jobs = [await put(store, replace(failed, id=new_id())) for _ in range(5)]
@@ -98,7 +98,7 @@ async def test_a_retry_waits_for_room_in_the_queue_and_goes_on_then(
 
 
 async def test_what_is_stopped_goes_no_further_and_nobody_elses_jobs_are_touched(
-    store: SqliteStore, activation: Activation
+    store: Store, activation: Activation
 ) -> None:
     others = await put(store, job_on(activation))
     hers = Sight(owner="token:ana")
@@ -111,20 +111,16 @@ async def test_what_is_stopped_goes_no_further_and_nobody_elses_jobs_are_touched
     assert (await store.read(job_store.get, job_id=others.id)).state is State.QUEUED
 
 
-async def test_a_deleted_job_leaves_no_row_behind(
-    store: SqliteStore, activation: Activation
-) -> None:
+async def test_a_deleted_job_leaves_no_row_behind(store: Store, activation: Activation) -> None:
     job = replace(job_on(activation), state=State.CANCELLED, labels={"a": "b"})
     await put(store, job)
     gone = await store.run(deletion.delete_job, job_id=job.id)
     assert gone.job.id == job.id
 
     def left(connection: Connection) -> list[str]:
-        names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'table'")
-        tables = [name for (name,) in names]
         return [
             name
-            for name in tables
+            for name in inspect(connection).get_table_names()
             if any(
                 job.id in map(str, row)
                 for row in connection.exec_driver_sql(f"SELECT * FROM {name}")

@@ -1,6 +1,6 @@
 """Lists of jobs by any combination of conditions: right, along an index, and never without end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from runtime.ids import first_id_at, new_id
 from runtime.store.jobs import jobs as job_store
 from runtime.store.lists import filtered
-from runtime.store.sqlite import SqliteStore
+from runtime.store.store import Store
 from runtime.values.access import Sight
 from runtime.values.job_filter import (
     ANY_JOB,
@@ -37,7 +37,7 @@ CODES = ("package-raised", "over-limit")
 STATES = (State.QUEUED, State.FAILED, State.CANCELLED)
 
 
-async def put(store: SqliteStore, job: Job, *, code: str | None = None, worker: str = "w") -> Job:
+async def put(store: Store, job: Job, *, code: str | None = None, worker: str = "w") -> Job:
     """Store a job as it is, whatever its state: what a list sees is what lies there."""
 
     def as_it_is(connection: Connection) -> None:
@@ -61,7 +61,7 @@ def ids(found: Sequence[Job]) -> list[str]:
     return [job.id for job in found]
 
 
-async def every(store: SqliteStore, **asked: Any) -> list[Job]:
+async def every(store: Store, **asked: Any) -> list[Job]:
     """Return all pages of a list, one after the other."""
     found: list[Job] = []
     cursor: str | None = None
@@ -119,10 +119,10 @@ def is_meant(job: dict[str, Any], wanted: JobFilter) -> bool:
 @settings(max_examples=25, deadline=None)
 @given(made=st.lists(MADE, min_size=1, max_size=7), asked=st.lists(ASKED, min_size=1, max_size=6))
 async def test_a_list_holds_what_meets_every_condition_and_nothing_else(
-    made: list[dict[str, Any]], asked: list[JobFilter]
+    new_database: Callable[[], str], made: list[dict[str, Any]], asked: list[JobFilter]
 ) -> None:
     with TemporaryDirectory() as folder:
-        async with fresh_store(Path(folder)) as store:
+        async with fresh_store(Path(folder), url=new_database()) as store:
             activation = await activate(store, version_of())
             for one in made:
                 job = replace(
@@ -154,7 +154,7 @@ PLANS = {
 
 
 @pytest.mark.parametrize("way", Way, ids=lambda way: way.value)
-async def test_each_way_is_read_along_an_index_in_order(store: SqliteStore, way: Way) -> None:
+async def test_each_way_is_read_along_an_index_in_order(in_sqlite: Store, way: Way) -> None:
     wanted = PLANS[way]
     assert way_of(wanted) is way
     looked_at, _ = filtered.search(cursor=new_id(), wanted=wanted, sight=Sight())
@@ -164,13 +164,13 @@ async def test_each_way_is_read_along_an_index_in_order(store: SqliteStore, way:
         rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")
         return "\n".join(row[3] for row in rows)
 
-    told = await store.read(plan)
+    told = await in_sqlite.read(plan)
     assert told.count("SEARCH") == 1 and "USING COVERING INDEX" in told, told
     assert "SCAN" not in told and "TEMP B-TREE" not in told, told
 
 
 async def test_a_search_that_finds_little_ends_and_says_where_it_goes_on(
-    store: SqliteStore, activation: Activation, monkeypatch: pytest.MonkeyPatch
+    store: Store, activation: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rare = await put(store, replace(job_on(activation), labels={"customer": "acme"}))
     for _ in range(25):
@@ -182,9 +182,7 @@ async def test_a_search_that_finds_little_ends_and_says_where_it_goes_on(
     assert ids(await every(store, wanted=wanted)) == [rare.id]
 
 
-async def test_pages_stay_right_while_jobs_arrive(
-    store: SqliteStore, activation: Activation
-) -> None:
+async def test_pages_stay_right_while_jobs_arrive(store: Store, activation: Activation) -> None:
     there = [await put(store, job_on(activation)) for _ in range(7)]
     seen: list[str] = []
     cursor: str | None = None
@@ -199,7 +197,7 @@ async def test_pages_stay_right_while_jobs_arrive(
 
 
 async def test_a_client_finds_its_own_jobs_whatever_it_asks_for(
-    store: SqliteStore, activation: Activation
+    store: Store, activation: Activation
 ) -> None:
     ana = RequestContext(principal="token:ana")
     hers = await put(store, replace(job_on(activation), request=ana, labels={"a": "one"}))
@@ -212,7 +210,7 @@ async def test_a_client_finds_its_own_jobs_whatever_it_asks_for(
 
 
 async def test_a_span_of_time_is_the_time_of_submission(
-    store: SqliteStore, activation: Activation
+    store: Store, activation: Activation
 ) -> None:
     def at(hours: int) -> Job:
         when = NOON + timedelta(hours=hours)
@@ -227,7 +225,7 @@ async def test_a_span_of_time_is_the_time_of_submission(
 
 
 async def test_the_code_of_an_error_goes_when_the_job_is_tried_again(
-    store: SqliteStore, activation: Activation
+    store: Store, activation: Activation
 ) -> None:
     failed = replace(job_on(activation), state=State.FAILED)
     await put(store, failed, code="over-limit")
@@ -260,7 +258,7 @@ def test_labels_are_judged_all_at_once() -> None:
 
 
 async def test_who_sees_its_own_only_is_not_led_past_everybodys(
-    store: SqliteStore, activation: Activation, monkeypatch: pytest.MonkeyPatch
+    store: Store, activation: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana = RequestContext(principal="token:ana")
     hers = await put(store, replace(job_on(activation), request=ana))

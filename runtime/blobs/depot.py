@@ -1,0 +1,86 @@
+"""What processes without a shared folder hand each other: bundles, wheels, data, artifacts.
+
+Beside the bytes of jobs, which are collected by themselves; what is here goes when that to which
+it belongs is removed. Each thing is asked for with its digest, and is checked on its way in.
+"""
+
+import asyncio
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from runtime.blobs.objects import Objects
+from runtime.errors import BlobMissing
+
+
+class Kind(Enum):
+    """What there is in a depot."""
+
+    BUNDLE = "bundles"
+    WHEEL = "wheels"
+    DATA = "data"
+    ARTIFACT = "artifacts"
+
+
+class Depot(Protocol):
+    """A place that all processes of a cluster reach."""
+
+    async def put(self, kind: Kind, name: str, path: Path) -> None:
+        """Keep the file at `path`, over what is there."""
+        ...
+
+    async def put_once(self, kind: Kind, name: str, path: Path) -> None:
+        """Keep the file at `path` unless there is one of that name, which is a digest."""
+        ...
+
+    async def fetch(self, kind: Kind, name: str, *, into: Path, sha256: str) -> None:
+        """Bring it into the new file `into`; raise BlobMissing where it is not there or another."""
+        ...
+
+    async def remove(self, kind: Kind, name: str) -> None:
+        """Forget it; nothing happens where it is not there."""
+        ...
+
+
+class SharedHome:
+    """No depot: all processes of the cluster see the one home."""
+
+    async def put(self, kind: Kind, name: str, path: Path) -> None:
+        """Do nothing: it is in the home."""
+
+    async def put_once(self, kind: Kind, name: str, path: Path) -> None:
+        """Do nothing: it is in the home."""
+
+    async def fetch(self, kind: Kind, name: str, *, into: Path, sha256: str) -> None:
+        """Find nothing: what is not in the home is nowhere."""
+        del into
+        raise BlobMissing(f"{sha256} is not in the home", where=f"{kind.value}/{name}")
+
+    async def remove(self, kind: Kind, name: str) -> None:
+        """Do nothing: it goes with the home's."""
+
+
+class ObjectDepot:
+    """A depot in an object store."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+
+    async def put(self, kind: Kind, name: str, path: Path) -> None:
+        """Keep the file at `path`, over what is there."""
+        await self._objects.put(f"{kind.value}/{name}", path)
+
+    async def put_once(self, kind: Kind, name: str, path: Path) -> None:
+        """Keep the file at `path` unless there is one of that name, which is a digest."""
+        held = await self._objects.head(f"{kind.value}/{name}")
+        status = await asyncio.to_thread(path.stat)
+        if held is None or held.size_bytes != status.st_size:
+            await self.put(kind, name, path)
+
+    async def fetch(self, kind: Kind, name: str, *, into: Path, sha256: str) -> None:
+        """Bring it into the new file `into`; raise BlobMissing where it is not there or another."""
+        await self._objects.fetch(f"{kind.value}/{name}", into=into, sha256=sha256)
+
+    async def remove(self, kind: Kind, name: str) -> None:
+        """Forget it; nothing happens where it is not there."""
+        await self._objects.remove(f"{kind.value}/{name}")

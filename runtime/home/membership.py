@@ -1,0 +1,28 @@
+"""Which cluster a process belongs to, by its settings and its home."""
+
+from runtime.home.sole_use import id_of
+from runtime.setting_types import without_login
+from runtime.settings import Settings
+from runtime.values.cluster import Cluster
+
+
+def places_of(settings: Settings) -> dict[str, str]:
+    """Return what the processes of one home have to agree on, without any login."""
+    return {
+        "database_url": without_login(settings.database_url),
+        "docket_url": without_login(settings.docket_url),
+        "docket_name": settings.docket_name,
+        "blobs_url": settings.blobs_url,
+    }
+
+
+def cluster_of(settings: Settings) -> Cluster:
+    """Return the cluster of these settings; what lives in a home is named after it."""
+    home = f"the home {id_of(settings.home)}"
+    return Cluster(
+        docket=f"memory:// in {home}"
+        if settings.is_one_process
+        else without_login(settings.docket_url),
+        docket_name=settings.docket_name,
+        blobs=settings.blobs_url or home,
+    )

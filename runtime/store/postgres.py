@@ -1,0 +1,158 @@
+"""The store in a PostgreSQL that many processes share: one writer at a time, readers beside it.
+
+What the functions of the store promise holds because nobody writes meanwhile. In one file SQLite
+sees to that; here each transaction that writes first takes one advisory lock of the database
+(https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS), which costs no
+journey of its own. Readers see one moment of what is committed and wait for nobody.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from typing import Concatenate
+
+from sqlalchemy import Connection
+
+from runtime.store.group_commit import GroupCommit
+from runtime.store.migrate import applied, bring_up_to_date
+from runtime.store.postgres_session import PostgresSession
+from runtime.store.units import Ended, Unit, called
+
+READERS = 4
+WRITERS_LOCK, MIGRATIONS_LOCK = 0x46756D65, 0x46756D66
+"""Numbers of advisory locks: any that others who use the database are unlikely to take."""
+# READ COMMITTED: each statement sees what others committed before we had the lock. With one
+# snapshot for the whole transaction it could be of a moment before that.
+TO_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({WRITERS_LOCK})"
+TO_MIGRATE = f"BEGIN; SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK})"
+TO_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+
+class PostgresDatabase:
+    """The database at `url`, an address as `postgresql://user@host/name`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def migrate(self) -> None:
+        """Bring the database to the schema of this release; other processes wait meanwhile."""
+        with closing(PostgresSession(self._url)) as session:
+            session.transact(bring_up_to_date, begin=TO_MIGRATE)
+
+    def is_there(self) -> bool:
+        """Return whether an appliance has ever used it."""
+        with closing(PostgresSession(self._url)) as session:
+            return session.transact(applied, begin=TO_READ) is not None
+
+    def open(self) -> "PostgresStore":
+        """Return the store in the database."""
+        return PostgresStore(self._url)
+
+    def once[**P, T](
+        self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `act(connection, …)` in one transaction."""
+        with closing(PostgresSession(self._url)) as session:
+            return session.transact(partial(called, act, args, kwargs), begin=TO_WRITE)
+
+
+class PostgresStore:
+    """A store in the database at `url`, an address as `postgresql://user@host/name`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._writer = GroupCommit(PostgresWriter(url))
+        self._at_hand = threading.local()
+        self._sessions: list[PostgresSession] = []
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="fumehood-reader")
+
+    async def run[**P, T](
+        self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `act(connection, …)` in a transaction; a cancelled caller does not undo it."""
+        return await self._writer.add(partial(called, act, args, kwargs))
+
+    async def read[**P, T](
+        self, ask: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run `ask(connection, …)`, which changes nothing, beside the writers."""
+        work = partial(self._read, partial(called, ask, args, kwargs))
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
+    def _read[T](self, ask: Callable[[Connection], T]) -> T:
+        session: PostgresSession | None = getattr(self._at_hand, "session", None)
+        if session is None:
+            session = self._at_hand.session = PostgresSession(self._url)
+            self._sessions.append(session)
+        return session.transact(ask, begin=TO_READ)
+
+    async def close(self) -> None:
+        """Finish what is under way and close the connections."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._readers.shutdown(wait=True)
+        for session in self._sessions:
+            session.close()
+        self._writer.close()
+
+
+class PostgresWriter:
+    """Commits units together, as the one writer of the database meanwhile."""
+
+    def __init__(self, url: str) -> None:
+        self._session = PostgresSession(url)
+
+    def commit(self, units: Sequence[Unit]) -> list[Ended]:
+        """Run `units` in one transaction.
+
+        Savepoints would be two journeys to the server for each unit, so they are only made where
+        one has raised, and then all begin again.
+        """
+        try:
+            return self._session.transact(partial(_run_together, units=units), begin=TO_WRITE)
+        except _OneRaised as error:
+            if len(units) == 1:
+                return [Ended(error=error.raised)]
+        return self._session.transact(partial(_run_each_apart, units=units), begin=TO_WRITE)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._session.close()
+
+
+class _OneRaised(Exception):
+    """A unit of a group raised: what the others did is taken back with it."""
+
+    def __init__(self, raised: Exception) -> None:
+        super().__init__(str(raised))
+        self.raised = raised
+
+
+def _run_together(connection: Connection, *, units: Sequence[Unit]) -> list[Ended]:
+    ended: list[Ended] = []
+    for unit in units:
+        try:
+            ended.append(Ended(value=unit(connection)))
+        except Exception as error:
+            raise _OneRaised(error) from error
+    return ended
+
+
+def _run_each_apart(connection: Connection, *, units: Sequence[Unit]) -> list[Ended]:
+    return [_run_apart(connection, unit) for unit in units]
+
+
+def _run_apart(connection: Connection, unit: Unit) -> Ended:
+    """Run one unit; take back what it changed if it raises."""
+    connection.exec_driver_sql("SAVEPOINT unit")
+    try:
+        ended = Ended(value=unit(connection))
+    except Exception as error:
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT unit")
+        ended = Ended(error=error)
+    connection.exec_driver_sql("RELEASE SAVEPOINT unit")
+    return ended

@@ -1,0 +1,40 @@
+"""Units of work: what a store runs in a transaction, and what came of each.
+
+A unit may be called again where the transaction around it came to nothing, so all that it does,
+it does through its connection.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Connection
+
+type Unit = Callable[[Connection], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """What came of a unit: its value, or what it raised."""
+
+    value: Any = None
+    error: BaseException | None = None
+
+
+class Writer(Protocol):
+    """What commits units together; used by one thread."""
+
+    def commit(self, units: Sequence[Unit]) -> list[Ended]:
+        """Run `units` in one transaction; return what came of each, once it is committed."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the database."""
+        ...
+
+
+def called[T](
+    act: Callable[..., T], args: tuple[object, ...], kwargs: dict[str, object], at: Connection
+) -> T:
+    """Call `act` with the connection of its transaction."""
+    return act(at, *args, **kwargs)

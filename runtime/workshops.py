@@ -1,0 +1,88 @@
+"""What this host gives to packages: the workshop, what comes to it from others, and its level."""
+
+import logging
+from pathlib import Path
+
+from packages.activation import Workshop
+from packages.archive import Bundles
+from packages.lock.grant import Ceiling
+from runtime.activations.supply import DepotSupply, SharedHomeSupply, Supply
+from runtime.blobs.opening import Bytes
+from runtime.clock import utc_now
+from runtime.gate.watch import GateWatch
+from runtime.home import factories
+from runtime.settings import Settings
+from sandbox.command import Level
+from sandbox.sandbox import Sandbox
+from sandbox.walls import shown_level
+from wheelhouse.judges.pool import Judges
+from wheelhouse.store import Wheelhouse
+
+log = logging.getLogger("fumehood.appliance")
+
+
+def make_workshop(
+    settings: Settings,
+    *,
+    sandbox: Sandbox,
+    watch: GateWatch,
+    least: Level,
+    judges: Judges,
+) -> Workshop:
+    """Return where versions are prepared and their functions run."""
+    wheelhouse = factories.wheelhouse_of(settings.home, judges=judges)
+    return Workshop(
+        house=wheelhouse,
+        locker=factories.locker_of(settings, wheelhouse=wheelhouse, watch=watch),
+        environments=factories.environments_of(
+            settings.home, wheelhouse=wheelhouse, run=sandbox.run
+        ),
+        run=sandbox.run,
+        data_root=settings.home / "data",
+        ceiling=Ceiling(
+            limits=settings.limits,
+            run_network=settings.network_of_runs(),
+            source_builds=settings.source_builds,
+            secrets=frozenset(settings.secrets),
+        ),
+        least=least,
+    )
+
+
+def supply_of(
+    settings: Settings, *, kept: Bytes, bundles: Bundles, wheelhouse: Wheelhouse
+) -> Supply:
+    """Return how what versions need comes to those who run them."""
+    if kept.is_shared_home:
+        return SharedHomeSupply()
+    return DepotSupply(
+        depot=kept.depot,
+        bundles=bundles,
+        wheelhouse=wheelhouse,
+        data_root=settings.home / "data",
+        ceilings=factories.ceilings_of(settings),
+        clock=utc_now,
+    )
+
+
+def least_level(settings: Settings, level: Level, file: Path) -> Level:
+    """Return the level below which nothing runs; warn where this host had a better one before."""
+    shown = shown_level.note(file, level)
+    is_on_purpose = "least_level" in settings.model_fields_set
+    least = shown_level.least(
+        settings.least_level, shown=shown, is_demanded_on_purpose=is_on_purpose
+    )
+    if not level.at_least(shown):
+        log.warning(
+            "this host allowed level %s before, and now %s: see `fumehood doctor` for what is "
+            "missing; to run at this level all the same, set least_level",
+            shown,
+            level,
+        )
+    return least
+
+
+def homes_around(home: Path) -> tuple[Path, ...]:
+    """Return the homes that hold what cells run: `fumehood try` links to folders of another one."""
+    shared = (home / name for name in ("environments", "wheelhouse"))
+    return tuple({home, *(folder.resolve().parent for folder in shared)})

@@ -1,0 +1,136 @@
+"""A cluster: an appliance and workers that have three addresses in common, and no folder."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from support.postgres import Postgres, postgres_server
+from support.redis import Redis, redis_server
+from support.s3 import S3, s3_server
+
+from ..conftest import FUMEHOOD, PATIENCE_S, Server, running
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The three servers that a cluster has in common."""
+
+    postgres: Postgres
+    redis: Redis
+    s3: S3
+    database_url: str
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Return the settings with which a process is one of the cluster."""
+        return {
+            "database_url": self.database_url,
+            "docket_url": self.redis.url,
+            "blobs_url": "s3://bucket/cluster",
+            "worker_lost_after_s": "4",
+            "reconcile_interval_s": "1",
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Working:
+    """A real `fumehood worker`."""
+
+    home: Path
+    process: subprocess.Popen[str]
+
+    @property
+    def log(self) -> str:
+        """Return what it said on stderr."""
+        return log_of(self.home).read_text()
+
+
+@contextmanager
+def places() -> Iterator[Places]:
+    """Start the three servers of a cluster."""
+    with postgres_server() as postgres, redis_server() as redis, s3_server() as s3:
+        url = postgres.new_database()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in s3.environ.items():
+                patch.setenv(name, value)
+            yield Places(postgres=postgres, redis=redis, s3=s3, database_url=url)
+
+
+def log_of(home: Path) -> Path:
+    """Return where the log of a worker is."""
+    return home.with_name(f"{home.name}.log")
+
+
+@contextmanager
+def working(
+    home: Path, settings: Mapping[str, str], *, within: tuple[str, ...] = ()
+) -> Iterator[Working]:
+    """Offer a worker of our own; it is stopped afterwards. `within` is as for `running`."""
+    environ = {name: value for name, value in os.environ.items() if "FUMEHOOD_" not in name}
+    environ |= {f"FUMEHOOD_{name.upper()}": value for name, value in settings.items()}
+    with log_of(home).open("a") as log:
+        process = subprocess.Popen(
+            [*within, FUMEHOOD, "worker", "--json", "--home", home],
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+    try:
+        assert process.stdout and process.stdout.readline(), log_of(home).read_text()
+        yield Working(home=home, process=process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=PATIENCE_S)
+        finally:
+            process.kill()
+            process.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """An appliance that serves, a worker elsewhere, and what they have in common."""
+
+    places: Places
+    server: Server
+    worker: Working
+
+    def worker_id(self, *, of: Working | Server) -> str:
+        """Return the id of the one of them that has this process."""
+        pid = str(of.process.pid)
+        found = self.server.until(
+            "/v1/workers", lambda page: any(pid in one["id"].split("-") for one in page["items"])
+        )
+        return next(one["id"] for one in found["items"] if pid in one["id"].split("-"))
+
+    @contextmanager
+    def all_work_elsewhere(self) -> Iterator[None]:
+        """Let the appliance take no jobs meanwhile, so that the worker has to."""
+        place = f"/v1/workers/{self.worker_id(of=self.server)}"
+        self.worker_id(of=self.worker)
+        assert self.server.http.post(f"{place}/drain").status_code == 200
+        try:
+            yield
+        finally:
+            assert self.server.http.post(f"{place}/resume").status_code == 200
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    with ExitStack() as stack:
+        shared = stack.enter_context(places())
+        server = stack.enter_context(running(folder / "home", **shared.settings))
+        worker = stack.enter_context(working(folder / "elsewhere", shared.settings))
+        yield Cluster(places=shared, server=server, worker=worker)
+
+
+def said(process: subprocess.CompletedProcess[str]) -> dict[str, object]:
+    """Return the problem that a command told as JSON."""
+    return json.loads(process.stdout or process.stderr)

@@ -1,0 +1,76 @@
+"""Processes that would work past each other are refused at start, with what differs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ..conftest import run_command, running
+from .conftest import Cluster
+
+CONFLICT, USAGE = 6, 2
+
+
+def refused(word: str, home: Path, settings: dict[str, str]) -> tuple[int, str]:
+    """Return the exit code and the words of a process that should not start."""
+    environ = {f"FUMEHOOD_{name.upper()}": value for name, value in settings.items()}
+    port = ("--port", "0") if word == "up" else ()
+    done = run_command(word, "--home", home, *port, environ=environ)
+    return done.returncode, done.stderr + done.stdout
+
+
+def test_an_appliance_without_the_clusters_queue_is_refused_in_its_home(cluster: Cluster) -> None:
+    code, told = refused("up", cluster.server.home, {})
+    assert code == CONFLICT and "Another appliance is using" in told
+    socket = cluster.server.home / "fumehood.sock"
+    assert socket.exists(), "the living one still answers there"
+    with cluster.server.at_home() as owner:
+        assert owner.get("/healthz").status_code == 200
+
+
+def test_a_second_appliance_in_one_home_is_refused_though_it_has_the_same_settings(
+    cluster: Cluster,
+) -> None:
+    code, told = refused("up", cluster.server.home, cluster.places.settings)
+    assert code == CONFLICT and "Another appliance is using" in told
+
+
+def test_a_worker_in_the_home_has_the_settings_of_the_appliance(cluster: Cluster) -> None:
+    mine = cluster.places.settings | {"docket_name": "another"}
+    code, told = refused("worker", cluster.server.home, mine)
+    assert code == CONFLICT and "docket_name is another here and fumehood there" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"docket_name": "another"}, "docket_name is another here and fumehood there"),
+        ({"blobs_url": ""}, "blobs_url is the home"),
+        ({"blobs_url": "s3://bucket/other"}, "blobs_url is s3://bucket/other here"),
+    ],
+)
+def test_who_uses_the_clusters_database_uses_its_other_places_too(
+    cluster: Cluster, tmp_path: Path, change: dict[str, str], word: str
+) -> None:
+    code, told = refused("worker", tmp_path / "home", cluster.places.settings | change)
+    assert code == CONFLICT and word in told, told
+
+
+def test_an_appliance_with_its_queue_inside_is_refused_on_the_clusters_database(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    mine = {"database_url": cluster.places.database_url, "blobs_url": "s3://bucket/cluster"}
+    code, told = refused("up", tmp_path / "home", mine)
+    assert code == CONFLICT and "docket_url is memory://" in told, told
+    workers = cluster.server.http.get("/v1/workers").json()["items"]
+    assert len(workers) == 2, "nobody was forgotten"
+
+
+def test_once_nobody_is_there_a_home_may_be_used_in_another_way(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with running(home):
+        pass
+    named = json.loads((home / "cluster.json").read_text())
+    with running(home, docket_name="another") as server:
+        assert server.http.get("/healthz").status_code == 200
+    assert json.loads((home / "cluster.json").read_text()) == named | {"docket_name": "another"}

@@ -1,0 +1,82 @@
+"""Redis forgets everything, PostgreSQL is restarted, the bucket is away: no job is lost."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ..conftest import Server, running, zipped
+from .conftest import Places, Working, places, working
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[tuple[Places, Server, Working]]:
+    with (
+        places() as shared,
+        running(tmp_path / "home", **shared.settings) as server,
+        working(tmp_path / "elsewhere", shared.settings) as worker,
+    ):
+        assert server.activate(zipped("counts-words"))["state"] == "succeeded"
+        yield shared, server, worker
+
+
+def submit(server: Server, *, tries: int = 100) -> str:
+    """Submit a job as a client that tries again while it is told to."""
+    for _ in range(tries):
+        answer = server.submit("counts-words", files={"a.txt": b"one two"})
+        if answer.status_code == 202:
+            return answer.json()["id"]
+        assert answer.status_code == 503, answer.text
+        assert answer.headers["retry-after"] and answer.json()["code"].endswith("-away")
+        time.sleep(0.2)
+    raise AssertionError("it was never accepted")
+
+
+def all_end(server: Server, jobs: list[str]) -> None:
+    ended = [server.ended(job) for job in jobs]
+    assert [one["state"] for one in ended] == ["succeeded"] * len(jobs)
+    for job in jobs:
+        told = [event["event"] for event in server.events(job)]
+        assert told.count("job.finished") == 1
+
+
+def test_a_queue_that_forgets_everything_loses_no_job(
+    pair: tuple[Places, Server, Working],
+) -> None:
+    shared, server, _ = pair
+    jobs = [submit(server) for _ in range(5)]
+    assert shared.redis.ask("FLUSHALL") == "OK"
+    jobs += [submit(server) for _ in range(5)]
+    shared.redis.kill()
+    jobs += [submit(server) for _ in range(5)]
+    shared.redis.start()
+    jobs += [submit(server) for _ in range(5)]
+    all_end(server, jobs)
+
+
+def test_a_database_that_is_restarted_loses_no_job(pair: tuple[Places, Server, Working]) -> None:
+    shared, server, worker = pair
+    jobs = [submit(server) for _ in range(10)]
+    shared.postgres.kill()
+    away = server.http.post("/v1/jobs", json={"package": "counts-words"})
+    assert (away.status_code, away.json()["code"]) == (503, "store-away")
+    assert server.http.get("/readyz").status_code == 503
+    shared.postgres.start()
+    jobs += [submit(server) for _ in range(10)]
+    all_end(server, jobs)
+    for log in (worker.log, server.home.with_name("home.log").read_text()):
+        assert "bug of ours" not in log
+
+
+def test_a_bucket_that_is_away_is_named_and_what_came_before_ends(
+    pair: tuple[Places, Server, Working],
+) -> None:
+    shared, server, _ = pair
+    job = submit(server)
+    all_end(server, [job])
+    shared.s3.kill()
+    away = server.submit("counts-words", files={"a.txt": b"new bytes"})
+    assert (away.status_code, away.json()["code"]) == (503, "blobs-away")
+    assert server.http.get(f"/v1/jobs/{job}").json()["state"] == "succeeded"
+    assert server.http.get(f"/v1/jobs/{job}/outputs/tables/counts.json").status_code == 200

@@ -1,0 +1,74 @@
+"""A server that speaks S3, started on a free port: moto's, which knows conditional puts."""
+
+import contextlib
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SERVE = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer(sys.argv[1], int(sys.argv[2]), verbose=False)
+server.start()
+host, port = server.get_host_and_port()
+print(port, flush=True)
+sys.stdin.read()
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class S3:
+    """A server with one bucket; what it keeps is gone when it is stopped."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Return its address."""
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Return what a client of it needs in its environment."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "ana",
+            "AWS_SECRET_ACCESS_KEY": "secret-of-ana",
+            "AWS_REGION": "us-east-1",
+        }
+
+    def start(self) -> None:
+        """Start the server, with an empty bucket."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVE, self.host, str(self.port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self.process.stdout
+        self.port = int(self.process.stdout.readline())
+        made = urllib.request.Request(f"{self.endpoint}/bucket", method="PUT")
+        urllib.request.urlopen(made, timeout=30).close()
+
+    def kill(self) -> None:
+        """Let the server die at once."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@contextlib.contextmanager
+def s3_server(*, host: str = "127.0.0.1", port: int = 0) -> Iterator[S3]:
+    """Offer a server of our own."""
+    server = S3(host=host, port=port)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
