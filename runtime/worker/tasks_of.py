@@ -53,16 +53,7 @@ def tasks_of(
             worker_id=runner.worker.id,
             supply=supply,
         ),
-        reconciler=Reconciler(
-            store=store,
-            dispatch=dispatch,
-            clock=clock,
-            living=living,
-            gate_clock=runner.gate_clock,
-            most_attempts=settings.most_attempts,
-            keys_live=timedelta(hours=settings.idempotency_h),
-            late_after_s=LATE_AFTER * settings.reconcile_interval_s,
-        ),
+        reconciler=_reconciler(settings, runner=runner, dispatch=dispatch, living=living),
         timekeeper=Timekeeper(
             store=store,
             schedules=schedules,
@@ -80,4 +71,19 @@ def tasks_of(
         makes_activations=makes_activations,
         slots=Slots(settings.slots),
         activation_slots=Slots(settings.slots),
+    )
+
+
+def _reconciler(
+    settings: Settings, *, runner: AttemptRunner, dispatch: Dispatch, living: Living
+) -> Reconciler:
+    return Reconciler(
+        store=runner.store,
+        dispatch=dispatch,
+        clock=runner.clock,
+        living=living,
+        gate_clock=runner.gate_clock,
+        most_attempts=settings.most_attempts,
+        keys_live=timedelta(hours=settings.idempotency_h),
+        late_after_s=LATE_AFTER * settings.reconcile_interval_s,
     )
