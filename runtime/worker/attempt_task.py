@@ -81,9 +81,10 @@ class AttemptTask:
 
     async def look_at_own(self) -> None:
         """Give back what is recorded as running here, and nobody here has in hand any more."""
+        before = frozenset(self.holding)  # what ends while we look was in hand, and is no more
         found = await self.store.read(job_lists.running_on, worker=self.runner.worker.id)
         for job_id, token in found:
-            if token not in self.holding:
+            if token not in before and token not in self.holding:
                 log.warning("job %s is recorded as running here, and does not", job_id)
                 await self._give_back(job_id, token=token, error=FORGOTTEN)
 
