@@ -300,9 +300,3 @@ class StoreNewer(RuntimeFault):
     """The database was written by a newer version of ours."""
 
     code = "store-newer"
-
-
-class StoreUnreachable(RuntimeFault):
-    """The database does not answer."""
-
-    code = "store-unreachable"

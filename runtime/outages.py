@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from runtime.errors import (
+    BlobsAway,
     DiskFull,
     HomeReadOnly,
     RuntimeFault,
+    StoreAway,
     StoreBusy,
     StoreDamaged,
-    StoreUnreachable,
 )
 
 DEEPEST = 6
@@ -32,14 +33,15 @@ MENDS: Mapping[type[RuntimeFault], str] = {
     StoreBusy: "look for what else has fumehood.db open: `fuser fumehood.db`",
     StoreDamaged: "stop the appliance, and put back a copy of fumehood.db; "
     "`sqlite3 fumehood.db .recover` saves what can be read",
-    StoreUnreachable: "see the disk of the home and the log of the kernel, or whether the "
-    "database server is up; it goes on by itself then",
+    StoreAway: "see whether the database server is up, or the disk of the home and the log of the "
+    "kernel; it goes on by itself then",
+    BlobsAway: "see whether the object store is up; it goes on by itself then",
 }
 BY_ERRNO: Mapping[int, type[RuntimeFault]] = {
     errno.ENOSPC: DiskFull,
     errno.EDQUOT: DiskFull,
     errno.EROFS: HomeReadOnly,
-    errno.EIO: StoreUnreachable,
+    errno.EIO: StoreAway,
 }
 """What system calls say, errno(3)."""
 BY_SQLITE: Mapping[str, type[RuntimeFault]] = {
@@ -49,8 +51,8 @@ BY_SQLITE: Mapping[str, type[RuntimeFault]] = {
     "SQLITE_LOCKED": StoreBusy,
     "SQLITE_CORRUPT": StoreDamaged,
     "SQLITE_NOTADB": StoreDamaged,
-    "SQLITE_IOERR": StoreUnreachable,
-    "SQLITE_CANTOPEN": StoreUnreachable,
+    "SQLITE_IOERR": StoreAway,
+    "SQLITE_CANTOPEN": StoreAway,
 }
 """What SQLite says (https://sqlite.org/rescode.html); extended codes begin with these."""
 OUTAGES = tuple(MENDS)
