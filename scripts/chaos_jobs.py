@@ -94,12 +94,13 @@ def folder_for(disk_mb: int) -> Iterator[Path]:
         remove_tree(folder)
 
 
-def chaos(folder: Path, *, jobs: int, kills: int, seed: int) -> dict[str, Any]:
+def chaos(folder: Path, *, backend: str, jobs: int, kills: int, seed: int) -> dict[str, Any]:
     """Let clients work until all jobs have ended and so many were killed; judge what they saw."""
     clients, faults, checker = part("clients"), part("faults"), part("checker")
+    kept_in = part("backends").BACKENDS[backend]
     chance, struck = random.Random(seed), Counter[str]()
     home, killed = folder / "home", 0
-    with faults.serving(home) as victim:
+    with kept_in(folder) as settings, faults.serving(home, **settings) as victim:
         activate(home)
         keys = [f"{seed}-{number}" for number in range(jobs)]
         crowd = clients.Crowd(home=home, package=PACKAGE, keys=keys, seed=seed)
@@ -135,13 +136,19 @@ def main() -> int:
     )
     parser.add_argument("--jobs", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--backend", choices=("embedded",), default="embedded")
+    parser.add_argument("--backend", choices=sorted(part("backends").BACKENDS), default="embedded")
     parser.add_argument("--disk-mb", type=int, default=0, help="a small disk that is full at times")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
     with folder_for(chosen.disk_mb) as folder:
-        told = chaos(folder, jobs=chosen.jobs, kills=chosen.kills, seed=chosen.seed)
+        told = chaos(
+            folder,
+            backend=chosen.backend,
+            jobs=chosen.jobs,
+            kills=chosen.kills,
+            seed=chosen.seed,
+        )
     print(json.dumps(told) if chosen.json else told, flush=True)
     return 1 if told["lost"] or told["doubled"] or told["unexplained"] else 0
 

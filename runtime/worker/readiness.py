@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, update
 
-from runtime.errors import DiskFull, HomeReadOnly, RuntimeFault
+from runtime.errors import DiskFull, HomeReadOnly, RuntimeFault, StoreBusy
 from runtime.outages import MENDS, outage_of
 from runtime.store import tables
 from runtime.store.store import Store
@@ -20,6 +20,8 @@ LEAST_FREE_BYTES = 1 << 20
 """With less room than that, no job can leave anything."""
 LOOKED_FOR_S = 1.0
 """How long a look holds: anybody may ask, and nobody shall keep the writer busy by it."""
+ANSWER_WITHIN_S = 3.0
+"""A probe that waits for longer counts as failed anyway; a locked database would hold it for 10 s."""
 NO_WORKER = Problem(
     code="no-worker",
     what="no worker is alive",
@@ -60,8 +62,11 @@ class Readiness:
         found = {one.code: one for one in await asyncio.to_thread(_of_home, self.home)}
         workers = frozenset[str]()
         try:
-            await self.store.run(_write_nothing)
-            workers = await self.living.workers()
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                await self.store.run(_write_nothing)
+                workers = await self.living.workers()
+        except TimeoutError:
+            found.setdefault(StoreBusy.code, _problem(StoreBusy, where="the database"))
         except Exception as error:
             outage = outage_of(error)
             if outage is None:
