@@ -21,7 +21,7 @@ LEAST_FREE_BYTES = 1 << 20
 LOOKED_FOR_S = 1.0
 """How long a look holds: anybody may ask, and nobody shall keep the writer busy by it."""
 ANSWER_WITHIN_S = 3.0
-"""A probe that waits for longer counts as failed anyway; a locked database would hold it for 10 s."""
+"""A probe that waits for longer has failed anyway; a locked database would hold it for 10 s."""
 NO_WORKER = Problem(
     code="no-worker",
     what="no worker is alive",
