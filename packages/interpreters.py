@@ -122,6 +122,11 @@ def target_of(interpreter: Interpreter) -> Target:
     return make_target(interpreter.version, abi=abi, platform=platform_of(interpreter))
 
 
+def abi_of(interpreter: Interpreter) -> str:
+    """Return the version and ABI that `interpreter` has, such as cpython-312 or cpython-313t."""
+    return "-".join(interpreter.soabi.split("-")[:2])
+
+
 def platform_of(interpreter: Interpreter) -> str:
     """Return the platform that `interpreter` was built for, such as x86_64-linux-gnu."""
     return interpreter.soabi.partition("-")[2].partition("-")[2] or platform.machine()

@@ -2,19 +2,16 @@
 
 import asyncio
 import logging
-import os
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
-from importlib.metadata import version as distribution_version
+from functools import partial
 from pathlib import Path
 
 from packages.activation import Workshop
 from packages.archive import Bundles
-from packages.interpreters import platform_of, running
 from packages.lock.keeping import Closings
 from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.intake import Intake
@@ -29,7 +26,6 @@ from runtime.home import factories, membership
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE, make_home
 from runtime.home.sole_use import alone_in, one_of
-from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.cancellations import Cancellations
 from runtime.jobs.events import EventLog
@@ -44,12 +40,14 @@ from runtime.settings import Settings
 from runtime.store import cluster, workers
 from runtime.store.database import database_at
 from runtime.store.store import Store
+from runtime.telemetry.meter import Meter
+from runtime.telemetry.opening import Seen, seen_of
 from runtime.values.line import Ability
-from runtime.values.records import Worker
 from runtime.worker.around import AroundJobs, around_jobs
 from runtime.worker.readiness import Readiness
 from runtime.worker.tasks import WorkerTasks
 from runtime.worker.tasks_of import tasks_of
+from runtime.worker.this_worker import this_worker
 from runtime.workshops import homes_around, least_level, make_workshop, supply_of
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
@@ -95,6 +93,7 @@ class Appliance:
     around: AroundJobs
     readiness: Readiness
     gate_clock: GateClock
+    meter: Meter
     stopping: asyncio.Event
 
 
@@ -132,8 +131,12 @@ async def open_appliance(
         level_file = level_file or settings.home / LEVEL_FILE
         least = await asyncio.to_thread(least_level, settings, sandbox.level, level_file)
         judges = stack.enter_context(Judges())
+        worker = await asyncio.to_thread(this_worker, settings, level=sandbox.level)
+        seen = seen_of(settings, store=store, clock=utc_now, worker=worker)
+        stack.push_async_callback(asyncio.to_thread, seen.close)
         appliance = _appliance(
             settings,
+            seen=seen,
             store=store,
             kept=kept,
             queues=queues,
@@ -176,32 +179,27 @@ def _appliance(
     least: Level,
     judges: Judges,
     makes_activations: bool,
+    seen: Seen,
 ) -> Appliance:
     notifier = Notifier()
     watch = GateWatch(store=store, clock=GateClock())
-    workshop = make_workshop(settings, sandbox=sandbox, watch=watch, least=least, judges=judges)
+    workshop = make_workshop(
+        settings, sandbox=sandbox, least=least, judges=judges, watch=watch, seen=seen
+    )
     dispatch = _dispatch(settings, queues)
     bundles = Bundles(settings.home / "bundles", judges=judges)
     supply = supply_of(settings, kept=kept, bundles=bundles, wheelhouse=workshop.house)
     versions = Versions(bundles=bundles, environments=workshop.environments, supply=supply)
-    runner = _runner(
-        settings, watch=watch, kept=kept, notifier=notifier, workshop=workshop, versions=versions
-    )
+    making = partial(_runner, settings, seen=seen, kept=kept, gate_clock=watch.clock)
+    runner = making(notifier=notifier, workshop=workshop, versions=versions)
     around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
     submissions = _submissions(settings, runner=runner, dispatch=dispatch, around=around)
     intake = _intake(
         settings, store=store, dispatch=dispatch, bundles=bundles, judges=judges, supply=supply
     )
     schedules = _schedules(settings, store=store, submissions=submissions)
-    tasks = tasks_of(
-        settings,
-        runner=runner,
-        bundles=bundles,
-        supply=supply,
-        dispatch=dispatch,
-        schedules=schedules,
-        makes_activations=makes_activations,
-    )
+    taking = partial(tasks_of, settings, runner=runner, supply=supply, dispatch=dispatch, seen=seen)
+    tasks = taking(bundles=bundles, schedules=schedules, makes_activations=makes_activations)
     return Appliance(
         settings=settings,
         clock=utc_now,
@@ -223,6 +221,7 @@ def _appliance(
         around=around,
         readiness=Readiness(store=store, home=settings.home, living=tasks.living),
         gate_clock=watch.clock,
+        meter=seen.meter,
         stopping=asyncio.Event(),
     )
 
@@ -278,23 +277,25 @@ def _submissions(
         quotas=around.quotas,
         deliveries=around.deliveries,
         policy=policy_of(settings.dispatch),
+        telemetry=runner.telemetry,
     )
 
 
 def _runner(
     settings: Settings,
     *,
-    watch: GateWatch,
+    seen: Seen,
     kept: Bytes,
+    gate_clock: GateClock,
     notifier: Notifier,
     workshop: Workshop,
     versions: Versions,
 ) -> AttemptRunner:
     return AttemptRunner(
-        store=watch.store,
+        store=seen.meter.store,
         notifier=notifier,
         events=EventLog(
-            store=watch.store,
+            store=seen.meter.store,
             notifier=notifier,
             clock=utc_now,
             look_again_s=SELDOM_S if settings.is_one_process else OFTEN_S,
@@ -305,26 +306,16 @@ def _runner(
         workshop=workshop,
         cancellations=Cancellations(notifier),
         secrets=settings.secrets,
-        worker=_worker(settings),
-        ability=Ability(platform=platform_of(running())),
+        worker=seen.worker,
+        ability=Ability(
+            platform=seen.worker.platform, offers=frozenset(seen.worker.offers.split())
+        ),
         clock=utc_now,
-        gate_clock=watch.clock,
+        gate_clock=gate_clock,
         jobs_folder=settings.home / "jobs",
         question_at_most=timedelta(hours=settings.question_h),
         phase_s=settings.dispatch.phase_s,
-    )
-
-
-def _worker(settings: Settings) -> Worker:
-    now = utc_now()
-    return Worker(
-        id=f"{socket.gethostname()}-{os.getpid()}-{new_id()[-8:]}",
-        host=socket.gethostname(),
-        version=distribution_version("fumehood"),
-        slots=settings.slots,
-        started_at=now,
-        seen_at=now,
-        platform=platform_of(running()),
+        telemetry=seen.telemetry,
     )
 
 

@@ -230,6 +230,7 @@ def services_of(appliance: Appliance) -> Services:
         questions=appliance.around.questions,
         readiness=appliance.readiness,
         gate_clock=appliance.gate_clock,
+        meter=appliance.meter,
     )
 
 

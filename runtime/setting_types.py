@@ -28,6 +28,7 @@ NAMES = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._*-]*")
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
 DATABASE = re.compile(r"(postgresql|postgres)(\+asyncpg)?://")
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[A-Za-z0-9._/-]*)?")
+LABEL = re.compile(r"[a-z][a-z0-9-]{0,39}")
 AGE = re.compile(r"(?P<number>\d{1,4})(?P<unit>[dh])")
 
 
@@ -143,6 +144,19 @@ type Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(items_of)
 ]
 """Origins of other sites; from an environment variable, as words or as a JSON list."""
+
+
+def _label(text: str) -> str:
+    """Return `text` if it can be a label of a worker; raise ValueError."""
+    if not LABEL.fullmatch(text):
+        raise ValueError(f"{text!r} has to be lower-case letters, digits and hyphens, such as gpu")
+    return text
+
+
+type Labels = Annotated[
+    tuple[Annotated[str, AfterValidator(_label)], ...], BeforeValidator(items_of)
+]
+"""Labels of a worker; from an environment variable as rules are."""
 
 type Hosts = Annotated[
     tuple[Annotated[str, AfterValidator(check_host)], ...], BeforeValidator(items_of)
@@ -311,3 +325,43 @@ class WebhookSettings(BaseModel):
     def rules(self) -> NetworkRules:
         """Return whom webhooks may reach."""
         return NetworkRules(hosts=self.hosts, ports=self.ports, private=self.private)
+
+
+def _table(value: object) -> object:
+    """Take a text, as an environment variable holds it, for a JSON object."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+class TelemetrySettings(BaseModel):
+    """What is seen from outside: who may scrape, how logs are written, where traces go."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    metrics: Literal["token", "open"] = "token"
+    """Who may read /metrics: a viewer, an operator or an admin by a token, or anybody."""
+    packages_most: Annotated[int, Field(ge=1, le=10_000)] = 200
+    """How many packages have a series of their own; the others are one."""
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """From which level on the appliance itself is heard; libraries are from `warning` on."""
+    log_most: Annotated[int, Field(ge=1)] = 20
+    """How many lines about one cause are written in a minute; those left out are counted."""
+    traces: bool = False
+    """Whether spans are sent to a collector, by OTLP over HTTP; needs the extra `otel`."""
+    traces_url: Annotated[str, PlainSerializer(without_login, when_used="json")] = (
+        "http://127.0.0.1:4318/v1/traces"
+    )
+    traces_headers: Annotated[dict[str, SecretStr], BeforeValidator(_table)] = {}
+    """What the collector wants to see, such as an Authorization; from the environment, as JSON."""
+    traces_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """The share of the traces that begin here; one that a caller began is as the caller says."""
+    docket_spans: bool = False
+    """Whether Docket's own spans, and those of its Redis, are sent too."""
+
+    @field_validator("traces_url")
+    @classmethod
+    def _is_a_url(cls, url: str) -> str:
+        """Refuse what no span could be sent to."""
+        if re.match(r"https?://[^/\s]+", url) is None:
+            raise ValueError(f"{url!r} is no address, such as https://collector.example/v1/traces")
+        return url

@@ -30,9 +30,11 @@ from runtime.setting_types import (
     DispatchSettings,
     Hosts,
     IndexSettings,
+    Labels,
     LockSettings,
     Networks,
     Ports,
+    TelemetrySettings,
     WebhookSettings,
     without_login,
 )
@@ -70,6 +72,9 @@ class Settings(DoorSettings):
     docket_name: str = Field("fumehood", description="The name of the Docket queue.")
     docket_check_interval_ms: int = Field(
         250, ge=1, le=1000, description="Milliseconds between a full worker's looks for free slots."
+    )
+    labels: Labels = Field(
+        (), description="What this worker has beside others, for packages that need it: gpu, …"
     )
     slots: Annotated[int, Field(ge=1, le=1024)] = Field(
         default_factory=lambda: max(2, os.cpu_count() or 1),
@@ -150,6 +155,9 @@ class Settings(DoorSettings):
     )
     dispatch: DispatchSettings = Field(
         DispatchSettings(), description="The admin's rules for which job runs when."
+    )
+    telemetry: TelemetrySettings = Field(
+        TelemetrySettings(), description="What is seen from outside: metrics, logs, traces."
     )
     secrets: dict[str, SecretStr] = Field(
         default_factory=dict, description="Values that manifests may ask for by name."

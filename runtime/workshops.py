@@ -12,6 +12,7 @@ from runtime.clock import utc_now
 from runtime.gate.watch import GateWatch
 from runtime.home import factories
 from runtime.settings import Settings
+from runtime.telemetry.opening import Seen
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from sandbox.walls import shown_level
@@ -25,19 +26,21 @@ def make_workshop(
     settings: Settings,
     *,
     sandbox: Sandbox,
-    watch: GateWatch,
     least: Level,
     judges: Judges,
+    watch: GateWatch,
+    seen: Seen,
 ) -> Workshop:
     """Return where versions are prepared and their functions run."""
     wheelhouse = factories.wheelhouse_of(settings.home, judges=judges)
+    run = seen.run(sandbox.run)
     return Workshop(
         house=wheelhouse,
         locker=factories.locker_of(settings, wheelhouse=wheelhouse, watch=watch),
-        environments=factories.environments_of(
-            settings.home, wheelhouse=wheelhouse, run=sandbox.run
+        environments=seen.environments(
+            factories.environments_of(settings.home, wheelhouse=wheelhouse, run=run)
         ),
-        run=sandbox.run,
+        run=run,
         data_root=settings.home / "data",
         ceiling=Ceiling(
             limits=settings.limits,

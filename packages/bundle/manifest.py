@@ -102,6 +102,7 @@ MEANT = {
 
 Target = Annotated[str, StringConstraints(pattern=TARGET, max_length=200)]
 Module = Annotated[str, StringConstraints(pattern=WHOLE_MODULE, max_length=200)]
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
 Variable = Annotated[
     str, StringConstraints(pattern=VARIABLE, max_length=100), AfterValidator(_variable)
 ]
@@ -265,6 +266,10 @@ class Manifest(_Part):
     """How many of its jobs run at a time; as many as there are slots, where nothing is said."""
     rate: Rate | None = None
     """How fast its jobs start; as they come, where nothing is said."""
+    needs: tuple[Label, ...] = Field(
+        default=(), max_length=10, strict=False, examples=[["gpu", "big-memory"]]
+    )
+    """Labels that a worker has to have to run its jobs; an admin gives them to workers."""
     preload: tuple[Module, ...] = Field(
         default=(), max_length=50, strict=False, examples=[["pandas"]]
     )

@@ -33,6 +33,7 @@ class Access:
     owners: frozenset[int]
     names: frozenset[str]
     is_open_to_read: bool
+    is_open_to_scrape: bool
     seal: AuditSeal
     oidc: "Oidc | None"
     copy: AuditCopy | None
@@ -58,6 +59,7 @@ def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozens
         owners=owners,
         names=frozenset(name.lower() for name in (settings.host, *settings.names)),
         is_open_to_read=settings.anonymous_reads,
+        is_open_to_scrape=settings.telemetry.metrics == "open",
         seal=AuditSeal(home=settings.home, key=signing_key(settings.home)),
         oidc=oidc,
         copy=AuditCopy(store=store, file=settings.audit_copy, syslog=settings.audit_syslog)

@@ -25,6 +25,7 @@ OPERATIONS: Mapping[str, Scopes] = {
     # is it there
     "GET /healthz": ANYBODY,
     "GET /readyz": ANYBODY,
+    "GET /metrics": SEERS,
     # packages
     "POST /v1/packages": AUTHORS,
     "GET /v1/packages": ANYONE_KNOWN,

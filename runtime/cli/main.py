@@ -51,6 +51,7 @@ COMMANDS: Table = {
     "preset": ("runtime.cli.around.preset:app", "Save filters of jobs under a name."),
     "schedule": ("runtime.cli.schedule:app", "Let jobs run at times to come."),
     "queue": ("runtime.cli.queue:app", "What waits and why; pause and drain."),
+    "top": ("runtime.cli.top:top", "Queue, workers, jobs and rates, anew each second."),
     "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
     "token": ("runtime.cli.token:app", "Make, list, rotate and revoke tokens."),
     "login": ("runtime.cli.login:login", "Print a link that logs a browser in."),

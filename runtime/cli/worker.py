@@ -3,28 +3,40 @@
 import asyncio
 import json
 
-from runtime.cli.input.settings_in_force import settings_in_force
 from runtime.cli.output.printing import AsJson
-from runtime.cli.up import Config, Home, Slots, log, log_to_stderr
+from runtime.cli.up import Config, Home, LogFormat, Slots, faults_logged, logging_settings
 from runtime.errors import SettingsRefused
 from runtime.serve import work
+from runtime.setting_types import without_login
+from runtime.settings import Settings
 
 
 def worker(
-    home: Home = None, slots: Slots = None, config: Config = None, *, as_json: AsJson = False
+    home: Home = None,
+    slots: Slots = None,
+    config: Config = None,
+    log_format: LogFormat = None,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Work until SIGTERM or Ctrl-C; needs a Docket that processes can share (docket_url).
 
     With --json the first line on stdout is {"home": …, "slots": …}.
     """
-    log_to_stderr()
-    settings = settings_in_force({"home": home, "slots": slots}, config_file=config, say=log.info)
+    flags = {"home": home, "slots": slots}
+    settings = logging_settings(flags, config=config, log_format=log_format)
     if as_json:
         print(json.dumps({"home": str(settings.home), "slots": settings.slots}), flush=True)
-    if settings.is_one_process:
-        raise SettingsRefused(
-            f"{settings.docket_url} lives inside one process, so no other can take work from it",
-            where="docket_url",
-            mend="`fumehood up` works too; for more workers set docket_url to a Redis or Valkey",
-        )
-    asyncio.run(work(settings))
+    with faults_logged(settings):
+        if settings.is_one_process:
+            raise _alone(settings)
+        asyncio.run(work(settings))
+
+
+def _alone(settings: Settings) -> SettingsRefused:
+    return SettingsRefused(
+        f"{without_login(settings.docket_url)} lives inside one process, so no other can take work "
+        "from it",
+        where="docket_url",
+        mend="`fumehood up` works too; for more workers set docket_url to a Redis or Valkey",
+    )

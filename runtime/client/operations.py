@@ -44,6 +44,11 @@ def is_ready() -> Call[dict[str, Any]]:
     return Call(method="GET", path="/readyz")
 
 
+def read_metrics() -> Call[str]:
+    """Ask for the metrics, in the text format of Prometheus."""
+    return Call(method="GET", path="/metrics", answer="text")
+
+
 def upload_package(content: Content) -> Call[VersionDetail]:
     """Upload a bundle, .zip or .tar.gz."""
     headers = {"Content-Type": BYTES}

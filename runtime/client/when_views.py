@@ -99,6 +99,8 @@ class WorkerView(TypedDict):
     host: str
     version: str
     platform: str
+    offers: list[str]
+    level: str
     slots: int
     running: int
     started_at: str

@@ -11,9 +11,10 @@ from packages.lock.keeping import Closings
 from packages.lock.lock import Offered
 from runtime.gate.opening import close_if_over
 from runtime.gate.steady import GateClock
-from runtime.store import audit
+from runtime.store import audit, totals
 from runtime.store.store import Store
 from runtime.values.records import Gate
+from runtime.values.totals import Total
 from wheelhouse.store import Staged
 
 
@@ -72,6 +73,7 @@ def _keep(
             "opening": _opening(connection),
         },
     )
+    totals.add(connection, more=[Total(name="gate_fetches", labels=(), value=1.0)])
     staged.keep()
     return gate
 

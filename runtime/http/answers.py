@@ -46,7 +46,9 @@ def install_answers(app: FastAPI) -> None:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    return problem_response(fault_of(error), request=request)
+    fault = fault_of(error)
+    request.app.state.services.meter.tally.refused(fault.code)
+    return problem_response(fault, request=request)
 
 
 async def _answer_bug(request: Request, error: Exception) -> Response:

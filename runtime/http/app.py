@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
+from fastapi.telemetry import TelemetryConfig
 
 from runtime.http.answers import MEDIA_TYPE, install_answers
 from runtime.http.api import (
@@ -14,6 +15,7 @@ from runtime.http.api import (
     gate,
     health,
     jobs,
+    metrics,
     packages,
     results,
     schemas,
@@ -50,6 +52,15 @@ FAULTS: dict[int | str, dict[str, Any]] = {
     "5XX": {"description": "The appliance cannot do it now.", "content": {MEDIA_TYPE: {}}},
 }
 
+SILENT: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "auto_configure": False,
+}
+"""FastAPI tells any provider of the process of each request, its query and its exceptions: a link
+that logs in among them. What we tell is in `runtime.telemetry`."""
+
 DOORS = (
     packages,
     evidence,
@@ -69,6 +80,7 @@ DOORS = (
     schemas,
     simple,
     health,
+    metrics,
     schedules,
     pauses,
     queue,
@@ -82,6 +94,7 @@ def make_app(services: Services) -> FastAPI:
     app = FastAPI(
         title="Fumehood",
         description=DESCRIPTION,
+        telemetry=SILENT,
         version=distribution_version("fumehood"),
         docs_url=None,  # FastAPI's loads from a CDN; ours is runtime.http.pages
         redoc_url=None,

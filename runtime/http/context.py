@@ -34,6 +34,7 @@ from runtime.queue.notifier import Notifier
 from runtime.settings import Settings
 from runtime.store.cursor import decode_cursor
 from runtime.store.store import Store
+from runtime.telemetry.meter import Meter
 from runtime.values.access import Principal, Sight
 from runtime.values.records import JsonObject, RequestContext
 from runtime.worker.readiness import Readiness
@@ -73,6 +74,8 @@ class Services:
     # whether it can work
     readiness: Readiness
     gate_clock: GateClock
+    # seen from outside
+    meter: Meter
 
 
 def _service(name: str) -> Callable[[Request], Any]:
@@ -193,6 +196,7 @@ DeliveriesOf = Annotated[Deliveries, Depends(_service("deliveries"))]
 QuestionsOf = Annotated[Questions, Depends(_service("questions"))]
 ReadinessOf = Annotated[Readiness, Depends(_service("readiness"))]
 GateClockOf = Annotated[GateClock, Depends(_service("gate_clock"))]
+MeterOf = Annotated[Meter, Depends(_service("meter"))]
 ServicesOf = Annotated[Services, Depends(whole)]
 PrincipalOf = Annotated[Principal, Depends(asks)]
 SightOf = Annotated[Sight, Depends(sight_of_request)]

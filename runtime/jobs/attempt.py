@@ -9,7 +9,7 @@ import asyncio
 import mimetypes
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -34,12 +34,14 @@ from runtime.gate.steady import GateClock
 from runtime.gate.watch import gate_state
 from runtime.jobs.cancellations import Cancellations, unless
 from runtime.jobs.events import EventLog, EventWriter
+from runtime.jobs.outcomes import hook_outcome, told_of
 from runtime.jobs.persistence import until_written
 from runtime.jobs.versions import Version, Versions
 from runtime.queue.notifier import Notifier
 from runtime.store.jobs import claims, questions
 from runtime.store.jobs.events import Happening
 from runtime.store.store import Store
+from runtime.telemetry.telemetry import Telemetry
 from runtime.values.line import Ability
 from runtime.values.questions import Waits, asked, unaskable
 from runtime.values.records import Claim, Finish, Gate, Job, JobError, StoredOutput, Worker
@@ -75,6 +77,7 @@ class AttemptRunner:
     jobs_folder: Path
     question_at_most: timedelta
     phase_s: float = 3600.0
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     async def claim(self, *, token: str) -> Claim | None:
         """Take the job that this worker should do next; None when none waits for it."""
@@ -88,6 +91,7 @@ class AttemptRunner:
         )
         if claim is not None:
             self.notifier.notify(claim.job.id)
+            self.telemetry.began(claim.job)
         return claim
 
     async def run(
@@ -105,7 +109,8 @@ class AttemptRunner:
             with self.cancellations.watch(job.id) as cancelled:
                 finish = await attempt.run(cancelled, on_last_run=on_last_run)
             publishing = partial(self._publish, claim, finish, token=token, writer=writer)
-            return await until_written(publishing, doing=f"the end of job {job.id}")
+            with self.telemetry.publishing(finish):
+                return await until_written(publishing, doing=f"the end of job {job.id}")
 
     async def _publish(
         self, claim: Claim, finish: Finish | Waits, *, token: str, writer: EventWriter
@@ -182,7 +187,7 @@ class _Attempt:
         async with self.runner.workshop.environments.lease(environment.key):
             async with self._phase("extract") as told:
                 outcome = await self._extract(context, cancelled=cancelled)
-                told.update(_told_of(outcome))
+                told.update(told_of(outcome))
             if outcome.question is not None and unaskable(outcome.question) is None:
                 on_last_run()
                 return await self._waits(outcome.question)
@@ -255,7 +260,8 @@ class _Attempt:
         told: dict[str, Json] = {}
         started_at = self.runner.clock()
         self.writer.write("job.phase", {"phase": name, "state": "started"})
-        yield told
+        with self.runner.telemetry.phase(name):
+            yield told
         ended_at = self.runner.clock()
         took_ms = milliseconds_between(started_at, ended_at)
         self.artifact = steps.with_phase(
@@ -338,7 +344,7 @@ class _Attempt:
         command = on_after_extract_command(
             context,
             job_id=self.claim.job.id,
-            outcome=_hook_outcome(outcome, state=state, error=error, artifact=self.artifact),
+            outcome=hook_outcome(outcome, state=state, error=error, artifact=self.artifact),
             parameters=self.claim.job.parameters,
             request=self.artifact.request,
         )
@@ -371,30 +377,3 @@ class _Attempt:
     @property
     def _folder(self) -> Path:
         return self.runner.jobs_folder / self.claim.job.id / str(self.claim.job.attempt)
-
-
-def _told_of(outcome: Outcome) -> dict[str, Json]:
-    """Return what the end of the run tells in its event."""
-    isolation, usage = outcome.isolation, outcome.usage
-    return {
-        "start": isolation.start,
-        "start_reason": isolation.start_reason,
-        "level": isolation.level.value,
-        "ending": outcome.ending.value,
-        "wall_ms": usage.wall_ms,
-        "cpu_ms": usage.cpu_ms,
-        "peak_rss_bytes": usage.peak_rss_bytes,
-    }
-
-
-def _hook_outcome(
-    outcome: Outcome, *, state: State, error: JobError | None, artifact: Artifact
-) -> dict[str, Json]:
-    return {
-        "state": state.value,
-        "error": {"code": error.code, "what": error.what} if error else None,
-        "wall_ms": outcome.usage.wall_ms,
-        "cpu_ms": outcome.usage.cpu_ms,
-        "outputs": [{"path": one.path, "size_bytes": one.size_bytes} for one in artifact.outputs],
-        "value": outcome.value,
-    }

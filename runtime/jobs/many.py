@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -51,7 +52,9 @@ async def submit_each(submissions: Submissions, lines: Sequence[Line]) -> list[T
             try:
                 job = await submissions.accept(await _ordered(submissions, line))
             except Exception as error:
-                return Told(number=line.number, fault=fault_of(error))
+                fault = fault_of(error)
+                submissions.telemetry.tally.refused(fault.code)
+                return Told(number=line.number, fault=fault)
             return Told(number=line.number, job=job)
 
     return await asyncio.gather(*(submit(line) for line in lines))
@@ -71,9 +74,12 @@ async def submit_all(submissions: Submissions, lines: Sequence[Line]) -> list[To
             problems += _at_line(fault_of(error), number=line.number)
     if problems:
         raise InputRefused("None was taken, since some cannot be", problems=problems)
-    jobs = await submissions.store.run(
-        _store_all, ordered=ordered, queue_limit=submissions.queue_limit
-    )
+    with ExitStack() as stack:
+        begin = submissions.telemetry.traces.submission
+        traced = [replace(one, job=stack.enter_context(begin(one.job))) for one in ordered]
+        jobs = await submissions.store.run(
+            _store_all, ordered=traced, queue_limit=submissions.queue_limit
+        )
     await submissions.dispatch.ticket()
     numbers = [line.number for line in lines]
     return [Told(number=number, job=job) for number, job in zip(numbers, jobs, strict=True)]

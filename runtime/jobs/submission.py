@@ -9,7 +9,7 @@ from typing import cast
 from sqlalchemy import Connection
 
 from packages.bundle.orders import PARAMETERS, judge_inputs
-from packages.interpreters import platform_of
+from packages.interpreters import abi_of, platform_of
 from runtime.activations.prepared import interpreter_of
 from runtime.clock import Clock
 from runtime.errors import InputRefused, KeyInUse
@@ -33,6 +33,8 @@ from runtime.store import activations, packages
 from runtime.store.jobs import admission, submissions
 from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
+from runtime.telemetry.telemetry import Telemetry
+from runtime.values.line import as_words
 from runtime.values.records import (
     Activation,
     Job,
@@ -66,6 +68,7 @@ class Submissions:
     quotas: Quotas
     deliveries: Deliveries
     policy: DispatchPolicy = field(default_factory=DispatchPolicy)
+    telemetry: Telemetry = field(default_factory=Telemetry)
     _known: dict[str, Target] = field(default_factory=dict[str, Target])
     _on_their_way: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
@@ -162,13 +165,14 @@ class Submissions:
     async def accept(self, ordered: Ordered) -> Job:
         """Store a job and say that it waits. Raises QueueFull, or KeyUsed."""
         # Stored first: whatever is lost from here on, the reconciler finds the job in the store.
-        accepted = await self.store.run(
-            job_store.submit,
-            job=ordered.job,
-            queue_limit=self.queue_limit,
-            sent=ordered.sent,
-            keep=ordered.keep,
-        )
+        with self.telemetry.traces.submission(ordered.job) as job:
+            accepted = await self.store.run(
+                job_store.submit,
+                job=job,
+                queue_limit=self.queue_limit,
+                sent=ordered.sent,
+                keep=ordered.keep,
+            )
         await self.dispatch.attempt(accepted)
         return accepted
 
@@ -192,7 +196,7 @@ class Submissions:
             principal=sender.request.principal,
             parameters=parameters,
         )
-        pinned = pinned_to(target.activation)
+        pinned = pinned_to(target)
         return Job(
             id=sender.job_id,
             package=target.activation.package,
@@ -200,6 +204,7 @@ class Submissions:
             digest=pinned.digest,
             activation_id=pinned.activation_id,
             platform=pinned.platform,
+            needs=pinned.needs,
             state=State.QUEUED,
             attempt=1,
             parameters=parameters,
@@ -288,16 +293,18 @@ class Submissions:
         job = await self.store.read(job_store.get, job_id=job_id)
         target = await self.target_for(job.package, version=on.version)
         await self.refuse_unfit(target, parameters=job.parameters, inputs=job.inputs)
-        return pinned_to(target.activation)
+        return pinned_to(target)
 
 
-def pinned_to(activation: Activation) -> Pinned:
+def pinned_to(target: Target) -> Pinned:
     """Return the version that a job runs on which begins to wait now."""
+    activation = target.activation
     return Pinned(
         version=activation.version,
         digest=activation.digest,
         activation_id=activation.id,
         platform=_platform_of(activation),
+        needs=needs_of(activation, labels=_labels(target.manifest)),
     )
 
 
@@ -317,6 +324,17 @@ def _target(
     found = activations.for_jobs(connection, package=package, version=version)
     manifest = packages.manifest_of(connection, digest=found.digest)
     return Target(activation=found, manifest=manifest, asked_version=version)
+
+
+def needs_of(activation: Activation, *, labels: Sequence[str]) -> str:
+    """Return what the worker of a version has to offer: its Python, and the labels it needs."""
+    prepared = activation.prepared
+    python = (abi_of(interpreter_of(prepared)),) if prepared else ()
+    return as_words((*python, *labels))
+
+
+def _labels(manifest: JsonObject) -> Sequence[str]:
+    return cast(Sequence[str], manifest.get("needs", ()))
 
 
 def _platform_of(activation: Activation) -> str:

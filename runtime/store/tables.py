@@ -57,6 +57,7 @@ packages = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("active_version", String),
     Column("active_activation_id", String),
+    Index("ix_packages_created_at", "created_at", "name"),
 )
 
 versions = Table(
@@ -146,6 +147,7 @@ jobs = Table(
     Column("rate_between_s", Float),
     Column("unique_key", String),
     Column("schedule_id", String),
+    Column("needs", String, nullable=False, server_default=""),
     # One for each way to ask for a list: without (state, id) a page of the succeeded read all
     # of a hundred thousand (1.1 s).
     Index("ix_jobs_turn", "state", "turn", "id"),
@@ -288,6 +290,9 @@ workers = Table(
     Column("platform", String, nullable=False, server_default=""),
     Column("drained_at", UtcDateTime),
     Column("drained_by", String, nullable=False, server_default=""),
+    Column("offers", String, nullable=False, server_default=""),
+    Column("level", String, nullable=False, server_default=""),
+    Column("reading", JSON(none_as_null=True)),
 )
 
 # One row: what all processes that use this database have to agree on.

@@ -4,7 +4,18 @@ Apart from `runtime.store.tables`, and part of the same metadata: a test compare
 migrations.
 """
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+)
 
 from runtime.store.tables import UtcDateTime, metadata
 
@@ -162,4 +173,21 @@ questions = Table(
     Column("answered_by", String, nullable=False),
     Column("answer", JSON(none_as_null=True)),
     Index("ix_questions_expires_at", "answered_at", "expires_at"),
+)
+
+# What is seen from outside: totals that only rise.
+job_endings = Table(
+    "job_endings",
+    metadata,
+    Column("package", String, primary_key=True),
+    Column("state", String, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+totals = Table(
+    "totals",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("labels", String, primary_key=True),
+    Column("value", Float, nullable=False),
 )

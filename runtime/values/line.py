@@ -7,7 +7,7 @@ jobs waits for its own. A priority makes the step shorter or longer: such jobs g
 came a little earlier, and before none that waited for long: the turn that is claimed only rises.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,6 +21,8 @@ LOWEST, HIGHEST = -2, 2
 PRIORITY_MS = 60_000
 """Among those that one thing holds, a priority counts as so much longer a wait."""
 
+PYTHON, ANY_PYTHON = "cpython-", "cpython-any"
+"""What the Pythons among needs and offers begin with. In one process what was activated runs."""
 PACKAGE, KEY, RATE = "package:", "key:", "rate:"
 """What holds a job: a pause of its package, jobs with its key, or jobs with its rate."""
 
@@ -40,13 +42,18 @@ class Waiting:
     running: int = 0
     is_paused: bool = False
     expires_at: datetime | None = None
+    needs: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ability:
-    """What a worker can do: `platform` is what its environments are built for."""
+    """What a worker can do: `platform` is what its environments are built for.
+
+    `offers` are its Pythons and its labels, as words; ANY_PYTHON is each that an activation finds.
+    """
 
     platform: str
+    offers: frozenset[str] = frozenset({ANY_PYTHON})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +83,28 @@ def choose(waiting: Iterable[Waiting], *, ability: Ability, at: datetime) -> Cho
             expired.append(one.id)
         elif by := _held_by(one):
             held.append((one.id, by))
-        elif one.platform in {"", ability.platform}:
+        elif one.platform in {"", ability.platform} and not lacking(one.needs, ability.offers):
             chosen = one
             break
     return Choice(chosen=chosen, held=tuple(held), expired=tuple(expired))
+
+
+def lacking(needs: str, offers: Container[str]) -> tuple[str, ...]:
+    """Return those words of `needs` that are not offered.
+
+    >>> lacking("cpython-312 gpu", {"cpython-312", "fast"})
+    ('gpu',)
+    """
+    return tuple(
+        need
+        for need in needs.split()
+        if need not in offers and not (need.startswith(PYTHON) and ANY_PYTHON in offers)
+    )
+
+
+def as_words(needs: Iterable[str]) -> str:
+    """Return `needs`, or what is offered, as they are kept: sorted, with a space between."""
+    return " ".join(sorted(set(needs)))
 
 
 def _held_by(one: Waiting) -> str:

@@ -120,6 +120,7 @@ class Pinned:
     digest: str
     activation_id: str
     platform: str
+    needs: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,7 @@ class Job:
     due_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    needs: str = ""  # words: what its worker has to offer beside its platform
     cancel_requested_at: datetime | None = None
     progress: JsonObject | None = None
     error: JobError | None = None
@@ -363,6 +365,8 @@ class Worker:
     started_at: datetime
     seen_at: datetime
     platform: str = ""
+    offers: str = ""  # words: its Pythons, and its labels
+    level: str = ""
     drained_at: datetime | None = None
     drained_by: str = ""
 

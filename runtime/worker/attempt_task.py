@@ -21,6 +21,7 @@ from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
 from runtime.store.jobs import claims, job_lists
 from runtime.store.store import Store
+from runtime.telemetry.about import about
 from runtime.values.records import Claim, JobError
 from runtime.values.states import State
 from runtime.worker.slots import Slot
@@ -74,10 +75,19 @@ class AttemptTask:
         try:
             claim = await self._claim(token)
             if claim is not None:
-                await self._run(claim, token=token, slot=slot or Slot(), on_claim=on_claim)
+                await self._run_seen(claim, token=token, slot=slot or Slot(), on_claim=on_claim)
             return claim
         finally:
             self.holding.discard(token)
+
+    async def _run_seen(self, claim: Claim, *, token: str, slot: Slot, on_claim: OnClaim) -> None:
+        """Run an attempt, told of in the log and in a trace."""
+        job = claim.job
+        with (
+            about(job=job.id, attempt=job.attempt, worker=self.runner.worker.id),
+            self.runner.telemetry.traces.attempt(claim),
+        ):
+            await self._run(claim, token=token, slot=slot, on_claim=on_claim)
 
     async def look_at_own(self) -> None:
         """Give back what is recorded as running here, and nobody here has in hand any more."""

@@ -21,6 +21,7 @@ from runtime.store import workers
 from runtime.store.jobs import job_lists
 from runtime.store.store import Store
 from runtime.store.when import queue
+from runtime.telemetry.meter import Meter
 from runtime.values.records import Claim, Worker
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.environment_check import check_environments
@@ -63,6 +64,7 @@ class WorkerTasks:
     makes_activations: bool
     slots: Slots
     activation_slots: Slots
+    meter: Meter
     busy: set[asyncio.Task[object]] = field(default_factory=set[asyncio.Task[object]])
     is_draining: asyncio.Event = field(default_factory=asyncio.Event)
     is_resting: asyncio.Event = field(default_factory=asyncio.Event)
@@ -180,6 +182,7 @@ async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
             for beside in (heart, check, clockwork):
                 beside.cancel()
             await asyncio.gather(heart, check, clockwork, return_exceptions=True)
+            await tasks.meter.keep()
             await tasks.store.run(workers.forget, worker=tasks.worker.id)
 
 
@@ -248,6 +251,7 @@ async def _beat(tasks: WorkerTasks) -> None:
 async def _beat_once(tasks: WorkerTasks) -> None:
     own = tasks.worker.id
     await tasks.store.run(workers.see, worker=tasks.worker, at=tasks.clock())
+    await tasks.meter.keep()
     await tasks.living.workers()
     await tasks.rest(is_drained=await tasks.store.read(workers.is_drained, worker=own))
     for job_id in await tasks.store.read(job_lists.cancelling, worker=own):

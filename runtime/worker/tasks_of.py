@@ -9,6 +9,7 @@ from runtime.jobs.attempt import AttemptRunner
 from runtime.jobs.schedules import Schedules
 from runtime.queue.dispatch import Dispatch
 from runtime.settings import Settings
+from runtime.telemetry.opening import Seen
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.signs_of_life import Living, SignsOfLife
@@ -29,6 +30,7 @@ def tasks_of(
     dispatch: Dispatch,
     schedules: Schedules,
     makes_activations: bool,
+    seen: Seen,
 ) -> WorkerTasks:
     """Return the tasks of the worker of `runner`, as the settings say."""
     store, clock = runner.store, runner.clock
@@ -71,6 +73,7 @@ def tasks_of(
         makes_activations=makes_activations,
         slots=Slots(settings.slots),
         activation_slots=Slots(settings.slots),
+        meter=seen.meter,
     )
 
 

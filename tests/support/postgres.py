@@ -34,17 +34,30 @@ class Postgres:
     user: str | None
     port: int = 5432
     listens_on: str = ""
+    within: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     numbers: Iterator[int] = field(default_factory=count)
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        words = [self.programs / "postgres", "-D", self.folder / "data", "-k", self.folder]
+        words = [
+            *self.within,
+            *_as_user(self.user, self.within),
+            self.programs / "postgres",
+            "-D",
+            self.folder / "data",
+            "-k",
+            self.folder,
+        ]
         words += ["-p", str(self.port), "-h", self.listens_on]
         words += [word for setting in QUICK for word in ("-c", setting)]
         log = (self.folder / "log").open("ab")
         self.process = subprocess.Popen(
-            words, user=self.user, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            words,
+            user=None if self.within else self.user,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
         )
         for _ in range(600):
             if self._run("pg_isready", "-q", "-h", self.folder, check=False).returncode == 0:
@@ -95,14 +108,23 @@ class Postgres:
         return done
 
 
+def _as_user(user: str | None, within: tuple[str, ...]) -> list[str]:
+    """Return how to become the server's user behind a command that only root may start."""
+    return (
+        ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] if user and within else []
+    )
+
+
 def name_in(url: str) -> str:
     """Return the name of the database in an address."""
     return url.partition("?")[0].rpartition("/")[2]
 
 
 @contextmanager
-def postgres_server(*, port: int = 5432, listens_on: str = "") -> Iterator[Postgres]:
-    """Offer a server of our own."""
+def postgres_server(
+    *, port: int = 5432, listens_on: str = "", within: tuple[str, ...] = ()
+) -> Iterator[Postgres]:
+    """Offer a server of our own; `within` is a command that it is started by."""
     programs = postgres_programs()
     # It refuses to run as root, and whom it runs as has to get to its folder.
     user = "postgres" if os.geteuid() == 0 else None
@@ -119,7 +141,17 @@ def postgres_server(*, port: int = 5432, listens_on: str = "") -> Iterator[Postg
         stdout=subprocess.DEVNULL,
         cwd="/",
     )
-    server = Postgres(folder=folder, programs=programs, user=user, port=port, listens_on=listens_on)
+    server = Postgres(
+        folder=folder,
+        programs=programs,
+        user=user,
+        port=port,
+        listens_on=listens_on,
+        within=within,
+    )
+    if listens_on:
+        with (folder / "data/pg_hba.conf").open("a") as rules:
+            rules.write("host all all 10.77.0.0/16 trust\n")
     server.start()
     try:
         yield server

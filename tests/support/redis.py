@@ -20,6 +20,7 @@ class Redis:
     folder: Path
     host: str = ""
     port: int = 0
+    within: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -38,7 +39,9 @@ class Redis:
         words += ["--unixsocket", self.socket, "--port", str(self.port)]
         words += ["--bind", self.host or "127.0.0.1", "--protected-mode", "no"]
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([self.program, *words], stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [*self.within, self.program, *words], stdout=log, stderr=log
+            )
         for _ in range(1000):
             if self.ask("PING") == "PONG":
                 return
@@ -59,13 +62,13 @@ class Redis:
 
 
 @contextlib.contextmanager
-def redis_server(*, host: str = "", port: int = 0) -> Iterator[Redis]:
-    """Offer a server of our own."""
+def redis_server(*, host: str = "", port: int = 0, within: tuple[str, ...] = ()) -> Iterator[Redis]:
+    """Offer a server of our own; `within` is a command that it is started by."""
     program = shutil.which("redis-server")
     if program is None:
         lacking("redis-server (apt-get install redis-server)")
     folder = Path(tempfile.mkdtemp(prefix="redis-", dir="/tmp"))
-    server = Redis(program=program, folder=folder, host=host, port=port)
+    server = Redis(program=program, folder=folder, host=host, port=port, within=within)
     server.start()
     try:
         yield server

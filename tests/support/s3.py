@@ -3,7 +3,6 @@
 import contextlib
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,12 +17,20 @@ sys.stdin.read()
 """
 
 
+MAKE_BUCKET = """
+import sys
+from urllib.request import Request, urlopen
+urlopen(Request(sys.argv[1], method="PUT"), timeout=30).close()
+"""
+
+
 @dataclass(slots=True, kw_only=True)
 class S3:
     """A server with one bucket; what it keeps is gone when it is stopped."""
 
     host: str = "127.0.0.1"
     port: int = 0
+    within: tuple[str, ...] = ()
     process: subprocess.Popen[str] | None = None
 
     @property
@@ -44,7 +51,7 @@ class S3:
     def start(self) -> None:
         """Start the server, with an empty bucket."""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVE, self.host, str(self.port)],
+            [*self.within, sys.executable, "-c", SERVE, self.host, str(self.port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -52,8 +59,8 @@ class S3:
         )
         assert self.process.stdout
         self.port = int(self.process.stdout.readline())
-        made = urllib.request.Request(f"{self.endpoint}/bucket", method="PUT")
-        urllib.request.urlopen(made, timeout=30).close()
+        words = [*self.within, sys.executable, "-c", MAKE_BUCKET, f"{self.endpoint}/bucket"]
+        subprocess.run(words, check=True, timeout=60)
 
     def kill(self) -> None:
         """Let the server die at once."""
@@ -64,9 +71,11 @@ class S3:
 
 
 @contextlib.contextmanager
-def s3_server(*, host: str = "127.0.0.1", port: int = 0) -> Iterator[S3]:
-    """Offer a server of our own."""
-    server = S3(host=host, port=port)
+def s3_server(
+    *, host: str = "127.0.0.1", port: int = 0, within: tuple[str, ...] = ()
+) -> Iterator[S3]:
+    """Offer a server of our own; `within` is a command that it is started by."""
+    server = S3(host=host, port=port, within=within)
     server.start()
     try:
         yield server

@@ -31,6 +31,7 @@ from runtime.problem_table import fault_of
 from runtime.values.access import NOBODY, VISITOR, Principal, Way
 
 FREE = frozenset({"/healthz", "/readyz", "/login", "/login/oidc", "/login/callback"})
+METRICS = "/metrics"
 INDEX = "/simple/"
 """Where Basic is known too: pip and uv have no other way to show a token.
 
@@ -87,7 +88,10 @@ class Identify:
 
     def _is_open(self, scope: Scope) -> bool:
         """Return whether the admin lets anybody read this."""
-        return self._access.is_open_to_read and scope["method"] in {"GET", "HEAD"}
+        is_open = self._access.is_open_to_read
+        if scope["path"] == METRICS:
+            is_open = is_open or self._access.is_open_to_scrape
+        return is_open and scope["method"] in {"GET", "HEAD"}
 
     def _standing(self, principal: Principal, *, source: str) -> Standing | None:
         """Count a request of who is known, the owner at home aside. Raises TooManyRequests."""

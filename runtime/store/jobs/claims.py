@@ -152,7 +152,7 @@ def finish(
             connection, job, change=Change.GIVE_BACK, at=at, due_at=due_at, why=finish.error.what
         )
     state = after(job.state, change=ENDINGS[finish.state])
-    job_counts.ended(connection, state=state)
+    job_counts.ended(connection, state=state, package=job.package)
     error = plain_error(finish.error)
     ended = {"state": state, "finished_at": at, "error": error}
     job_changes.change_job(connection, job_id=job_id, values=ended)

@@ -5,7 +5,7 @@ To count a million ended jobs took 130 ms for each page. Those that run or wait 
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from runtime.store import tables
+from runtime.store import tables, totals
 from runtime.store.in_sight import sight_of
 from runtime.values.access import EVERYTHING, Sight
 from runtime.values.states import FINAL, State
@@ -24,9 +24,10 @@ ALL = select(tables.counters.c.name, tables.counters.c.value).where(
 )
 
 
-def ended(connection: Connection, *, state: State) -> None:
-    """Count one more job that has come to `state`."""
+def ended(connection: Connection, *, state: State, package: str) -> None:
+    """Count one more job of `package` that has come to `state`."""
     connection.execute(ADD, {"counter": PREFIX + state, "more": 1})
+    totals.count_ending(connection, package=package, state=state)
 
 
 def reopened(connection: Connection, *, state: State) -> None:

@@ -214,7 +214,7 @@ def _end_waiting(connection: Connection, job: Job, *, at: datetime, error: JobEr
     state = after(job.state, change=Change.CANCEL)
     if job.state is State.QUEUED:
         admission.leave(connection)
-    job_counts.ended(connection, state=state)
+    job_counts.ended(connection, state=state, package=job.package)
     ending = {"state": state, "finished_at": at, "error": plain_error(error)}
     asked = {} if error else {"cancel_requested_at": at}
     job_changes.change_job(connection, job_id=job.id, values=ending | asked | {"held_by": None})

@@ -152,7 +152,7 @@ def expire(
     if job.state is not State.WAITING or job.attempt != asked.attempt:
         return
     state = after(job.state, change=Change.FAIL)
-    job_counts.ended(connection, state=state)
+    job_counts.ended(connection, state=state, package=job.package)
     told_error = plain_error(error or expired(asked))
     ended = {"state": state, "finished_at": at, "error": told_error}
     job_changes.change_job(connection, job_id=job.id, values=ended)

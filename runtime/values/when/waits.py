@@ -3,10 +3,11 @@
 The API, the command line and the page of a job all say what it returns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from runtime.values.line import lacking
 from runtime.values.records import Job, Worker
 from runtime.values.schedules import Pause
 from runtime.values.states import State
@@ -174,12 +175,31 @@ def _keys(facts: Facts) -> Iterator[Wait]:
         )
 
 
+def _lacks(job: Job, worker: Worker) -> tuple[str, ...]:
+    return lacking(job.needs, frozenset(worker.offers.split()))
+
+
+def _no_offer(job: Job, workers: Iterable[Worker]) -> Wait:
+    """Return what a job waits for that no worker can run, by the one that lacks least."""
+    least = min((_lacks(job, one) for one in workers), key=len)
+    return Wait(
+        code="no-such-worker",
+        what=f"no worker has {' and '.join(least)}, which it needs",
+        mend="start one that has it: a Python of that version, or the label in its setting "
+        "`labels`",
+    )
+
+
 def _workers(facts: Facts) -> Iterator[Wait]:
     platform = facts.job.platform
     if not facts.workers:
         yield Wait(code="no-worker", what="no worker is alive", mend="start one: `fumehood worker`")
         return
-    able = [one for one in facts.workers if platform in {"", one.worker.platform}]
+    of_platform = [one for one in facts.workers if platform in {"", one.worker.platform}]
+    able = [one for one in of_platform if not _lacks(facts.job, one.worker)]
+    if of_platform and not able:
+        yield _no_offer(facts.job, [one.worker for one in of_platform])
+        return
     if not able:
         yield Wait(
             code="no-such-worker",

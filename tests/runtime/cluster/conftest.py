@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support.hosts import Host
 from support.postgres import Postgres, postgres_server
 from support.redis import Redis, redis_server
 from support.s3 import S3, s3_server
@@ -51,9 +52,17 @@ class Working:
 
 
 @contextmanager
-def places() -> Iterator[Places]:
-    """Start the three servers of a cluster."""
-    with postgres_server() as postgres, redis_server() as redis, s3_server() as s3:
+def places(*, on: Host | None = None) -> Iterator[Places]:
+    """Start the three servers of a cluster, on a host of their own or on ours."""
+    with ExitStack() as stack:
+        if on is None:
+            postgres = stack.enter_context(postgres_server())
+            redis, s3 = stack.enter_context(redis_server()), stack.enter_context(s3_server())
+        else:
+            at, within = on.address, on.within
+            postgres = stack.enter_context(postgres_server(listens_on=at, within=within))
+            redis = stack.enter_context(redis_server(host=at, port=6379, within=within))
+            s3 = stack.enter_context(s3_server(host=at, within=within))
         url = postgres.new_database()
         with pytest.MonkeyPatch.context() as patch:
             for name, value in s3.environ.items():

@@ -9,7 +9,7 @@ from support.bundles import bundle_files, manifest, zipped
 from support.wheels import make_wheel
 
 from ..conftest import zipped as example
-from .conftest import Cluster
+from .conftest import Cluster, working
 
 REMEMBERS = """
 from pathlib import Path
@@ -116,3 +116,24 @@ def test_both_take_their_share_and_nothing_is_done_twice(cluster: Cluster) -> No
     ended = [server.ended(job["id"]) for job in jobs]
     assert {one["state"] for one in ended} == {"succeeded"}
     assert {one["attempt"] for one in ended} == {1}
+
+
+def test_a_job_goes_only_where_there_is_what_it_needs(cluster: Cluster, tmp_path: Path) -> None:
+    server = cluster.server
+    needs = manifest(name="computes", needs=["gpu"])
+    assert server.activate(zipped(bundle_files({"manifest.json": needs})).read())["state"] == (
+        "succeeded"
+    )
+    job = server.submit("computes").json()["id"]
+    waits = server.http.get(f"/v1/jobs/{job}/waits").json()
+    assert [(one["code"], one["what"]) for one in waits["waits"]] == [
+        ("no-such-worker", "no worker has gpu, which it needs")
+    ]
+    settings = cluster.places.settings | {"labels": "gpu fast"}
+    with working(tmp_path / "with-gpu", settings) as able:
+        ended = server.ended(job)
+        assert ended["worker"] == cluster.worker_id(of=able)
+        there = server.http.get("/v1/workers").json()["items"]
+        (offers,) = [one["offers"] for one in there if one["id"] == ended["worker"]]
+    assert {"gpu", "fast"} < set(offers) and any(one.startswith("cpython-3") for one in offers)
+    assert ended["state"] == "succeeded"

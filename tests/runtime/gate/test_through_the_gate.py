@@ -135,6 +135,8 @@ def test_each_fetch_is_written_down_and_no_secret_is_kept_or_shown(
             "reason": "first install",
             "opening": opening["seq"],
         }
+    metrics = gated.http.get("/metrics").text
+    assert f"\nfumehood_gate_fetches_total {len(written)}.0\n" in metrics
     listed = gated.command("audit", "list", "--action", "gate.fetch").stdout
     assert "outer-1.0-py3-none-any.whl" in listed and private.url in listed
 

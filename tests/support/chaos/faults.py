@@ -115,11 +115,15 @@ def pause_appliance(victim: Victim, chance: Random) -> int:
     return 0
 
 
+def is_small(home: Path) -> bool:
+    """Return whether the disk of a home is one that may be filled."""
+    there = os.statvfs(home)
+    return there.f_blocks * there.f_frsize < 1 << 30
+
+
 def fill_disk(victim: Victim, chance: Random) -> int:
     """Leave no room on the disk of the home for a while; only where that is a small one."""
     filler = victim.home / "filler"
-    if os.statvfs(victim.home).f_blocks * os.statvfs(victim.home).f_frsize > 1 << 30:
-        return 0
     try:
         with filler.open("wb", buffering=0) as file:
             for size in (1 << 20, 1 << 12):
@@ -148,6 +152,8 @@ def strike(victim: Victim, chance: Random, *, faults: Counter[str]) -> int:
     """Let one thing go wrong; count it, and return how many processes were killed by it."""
     names = list(FAULTS)
     weights = [weight for _, weight in FAULTS.values()]
+    if not is_small(victim.home):
+        weights[names.index("disk-full")] = 0.0
     name = chance.choices(names, weights)[0]
     killed = FAULTS[name][0](victim, chance)
     faults[name] += killed if name.endswith("killed") else 1

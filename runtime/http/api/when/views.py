@@ -116,6 +116,8 @@ class WorkerView(View):
     host: str
     version: str
     platform: str
+    offers: list[str]
+    level: str
     slots: int
     running: int
     started_at: Time
@@ -184,6 +186,8 @@ def worker_view(now: WorkerNow) -> WorkerView:
         host=one.host,
         version=one.version,
         platform=one.platform,
+        offers=one.offers.split(),
+        level=one.level,
         slots=one.slots,
         running=now.running,
         started_at=one.started_at,

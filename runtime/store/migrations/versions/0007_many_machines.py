@@ -1,7 +1,7 @@
-"""The cluster that a database belongs to; in PostgreSQL, text in the order of its bytes.
+"""The cluster of a database, what jobs need and workers offer, and text in the order of its bytes.
 
-Lists go on by what is greater. A collation of some language would put `b` before `B`, or take two
-names for one place in a list.
+The last for PostgreSQL: lists go on by what is greater, and a collation of some language would put
+`b` before `B`, or take two names for one place in a list.
 """
 
 import sqlalchemy as sa
@@ -30,6 +30,11 @@ def upgrade() -> None:
         sa.Column("blobs", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_cluster")),
     )
+    with op.batch_alter_table("jobs") as jobs:
+        jobs.add_column(sa.Column("needs", sa.String(), nullable=False, server_default=""))
+    with op.batch_alter_table("workers") as workers:
+        workers.add_column(sa.Column("offers", sa.String(), nullable=False, server_default=""))
+        workers.add_column(sa.Column("level", sa.String(), nullable=False, server_default=""))
     connection = op.get_bind()
     if connection.dialect.name != "postgresql":
         return

@@ -1,0 +1,37 @@
+"""Who this process is, among the workers of an appliance."""
+
+import os
+import socket
+from collections.abc import Iterable
+from importlib.metadata import version as distribution_version
+
+from packages.interpreters import abi_of, every, platform_of, running
+from runtime.clock import utc_now
+from runtime.ids import new_id
+from runtime.settings import Settings
+from runtime.values.line import ANY_PYTHON, as_words
+from runtime.values.records import Worker
+from sandbox.command import Level
+
+
+def this_worker(settings: Settings, *, level: Level) -> Worker:
+    """Return this process as a worker that begins now; blocks while the Pythons are asked."""
+    now = utc_now()
+    return Worker(
+        id=f"{socket.gethostname()}-{os.getpid()}-{new_id()[-8:]}",
+        host=socket.gethostname(),
+        version=distribution_version("fumehood"),
+        slots=settings.slots,
+        started_at=now,
+        seen_at=now,
+        platform=platform_of(running()),
+        offers=as_words((*_pythons(settings), *settings.labels)),
+        level=level.value,
+    )
+
+
+def _pythons(settings: Settings) -> Iterable[str]:
+    """Return the Pythons of this host, each of which is started once to ask it."""
+    if settings.is_one_process:
+        return (ANY_PYTHON,)  # what is activated here runs here
+    return (abi_of(one) for one in every())
