@@ -16,11 +16,11 @@ from packages.lock.keeping import Closings
 from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.intake import Intake
 from runtime.activations.supply import Supply
-from runtime.activations.switchover import Switchover
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.blobs.opening import Bytes, open_bytes
 from runtime.clock import Clock, utc_now
+from runtime.gate.steady import GateClock
 from runtime.gate.watch import GateWatch
 from runtime.home import factories, membership
 from runtime.home.cleanup import sweep_home
@@ -44,12 +44,10 @@ from runtime.telemetry.meter import Meter
 from runtime.telemetry.opening import Seen, seen_of
 from runtime.values.line import Ability
 from runtime.worker.around import AroundJobs, around_jobs
-from runtime.worker.attempt_task import AttemptTask
-from runtime.worker.reconcile import Reconciler
-from runtime.worker.slots import Slots
+from runtime.worker.readiness import Readiness
 from runtime.worker.tasks import WorkerTasks
+from runtime.worker.tasks_of import tasks_of
 from runtime.worker.this_worker import this_worker
-from runtime.worker.timekeeping import Timekeeper
 from runtime.workshops import homes_around, least_level, make_workshop, supply_of
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
@@ -93,6 +91,8 @@ class Appliance:
     access: Access
     tasks: WorkerTasks
     around: AroundJobs
+    readiness: Readiness
+    gate_clock: GateClock
     meter: Meter
     stopping: asyncio.Event
 
@@ -182,7 +182,7 @@ def _appliance(
     seen: Seen,
 ) -> Appliance:
     notifier = Notifier()
-    watch = GateWatch(store=store, clock=utc_now)
+    watch = GateWatch(store=store, clock=GateClock())
     workshop = make_workshop(
         settings, sandbox=sandbox, least=least, judges=judges, watch=watch, seen=seen
     )
@@ -190,16 +190,16 @@ def _appliance(
     bundles = Bundles(settings.home / "bundles", judges=judges)
     supply = supply_of(settings, kept=kept, bundles=bundles, wheelhouse=workshop.house)
     versions = Versions(bundles=bundles, environments=workshop.environments, supply=supply)
-    runner = _runner(
-        settings, seen=seen, kept=kept, notifier=notifier, workshop=workshop, versions=versions
-    )
+    making = partial(_runner, settings, seen=seen, kept=kept, gate_clock=watch.clock)
+    runner = making(notifier=notifier, workshop=workshop, versions=versions)
     around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
     submissions = _submissions(settings, runner=runner, dispatch=dispatch, around=around)
     intake = _intake(
         settings, store=store, dispatch=dispatch, bundles=bundles, judges=judges, supply=supply
     )
     schedules = _schedules(settings, store=store, submissions=submissions)
-    tasks = partial(_tasks, settings, runner=runner, supply=supply, dispatch=dispatch, seen=seen)
+    taking = partial(tasks_of, settings, runner=runner, supply=supply, dispatch=dispatch, seen=seen)
+    tasks = taking(bundles=bundles, schedules=schedules, makes_activations=makes_activations)
     return Appliance(
         settings=settings,
         clock=utc_now,
@@ -217,8 +217,10 @@ def _appliance(
         schedules=schedules,
         intake=intake,
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
-        tasks=tasks(bundles=bundles, schedules=schedules, makes_activations=makes_activations),
+        tasks=tasks,
         around=around,
+        readiness=Readiness(store=store, home=settings.home, living=tasks.living),
+        gate_clock=watch.clock,
         meter=seen.meter,
         stopping=asyncio.Event(),
     )
@@ -284,6 +286,7 @@ def _runner(
     *,
     seen: Seen,
     kept: Bytes,
+    gate_clock: GateClock,
     notifier: Notifier,
     workshop: Workshop,
     versions: Versions,
@@ -308,69 +311,11 @@ def _runner(
             platform=seen.worker.platform, offers=frozenset(seen.worker.offers.split())
         ),
         clock=utc_now,
+        gate_clock=gate_clock,
         jobs_folder=settings.home / "jobs",
         question_at_most=timedelta(hours=settings.question_h),
         phase_s=settings.dispatch.phase_s,
         telemetry=seen.telemetry,
-    )
-
-
-def _tasks(
-    settings: Settings,
-    *,
-    runner: AttemptRunner,
-    bundles: Bundles,
-    supply: Supply,
-    dispatch: Dispatch,
-    schedules: Schedules,
-    makes_activations: bool,
-    seen: Seen,
-) -> WorkerTasks:
-    store, clock = runner.store, runner.clock
-    return WorkerTasks(
-        worker=runner.worker,
-        attempt=AttemptTask(
-            runner=runner,
-            store=store,
-            dispatch=dispatch,
-            notifier=runner.notifier,
-            clock=clock,
-            most_attempts=settings.most_attempts,
-        ),
-        switchover=Switchover(
-            store=store,
-            notifier=runner.notifier,
-            bundles=bundles,
-            workshop=runner.workshop,
-            clock=clock,
-            worker_id=runner.worker.id,
-            supply=supply,
-        ),
-        reconciler=Reconciler(
-            store=store,
-            dispatch=dispatch,
-            clock=clock,
-            lost_after=timedelta(seconds=settings.worker_lost_after_s),
-            most_attempts=settings.most_attempts,
-            keys_live=timedelta(hours=settings.idempotency_h),
-        ),
-        timekeeper=Timekeeper(
-            store=store,
-            schedules=schedules,
-            dispatch=dispatch,
-            notifier=runner.notifier,
-            clock=clock,
-        ),
-        dispatch=dispatch,
-        store=store,
-        clock=clock,
-        cancellations=runner.cancellations,
-        environments=runner.workshop.environments,
-        settings=settings,
-        makes_activations=makes_activations,
-        slots=Slots(settings.slots),
-        activation_slots=Slots(settings.slots),
-        meter=seen.meter,
     )
 
 

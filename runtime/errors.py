@@ -267,3 +267,36 @@ class AttemptLost(RuntimeFault):
     """An attempt failed on our side, and nothing will try it again."""
 
     code = "attempt-lost"
+
+
+# What the outside refuses us (`runtime.outages` tells which): none is a bug of ours.
+
+
+class DiskFull(RuntimeFault):
+    """The disk has no room left."""
+
+    code = "disk-full"
+
+
+class HomeReadOnly(RuntimeFault):
+    """The home cannot be written to."""
+
+    code = "home-read-only"
+
+
+class StoreBusy(RuntimeFault):
+    """Another process keeps the database locked."""
+
+    code = "store-busy"
+
+
+class StoreDamaged(RuntimeFault):
+    """The database is damaged."""
+
+    code = "store-damaged"
+
+
+class StoreNewer(RuntimeFault):
+    """The database was written by a newer version of ours."""
+
+    code = "store-newer"

@@ -10,6 +10,7 @@ from typing import Any
 
 from packages.errors import PackageError
 from runtime.errors import RuntimeFault
+from runtime.outages import outage_of
 from runtime.values.bounds import kept_problems
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
@@ -86,6 +87,12 @@ TABLE: Mapping[str, Answer] = {
     "server-unreachable": UNAVAILABLE,
     "provider-unreachable": UNAVAILABLE,
     "internal-error": BUG,
+    # outages
+    "disk-full": Answer(status=507, exit_code=EXIT_TRY_AGAIN),
+    "home-read-only": UNAVAILABLE,
+    "store-busy": UNAVAILABLE,
+    "store-damaged": Answer(status=503, exit_code=EXIT_UNVERIFIED),
+    "store-newer": Answer(status=503, exit_code=EXIT_CONFLICT),
     # packages
     "package-error": BUG,
     "bundle-refused": REJECTED,
@@ -151,7 +158,10 @@ def answer_of(code: str) -> Answer:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Return `error` as a fault, whichever room raised it; an unknown class is a bug of ours."""
+    """Return `error` as a fault, whichever room raised it; an unknown class is a bug of ours.
+
+    What the disk or the database refuses us is an outage, and no bug, however deep down it came.
+    """
     match error:
         case RuntimeFault():
             what, problems = error.what, error.problems
@@ -162,7 +172,9 @@ def fault_of(error: BaseException) -> Fault:
             what = error.what
             problems = (Problem(code=error.code, what=what, where="sandbox", mend=error.mend),)
         case _:
-            return _bug(error)
+            return fault_of(outage) if (outage := outage_of(error)) else _bug(error)
+    if answer_of(error.code) is BUG and (outage := outage_of(error)):
+        return fault_of(outage)
     retry_after_s = error.retry_after_s if isinstance(error, RuntimeFault) else None
     return Fault(
         code=error.code,

@@ -228,6 +228,8 @@ def services_of(appliance: Appliance) -> Services:
         retention=appliance.around.retention,
         deliveries=appliance.around.deliveries,
         questions=appliance.around.questions,
+        readiness=appliance.readiness,
+        gate_clock=appliance.gate_clock,
         meter=appliance.meter,
     )
 

@@ -124,9 +124,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(0)  # whoever read our output has enough
     except Exception as error:
-        traceback.print_exc()
-        _report(fault_of(error))
-        sys.exit(EXIT_BUG)
+        fault = fault_of(error)
+        if fault.answer.exit_code == EXIT_BUG:
+            traceback.print_exc()
+        _report(fault)
+        sys.exit(fault.answer.exit_code)
 
 
 def _report(fault: Fault) -> None:

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from packages.lock.grant import GateState
 from packages.lock.keeping import Closings
 from packages.lock.lock import Offered
-from runtime.clock import Clock
 from runtime.gate.opening import close_if_over
+from runtime.gate.steady import GateClock
 from runtime.store import audit, totals
 from runtime.store.store import Store
 from runtime.values.records import Gate
@@ -23,12 +23,14 @@ class GateWatch:
     """Asks the store how the gate stands, and keeps what comes through in a transaction of it."""
 
     store: Store
-    clock: Clock
+    clock: GateClock
     closings: Closings = field(default_factory=Closings)
 
     async def gate(self, granted: GateState) -> GateState:
         """Return the gate as it is now."""
-        return gate_state(await self.store.run(close_if_over, at=self.clock()))
+        gate = await self.store.run(close_if_over, at=self.clock())
+        self.clock.note(gate)
+        return gate_state(gate)
 
     async def keep(
         self, wheel: Offered, *, staged: Staged, index: str, granted: GateState

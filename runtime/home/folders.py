@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runtime.errors import SettingsRefused
 from runtime.home.guard import guard_home
+from runtime.outages import outage_of
 from wheelhouse.problem import Problem
 
 LOCKS = ("*.lock", "wheelhouse/.lock", "wheelhouse/.*.lock", "environments/.l*s/*")
@@ -40,10 +41,15 @@ def make_home(home: Path) -> None:
 
 @contextmanager
 def writable(home: Path) -> Generator[None]:
-    """Turn an OSError about what is below `home` into SettingsRefused, with the mend."""
+    """Turn an OSError about what is below `home` into SettingsRefused, with the mend.
+
+    A disk that is full or read-only is an outage, and named so.
+    """
     try:
         yield
     except OSError as error:
+        if outage := outage_of(error):
+            raise outage from error
         raise SettingsRefused(
             f"{home} cannot hold our data: {error.strerror}",
             where=str(error.filename or home),

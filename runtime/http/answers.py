@@ -8,12 +8,14 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from packages.errors import PackageError
 from runtime.access.operations import methods_at
 from runtime.errors import Malformed, NotFound, RuntimeFault
+from runtime.outages import outage_of
 from runtime.problem_table import TABLE, Answer, Fault, fault_of
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
@@ -35,6 +37,8 @@ def install_answers(app: FastAPI) -> None:
     """Make every fault of `app` answer as problem+json."""
     for family in (RuntimeFault, PackageError, WheelhouseError, SandboxError):
         app.add_exception_handler(family, _answer)
+    for kind in (OSError, DBAPIError):
+        app.add_exception_handler(kind, _answer_outage)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http)
     app.add_exception_handler(ClientDisconnect, _answer_gone)
@@ -49,6 +53,14 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 async def _answer_bug(request: Request, error: Exception) -> Response:
     log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem_response(fault_of(error), request=request)
+
+
+async def _answer_outage(request: Request, error: Exception) -> Response:
+    """Tell of what the disk or the database refused us; anything else is a bug of ours."""
+    if outage_of(error) is None:
+        raise error
+    log.error("%s %s was not done", request.method, request.url.path, exc_info=error)
     return problem_response(fault_of(error), request=request)
 
 

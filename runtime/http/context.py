@@ -22,6 +22,7 @@ from runtime.activations.intake import Intake
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.clock import Clock
+from runtime.gate.steady import GateClock
 from runtime.jobs.bulk import Bulk
 from runtime.jobs.deliveries import Deliveries
 from runtime.jobs.events import EventLog
@@ -36,6 +37,7 @@ from runtime.store.store import Store
 from runtime.telemetry.meter import Meter
 from runtime.values.access import Principal, Sight
 from runtime.values.records import JsonObject, RequestContext
+from runtime.worker.readiness import Readiness
 from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Wheelhouse
 
@@ -69,6 +71,9 @@ class Services:
     retention: Retention
     deliveries: Deliveries
     questions: Questions
+    # whether it can work
+    readiness: Readiness
+    gate_clock: GateClock
     # seen from outside
     meter: Meter
 
@@ -189,6 +194,8 @@ BulkOf = Annotated[Bulk, Depends(_service("bulk"))]
 RetentionOf = Annotated[Retention, Depends(_service("retention"))]
 DeliveriesOf = Annotated[Deliveries, Depends(_service("deliveries"))]
 QuestionsOf = Annotated[Questions, Depends(_service("questions"))]
+ReadinessOf = Annotated[Readiness, Depends(_service("readiness"))]
+GateClockOf = Annotated[GateClock, Depends(_service("gate_clock"))]
 MeterOf = Annotated[Meter, Depends(_service("meter"))]
 ServicesOf = Annotated[Services, Depends(whole)]
 PrincipalOf = Annotated[Principal, Depends(asks)]

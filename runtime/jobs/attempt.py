@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -29,9 +30,12 @@ from runtime.blobs.blob import Blobs
 from runtime.clock import Clock, milliseconds_between
 from runtime.errors import AttemptStuck
 from runtime.gate.opening import as_of
+from runtime.gate.steady import GateClock
 from runtime.gate.watch import gate_state
 from runtime.jobs.cancellations import Cancellations, unless
 from runtime.jobs.events import EventLog, EventWriter
+from runtime.jobs.outcomes import hook_outcome, told_of
+from runtime.jobs.persistence import until_written
 from runtime.jobs.versions import Version, Versions
 from runtime.queue.notifier import Notifier
 from runtime.store.jobs import claims, questions
@@ -69,6 +73,7 @@ class AttemptRunner:
     worker: Worker
     ability: Ability
     clock: Clock
+    gate_clock: GateClock
     jobs_folder: Path
     question_at_most: timedelta
     phase_s: float = 3600.0
@@ -103,13 +108,14 @@ class AttemptRunner:
             attempt = _Attempt(claim=claim, runner=self, writer=writer, artifact=artifact)
             with self.cancellations.watch(job.id) as cancelled:
                 finish = await attempt.run(cancelled, on_last_run=on_last_run)
+            publishing = partial(self._publish, claim, finish, token=token, writer=writer)
             with self.telemetry.publishing(finish):
-                return await self._publish(claim, finish, token=token, writer=writer)
+                return await until_written(publishing, doing=f"the end of job {job.id}")
 
     async def _publish(
         self, claim: Claim, finish: Finish | Waits, *, token: str, writer: EventWriter
     ) -> Job | None:
-        """Publish what came of an attempt; return the job where it is to be tried again."""
+        """Publish the end of an attempt with what of its events is not stored yet."""
         async with writer.rest() as rest:
             if isinstance(finish, Waits):
                 await self._ask(claim, finish, token=token, before=rest)
@@ -142,6 +148,7 @@ class AttemptRunner:
 
     async def stage(self, version: Version, *, environment: Environment, gate: Gate) -> Stage:
         """Return what the functions of a version run in, under the grant as it is now."""
+        self.gate_clock.note(gate)
         return await run_context(
             version.bundle,
             environment=environment,
@@ -149,7 +156,7 @@ class AttemptRunner:
             grant=decide(
                 version.bundle.manifest,
                 ceiling=self.workshop.ceiling,
-                gate=gate_state(as_of(gate, at=self.clock())),
+                gate=gate_state(as_of(gate, at=self.gate_clock())),
             ),
             run=self.workshop.run,
             least=self.workshop.least,
@@ -180,7 +187,7 @@ class _Attempt:
         async with self.runner.workshop.environments.lease(environment.key):
             async with self._phase("extract") as told:
                 outcome = await self._extract(context, cancelled=cancelled)
-                told.update(_told_of(outcome))
+                told.update(told_of(outcome))
             if outcome.question is not None and unaskable(outcome.question) is None:
                 on_last_run()
                 return await self._waits(outcome.question)
@@ -197,7 +204,7 @@ class _Attempt:
         self.artifact = steps.with_ending(
             self.artifact, state=state, error=error, at=self.runner.clock()
         )
-        digest = await self.runner.artifacts.save(self.artifact)
+        digest = await self._saved()
         return Finish(
             state=state,
             outputs=tuple(outputs),
@@ -206,13 +213,18 @@ class _Attempt:
             is_partial=self.artifact.is_partial,
         )
 
+    async def _saved(self) -> str:
+        """Save the artifact, as soon as there is room for it; return its digest."""
+        saving = partial(self.runner.artifacts.save, self.artifact)
+        return await until_written(saving, doing=f"the artifact of job {self.claim.job.id}")
+
     async def _waits(self, question: Question) -> Waits:
         """End the attempt here: what it left is made anew when there is an answer."""
         remove_tree(self._folder / "outputs")
         self.artifact = steps.with_ending(
             self.artifact, state=State.WAITING, error=None, at=self.runner.clock()
         )
-        digest = await self.runner.artifacts.save(self.artifact)
+        digest = await self._saved()
         return Waits(question=question, artifact_digest=digest)
 
     async def _answers(self) -> Mapping[str, Json]:
@@ -332,7 +344,7 @@ class _Attempt:
         command = on_after_extract_command(
             context,
             job_id=self.claim.job.id,
-            outcome=_hook_outcome(outcome, state=state, error=error, artifact=self.artifact),
+            outcome=hook_outcome(outcome, state=state, error=error, artifact=self.artifact),
             parameters=self.claim.job.parameters,
             request=self.artifact.request,
         )
@@ -365,30 +377,3 @@ class _Attempt:
     @property
     def _folder(self) -> Path:
         return self.runner.jobs_folder / self.claim.job.id / str(self.claim.job.attempt)
-
-
-def _told_of(outcome: Outcome) -> dict[str, Json]:
-    """Return what the end of the run tells in its event."""
-    isolation, usage = outcome.isolation, outcome.usage
-    return {
-        "start": isolation.start,
-        "start_reason": isolation.start_reason,
-        "level": isolation.level.value,
-        "ending": outcome.ending.value,
-        "wall_ms": usage.wall_ms,
-        "cpu_ms": usage.cpu_ms,
-        "peak_rss_bytes": usage.peak_rss_bytes,
-    }
-
-
-def _hook_outcome(
-    outcome: Outcome, *, state: State, error: JobError | None, artifact: Artifact
-) -> dict[str, Json]:
-    return {
-        "state": state.value,
-        "error": {"code": error.code, "what": error.what} if error else None,
-        "wall_ms": outcome.usage.wall_ms,
-        "cpu_ms": outcome.usage.cpu_ms,
-        "outputs": [{"path": one.path, "size_bytes": one.size_bytes} for one in artifact.outputs],
-        "value": outcome.value,
-    }

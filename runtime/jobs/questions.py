@@ -46,8 +46,8 @@ class Questions:
             job_id, given=Answer(key=key, value=value, who=who, at=self.clock())
         )
 
-    async def _answered(self, job_id: str, *, given: Answer) -> Job:
-        job = await self.store.run(questions.answer, job_id=job_id, given=given)
+    async def _answered(self, job_id: str, *, given: Answer, asked_in: int | None = None) -> Job:
+        job = await self.store.run(questions.answer, job_id=job_id, given=given, asked_in=asked_in)
         await self.dispatch.attempt(job)
         self.notifier.notify(job_id)
         return job
@@ -64,7 +64,7 @@ class Questions:
         if asked.fallback is not None:
             given = Answer(key=asked.key, value=asked.fallback["value"], who=NOBODY, at=at)
             try:
-                await self._answered(asked.job_id, given=given)
+                await self._answered(asked.job_id, given=given, asked_in=asked.attempt)
             except (NotFound, StateConflict):
                 await self.store.run(questions.expire, asked=asked, at=at)
             return

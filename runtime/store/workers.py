@@ -58,6 +58,12 @@ def is_drained(connection: Connection, *, worker: str) -> bool:
     return connection.execute(query).scalar() is not None
 
 
+def signs(connection: Connection) -> dict[str, datetime]:
+    """Return the last sign of life of each worker that there is."""
+    query = select(tables.workers.c.id, tables.workers.c.seen_at)
+    return {row.id: row.seen_at for row in connection.execute(query)}
+
+
 def alive(connection: Connection, *, since: datetime) -> tuple[Worker, ...]:
     """Return the workers seen at `since` or later."""
     query = select(tables.workers).where(tables.workers.c.seen_at >= since)

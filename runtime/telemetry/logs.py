@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TextIO
 
+from runtime.outages import OncePerCause
 from runtime.settings import Settings
 from runtime.telemetry.log_bounds import Causes
 from runtime.telemetry.redaction import Redaction, redaction_of
@@ -102,6 +103,7 @@ def write_logs(settings: Settings) -> None:
     """Write what is logged to stderr as these settings say; the last call counts."""
     telemetry = settings.telemetry
     handler = BoundedHandler(sys.stderr, most=telemetry.log_most)
+    handler.addFilter(OncePerCause())
     redaction = redaction_of(settings)
     if telemetry.log_format == "json":
         handler.setFormatter(import_module(JSON_LINES).json_lines(redaction))

@@ -8,16 +8,18 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from runtime.clock import Clock
 from runtime.errors import Superseded
 from runtime.ids import new_id
 from runtime.jobs.attempt import AttemptRunner
+from runtime.jobs.persistence import until_written
 from runtime.problem_table import fault_of
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
-from runtime.store.jobs import claims
+from runtime.store.jobs import claims, job_lists
 from runtime.store.store import Store
 from runtime.telemetry.about import about
 from runtime.values.records import Claim, JobError
@@ -28,6 +30,13 @@ STOPPED = JobError(
     code=claims.DRAINED,
     what="the worker was stopped before the attempt ended",
     mend="nothing to mend: the job is tried again",
+    kind="appliance",
+)
+
+FORGOTTEN = JobError(
+    code="attempt-lost",
+    what="its worker is alive, and had lost hold of the attempt",
+    mend="see the worker's log; the job is tried again by itself",
     kind="appliance",
 )
 
@@ -50,6 +59,8 @@ class AttemptTask:
     notifier: Notifier
     clock: Clock
     most_attempts: int
+    holding: set[str] = field(default_factory=set[str])
+    """The tokens of the attempts that this worker has in hand, those it claims just now too."""
 
     async def run_next(
         self, *, slot: Slot | None = None, on_claim: OnClaim = _nothing_more
@@ -60,15 +71,32 @@ class AttemptTask:
         who fail, the attempt is given back.
         """
         token = new_id()
-        claim = await self._claim(token)
-        if claim is not None:
-            job = claim.job
-            with (
-                about(job=job.id, attempt=job.attempt, worker=self.runner.worker.id),
-                self.runner.telemetry.traces.attempt(claim),
-            ):
-                await self._run(claim, token=token, slot=slot or Slot(), on_claim=on_claim)
-        return claim
+        self.holding.add(token)
+        try:
+            claim = await self._claim(token)
+            if claim is not None:
+                await self._run_seen(claim, token=token, slot=slot or Slot(), on_claim=on_claim)
+            return claim
+        finally:
+            self.holding.discard(token)
+
+    async def _run_seen(self, claim: Claim, *, token: str, slot: Slot, on_claim: OnClaim) -> None:
+        """Run an attempt, told of in the log and in a trace."""
+        job = claim.job
+        with (
+            about(job=job.id, attempt=job.attempt, worker=self.runner.worker.id),
+            self.runner.telemetry.traces.attempt(claim),
+        ):
+            await self._run(claim, token=token, slot=slot, on_claim=on_claim)
+
+    async def look_at_own(self) -> None:
+        """Give back what is recorded as running here, and nobody here has in hand any more."""
+        before = frozenset(self.holding)  # what ends while we look was in hand, and is no more
+        found = await self.store.read(job_lists.running_on, worker=self.runner.worker.id)
+        for job_id, token in found:
+            if token not in before and token not in self.holding:
+                log.warning("job %s is recorded as running here, and does not", job_id)
+                await self._give_back(job_id, token=token, error=FORGOTTEN)
 
     async def _claim(self, token: str) -> Claim | None:
         """Claim a job; who is stopped meanwhile gives back what it would have got."""
@@ -92,12 +120,14 @@ class AttemptTask:
         except Superseded:
             log.warning("an attempt at job %s was superseded; nothing of it is published", job_id)
         except asyncio.CancelledError:
-            # shield: the cancellation that stops us must not also stop the giving back
+            # shield: the cancellation that stops us must not also stop the giving back. Where that
+            # cannot be written, the next start finds the job, or another worker does.
             await asyncio.shield(self._give_back(job_id, token=token, error=STOPPED))
             raise
         except Exception as error:
             log.exception("an attempt at job %s failed on our side", job_id)
-            await self._give_back(job_id, token=token, error=_our_fault(error))
+            giving = partial(self._give_back, job_id, token=token, error=_our_fault(error))
+            await until_written(giving, doing=f"the end of an attempt at job {job_id}")
         finally:
             self.notifier.notify(job_id)
             self.notifier.notify(ended(job_id))

@@ -1,25 +1,35 @@
 """Looks after what was lost: work that Docket forgot, workers that died, a gate left open."""
 
 import logging
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from runtime.clock import Clock
 from runtime.errors import StateConflict, Superseded
 from runtime.gate.opening import close_if_over
+from runtime.gate.steady import GateClock
 from runtime.queue.dispatch import Dispatch
-from runtime.store import activations, workers
+from runtime.store import activations
 from runtime.store.jobs import claims, job_lists, submissions
 from runtime.store.store import Store
 from runtime.values.records import Job, JobError
 from runtime.values.states import State
+from runtime.worker.signs_of_life import Living
 
 PATIENCE = timedelta(seconds=10)
 """How long Docket may carry something before it is handed over again."""
 
 log = logging.getLogger("fumehood.reconcile")
+
+
+@dataclass(slots=True)
+class _Ran:
+    """When the reconciler ran last, by a steady clock."""
+
+    at_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,18 +39,31 @@ class Reconciler:
     store: Store
     dispatch: Dispatch
     clock: Clock
-    lost_after: timedelta
+    living: Living
+    gate_clock: GateClock
     most_attempts: int
     keys_live: timedelta
+    late_after_s: float
+    steady: Callable[[], float] = field(default=time.monotonic)
+    _ran: _Ran = field(default_factory=_Ran)
+
+    async def run_if_late(self) -> None:
+        """Do everything once where Docket should have asked for it, and has not.
+
+        It asks by the wall clock: set back by a day, that lets nobody look after anything for one.
+        """
+        now_s = self.steady()
+        self._ran.at_s = self._ran.at_s if self._ran.at_s is not None else now_s
+        if now_s - self._ran.at_s >= self.late_after_s:
+            await self.run()
 
     async def run(self) -> None:
         """Do everything once."""
-        now = self.clock()
-        await self.store.run(close_if_over, at=now)
-        living = await self.store.read(workers.alive, since=now - self.lost_after)
-        await self.recover(alive=[worker.id for worker in living])
+        self._ran.at_s = self.steady()
+        self.gate_clock.note(await self.store.run(close_if_over, at=self.gate_clock()))
+        await self.recover(alive=await self.living.workers())
         await self.dispatch_again(patience=PATIENCE)
-        await self.store.run(submissions.forget, before=now - self.keys_live)
+        await self.store.run(submissions.forget, before=self.clock() - self.keys_live)
 
     async def recover(self, *, alive: Collection[str]) -> None:
         """Put back what runs on workers that are not among those alive."""

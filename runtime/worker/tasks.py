@@ -26,6 +26,7 @@ from runtime.values.records import Claim, Worker
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.environment_check import check_environments
 from runtime.worker.reconcile import Reconciler
+from runtime.worker.signs_of_life import Living
 from runtime.worker.slots import Slots
 from runtime.worker.timekeeping import Timekeeper
 
@@ -55,6 +56,7 @@ class WorkerTasks:
     dispatch: Dispatch
     store: Store
     clock: Clock
+    living: Living
     cancellations: Cancellations
     environments: Environments
     settings: Settings
@@ -231,15 +233,28 @@ async def _tell_what_is_waited_for(tasks: WorkerTasks) -> None:
 
 
 async def _beat(tasks: WorkerTasks) -> None:
-    """Show signs of life, and hear of cancellations that other processes took."""
+    """Show signs of life, see those of others, and hear of what other processes want."""
+    is_failing = False
     while True:
         try:
-            await tasks.store.run(workers.see, worker=tasks.worker, at=tasks.clock())
-            await tasks.meter.keep()
-            is_drained = await tasks.store.read(workers.is_drained, worker=tasks.worker.id)
-            await tasks.rest(is_drained=is_drained)
-            for job_id in await tasks.store.read(job_lists.cancelling, worker=tasks.worker.id):
-                tasks.cancellations.heard(job_id)
+            await _beat_once(tasks)
         except Exception:
+            is_failing = True
             log.exception("a heartbeat failed")
+        else:
+            if is_failing:
+                log.info("heartbeats are written again")
+            is_failing = False
         await asyncio.sleep(HEARTBEAT_S)
+
+
+async def _beat_once(tasks: WorkerTasks) -> None:
+    own = tasks.worker.id
+    await tasks.store.run(workers.see, worker=tasks.worker, at=tasks.clock())
+    await tasks.meter.keep()
+    await tasks.living.workers()
+    await tasks.rest(is_drained=await tasks.store.read(workers.is_drained, worker=own))
+    for job_id in await tasks.store.read(job_lists.cancelling, worker=own):
+        tasks.cancellations.heard(job_id)
+    await tasks.attempt.look_at_own()
+    await tasks.reconciler.run_if_late()

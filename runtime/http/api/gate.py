@@ -9,7 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from runtime.gate.opening import close_gate, close_if_over, open_gate, opened
 from runtime.http.api.sent_values import Flag, Number, Sentence
 from runtime.http.api.views import GateView, gate_view
-from runtime.http.context import AccessOf, CallerOf, ClockOf, ClosingsOf, StoreOf, origin_of
+from runtime.http.context import (
+    AccessOf,
+    CallerOf,
+    ClockOf,
+    ClosingsOf,
+    GateClockOf,
+    StoreOf,
+    origin_of,
+)
 from runtime.http.preconditions import PreconditionOf
 from runtime.values.times import Year
 
@@ -37,9 +45,11 @@ class GateOrder(BaseModel):
 
 
 @router.get("")
-async def get_gate(store: StoreOf, clock: ClockOf) -> GateView:
+async def get_gate(store: StoreOf, gate_clock: GateClockOf) -> GateView:
     """Return whether the gate is open, until when, and why."""
-    return gate_view(await store.run(close_if_over, at=clock()))
+    gate = await store.run(close_if_over, at=gate_clock())
+    gate_clock.note(gate)
+    return gate_view(gate)
 
 
 @router.put("")
@@ -49,6 +59,7 @@ async def put_gate(
     store: StoreOf,
     closings: ClosingsOf,
     clock: ClockOf,
+    gate_clock: GateClockOf,
     caller: CallerOf,
     access: AccessOf,
     precondition: PreconditionOf,
@@ -70,10 +81,12 @@ async def put_gate(
     )
     opening = precondition.before(
         open_gate,
-        look=lambda connection: gate_view(close_if_over(connection, at=at)),
-        is_needed=(await store.run(close_if_over, at=at)).is_open,
+        look=lambda connection: gate_view(close_if_over(connection, at=gate_clock())),
+        is_needed=(await store.run(close_if_over, at=gate_clock())).is_open,
     )
-    return gate_view(await store.run(opening, gate=gate, origin=origin, sign=access.seal.sign))
+    open_now = await store.run(opening, gate=gate, origin=origin, sign=access.seal.sign)
+    gate_clock.note(open_now)
+    return gate_view(open_now)
 
 
 def _until(order: GateOrder, *, at: datetime) -> datetime:

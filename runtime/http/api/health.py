@@ -1,15 +1,12 @@
 """/healthz and /readyz: is it alive, can it work."""
 
-from datetime import timedelta
-
 from fastapi import APIRouter
 
 from runtime.errors import NotReady
-from runtime.http.context import ClockOf, SettingsOf, StoreOf
-from runtime.store import workers
-from wheelhouse.problem import Problem
+from runtime.http.context import ReadinessOf
 
 router = APIRouter(tags=["health"])
+COME_AGAIN_S = 5
 
 
 @router.get("/healthz")
@@ -19,12 +16,9 @@ async def is_alive() -> dict[str, str]:
 
 
 @router.get("/readyz")
-async def is_ready(store: StoreOf, clock: ClockOf, settings: SettingsOf) -> dict[str, object]:
-    """Return 200 when the store answers and a worker is alive; 503 with the reasons else."""
-    since = clock() - timedelta(seconds=settings.worker_lost_after_s)
-    living = await store.read(workers.alive, since=since)
-    if not living:
-        what, mend = "no worker is alive", "start one: `fumehood worker`"
-        problem = Problem(code="no-worker", what=what, where="workers", mend=mend)
-        raise NotReady(problems=[problem], retry_after_s=5)
-    return {"status": "ok", "workers": len(living)}
+async def is_ready(readiness: ReadinessOf) -> dict[str, object]:
+    """Return 200 when jobs can be taken and run; 503 with each part that fails else."""
+    problems, workers = await readiness.look()
+    if problems:
+        raise NotReady(problems=problems, retry_after_s=COME_AGAIN_S)
+    return {"status": "ok", "workers": workers}

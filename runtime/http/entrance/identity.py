@@ -26,6 +26,7 @@ from runtime.errors import (
     WrongToken,
 )
 from runtime.http.answers import problem_response
+from runtime.outages import outage_of
 from runtime.problem_table import fault_of
 from runtime.values.access import NOBODY, VISITOR, Principal, Way
 
@@ -55,7 +56,9 @@ class Identify:
             if not principal.is_known and self._is_open(scope):
                 principal = VISITOR
             standing = self._standing(principal, source=source_of(scope))
-        except RuntimeFault as fault:
+        except Exception as fault:
+            if not isinstance(fault, RuntimeFault) and outage_of(fault) is None:
+                raise
             await _refusal(fault, scope=scope)(scope, receive, send)
             return
         if not principal.is_known and not is_free(scope["path"]):
@@ -178,7 +181,7 @@ def _no_entry(scope: Scope) -> Response:
     )
 
 
-def _refusal(fault: RuntimeFault, *, scope: Scope) -> Response:
+def _refusal(fault: Exception, *, scope: Scope) -> Response:
     told = fault_of(fault)
     scheme = "Basic" if scope["path"].startswith(INDEX) else "Bearer"
     challenge = {"WWW-Authenticate": f'{scheme} realm="fumehood"'}

@@ -84,7 +84,7 @@ async def render(request: Request, template: str, **values: Any) -> HTMLResponse
     """Render a page; every page shows the gate in its header."""
     services: Services = request.app.state.services
     now = services.clock()
-    gate = as_of(await services.store.read(gate_store.get), at=now)
+    gate = as_of(await services.store.read(gate_store.get), at=services.gate_clock())
     templates: Environment = request.app.state.templates
     everywhere = {
         "gate": gate,

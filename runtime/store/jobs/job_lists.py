@@ -42,6 +42,14 @@ def cancelling(connection: Connection, *, worker: str) -> tuple[str, ...]:
     return tuple(connection.execute(query).scalars())
 
 
+def running_on(connection: Connection, *, worker: str) -> tuple[tuple[str, str], ...]:
+    """Return each job that is recorded as running on `worker`, with its fencing token."""
+    query = select(tables.jobs.c.id, tables.jobs.c.token).where(
+        tables.jobs.c.state == State.RUNNING, tables.jobs.c.worker == worker
+    )
+    return tuple((row.id, row.token or "") for row in connection.execute(query))
+
+
 def list_outputs(
     connection: Connection, *, job_id: str, attempt: int, limit: int, cursor: str | None = None
 ) -> Page[StoredOutput]:

@@ -98,13 +98,16 @@ def list_asked(connection: Connection, *, job_id: str) -> tuple[Asked, ...]:
     return tuple(value_of(row, ASKED) for row in connection.execute(query))
 
 
-def answer(connection: Connection, *, job_id: str, given: Answer) -> Job:
+def answer(
+    connection: Connection, *, job_id: str, given: Answer, asked_in: int | None = None
+) -> Job:
     """Note an answer, and queue the job again with it; raise StateConflict for another question.
 
-    The queue's bound does not count: the job was accepted before.
+    `asked_in` is the attempt that asked, where only that one's question is meant. The queue's bound
+    does not count: the job was accepted before.
     """
     asked = open_question(connection, job_id=job_id)
-    if asked.key != given.key:
+    if asked.key != given.key or asked_in not in {None, asked.attempt}:
         raise StateConflict(
             f"Job {job_id} asks for {asked.key!r} now, and not for {given.key!r}",
             where="key",
@@ -139,13 +142,15 @@ def overdue(connection: Connection, *, at: datetime, limit: int) -> tuple[Asked,
 def expire(
     connection: Connection, *, asked: Asked, at: datetime, error: JobError | None = None
 ) -> None:
-    """Fail the job that waits with a question that nobody answers; close the question."""
-    values = {"answered_at": at, "answered_by": "", "answer": None}
+    """Fail the job that waits with a question that nobody answers; forget the question.
+
+    It may have been answered by now, or asked again by a later attempt: then that stays.
+    """
     job = job_store.get(connection, job_id=asked.job_id)
+    its = (questions.c.attempt == asked.attempt, questions.c.answered_at.is_(None))
+    connection.execute(delete(questions).where(*_of(job.id, asked.key), *its))
     if job.state is not State.WAITING or job.attempt != asked.attempt:
-        connection.execute(update(questions).where(*_of(job.id, asked.key)).values(values))
         return
-    connection.execute(delete(questions).where(*_of(job.id, asked.key)))
     state = after(job.state, change=Change.FAIL)
     job_counts.ended(connection, state=state, package=job.package)
     told_error = plain_error(error or expired(asked))

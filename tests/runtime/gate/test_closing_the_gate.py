@@ -22,6 +22,7 @@ from packages.lock.grant import GateState
 from packages.lock.keeping import Closings, Nobody
 from packages.lock.lock import Offered
 from runtime.gate.opening import close_gate, open_gate, opened
+from runtime.gate.steady import GateClock
 from runtime.gate.watch import GateWatch
 from runtime.store import audit
 from runtime.store.store import Store
@@ -50,7 +51,7 @@ async def race(store: Store, house: Wheelhouse, path: Path, *, pause_s: float) -
     at = datetime.now(UTC)
     gate = opened(until=at + timedelta(hours=1), reason="race", who="ana", packages=(), at=at)
     await store.run(open_gate, gate=gate)
-    watch = GateWatch(store=store, clock=lambda: datetime.now(UTC))
+    watch = GateWatch(store=store, clock=GateClock())
     wanted = Offered(name=name, version="1.0", wheel=path.name, sha256="", size_bytes=None, url="")
 
     async def close() -> bool:
@@ -105,7 +106,7 @@ async def test_a_transaction_that_fails_keeps_nothing(
     gate = opened(until=at + timedelta(hours=1), reason="race", who="ana", packages=(), at=at)
     await store.run(open_gate, gate=gate)
     monkeypatch.setattr("runtime.gate.watch.audit.append", fail)
-    watch = GateWatch(store=store, clock=lambda: datetime.now(UTC))
+    watch = GateWatch(store=store, clock=GateClock())
     wanted = Offered(
         name="demo", version="1.0", wheel=path.name, sha256="", size_bytes=None, url=""
     )

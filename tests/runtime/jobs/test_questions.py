@@ -1,6 +1,7 @@
 """A job asks, leaves its slot, waits for the answer over anything, and runs again with it."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,18 @@ def test_a_question_outlives_the_appliance_that_was_asked(tmp_path: Path) -> Non
         next_question(server, job["id"], "rate")
         assert answer(server, job["id"], "rate", 2).status_code == 202
         assert server.ended(job["id"])["state"] == "succeeded"
+
+
+def test_a_job_that_was_cancelled_while_it_asked_is_asked_again_when_it_is_retried(
+    server: Server,
+) -> None:
+    code = "def extract(*, job, **_):\n    return job.ask('unit', 'Which?', within_s=0.2)\n"
+    assert server.activate(bundle("asks-shortly", code))["state"] == "succeeded"
+    job_id = server.submit("asks-shortly").json()["id"]
+    path = f"/v1/jobs/{job_id}"
+    server.until(path, lambda job: job["state"] in ("waiting", "failed"))
+    server.http.post(f"{path}/cancel")
+    time.sleep(2)  # nobody answers in time, and nobody has to
+    server.http.post(f"{path}/retry")
+    job = server.until(path, lambda job: job["attempt"] == 2 and job["state"] == "failed")
+    assert job["error"]["code"] == "question-expired", "it was asked again"

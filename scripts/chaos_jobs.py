@@ -1,0 +1,157 @@
+"""Runs jobs for several clients while things are killed; then asks whether all was told truly.
+
+    scripts/chaos jobs [--kills N] [--jobs M] [--backend embedded] [--seed N] [--json]
+
+Clients submit, read, cancel and retry jobs of a served appliance, and write down what they asked
+and were told. Meanwhile the appliance and its cells are killed (SIGKILL) at random moments, it is
+paused, and (with --disk-mb, as root) its disk is full for a while. Afterwards a pure checker
+decides whether some serial order explains what everybody was told, and whether each accepted job
+has one end, with its outputs, its artifact and its hook.
+
+Prints {"accepted", "published", "lost", "doubled", "unexplained", "kills", "faults"}; exits 1 where
+anything is lost, doubled or unexplained. What is wrong is told on stderr.
+"""
+
+import argparse
+import io
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from wheelhouse.durable import remove_tree
+
+PROJECT = Path(__file__).parent.parent
+sys.path.insert(0, str(PROJECT / "tests"))
+CLIENTS = 12
+PACKAGE = "chaos-jobs"
+EXTRACT = """import random
+import time
+
+
+def extract(*, job, **_):
+    time.sleep(random.uniform(0, 0.3))
+    (job.output_dir / "out.txt").write_text(job.parameters["key"])
+    if random.random() < 0.05:
+        raise RuntimeError("now and then a package fails")
+    return job.parameters["key"]
+"""
+HOOK = "def run(*, context, outcome, **_):\n    return {'notes': outcome['state']}\n"
+
+
+def part(name: str) -> Any:
+    """Return a module of what chaos is made of, which lies among the tests' support."""
+    return import_module(f"support.chaos.{name}")
+
+
+def bundle() -> bytes:
+    """Return the bundle that all jobs are of."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        manifest = {"schema": 1, "name": PACKAGE, "version": "1.0"}
+        archive.writestr("manifest.json", json.dumps(manifest))
+        archive.writestr("extract.py", EXTRACT)
+        archive.writestr("hooks/on_after_extract.py", HOOK)
+    return content.getvalue()
+
+
+def activate(home: Path) -> None:
+    """Upload the bundle, and wait until its version is active."""
+    with part("clients").at_home(home) as http:
+        http.post("/v1/packages", content=bundle()).raise_for_status()
+        path = f"/v1/packages/{PACKAGE}/versions/1.0/activate"
+        place = http.post(path).headers["location"]
+        while (told := http.get(place).json())["state"] in {"queued", "running"}:
+            time.sleep(0.05)
+    if told["state"] != "succeeded":
+        raise SystemExit(f"the package does not become active: {told}")
+
+
+@contextmanager
+def folder_for(disk_mb: int) -> Iterator[Path]:
+    """Offer a folder, on a file system of its own where `disk_mb` says how large; it goes again."""
+    folder = Path(tempfile.mkdtemp(prefix="fumehood-chaos-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    inner = folder / "disk"
+    inner.mkdir()
+    try:
+        if disk_mb:
+            size = f"size={disk_mb}m,mode=0755"
+            subprocess.run(["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(inner)], check=True)
+        yield inner
+    finally:
+        if disk_mb:
+            subprocess.run(["umount", "-l", str(inner)], check=True)
+        remove_tree(folder)
+
+
+def chaos(folder: Path, *, backend: str, jobs: int, kills: int, seed: int) -> dict[str, Any]:
+    """Let clients work until all jobs have ended and so many were killed; judge what they saw."""
+    clients, faults, checker = part("clients"), part("faults"), part("checker")
+    kept_in = part("backends").BACKENDS[backend]
+    chance, struck = random.Random(seed), Counter[str]()
+    home, killed = folder / "home", 0
+    with kept_in(folder) as settings, faults.serving(home, **settings) as victim:
+        activate(home)
+        keys = [f"{seed}-{number}" for number in range(jobs)]
+        crowd = clients.Crowd(home=home, package=PACKAGE, keys=keys, seed=seed)
+        crowd.start(clients=CLIENTS)
+        while crowd.is_busy:
+            time.sleep(chance.uniform(0.0, 0.6))
+            # As many as of all kills as of all jobs: what is killed shall have been at work.
+            if killed < kills * (1 - len(keys) / jobs):
+                killed += faults.strike(victim, chance, faults=struck)
+        for fault in crowd.faults:
+            raise fault
+        clients.look_at_all(home, crowd.history)
+    verdict = checker.judge(crowd.history)
+    for what in (*verdict.lost, *verdict.doubled, *verdict.unexplained):
+        print(what, file=sys.stderr)
+    return {
+        "accepted": verdict.accepted,
+        "published": verdict.published,
+        "lost": len(verdict.lost),
+        "doubled": len(verdict.doubled),
+        "unexplained": len(verdict.unexplained),
+        "kills": killed,
+        "faults": dict(struck),
+    }
+
+
+def main() -> int:
+    """Run, judge, tell; exit 1 where something is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/chaos jobs",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--jobs", type=int, default=2000)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--backend", choices=sorted(part("backends").BACKENDS), default="embedded")
+    parser.add_argument("--disk-mb", type=int, default=0, help="a small disk that is full at times")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    chosen = parser.parse_args()
+    with folder_for(chosen.disk_mb) as folder:
+        told = chaos(
+            folder,
+            backend=chosen.backend,
+            jobs=chosen.jobs,
+            kills=chosen.kills,
+            seed=chosen.seed,
+        )
+    print(json.dumps(told) if chosen.json else told, flush=True)
+    return 1 if told["lost"] or told["doubled"] or told["unexplained"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
