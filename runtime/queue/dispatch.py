@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from docket import Docket
 from redis.exceptions import RedisError
@@ -22,6 +22,7 @@ from runtime.values.records import Job
 
 TICKET_TASK = "fumehood_ticket"
 ACTIVATION_TASK = "fumehood_activation"
+HANDED_ON = ("handed-on", "handed-on-again")
 
 log = logging.getLogger("fumehood.dispatch")
 
@@ -120,6 +121,15 @@ class Dispatch:
         self.tickets.untaken.add(ticket)
         if not await self._add(TICKET_TASK, ticket):
             self.taken(ticket)
+
+    async def hand_on(self, ticket: str, *, after_s: float) -> None:
+        """Leave to another worker what waits and is not for the one that has `ticket`.
+
+        One such ticket at a time is enough, whoever leaves it. The one being run still has its
+        name, and Docket knows no second task of a name: so there are two names, in turn.
+        """
+        name = HANDED_ON[1] if ticket == HANDED_ON[0] else HANDED_ON[0]
+        await self._add(TICKET_TASK, name, when=self.clock() + timedelta(seconds=after_s))
 
     async def ticket_anew(self) -> None:
         """Say that there is work, since what waits should have been taken by now."""

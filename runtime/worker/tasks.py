@@ -25,6 +25,7 @@ from runtime.telemetry.meter import Meter
 from runtime.values.records import Claim, Worker
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.environment_check import check_environments
+from runtime.worker.patience import Patience
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.signs_of_life import Living
 from runtime.worker.slots import Slots
@@ -66,6 +67,7 @@ class WorkerTasks:
     activation_slots: Slots
     meter: Meter
     busy: set[asyncio.Task[object]] = field(default_factory=set[asyncio.Task[object]])
+    patience: Patience = field(default_factory=Patience)
     is_draining: asyncio.Event = field(default_factory=asyncio.Event)
     is_resting: asyncio.Event = field(default_factory=asyncio.Event)
     is_hurried: asyncio.Event = field(default_factory=asyncio.Event)
@@ -91,11 +93,11 @@ class WorkerTasks:
             if self.slots.is_enough_waiting:
                 return  # who waits for a slot claims after this
             with self._counted():
-                await self._run_jobs()
+                await self._run_jobs(ticket)
 
         return fumehood_ticket
 
-    async def _run_jobs(self) -> None:
+    async def _run_jobs(self, ticket: str) -> None:
         """Run one job after the other until none waits, or until it is others' turn.
 
         To take a job from the store costs less than a ticket for each (2 ms of Docket); but whoever
@@ -105,11 +107,25 @@ class WorkerTasks:
         while not self._takes_nothing and time.monotonic() < until:
             async with self.slots.one() as slot:
                 claim = await self.attempt.run_next(slot=slot, on_claim=self._share)
+            if claim is not None:
+                self.patience.reset()
             are_more = claim is not None and claim.waiting
             if not are_more and not await self.dispatch.tickets.linger(LINGER_S):
-                return
+                return await self._leave(ticket)
         if not self._takes_nothing:
-            await self.dispatch.ticket()
+            return await self.dispatch.ticket()
+        return await self._leave(ticket)
+
+    async def _leave(self, ticket: str) -> None:
+        """Let another worker look for what waits and is not for this one.
+
+        The ticket is spent; without another one, who could run it would hear of it when the
+        reconciler finds that it waited for long.
+        """
+        is_alone = self.dispatch.tickets.is_told
+        if is_alone or not await self.store.read(job_lists.are_due, before=self.clock()):
+            return
+        await self.dispatch.hand_on(ticket, after_s=self.patience.next_s())
 
     @property
     def _takes_nothing(self) -> bool:

@@ -137,3 +137,14 @@ def test_a_job_goes_only_where_there_is_what_it_needs(cluster: Cluster, tmp_path
         (offers,) = [one["offers"] for one in there if one["id"] == ended["worker"]]
     assert {"gpu", "fast"} < set(offers) and any(one.startswith("cpython-3") for one in offers)
     assert ended["state"] == "succeeded"
+
+
+def test_whose_ticket_a_drained_worker_took_waits_for_no_reconciler(cluster: Cluster) -> None:
+    """With one that looks for lost work every hour, nobody else would hand it out again."""
+    server = cluster.server
+    assert server.activate(example("counts-words"))["state"] == "succeeded"
+    with cluster.all_work_elsewhere():
+        for _ in range(8):
+            job = server.submit("counts-words", files={"a.txt": b"a b"}).json()["id"]
+            ended = server.ended(job)
+            assert ended["worker"] == cluster.worker_id(of=cluster.worker)
