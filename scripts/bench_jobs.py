@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 import jobs_at_scale
 import jobs_attribution
+import jobs_full
 import jobs_waiting
 from figures import Figure, against, alone, shown, tell, times
 from jobs_baselines import (
@@ -61,6 +62,7 @@ def main() -> int:
         "memory": lambda: jobs_at_scale.memory(hello(), jobs=10 * told.jobs),
         "waiting": lambda: jobs_waiting.idle(hello()),
         "dispatch": jobs_waiting.dispatch,
+        "full": lambda: jobs_full.figures(hello(), packed(jobs_full.TELLER), jobs=told.jobs),
         "idle": _idle,
         "start": _start,
     }

@@ -16,19 +16,21 @@ INTERVALS_MS = (2, 5, 10, 25)
 FANOUT = "import numpy; print(numpy.zeros(5).tolist())"
 
 
-async def docket_noops_per_s(*, tasks: int, concurrency: int) -> tuple[float, int]:
+async def docket_noops_per_s(
+    *, tasks: int, concurrency: int, url: str = "memory://"
+) -> tuple[float, int]:
     """Return how many no-ops a second Docket adds and runs in one process, and its best interval.
 
-    `memory://`, all added while the worker runs; its `minimum_check_interval` bounds it.
+    All are added while the worker runs; its `minimum_check_interval` bounds it.
     """
     rates = [
-        (await _noops_per_s(tasks=tasks, concurrency=concurrency, interval_ms=one), one)
+        (await _noops_per_s(tasks=tasks, concurrency=concurrency, interval_ms=one, url=url), one)
         for one in INTERVALS_MS
     ]
     return max(rates)
 
 
-async def _noops_per_s(*, tasks: int, concurrency: int, interval_ms: int) -> float:
+async def _noops_per_s(*, tasks: int, concurrency: int, interval_ms: int, url: str) -> float:
     left = tasks
     is_done = asyncio.Event()
 
@@ -39,7 +41,7 @@ async def _noops_per_s(*, tasks: int, concurrency: int, interval_ms: int) -> flo
             is_done.set()
 
     interval = timedelta(milliseconds=interval_ms)
-    async with Docket(name=f"noops-{interval_ms}", url="memory://") as docket:
+    async with Docket(name=f"noops-{interval_ms}", url=url) as docket:
         docket.register(noop)
         async with Worker(
             docket, concurrency=concurrency, minimum_check_interval=interval

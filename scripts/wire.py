@@ -103,6 +103,18 @@ class Client:
         self._writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
         await self._writer.drain()
 
+    @property
+    def socket(self) -> Path:
+        """Return where it is connected to."""
+        return self._socket
+
+    async def line_with(self, word: bytes) -> Any:
+        """Return the next line of a stream that has `word` in it, as JSON."""
+        while True:
+            line = (await self._reader.readline()).strip().removeprefix(b"data:").strip()
+            if word in line and line.startswith(b"{"):
+                return json.loads(line)
+
     async def json(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """Return what is answered, as JSON; an answer that says no is an error."""
         sent = b"" if body is None else json.dumps(body).encode()

@@ -5,16 +5,18 @@ Which of the two is a setting, `database_url`; whoever has a `Store` need not kn
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Concatenate, Protocol, cast
 
 from sqlalchemy import Connection
 
+from runtime.errors import SettingsRefused
 from runtime.store.migrate import migrate
 from runtime.store.sqlite import open_sqlite, sqlite_engine
 from runtime.store.store import Store
 
-POSTGRES = "runtime.store.postgres"
+POSTGRES, DRIVER = "runtime.store.postgres", "asyncpg"
 """Imported where it is used: asyncpg comes with an extra of its own."""
 
 
@@ -76,7 +78,13 @@ class SqliteFile:
 
 
 def database_at(url: str, *, home: Path) -> Database:
-    """Return the database at `url`; that of the home where it is empty."""
+    """Return the database at `url`; that of the home where it is empty. Raises SettingsRefused."""
     if not url:
         return SqliteFile(home / "fumehood.db", lock_file=home / "migrate.lock")
+    if find_spec(DRIVER) is None:
+        raise SettingsRefused(
+            "PostgreSQL needs asyncpg, which is not installed",
+            where="database_url",
+            mend="install it beside the appliance: `pip install 'fumehood[postgres]'`",
+        )
     return cast(Database, import_module(POSTGRES).PostgresDatabase(url))

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, text
 from support.postgres import Postgres, postgres_server
 
-from runtime.errors import QueueFull, StoreAway
+from runtime.errors import QueueFull, SettingsRefused, StoreAway
 from runtime.settings import Settings
 from runtime.store import tables, tables_around, workers
 from runtime.store.database import database_at
@@ -182,3 +182,12 @@ async def test_who_stands_still_in_a_transaction_holds_up_the_others_for_seconds
 def test_an_address_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="postgresql://"):
         Settings(home=tmp_path, database_url="mysql://here/it")
+
+
+def test_a_lacking_driver_is_named_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("runtime.store.database.DRIVER", "no_such_driver")
+    with pytest.raises(SettingsRefused) as told:
+        database_at("postgresql://here/it", home=tmp_path)
+    assert "fumehood[postgres]" in told.value.problems[0].mend
