@@ -140,10 +140,10 @@ def fill_disk(victim: Victim, chance: Random) -> int:
 
 type Fault = Callable[[Victim, Random], int]
 FAULTS: Mapping[str, tuple[Fault, float]] = {
-    "appliance-killed": (kill_appliance, 0.3),
-    "cell-killed": (kill_cell, 0.6),
-    "appliance-paused": (pause_appliance, 0.05),
-    "disk-full": (fill_disk, 0.05),
+    "appliance-killed": (kill_appliance, 0.25),
+    "cell-killed": (kill_cell, 0.5),
+    "appliance-paused": (pause_appliance, 0.1),
+    "disk-full": (fill_disk, 0.15),
 }
 """What goes wrong, and how often of all times."""
 
