@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -20,6 +20,7 @@ from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.blobs.opening import Bytes, open_bytes
 from runtime.clock import Clock, utc_now
+from runtime.errors import RuntimeFault
 from runtime.gate.steady import GateClock
 from runtime.gate.watch import GateWatch
 from runtime.home import factories, membership
@@ -43,6 +44,7 @@ from runtime.store.store import Store
 from runtime.telemetry.meter import Meter
 from runtime.telemetry.opening import Seen, seen_of
 from runtime.values.line import Ability
+from runtime.values.records import Worker
 from runtime.worker.around import AroundJobs, around_jobs
 from runtime.worker.readiness import Readiness
 from runtime.worker.tasks import WorkerTasks
@@ -117,11 +119,6 @@ async def open_appliance(
         kept = await open_bytes(settings)
         store = await _open_store(settings)
         stack.push_async_callback(store.close)
-        await store.run(
-            cluster.join,
-            cluster=membership.cluster_of(settings),
-            alive_since=utc_now() - timedelta(seconds=settings.worker_lost_after_s),
-        )
         queues = await stack.enter_async_context(dockets(settings))
         sandbox = await Sandbox.open(settings.home / "cells", crossed=homes_around(settings.home))
         for reason in sandbox.missing:
@@ -131,7 +128,10 @@ async def open_appliance(
         level_file = level_file or settings.home / LEVEL_FILE
         least = await asyncio.to_thread(least_level, settings, sandbox.level, level_file)
         judges = stack.enter_context(Judges())
-        worker = await asyncio.to_thread(this_worker, settings, level=sandbox.level)
+        worker = await asyncio.to_thread(
+            this_worker, settings, level=sandbox.level, is_serving=role is Role.SERVES
+        )
+        await stack.enter_async_context(_among_the_cluster(settings, store=store, worker=worker))
         seen = seen_of(settings, store=store, clock=utc_now, worker=worker)
         stack.push_async_callback(asyncio.to_thread, seen.close)
         appliance = _appliance(
@@ -152,6 +152,24 @@ async def open_appliance(
             news = news_of_others(queues.of_jobs, notifier=appliance.notifier)
             await stack.enter_async_context(news)
         yield appliance
+
+
+@asynccontextmanager
+async def _among_the_cluster(
+    settings: Settings, *, store: Store, worker: Worker
+) -> AsyncGenerator[None]:
+    """Be known to the other processes of the database meanwhile. Raises MixedSetUp."""
+    await store.run(
+        cluster.join,
+        cluster=membership.cluster_of(settings),
+        worker=worker,
+        alive_since=utc_now() - timedelta(seconds=settings.worker_lost_after_s),
+    )
+    try:
+        yield
+    finally:
+        with suppress(RuntimeFault):  # away: then the others find that it is gone
+            await store.run(workers.forget, worker=worker.id)
 
 
 def _warn_of_no_advisories(settings: Settings) -> None:
@@ -300,7 +318,11 @@ def _runner(
             clock=utc_now,
             look_again_s=SELDOM_S if settings.is_one_process else OFTEN_S,
         ),
-        artifacts=ArtifactFiles(folder=settings.home / "jobs", depot=kept.depot),
+        artifacts=ArtifactFiles(
+            folder=settings.home / "jobs",
+            depot=kept.depot,
+            is_home=kept.is_shared_home or bool(seen.worker.serves),
+        ),
         blobs=kept.blobs,
         versions=versions,
         workshop=workshop,

@@ -55,6 +55,15 @@ BY_SQLITE: Mapping[str, type[RuntimeFault]] = {
     "SQLITE_CANTOPEN": StoreAway,
 }
 """What SQLite says (https://sqlite.org/rescode.html); extended codes begin with these."""
+BY_SQLSTATE: Mapping[str, type[RuntimeFault]] = {
+    "57014": StoreAway,  # took longer than it may
+    "55P03": StoreAway,  # a lock did not come free
+    "53100": DiskFull,
+    "53300": StoreAway,  # too many connections
+    "57P03": StoreAway,  # it is starting
+    "25006": HomeReadOnly,
+}
+"""What PostgreSQL says (https://www.postgresql.org/docs/current/errcodes-appendix.html)."""
 OUTAGES = tuple(MENDS)
 
 
@@ -88,6 +97,8 @@ def _kind(error: BaseException) -> type[RuntimeFault] | None:
     if name := getattr(error, "sqlite_errorname", None):
         family = "_".join(str(name).split("_")[:2])
         return BY_SQLITE.get(family)
+    if state := getattr(error, "sqlstate", None):
+        return BY_SQLSTATE.get(str(state))
     if isinstance(error, OSError) and error.errno is not None:
         return BY_ERRNO.get(error.errno)
     return None

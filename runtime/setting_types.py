@@ -29,6 +29,7 @@ ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\]
 DATABASE = re.compile(r"(postgresql|postgres)(\+asyncpg)?://")
 BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]*[a-z0-9](/[A-Za-z0-9._/-]*)?")
 LABEL = re.compile(r"[a-z][a-z0-9-]{0,39}")
+SECRET_NAME = re.compile(r"pass|secret|token|key", re.IGNORECASE)
 AGE = re.compile(r"(?P<number>\d{1,4})(?P<unit>[dh])")
 
 
@@ -189,8 +190,17 @@ type Networks = Annotated[
 def without_login(url: str) -> str:
     """Return `url` as people may see it: a login in it is masked like any other secret."""
     scheme, is_address, rest = url.partition("://")
-    login, is_login, place = rest.partition("@")
-    return f"{scheme}://**********@{place}" if is_address and is_login and "/" not in login else url
+    if not is_address:
+        return url
+    # The last @ before the query: a password may have a slash or an @ that nobody has quoted.
+    place, is_query, query = rest.partition("?")
+    login, is_login, host = place.rpartition("@")
+    shown = f"**********@{host}" if is_login and login else place
+    pairs = [
+        f"{name}=**********" if SECRET_NAME.search(name) else name + equals + value
+        for name, equals, value in (pair.partition("=") for pair in query.split("&"))
+    ]
+    return f"{scheme}://{shown}" + (f"?{'&'.join(pairs)}" if is_query else "")
 
 
 def _database(url: str) -> str:

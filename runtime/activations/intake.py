@@ -72,6 +72,11 @@ class Intake:
             )
         return version, is_new
 
+    async def forget(self, digest: str) -> None:
+        """Remove a bundle that no version has any more, wherever it is."""
+        await asyncio.to_thread(self.bundles.forget, digest)
+        await self.supply.forget_bundle(digest)
+
     def _receive(self, upload: Path) -> Bundle:
         with upload.open("rb") as source:
             return receive(source, bundles=self.bundles, ceilings=self.ceilings)

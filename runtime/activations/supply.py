@@ -44,6 +44,10 @@ class Supply(Protocol):
         """Bring here what jobs of an activation need and is not here yet."""
         ...
 
+    async def forget_bundle(self, digest: str) -> None:
+        """Let nobody have a bundle any more."""
+        ...
+
 
 class SharedHomeSupply:
     """There is one home, and all is in it."""
@@ -57,6 +61,9 @@ class SharedHomeSupply:
 
     async def take(self, activation: Activation) -> None:
         """Do nothing."""
+
+    async def forget_bundle(self, digest: str) -> None:
+        """Do nothing: it goes with the home's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +112,10 @@ class DepotSupply:
             await self._take_wheel(locked, told=told)
         if prepared.data_folder and prepared.data_digest:
             await self._take_data(prepared.data_folder, digest=prepared.data_digest)
+
+    async def forget_bundle(self, digest: str) -> None:
+        """Remove a bundle from the depot."""
+        await self.depot.remove(Kind.BUNDLE, _hex(digest))
 
     async def _take_bundle(self, digest: str) -> None:
         try:

@@ -5,6 +5,7 @@ Whatever goes wrong, the version that was active before stays active.
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from packages.activation import ActivationFailed, Prepared, Workshop, prepare
@@ -14,6 +15,7 @@ from runtime.activations.log import ActivationLog
 from runtime.activations.prepared import record_of
 from runtime.activations.supply import SharedHomeSupply, Supply
 from runtime.clock import Clock
+from runtime.errors import StateConflict
 from runtime.gate.opening import close_if_over
 from runtime.gate.watch import gate_state
 from runtime.problem_table import fault_of
@@ -36,9 +38,34 @@ class Switchover:
     clock: Clock
     worker_id: str
     supply: Supply = field(default_factory=SharedHomeSupply)
+    holding: set[str] = field(default_factory=set[str])
+    """The activations that this worker has in hand."""
 
     async def run(self, activation_id: str) -> None:
         """Prepare the version of a requested activation and make it active; or record why not."""
+        self.holding.add(activation_id)
+        try:
+            await self._run(activation_id)
+        finally:
+            self.holding.discard(activation_id)
+
+    async def look_at_own(self, *, most_tries: int) -> None:
+        """Put back what is recorded as running here, and nobody here has in hand any more."""
+        before = frozenset(self.holding)  # what ends while we look was in hand, and is no more
+        for activation_id in await self.store.read(activations.running_on, worker=self.worker_id):
+            if activation_id not in before and activation_id not in self.holding:
+                log.warning(
+                    "activation %s is recorded as running here, and does not", activation_id
+                )
+                with suppress(StateConflict):  # it came to an end while we looked
+                    await self.store.run(
+                        activations.put_back,
+                        activation_id=activation_id,
+                        most=most_tries,
+                        at=self.clock(),
+                    )
+
+    async def _run(self, activation_id: str) -> None:
         activation = await self.store.run(
             activations.start, activation_id=activation_id, worker=self.worker_id, at=self.clock()
         )

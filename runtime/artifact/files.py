@@ -16,7 +16,7 @@ from runtime.artifact.model import Artifact, from_bytes, shown_of, to_bytes
 from runtime.blobs.depot import Depot, Kind, SharedHome
 from runtime.errors import BlobMissing, NotFound
 from runtime.ids import new_id
-from wheelhouse.durable import write_file
+from wheelhouse.durable import remove_tree, write_file
 
 SHOWN_WHOLE_BYTES = 1 << 18
 """Of an artifact: so much is read for a page; of a longer one there is a short form."""
@@ -28,26 +28,37 @@ class ArtifactFiles:
 
     folder: Path
     depot: Depot = field(default_factory=SharedHome)
+    is_home: bool = True
+    """Whether they stay here, where they are asked for; a worker elsewhere keeps none."""
 
     async def save(self, artifact: Artifact) -> str:
         """Write the artifact; return the digest of its bytes."""
         digest = await asyncio.to_thread(self._write, artifact)
         path = self.path(artifact.job, attempt=artifact.attempt)
         await self.depot.put(Kind.ARTIFACT, f"{artifact.job}/{artifact.attempt}", path)
+        if not self.is_home:
+            await asyncio.to_thread(remove_tree, path.parent)
         return digest
+
+    async def forget(self, job_id: str) -> None:
+        """Remove the artifacts of a job, here and in the depot."""
+        await self.depot.remove_below(Kind.ARTIFACT, job_id)
+        await asyncio.to_thread(remove_tree, self.folder / job_id)
 
     async def bring(self, job_id: str, *, attempt: int, digest: str) -> None:
         """Bring an artifact here that another host has saved; raise NotFound if none has."""
         path = self.path(job_id, attempt=attempt)
         if path.is_file():
             return
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        aside = path.with_name(f".{new_id()}")
         try:
-            await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-            aside = path.with_name(f".{new_id()}")
             await self.depot.fetch(Kind.ARTIFACT, f"{job_id}/{attempt}", into=aside, sha256=digest)
             await asyncio.to_thread(self._keep, aside, path)
         except BlobMissing as error:
             raise _no_artifact(job_id, attempt) from error
+        finally:
+            await asyncio.to_thread(aside.unlink, missing_ok=True)
 
     def _keep(self, aside: Path, path: Path) -> None:
         if aside.stat().st_size > SHOWN_WHOLE_BYTES:

@@ -115,10 +115,16 @@ class CachedBlobs:
 
     async def forget_aside(self, sha256: str) -> int:
         """Forget bytes that are marked; return how many there were."""
+        # Asked once more right before: whoever keeps them anew takes the mark away first, and
+        # looks again after a while that is longer than from here to the removal.
         held = await self._objects.head(_key(sha256))
-        await self.remove(sha256)
+        marked = await self._objects.head(_marker(sha256))
+        if held is None or marked is None or held.at >= marked.at:
+            return 0
+        await self._objects.remove(_key(sha256))
         await self._objects.remove(_marker(sha256))
-        return held.size_bytes if held else 0
+        await self._here.remove(sha256)
+        return held.size_bytes
 
     async def listed(self, part: int) -> tuple[str, ...]:
         """Return the digests in one part of the store."""

@@ -41,6 +41,10 @@ class Depot(Protocol):
         """Forget it; nothing happens where it is not there."""
         ...
 
+    async def remove_below(self, kind: Kind, name: str) -> None:
+        """Forget all whose names begin with `name` and a slash."""
+        ...
+
 
 class SharedHome:
     """No depot: all processes of the cluster see the one home."""
@@ -57,6 +61,9 @@ class SharedHome:
         raise BlobMissing(f"{sha256} is not in the home", where=f"{kind.value}/{name}")
 
     async def remove(self, kind: Kind, name: str) -> None:
+        """Do nothing: it goes with the home's."""
+
+    async def remove_below(self, kind: Kind, name: str) -> None:
         """Do nothing: it goes with the home's."""
 
 
@@ -84,3 +91,9 @@ class ObjectDepot:
     async def remove(self, kind: Kind, name: str) -> None:
         """Forget it; nothing happens where it is not there."""
         await self._objects.remove(f"{kind.value}/{name}")
+
+    async def remove_below(self, kind: Kind, name: str) -> None:
+        """Forget all whose names begin with `name` and a slash."""
+        prefix = f"{kind.value}/{name}/"
+        if found := await self._objects.names(prefix):
+            await self._objects.remove(*(prefix + one for one in found))

@@ -141,6 +141,8 @@ async def _translated(key: str = "") -> AsyncGenerator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk of this host has refused it, and not the store
         if isinstance(error, FileNotFoundError) and key:
             raise BlobMissing(f"{key} is not in the object store", where=key) from error
         why = str(error).splitlines()[0] if str(error) else type(error).__name__

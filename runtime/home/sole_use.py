@@ -46,7 +46,8 @@ def one_of(home: Path, *, cluster: Mapping[str, str]) -> Generator[None]:
             if not try_lock(descriptor):
                 raise _mixed(home, ours=cluster, theirs=there, who=holders(path))
             write_file(home / CLUSTER_FILE, json.dumps(dict(cluster)).encode(), mode=0o600)
-        if not try_lock(descriptor, is_shared=True):
+        # Looked at again once it is held: another may have come in between, and said otherwise.
+        if not try_lock(descriptor, is_shared=True) or _agreed(home) != dict(cluster):
             raise _mixed(home, ours=cluster, theirs=_agreed(home), who=holders(path))
         yield
     finally:

@@ -205,7 +205,7 @@ KeyOf = Annotated[str, Depends(key_of)]
 WaitOf = Annotated[int, Depends(wait_of)]
 CallerOf = Annotated[RequestContext, Depends(caller_of)]
 CursorOf = Annotated[str | None, Depends(cursor_of)]
-MOST_NUMBER = 2**63 - 1
+MOST_NUMBER = 2**31 - 1
 """What a database has room for."""
 Limit = Annotated[int, Query(ge=1, le=200, description="How many items at most.")]
 OneAttempt = Annotated[int, Path(ge=1, le=MOST_NUMBER, description="Which attempt.")]

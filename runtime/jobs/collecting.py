@@ -5,7 +5,6 @@ attempt is published. So what was kept since the oldest run began, or a minute a
 later; the rest is put aside, looked for once more, and only then forgotten.
 """
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,7 +14,6 @@ from runtime.blobs.blob import Blobs
 from runtime.clock import Clock
 from runtime.store.retention import deletion
 from runtime.store.store import Store
-from wheelhouse.durable import remove_tree
 
 UNNAMED_AT_MOST = timedelta(minutes=1)
 """How long it takes at most from an input's last byte to the row of its job."""
@@ -62,5 +60,5 @@ class Collector:
         return await self.collect(await self.blobs.listed(part))
 
     async def remove_folder(self, job_id: str) -> None:
-        """Remove what lies in the folder of a job that was deleted: its artifacts."""
-        await asyncio.to_thread(remove_tree, self.artifacts.folder / job_id)
+        """Remove the artifacts of a job that was deleted."""
+        await self.artifacts.forget(job_id)

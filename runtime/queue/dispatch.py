@@ -22,6 +22,7 @@ from runtime.values.records import Job
 
 TICKET_TASK = "fumehood_ticket"
 ACTIVATION_TASK = "fumehood_activation"
+HAND_OVER_S = 2.0
 HANDED_ON = ("handed-on", "handed-on-again")
 
 log = logging.getLogger("fumehood.dispatch")
@@ -151,7 +152,9 @@ class Dispatch:
         key = f"{task}:{subject}"
         docket = to or self.dockets.of_jobs
         try:
-            await docket.add(task, when=when, key=key)(subject)
+            # A Redis that stands still would hold up whoever submits for as long.
+            async with asyncio.timeout(HAND_OVER_S):
+                await docket.add(task, when=when, key=key)(subject)
         except (RedisError, OSError):
             log.warning("docket did not take %s; the reconciler will", key, exc_info=True)
             return False

@@ -5,13 +5,13 @@ Redis' channels promise no more (https://redis.io/docs/latest/develop/pubsub/).
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from docket import Docket
-from redis.exceptions import RedisError
+from pydantic import TypeAdapter, ValidationError
 
 from runtime.ids import new_id
 from runtime.queue.notifier import Notifier
@@ -20,8 +20,20 @@ GATHER_S = 0.002
 """So long more topics are gathered into one message: a job has several within a moment."""
 AFTER_A_FAULT_S = 1.0
 LISTEN_S = 5.0
+SEND_S = 5.0
 
 log = logging.getLogger("fumehood.news")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """Topics, and which process they come from."""
+
+    sender: str
+    topics: tuple[str, ...]
+
+
+MESSAGE = TypeAdapter(Message)
 
 
 class News:
@@ -46,13 +58,13 @@ class News:
         while True:
             await self._is_any.wait()
             await asyncio.sleep(GATHER_S)
-            topics, self._untold = sorted(self._untold), set()
+            topics, self._untold = tuple(sorted(self._untold)), set()
             self._is_any.clear()
-            message = json.dumps({"from": self._own_name, "topics": topics})
+            message = MESSAGE.dump_json(Message(sender=self._own_name, topics=topics)).decode()
             try:
-                async with self._docket.redis() as redis:
+                async with asyncio.timeout(SEND_S), self._docket.redis() as redis:
                     await redis.publish(self._channel, message)
-            except (RedisError, OSError) as error:
+            except Exception as error:  # whatever it is, the next news is tried again
                 await self._be_away(error)
 
     async def hear(self) -> None:
@@ -60,7 +72,7 @@ class News:
         while True:
             try:
                 await self._hear_until_lost()
-            except (RedisError, OSError) as error:
+            except Exception as error:  # a listener that ended would never hear again
                 await self._be_away(error)
 
     async def _hear_until_lost(self) -> None:
@@ -82,9 +94,14 @@ class News:
                 await channel.aclose()
 
     def _take(self, message: bytes | str) -> None:
-        told = json.loads(message)
-        if told["from"] != self._own_name:
-            for topic in told["topics"]:
+        """Wake who listens; whoever may write to that Redis may send what is no news at all."""
+        try:
+            said = MESSAGE.validate_json(message)
+        except ValidationError:
+            log.warning("what came on the channel %s is no news; it is left out", self._channel)
+            return
+        if said.sender != self._own_name:
+            for topic in said.topics:
                 self._notifier.wake(topic)
 
     async def _be_away(self, error: Exception) -> None:

@@ -16,6 +16,7 @@ from typing import Concatenate
 
 from sqlalchemy import Connection
 
+from runtime.errors import SettingsRefused
 from runtime.store.group_commit import GroupCommit
 from runtime.store.migrate import applied, bring_up_to_date
 from runtime.store.postgres_session import PostgresSession
@@ -27,7 +28,9 @@ WRITERS_LOCK, MIGRATIONS_LOCK = 0x46756D65, 0x46756D66
 # READ COMMITTED: each statement sees what others committed before we had the lock. With one
 # snapshot for the whole transaction it could be of a moment before that.
 TO_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({WRITERS_LOCK})"
-TO_MIGRATE = f"BEGIN; SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK})"
+TO_MIGRATE = (
+    f"BEGIN; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK})"
+)
 TO_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -39,7 +42,8 @@ class PostgresDatabase:
 
     def migrate(self) -> None:
         """Bring the database to the schema of this release; other processes wait meanwhile."""
-        with closing(PostgresSession(self._url)) as session:
+        with closing(PostgresSession(self._url, answer_s=None)) as session:
+            session.transact(_refuse_other_encodings, begin=TO_READ)
             session.transact(bring_up_to_date, begin=TO_MIGRATE)
 
     def is_there(self) -> bool:
@@ -57,6 +61,17 @@ class PostgresDatabase:
         """Run `act(connection, …)` in one transaction."""
         with closing(PostgresSession(self._url)) as session:
             return session.transact(partial(called, act, args, kwargs), begin=TO_WRITE)
+
+
+def _refuse_other_encodings(connection: Connection) -> None:
+    """Raise SettingsRefused for a database that has no room for every text."""
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+    if encoding != "UTF8":
+        raise SettingsRefused(
+            f"The database is made for {encoding}, and what people write is in UTF8",
+            where="database_url",
+            mend="make another one: `createdb --encoding UTF8 --template template0 fumehood`",
+        )
 
 
 class PostgresStore:

@@ -16,13 +16,16 @@ from runtime.errors import StoreAway
 
 CONNECT_S = 5.0
 ROLLBACK_S = 2.0
+STATEMENT_S, ANSWER_S = 20, 25.0
+"""How long a statement may take there, and how long we wait for its answer: a connection that a
+firewall has forgotten answers nothing, and the kernel tells of it after a quarter of an hour."""
 STATEMENTS_KEPT = 500
 """Of how many statements a connection keeps the plan; the store has some three hundred."""
 SERVER_SETTINGS = {
     "application_name": "fumehood",
     # Who is cut off in the midst of a transaction holds up every writer until then.
     "idle_in_transaction_session_timeout": "5s",
-    "statement_timeout": "60s",
+    "statement_timeout": f"{STATEMENT_S}s",
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
@@ -35,8 +38,8 @@ SERVER_SETTINGS = {
 class PostgresSession:
     """Transactions in a database, one after the other. Used by one thread at a time."""
 
-    def __init__(self, url: str) -> None:
-        self._engine = engine_of(url)
+    def __init__(self, url: str, *, answer_s: float | None = ANSWER_S) -> None:
+        self._engine = engine_of(url, answer_s=answer_s)
         self._connection: AsyncConnection | None = None
         self._runner = asyncio.Runner()
 
@@ -116,7 +119,7 @@ class _LostBefore(Exception):
     """The connection was lost before the commit."""
 
 
-def engine_of(url: str) -> AsyncEngine:
+def engine_of(url: str, *, answer_s: float | None = ANSWER_S) -> AsyncEngine:
     """Return an engine whose connections begin no transaction by themselves.
 
     So a transaction begins, and takes its lock, in one journey to the server.
@@ -127,6 +130,7 @@ def engine_of(url: str) -> AsyncEngine:
         isolation_level="AUTOCOMMIT",
         connect_args={
             "timeout": CONNECT_S,
+            "command_timeout": answer_s,
             "server_settings": SERVER_SETTINGS,
             "prepared_statement_cache_size": STATEMENTS_KEPT,
         },

@@ -292,6 +292,7 @@ workers = Table(
     Column("drained_by", String, nullable=False, server_default=""),
     Column("offers", String, nullable=False, server_default=""),
     Column("level", String, nullable=False, server_default=""),
+    Column("serves", String, nullable=False, server_default=""),
     Column("reading", JSON(none_as_null=True)),
 )
 

@@ -18,6 +18,7 @@ LOGIN = re.compile(r"(?<=://)[^\s/?#@'\"<>]*(?::[^\s/?#'\"<>]*)?@")
 SHOWN = re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}")
 TOKEN = re.compile(r"fmh_[0-9A-Za-z]{16,}")
 """A token of ours, whole or cut off (`runtime.access.token_text`)."""
+QUERY = re.compile(r"(?i)(?<=[?&])(\w*(?:pass|secret|token)\w*)=[^&\s'\"<>]+")
 LOGIN_LINK = re.compile(r"(?<=[?&]code=)[\w-]{16,}")
 
 
@@ -36,6 +37,7 @@ class Redaction:
         if self.mask is not None:
             said = self.mask.text(said)
         said = LOGIN.sub(f"{MASK}@", said)
+        said = QUERY.sub(lambda found: f"{found[1]}={MASK}", said)
         said = SHOWN.sub(lambda found: f"{found[1]} {MASK}", said)
         return LOGIN_LINK.sub(MASK, TOKEN.sub(MASK, said))
 

@@ -353,10 +353,7 @@ class AuditHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """A process that runs attempts; `seen_at` is its last sign of life.
-
-    One that is drained takes no further job.
-    """
+    """A process that runs attempts, unless it is drained; `seen_at` is its last sign of life."""
 
     id: str
     host: str
@@ -367,6 +364,7 @@ class Worker:
     platform: str = ""
     offers: str = ""  # words: its Pythons, and its labels
     level: str = ""
+    serves: str = ""  # which home it serves, if it does
     drained_at: datetime | None = None
     drained_by: str = ""
 

@@ -181,7 +181,7 @@ async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
     What does not finish within `drain_s`, or before `is_hurried` is set, is stopped and given back
     to the queue.
     """
-    await tasks.store.run(workers.register, worker=tasks.worker)
+    await tasks.store.run(workers.see, worker=tasks.worker, at=tasks.clock())
     async with AsyncExitStack() as stack:
         taking = [
             await stack.enter_async_context(_docket_worker(tasks, docket=docket))
@@ -273,4 +273,5 @@ async def _beat_once(tasks: WorkerTasks) -> None:
     for job_id in await tasks.store.read(job_lists.cancelling, worker=own):
         tasks.cancellations.heard(job_id)
     await tasks.attempt.look_at_own()
+    await tasks.switchover.look_at_own(most_tries=tasks.settings.most_attempts)
     await tasks.reconciler.run_if_late()

@@ -7,6 +7,7 @@ from importlib.metadata import version as distribution_version
 
 from packages.interpreters import abi_of, every, platform_of, running
 from runtime.clock import utc_now
+from runtime.home.sole_use import id_of
 from runtime.ids import new_id
 from runtime.settings import Settings
 from runtime.values.line import ANY_PYTHON, as_words
@@ -14,7 +15,7 @@ from runtime.values.records import Worker
 from sandbox.command import Level
 
 
-def this_worker(settings: Settings, *, level: Level) -> Worker:
+def this_worker(settings: Settings, *, level: Level, is_serving: bool) -> Worker:
     """Return this process as a worker that begins now; blocks while the Pythons are asked."""
     now = utc_now()
     return Worker(
@@ -27,6 +28,7 @@ def this_worker(settings: Settings, *, level: Level) -> Worker:
         platform=platform_of(running()),
         offers=as_words((*_pythons(settings), *settings.labels)),
         level=level.value,
+        serves=id_of(settings.home) if is_serving else "",
     )
 
 

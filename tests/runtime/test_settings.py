@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from runtime.errors import SettingsRefused
 from runtime.home.factories import policy_of
+from runtime.setting_types import without_login
 from runtime.settings import load
 
 
@@ -178,3 +179,21 @@ def test_a_file_in_the_current_folder_is_never_settings(
 def test_a_settings_file_that_was_named_and_is_missing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsRefused, match="no settings file"):
         load(environ={"FUMEHOOD_CONFIG": str(tmp_path / "absent.toml")})
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("redis://queue:6379/0", "redis://queue:6379/0"),
+        ("redis://ana:secret@queue", "redis://**********@queue"),
+        ("redis://queue?password=secret&db=1", "redis://queue?password=**********&db=1"),
+        ("postgresql://ana:se/cret@db/name", "postgresql://**********@db/name"),
+        ("postgresql://ana:sec@ret@db/name", "postgresql://**********@db/name"),
+        (
+            "postgresql:///name?user=ana&passwd=secret",
+            "postgresql:///name?user=ana&passwd=**********",
+        ),
+    ],
+)
+def test_an_address_is_shown_without_what_is_secret_in_it(address: str, shown: str) -> None:
+    assert without_login(address) == shown

@@ -9,11 +9,20 @@ from dataclasses import dataclass
 SERVE = """
 import sys
 from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer(sys.argv[1], int(sys.argv[2]), verbose=False)
-server.start()
-host, port = server.get_host_and_port()
+
+def start(port):
+    server = ThreadedMotoServer(sys.argv[1], port, verbose=False)
+    server.start()
+    return server, server.get_host_and_port()[1]
+
+server, port = start(int(sys.argv[2]))
 print(port, flush=True)
-sys.stdin.read()
+for line in sys.stdin:
+    if line == "away\\n":
+        server.stop()
+    else:
+        server, _ = start(port)
+    print("done", flush=True)
 """
 
 
@@ -61,6 +70,20 @@ class S3:
         self.port = int(self.process.stdout.readline())
         words = [*self.within, sys.executable, "-c", MAKE_BUCKET, f"{self.endpoint}/bucket"]
         subprocess.run(words, check=True, timeout=60)
+
+    def be_away(self) -> None:
+        """Refuse every connection, and keep what is there."""
+        self._ask("away")
+
+    def be_back(self) -> None:
+        """Answer again."""
+        self._ask("back")
+
+    def _ask(self, word: str) -> None:
+        assert self.process and self.process.stdin and self.process.stdout
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "done\n"
 
     def kill(self) -> None:
         """Let the server die at once."""

@@ -7,7 +7,8 @@ from importlib import import_module
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 
-from runtime.http.context import MeterOf, SettingsOf
+from runtime.errors import NotAllowed
+from runtime.http.context import MeterOf, PrincipalOf, SettingsOf
 from runtime.values.totals import Reading
 
 EXPOSITION = "runtime.telemetry.exposition"
@@ -17,8 +18,17 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-async def show_metrics(meter: MeterOf, settings: SettingsOf) -> Response:
-    """Return the metrics of all workers in the text format of Prometheus."""
+async def show_metrics(meter: MeterOf, settings: SettingsOf, principal: PrincipalOf) -> Response:
+    """Return the metrics of all workers in the text format of Prometheus.
+
+    403 for a token that is bound to packages: they name those of others too.
+    """
+    if principal.packages:
+        raise NotAllowed(
+            "The metrics are of all packages, and this token is bound to some",
+            where="/metrics",
+            mend="ask with a token that is not: `fumehood token create NAME --scope viewer`",
+        )
     reading = await meter.read()
     return await asyncio.to_thread(_answer, reading, queue_limit=settings.queue_limit)
 

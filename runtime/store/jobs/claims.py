@@ -4,7 +4,7 @@ Only the holder of the job's current token can publish or give back; anybody els
 Superseded, and nothing changes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
@@ -35,6 +35,11 @@ from runtime.values.when.verdicts import verdict
 
 DRAINED = "drained"
 """The error code of an attempt that was stopped with its worker: it does not count."""
+UNCOUNTED = frozenset(
+    {DRAINED, "store-away", "store-busy", "blobs-away", "disk-full", "home-read-only"}
+)
+"""Codes of what the job has no part in, and what passes: a bucket that was away for seconds ended
+every job that came meanwhile. Such an attempt is made again, after a longer wait each time."""
 NOTHING_KNOWN: Mapping[str, Activation] = MappingProxyType({})
 
 TAKE = (
@@ -210,27 +215,28 @@ def give_back(
     """End an attempt that *we* failed: queue the next one, or give the job up after the last."""
     job = _held(connection, job_id, token=token)
     counted = _failures(connection, job, kind="appliance")
-    if error.code != DRAINED:
+    if error.code not in UNCOUNTED:
         counted = (*counted, error)
     if job.cancel_requested_at:
         ending = Finish(state=State.CANCELLED)
-    elif error.code != DRAINED and len(counted) >= most_attempts:
+    elif error.code not in UNCOUNTED and len(counted) >= most_attempts:
         ending = Finish(state=State.FAILED, error=_give_up(connection, job, counted, at=at))
     else:
-        return _once_more(connection, job, error=error, counted=len(counted), token=token, at=at)
+        return _once_more(connection, job, error=error, token=token, at=at)
     finish(connection, job_id=job_id, token=token, finish=ending, at=at)
     return job_store.get(connection, job_id=job_id)
 
 
 def _once_more(
-    connection: Connection, job: Job, *, error: JobError, counted: int, token: str, at: datetime
+    connection: Connection, job: Job, *, error: JobError, token: str, at: datetime
 ) -> Job:
     ended = {"state": State.FAILED, "finished_at": at, "error": plain_error(error)}
     job_changes.change_attempt(connection, job_id=job.id, number=job.attempt, values=ended)
     admission.readmit(connection)
     due_at = at
     if error.code != DRAINED:
-        due_at = at + backoff(counted, jitter=jitter_of(token))
+        failed = len(_failures(connection, job, kind="appliance", but=(DRAINED,)))
+        due_at = at + backoff(failed, jitter=jitter_of(token))
     return job_store.queue_again(
         connection, job, change=Change.GIVE_BACK, at=at, due_at=due_at, why=error.what
     )
@@ -261,8 +267,10 @@ def _held(connection: Connection, job_id: str, *, token: str) -> Job:
     return job
 
 
-def _failures(connection: Connection, job: Job, *, kind: str) -> tuple[JobError, ...]:
+def _failures(
+    connection: Connection, job: Job, *, kind: str, but: Container[str] = UNCOUNTED
+) -> tuple[JobError, ...]:
     """Return why attempts failed before this one, since somebody asked for the job last."""
     attempts = job_changes.list_attempts(connection, job_id=job.id)
     errors = [one.error for one in attempts if one.error and one.number >= job.counted_from]
-    return tuple(one for one in errors if one.kind == kind and one.code != DRAINED)
+    return tuple(one for one in errors if one.kind == kind and one.code not in but)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import run_command, running
-from .conftest import Cluster
+from ..conftest import run_command, running, start_command
+from .conftest import Cluster, places
 
 CONFLICT, USAGE = 6, 2
 
@@ -64,6 +64,32 @@ def test_an_appliance_with_its_queue_inside_is_refused_on_the_clusters_database(
     assert code == CONFLICT and "docket_url is memory://" in told, told
     workers = cluster.server.http.get("/v1/workers").json()["items"]
     assert len(workers) == 2, "nobody was forgotten"
+
+
+def test_a_second_machine_that_would_serve_is_refused(cluster: Cluster, tmp_path: Path) -> None:
+    code, told = refused("up", tmp_path / "home", cluster.places.settings)
+    assert code == CONFLICT and "serves this database from another home" in told, told
+
+
+def test_of_two_that_start_together_and_differ_one_is_refused(tmp_path: Path) -> None:
+    with places() as shared:
+        environs = [
+            {f"FUMEHOOD_{k.upper()}": v for k, v in (shared.settings | {"docket_name": n}).items()}
+            for n in ("one", "two")
+        ]
+        workers = [
+            start_command("worker", "--home", tmp_path / str(n), environ=environ)
+            for n, environ in enumerate(environs)
+        ]
+        try:
+            found: list[str] = []
+            while not found:
+                found = [one.communicate()[1] for one in workers if one.poll() is not None]
+            assert "docket_name is" in found[0]
+        finally:
+            for one in workers:
+                one.terminate()
+        assert [one.wait(60) for one in workers].count(CONFLICT) == 1
 
 
 def test_once_nobody_is_there_a_home_may_be_used_in_another_way(tmp_path: Path) -> None:

@@ -1,13 +1,18 @@
 """Redis forgets everything, PostgreSQL is restarted, the bucket is away: no job is lost."""
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.bundles import bundle_files, manifest
+from support.bundles import zipped as packed
 
 from ..conftest import Server, running, zipped
 from .conftest import Places, Working, places, working
+
+SLOW_HOOK = "import time\ndef run(**_):\n    time.sleep(3)\n"
 
 
 @pytest.fixture
@@ -67,6 +72,58 @@ def test_a_database_that_is_restarted_loses_no_job(pair: tuple[Places, Server, W
     all_end(server, jobs)
     for log in (worker.log, server.home.with_name("home.log").read_text()):
         assert "bug of ours" not in log
+
+
+def test_jobs_that_wait_while_the_bucket_is_away_end_when_it_is_back(
+    pair: tuple[Places, Server, Working],
+) -> None:
+    """Each attempt fails meanwhile, and none of them counts."""
+    shared, server, _ = pair
+    jobs = [submit(server) for _ in range(6)]
+    shared.s3.be_away()
+    jobs.append(server.http.post("/v1/jobs", json={"package": "counts-words"}).json()["id"])
+    time.sleep(8)
+    shared.s3.be_back()
+    all_end(server, jobs)
+
+
+def test_an_activation_that_the_database_left_alone_ends_when_it_is_back(
+    pair: tuple[Places, Server, Working],
+) -> None:
+    shared, server, _ = pair
+    held = bundle_files({"manifest.json": manifest(name="slow"), "hooks/on_activate.py": SLOW_HOOK})
+    assert server.http.post("/v1/packages", content=packed(held).read()).status_code == 201
+    place = server.http.post("/v1/packages/slow/versions/1.0/activate").headers["location"]
+    server.until(place, lambda one: one["state"] == "running")
+    shared.postgres.kill()
+    time.sleep(5)
+    shared.postgres.start()
+    ended = server.until(place, lambda one: one.get("state") in ("succeeded", "failed"))
+    assert ended["state"] == "succeeded"
+
+
+def test_a_queue_that_stands_still_holds_up_no_submission(
+    pair: tuple[Places, Server, Working],
+) -> None:
+    shared, server, _ = pair
+    assert shared.redis.process
+    shared.redis.process.send_signal(signal.SIGSTOP)
+    try:
+        jobs = [submit(server)]  # answered while it stands still
+    finally:
+        shared.redis.process.send_signal(signal.SIGCONT)
+    all_end(server, jobs)
+
+
+def test_what_is_no_news_ends_no_listener(pair: tuple[Places, Server, Working]) -> None:
+    shared, server, worker = pair
+    while shared.redis.ask("PUBSUB", "NUMSUB", "fumehood:news").split()[-1] != "2":
+        time.sleep(0.05)
+    for message in ("not json", '{"from": 1}', "[]"):
+        assert shared.redis.ask("PUBLISH", "fumehood:news", message) == "2"
+    all_end(server, [submit(server)])
+    assert shared.redis.ask("PUBSUB", "NUMSUB", "fumehood:news").split()[-1] == "2"
+    assert "is no news" in worker.log
 
 
 def test_a_bucket_that_is_away_is_named_and_what_came_before_ends(

@@ -234,6 +234,8 @@ def test_who_may_scrape(server: Server) -> None:
     for scope in ("viewer", "operator", "admin"):
         with server.as_(server.token_for(scope)) as client:
             assert client.get("/metrics").status_code == 200
+    with server.as_(server.token_for("viewer", packages=["hello*"])) as client:
+        assert client.get("/metrics").status_code == 403, "it names the packages of others"
     with server.as_(server.token_for("client")) as client:
         assert client.get("/metrics").status_code == 403
     with server.as_(None) as nobody:

@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from runtime.http.api.sent_values import Sentence
 from runtime.http.api.views import View
 from runtime.http.context import (
-    BundlesOf,
     CallerOf,
     ClockOf,
+    IntakeOf,
     PrincipalOf,
     RetentionOf,
     SettingsOf,
@@ -137,7 +137,7 @@ async def remove_version(
     version: str,
     *,
     store: StoreOf,
-    bundles: BundlesOf,
+    intake: IntakeOf,
     settings: SettingsOf,
     clock: ClockOf,
     caller: CallerOf,
@@ -159,6 +159,6 @@ async def remove_version(
 
     removed = await store.run(remove)
     if removed.bundle:
-        await asyncio.to_thread(bundles.forget, removed.bundle)
+        await intake.forget(removed.bundle)
     for folder in removed.data_folders:
         await asyncio.to_thread(remove_tree, settings.home / "data" / folder)

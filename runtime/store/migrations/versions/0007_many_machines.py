@@ -34,6 +34,7 @@ def upgrade() -> None:
         jobs.add_column(sa.Column("needs", sa.String(), nullable=False, server_default=""))
     with op.batch_alter_table("workers") as workers:
         workers.add_column(sa.Column("offers", sa.String(), nullable=False, server_default=""))
+        workers.add_column(sa.Column("serves", sa.String(), nullable=False, server_default=""))
         workers.add_column(sa.Column("level", sa.String(), nullable=False, server_default=""))
     connection = op.get_bind()
     if connection.dialect.name != "postgresql":
