@@ -78,6 +78,12 @@ class MixedSetUp(RuntimeFault):
     code = "mixed-set-up"
 
 
+class QueueAway(RuntimeFault):
+    """The queue of this home cannot be reached now."""
+
+    code = "queue-away"
+
+
 class StoreAway(RuntimeFault):
     """The database cannot be reached now."""
 

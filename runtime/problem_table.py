@@ -74,6 +74,7 @@ TABLE: Mapping[str, Answer] = {
     "method-not-allowed": Answer(status=405, exit_code=EXIT_USAGE),
     "superseded": CONFLICT,
     "not-ready": UNAVAILABLE,
+    "queue-away": UNAVAILABLE,
     "store-away": UNAVAILABLE,
     "blobs-away": UNAVAILABLE,
     "settings-refused": Answer(status=500, exit_code=EXIT_USAGE),

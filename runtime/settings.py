@@ -70,6 +70,13 @@ class Settings(DoorSettings):
         10_240, ge=0, description="Of the bucket's inputs and outputs, how many MiB are kept here."
     )
     docket_name: str = Field("fumehood", description="The name of the Docket queue.")
+    docket_keep_s: int = Field(
+        0, ge=0, description="How long Docket keeps what became of a ticket, for its own tools."
+    )
+    durable_queue: bool = Field(
+        False,
+        description="Whether `fumehood up` runs a Valkey of its own, on a socket in the home.",
+    )
     docket_check_interval_ms: int = Field(
         250, ge=1, le=1000, description="Milliseconds between a full worker's looks for free slots."
     )

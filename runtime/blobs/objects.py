@@ -65,13 +65,18 @@ class Objects:
         async with _translated():
             await obstore.put_async(self._store, key, b"")
 
-    async def fetch(self, key: str, *, into: Path, sha256: str) -> None:
+    async def fetch(
+        self, key: str, *, into: Path, sha256: str, most_bytes: int | None = None
+    ) -> None:
         """Bring the bytes of `key` into the new file `into`; raise BlobMissing.
 
-        Others than those of `sha256` are as none: the file is removed.
+        Others than those of `sha256` are as none: the file is removed. More than `most_bytes`
+        are not even begun with.
         """
         async with _translated(key):
             got = await obstore.get_async(self._store, key)
+            if most_bytes is not None and got.meta["size"] > most_bytes:
+                raise BlobMissing(f"{key} is bigger than it may be", where=key)
             digest = hashlib.sha256()
             with into.open("xb") as file:
                 async for chunk in got.stream(min_chunk_size=CHUNK_BYTES):

@@ -12,7 +12,9 @@ import typer
 
 from runtime.cli.input.settings_in_force import settings_in_force
 from runtime.cli.output.printing import AsJson, say
+from runtime.home.folders import make_home
 from runtime.problem_table import EXIT_BUG, fault_of
+from runtime.queue.durable import durable_queue
 from runtime.serve import serve
 from runtime.settings import Settings
 from runtime.telemetry.logs import write_logs
@@ -35,6 +37,10 @@ def up(
     config: Config = None,
     log_format: LogFormat = None,
     *,
+    durable: Annotated[
+        bool | None,
+        typer.Option("--durable-queue", help="Run a Valkey of its own, on a socket in the home."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve the API and the pages, and work, until SIGTERM or Ctrl-C.
@@ -42,7 +48,7 @@ def up(
     With --json the first line on stdout is {"url": …, "login": …}, printed when the appliance
     answers. `login` is a link that logs a browser in as admin, once, within ten minutes.
     """
-    flags = {"host": host, "port": port, "home": home, "slots": slots}
+    flags = {"host": host, "port": port, "home": home, "slots": slots, "durable_queue": durable}
     settings = logging_settings(flags, config=config, log_format=log_format)
     is_for_people = settings.telemetry.log_format == "text"
 
@@ -56,7 +62,9 @@ def up(
             say(f"log in, once, within ten minutes: {login}")
 
     with faults_logged(settings):
-        asyncio.run(serve(settings, announce=announce))
+        make_home(settings.home)
+        with durable_queue(settings) as queued:
+            asyncio.run(serve(queued, announce=announce))
 
 
 def logging_settings(

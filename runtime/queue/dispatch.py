@@ -42,12 +42,14 @@ class Dockets:
 @asynccontextmanager
 async def dockets(settings: Settings) -> AsyncGenerator[Dockets]:
     """Offer the queues of these settings: in one process a single one will do."""
-    async with Docket(name=settings.docket_name, url=settings.docket_url) as of_jobs:
+    keep = timedelta(seconds=settings.docket_keep_s)
+    url = settings.docket_url
+    async with Docket(name=settings.docket_name, url=url, execution_ttl=keep) as of_jobs:
         if settings.is_one_process:
             yield Dockets(of_jobs=of_jobs, of_activations=of_jobs)
             return
         name = f"{settings.docket_name}-activations"
-        async with Docket(name=name, url=settings.docket_url) as of_activations:
+        async with Docket(name=name, url=url, execution_ttl=keep) as of_activations:
             yield Dockets(of_jobs=of_jobs, of_activations=of_activations)
 
 

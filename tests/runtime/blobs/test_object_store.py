@@ -1,6 +1,7 @@
 """Bytes in a store that speaks S3: the same promises as in a folder, and a bounded one here."""
 
 import asyncio
+import hashlib
 import os
 import random
 from collections.abc import Iterator
@@ -60,6 +61,15 @@ async def test_what_was_changed_there_is_not_taken(objects: Objects, tmp_path: P
     with pytest.raises(BlobMissing, match="other bytes"):
         await other.local_path(blob.sha256)
     assert not [path for path in (tmp_path / "other").rglob("*") if path.is_file()]
+
+
+async def test_more_than_there_may_be_is_not_begun_with(objects: Objects, tmp_path: Path) -> None:
+    await objects.put("bundles/one", file_of(tmp_path, b"x" * 1000))
+    digest = "sha256:" + hashlib.sha256(b"x" * 1000).hexdigest()
+    with pytest.raises(BlobMissing, match="bigger"):
+        await objects.fetch("bundles/one", into=tmp_path / "got", sha256=digest, most_bytes=999)
+    assert not (tmp_path / "got").exists()
+    await objects.fetch("bundles/one", into=tmp_path / "got", sha256=digest, most_bytes=1000)
 
 
 async def test_a_big_file_comes_and_goes_whole(objects: Objects, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A worker with nothing but three addresses runs jobs as the appliance does itself."""
 
+import asyncio
 import json
 import threading
 import time
@@ -7,6 +8,8 @@ from pathlib import Path
 
 from support.bundles import bundle_files, manifest, zipped
 from support.wheels import make_wheel
+
+from runtime.blobs.objects import Objects
 
 from ..conftest import zipped as example
 from .conftest import Cluster, working
@@ -28,6 +31,12 @@ def extract(*, job, **_):
     print("begun", flush=True)
     time.sleep(600)
 """
+
+
+def artifacts_of(job_id: str) -> list[str]:
+    """Return which artifacts of a job are in the bucket."""
+    bucket = Objects("s3://bucket/cluster")
+    return asyncio.run(bucket.names(f"artifacts/{job_id}/"))
 
 
 def remembering(folder: Path) -> bytes:
@@ -69,6 +78,10 @@ def test_bundle_wheels_data_inputs_and_outputs_come_and_go_by_digest(
     assert got.content == b"x" * 3_000_000
     for one in (cluster.server.home, cluster.worker.home):
         assert [path.name for path in (one / "bundles").iterdir()], one
+    assert not list((cluster.worker.home / "jobs").rglob("artifact.json")), "a worker keeps none"
+    assert artifacts_of(job["id"]) == ["1"]
+    assert server.http.delete(f"/v1/jobs/{job['id']}").status_code == 204
+    assert artifacts_of(job["id"]) == [], "it goes with its job"
 
 
 def test_events_and_a_cancellation_cross_from_process_to_process(cluster: Cluster) -> None:

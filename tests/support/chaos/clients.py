@@ -104,7 +104,8 @@ class Client:
             )
             self.history.asked.append(asked)
             return told
-        is_refused = answer.status_code in REFUSED
+        # Where the answer to a commit was lost nobody knows whether it was kept.
+        is_refused = answer.status_code in REFUSED and told.get("code") != "store-away"
         self.history.asked.append(
             Asked(key=key, act=act, began=began, ended=ended, job=job, is_refused=True)
             if is_refused

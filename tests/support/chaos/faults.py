@@ -148,13 +148,23 @@ FAULTS: Mapping[str, tuple[Fault, float]] = {
 """What goes wrong, and how often of all times."""
 
 
-def strike(victim: Victim, chance: Random, *, faults: Counter[str]) -> int:
-    """Let one thing go wrong; count it, and return how many processes were killed by it."""
-    names = list(FAULTS)
-    weights = [weight for _, weight in FAULTS.values()]
+def strike(
+    victim: Victim,
+    chance: Random,
+    *,
+    faults: Counter[str],
+    more: Mapping[str, tuple[Fault, float]],
+) -> int:
+    """Let one thing go wrong; count it, and return how many processes were killed by it.
+
+    `more` are faults of what the appliance keeps its things in.
+    """
+    known = {**FAULTS, **more}
+    names = list(known)
+    weights = [weight for _, weight in known.values()]
     if not is_small(victim.home):
         weights[names.index("disk-full")] = 0.0
     name = chance.choices(names, weights)[0]
-    killed = FAULTS[name][0](victim, chance)
+    killed = known[name][0](victim, chance)
     faults[name] += killed if name.endswith("killed") else 1
     return killed
