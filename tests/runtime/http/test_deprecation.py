@@ -24,7 +24,7 @@ def going(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
     monkeypatch.setattr(deprecation, "DEPRECATED", {"GET /healthz": gone})
     access = SimpleNamespace(names=frozenset(), is_open_to_read=False, oidc=None)
     return app.make_app(
-        SimpleNamespace(access=access, settings=Settings(home=tmp_path), store=None)
+        SimpleNamespace(access=access, settings=Settings(home=tmp_path), store=None, meter=None)
     )
 
 

@@ -239,7 +239,7 @@ def test_every_line_is_told_or_counted_as_left_out(
         if left_out is not None:
             told += 1
             counted += left_out
-    counted += sum(number for _, number in causes.over(at=at + WINDOW_S))
+    counted += sum(number for _, number in causes.over(at=at + 2 * WINDOW_S))
     assert told + counted == len(steps)
 
 

@@ -79,12 +79,12 @@ def test_a_failure_is_final_unless_manifest_or_caller_asks_otherwise(server: Ser
 
 
 def test_only_the_errors_that_are_named_are_tried_again(server: Server) -> None:
-    package(server, "picky", retry={"attempts": 3, "backoff_s": 0, "on": ["ValueError"]})
-    assert order(server, "picky")["attempt"] == 1
+    package(server, "choosy", retry={"attempts": 3, "backoff_s": 0, "on": ["ValueError"]})
+    assert order(server, "choosy")["attempt"] == 1
     meant = {"attempts": 2, "backoff_s": 0, "on": ["package-raised"]}
-    assert order(server, "picky", retry=meant)["attempt"] == 2
+    assert order(server, "choosy", retry=meant)["attempt"] == 2
     meant["on"] = ["ConnectionError"]
-    assert order(server, "picky", retry=meant)["attempt"] == 2
+    assert order(server, "choosy", retry=meant)["attempt"] == 2
 
 
 def test_a_wish_beyond_the_ceiling_is_refused(server: Server) -> None:
