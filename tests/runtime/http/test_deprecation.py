@@ -11,6 +11,7 @@ from runtime.http import app
 from runtime.http.entrance import deprecation
 from runtime.http.entrance.deprecation import Deprecation
 from runtime.settings import Settings
+from runtime.telemetry.tally import Tally
 
 
 @pytest.fixture
@@ -24,7 +25,12 @@ def going(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> Any:
     monkeypatch.setattr(deprecation, "DEPRECATED", {"GET /healthz": gone})
     access = SimpleNamespace(names=frozenset(), is_open_to_read=False, oidc=None)
     return app.make_app(
-        SimpleNamespace(access=access, settings=Settings(home=tmp_path), store=None, meter=None)
+        SimpleNamespace(
+            access=access,
+            settings=Settings(home=tmp_path),
+            store=None,
+            meter=SimpleNamespace(tally=Tally()),
+        )
     )
 
 
