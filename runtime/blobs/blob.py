@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from runtime.errors import BlobMissing
+
 DIGEST_PREFIX = "sha256:"
 PARTS = 256
 """By the first two digits of a digest: so that all of a store is walked a bit at a time."""
@@ -17,6 +19,20 @@ class Blob:
 
     sha256: str
     size_bytes: int
+
+
+def hex_of(sha256: str) -> str:
+    """Return the 64 digits of a digest; raise BlobMissing for what is none."""
+    hexdigest = sha256.removeprefix(DIGEST_PREFIX)
+    is_digest = len(hexdigest) == 64 and set(hexdigest) <= set("0123456789abcdef")
+    if not sha256.startswith(DIGEST_PREFIX) or not is_digest:
+        raise missing(sha256)
+    return hexdigest
+
+
+def missing(sha256: str) -> BlobMissing:
+    """Return what is told of bytes that are not there."""
+    return BlobMissing(f"The bytes of {sha256} are not in the store", where=sha256)
 
 
 class Staging(Protocol):

@@ -11,10 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from runtime.blobs.blob import DIGEST_PREFIX, Blob
+from runtime.blobs.blob import DIGEST_PREFIX, Blob, hex_of
 from runtime.blobs.local import LocalBlobs, LocalStaging
 from runtime.blobs.objects import Objects
-from runtime.errors import BlobMissing
 
 RECENT_S = 900.0
 """What was asked for since then may be about to be given to a run: it stays."""
@@ -160,11 +159,9 @@ class CachedStaging:
 
 
 def _key(sha256: str) -> str:
-    hexdigest = sha256.removeprefix(DIGEST_PREFIX)
-    if len(hexdigest) != 64 or not hexdigest.isalnum():
-        raise BlobMissing(f"{sha256} is no digest", where=sha256)
+    hexdigest = hex_of(sha256)
     return f"sha256/{hexdigest[:2]}/{hexdigest[2:]}"
 
 
 def _marker(sha256: str) -> str:
-    return f"nobodys/{sha256.removeprefix(DIGEST_PREFIX)}"
+    return f"nobodys/{hex_of(sha256)}"

@@ -12,8 +12,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from runtime.blobs.blob import DIGEST_PREFIX, Blob
-from runtime.errors import BlobMissing, TooLarge
+from runtime.blobs.blob import DIGEST_PREFIX, Blob, hex_of, missing
+from runtime.errors import TooLarge
 from runtime.ids import new_id
 from sandbox.limits import MIB
 from wheelhouse.durable import flush_folder
@@ -78,7 +78,7 @@ class LocalBlobs:
         """Return the file that holds the bytes."""
         place = self._place(sha256)
         if not place.is_file():
-            raise _missing(sha256)
+            raise missing(sha256)
         return place
 
     async def read(
@@ -179,10 +179,7 @@ class LocalBlobs:
         return self._outgoing / (place.parent.name + place.name)
 
     def _place(self, sha256: str) -> Path:
-        hexdigest = sha256.removeprefix(DIGEST_PREFIX)
-        is_digest = len(hexdigest) == 64 and set(hexdigest) <= set("0123456789abcdef")
-        if not sha256.startswith(DIGEST_PREFIX) or not is_digest:
-            raise _missing(sha256)
+        hexdigest = hex_of(sha256)
         return self._root / hexdigest[:2] / hexdigest[2:]
 
 
@@ -260,7 +257,3 @@ async def _pour(chunks: AsyncIterator[bytes], *, into: Path, most_bytes: int) ->
 def _flush(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _missing(sha256: str) -> BlobMissing:
-    return BlobMissing(f"The bytes of {sha256} are not in the store", where=sha256)

@@ -61,13 +61,11 @@ class Versions:
         Raises EnvironmentFailed, LockRefused, BundleNotFound, BlobMissing or NoInterpreter.
         """
         version = self._kept.get(activation.id)
-        if version is None:
-            await self._supply.take(activation)
-            version = await asyncio.to_thread(self._read, activation)
-        seen = version.environment
+        seen = version.environment if version else None
         environment = self._environments.again(seen) if seen else None
-        if environment is None:
+        if version is None or environment is None:
             await self._supply.take(activation)
+            version = version or await asyncio.to_thread(self._read, activation)
             environment = await self._environments.ensure(
                 version.lock,
                 interpreter=version.interpreter,

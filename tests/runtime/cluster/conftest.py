@@ -1,6 +1,5 @@
 """A cluster: an appliance and workers that have three addresses in common, and no folder."""
 
-import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -138,8 +137,3 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         server = stack.enter_context(running(folder / "home", **shared.settings))
         worker = stack.enter_context(working(folder / "elsewhere", shared.settings))
         yield Cluster(places=shared, server=server, worker=worker)
-
-
-def said(process: subprocess.CompletedProcess[str]) -> dict[str, object]:
-    """Return the problem that a command told as JSON."""
-    return json.loads(process.stdout or process.stderr)

@@ -8,7 +8,7 @@ import pytest
 from ..conftest import run_command, running, start_command
 from .conftest import Cluster, places
 
-CONFLICT, USAGE = 6, 2
+CONFLICT = 6
 
 
 def refused(word: str, home: Path, settings: dict[str, str]) -> tuple[int, str]:
