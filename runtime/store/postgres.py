@@ -6,10 +6,7 @@ sees to that; here each transaction that writes first takes one advisory lock of
 journey of its own. Readers see one moment of what is committed and wait for nobody.
 """
 
-import asyncio
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from typing import Concatenate
@@ -17,9 +14,9 @@ from typing import Concatenate
 from sqlalchemy import Connection
 
 from runtime.errors import SettingsRefused
-from runtime.store.group_commit import GroupCommit
 from runtime.store.migrate import applied, bring_up_to_date
 from runtime.store.postgres_session import PostgresSession
+from runtime.store.threaded import ThreadedStore
 from runtime.store.units import Ended, Unit, called
 
 READERS = 4
@@ -51,9 +48,10 @@ class PostgresDatabase:
         with closing(PostgresSession(self._url)) as session:
             return session.transact(applied, begin=TO_READ) is not None
 
-    def open(self) -> "PostgresStore":
+    def open(self) -> ThreadedStore:
         """Return the store in the database."""
-        return PostgresStore(self._url)
+        new_reader = partial(PostgresReader, self._url)
+        return ThreadedStore(PostgresWriter(self._url), new_reader=new_reader, most=READERS)
 
     def once[**P, T](
         self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -74,45 +72,19 @@ def _refuse_other_encodings(connection: Connection) -> None:
         )
 
 
-class PostgresStore:
-    """A store in the database at `url`, an address as `postgresql://user@host/name`."""
+class PostgresReader:
+    """Questions of one moment each."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        self._writer = GroupCommit(PostgresWriter(url))
-        self._at_hand = threading.local()
-        self._sessions: list[PostgresSession] = []
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="fumehood-reader")
+        self._session = PostgresSession(url)
 
-    async def run[**P, T](
-        self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Run `act(connection, …)` in a transaction; a cancelled caller does not undo it."""
-        return await self._writer.add(partial(called, act, args, kwargs))
+    def ask[T](self, question: Callable[[Connection], T]) -> T:
+        """Return what `question` returns, of what is committed now."""
+        return self._session.transact(question, begin=TO_READ)
 
-    async def read[**P, T](
-        self, ask: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Run `ask(connection, …)`, which changes nothing, beside the writers."""
-        work = partial(self._read, partial(called, ask, args, kwargs))
-        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
-
-    def _read[T](self, ask: Callable[[Connection], T]) -> T:
-        session: PostgresSession | None = getattr(self._at_hand, "session", None)
-        if session is None:
-            session = self._at_hand.session = PostgresSession(self._url)
-            self._sessions.append(session)
-        return session.transact(ask, begin=TO_READ)
-
-    async def close(self) -> None:
-        """Finish what is under way and close the connections."""
-        await asyncio.to_thread(self._close)
-
-    def _close(self) -> None:
-        self._readers.shutdown(wait=True)
-        for session in self._sessions:
-            session.close()
-        self._writer.close()
+    def close(self) -> None:
+        """Let go of the database."""
+        self._session.close()
 
 
 class PostgresWriter:

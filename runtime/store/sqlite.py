@@ -5,63 +5,36 @@ times as fast as a hop for each statement. In WAL mode readers see what is commi
 nobody (https://sqlite.org/wal.html): a list of a million jobs does not hold up a submission.
 """
 
-import asyncio
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Concatenate
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from runtime.store.group_commit import GroupCommit
-from runtime.store.units import Ended, Unit, called
+from runtime.store.threaded import ThreadedStore
+from runtime.store.units import Ended, Unit
 
 BUSY_TIMEOUT_MS = 10_000
 READERS = 2
 
 
-class SqliteStore:
-    """A store in one file. Made by `open_sqlite`."""
+class SqliteReader:
+    """Questions of one moment each, through a connection of `engine` that it keeps."""
 
-    def __init__(self, *, writing: Engine, reading: Engine) -> None:
-        self._reading = reading
-        self._writer = GroupCommit(SqliteWriter(writing))
-        self._at_hand = threading.local()
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="fumehood-reader")
+    def __init__(self, engine: Engine) -> None:
+        self._connection = engine.connect()
 
-    async def run[**P, T](
-        self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Run `act(connection, …)` in a transaction; a cancelled caller does not undo it."""
-        return await self._writer.add(partial(called, act, args, kwargs))
+    def ask[T](self, question: Callable[[Connection], T]) -> T:
+        """Return what `question` returns, of what is committed now."""
+        with self._connection.begin():
+            return question(self._connection)
 
-    async def read[**P, T](
-        self, ask: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Run `ask(connection, …)`, which changes nothing, beside the writer."""
-        work = partial(self._read, partial(called, ask, args, kwargs))
-        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
-
-    def _read[T](self, ask: Callable[[Connection], T]) -> T:
-        # Each thread keeps its connection: to have one from the pool costs as much as a question.
-        connection: Connection | None = getattr(self._at_hand, "connection", None)
-        if connection is None:
-            connection = self._at_hand.connection = self._reading.connect()
-        with connection.begin():
-            return ask(connection)
-
-    async def close(self) -> None:
-        """Finish what is under way and close the file."""
-        await asyncio.to_thread(self._close)
-
-    def _close(self) -> None:
-        self._readers.shutdown(wait=True)
-        self._reading.dispose()
-        self._writer.close()
+    def close(self) -> None:
+        """Close the file; a connection alone would go back to the engine, and stay open there."""
+        self._connection.close()
+        self._connection.engine.dispose()
 
 
 class SqliteWriter:
@@ -108,10 +81,11 @@ def _run_apart(connection: Connection, unit: Unit) -> Ended:
     return ended
 
 
-def open_sqlite(path: Path) -> SqliteStore:
+def open_sqlite(path: Path) -> ThreadedStore:
     """Return the store in the file `path`, which is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    return SqliteStore(writing=sqlite_engine(path), reading=_reading_engine(path))
+    new_reader = partial(SqliteReader, _reading_engine(path))
+    return ThreadedStore(SqliteWriter(sqlite_engine(path)), new_reader=new_reader, most=READERS)
 
 
 def sqlite_engine(path: Path) -> Engine:
