@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.walls import seccomp
+from sandbox.walls import seccomp, syscall_policy
 
 GOLDEN = Path(__file__).with_name("golden")
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -67,7 +67,7 @@ def test_the_filter_is_as_reviewed(machine, profile):
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_every_refused_call_is_refused_and_the_ordinary_ones_are_not(machine):
-    policy = seccomp._policy(machine)
+    policy = syscall_policy.policy(machine)
     for name in policy.denied:
         if name in policy.numbers:
             assert verdict("job", machine, policy.numbers[name]) in {EPERM, ENOSYS}, name
@@ -77,7 +77,7 @@ def test_every_refused_call_is_refused_and_the_ordinary_ones_are_not(machine):
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_arguments_decide_where_they_must(machine):
-    numbers = seccomp._policy(machine).numbers
+    numbers = syscall_policy.policy(machine).numbers
     for name, arguments, expected in ARGUMENTS:
         assert verdict("job", machine, numbers[name], arguments) == expected, (name, arguments)
     for profile in ("warm", "warm-without-namespaces"):
@@ -91,7 +91,7 @@ def test_arguments_decide_where_they_must(machine):
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_path_gets_no_time_of_now_and_all_else_is_pretended(machine):
     """So that pathlib's touch, which asks for that first, goes on and makes the file."""
-    utimensat = seccomp._policy(machine).numbers["utimensat"]
+    utimensat = syscall_policy.policy(machine).numbers["utimensat"]
     here, path, times = 0xFFFFFF9C, 0x7F0000000000, 0x5500000000
     for arguments, expected in [
         ((here, path, 0, 0), EPERM),
@@ -106,7 +106,7 @@ def test_a_path_gets_no_time_of_now_and_all_else_is_pretended(machine):
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_where_the_hosts_sockets_are_in_reach_there_are_only_pairs_of_streams(machine):
-    numbers = seccomp._policy(machine).numbers
+    numbers = syscall_policy.policy(machine).numbers
     high_half = {16 + 8 * 4 + 4: 1}
     for name, arguments, expected in [
         *((name, (3,), EPERM) for name in ("connect", "bind", "listen", "accept", "accept4")),
@@ -125,7 +125,7 @@ def test_where_the_hosts_sockets_are_in_reach_there_are_only_pairs_of_streams(ma
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_run_that_shares_its_user_may_change_itself_and_not_all_of_its_users(machine):
-    numbers = seccomp._policy(machine).numbers
+    numbers = syscall_policy.policy(machine).numbers
     process, user, io_process, io_user, somebody = 0, 2, 1, 3, 77
     for name, arguments, expected in [
         ("setpriority", (process, 0), ALLOW),
@@ -144,7 +144,7 @@ def test_a_run_that_shares_its_user_may_change_itself_and_not_all_of_its_users(m
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_fork_of_a_warm_cell_is_refused_all_that_a_cold_cell_is(machine):
     """But for mount(2), for which it has no capability, and what only the warden may make."""
-    numbers = seccomp._policy(machine).numbers
+    numbers = syscall_policy.policy(machine).numbers
     calls = [(number, ()) for number in range(1200)]
     calls += [(numbers[name], arguments) for name, arguments, _ in ARGUMENTS]
     for kind in ("", "-without-namespaces"):

@@ -1,0 +1,77 @@
+"""What a seccomp filter has for a cell in namespaces of its own: nothing of the host's to guard.
+
+Its sockets are in a network namespace with nothing in it, its signals reach its own pid namespace
+and its IPC nobody else's, so what is left is what reaches the kernel itself.
+"""
+
+from collections.abc import Iterable, Sequence
+from errno import EAFNOSUPPORT, EPERM
+
+from sandbox.walls import bpf
+from sandbox.walls.bpf import Instruction
+from sandbox.walls.syscall_policy import SyscallPolicy
+
+_FIRST, _SIGKILL = 1, 9
+_AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
+_SOCK_RAW, _SOCK_PACKET = 3, 10
+_SOCK_TYPE_MASK = 0xF
+
+
+def denied(policy: SyscallPolicy) -> Sequence[str]:
+    """Return the calls that a cold cell has not."""
+    return policy.denied
+
+
+def denied_warm(policy: SyscallPolicy, stopping: Sequence[str]) -> Sequence[str]:
+    """Return the calls that a warm cell has not: its forks mount until they give up their power.
+
+    That they have given it up is looked at from outside (cells/inspection.py).
+    """
+    allowed = {"mount", *stopping}
+    return [name for name in policy.denied if name not in allowed]
+
+
+def of_user(policy: SyscallPolicy) -> Iterable[Instruction]:
+    """Return what guards the other processes of its user: it reaches none."""
+    del policy
+    return ()
+
+
+def of_signals(numbers: dict[str, int]) -> Iterable[Instruction]:
+    """Answer SIGKILL from a fork to itself, the first of its pid namespace (own_signals.py)."""
+    yield from bpf.when(numbers["kill"], "kill", _kill_of_the_first(1))
+    yield from bpf.when(numbers["tgkill"], "tgkill", _kill_of_the_first(2))
+
+
+def of_sockets(numbers: dict[str, int]) -> Iterable[Instruction]:
+    """Allow UNIX and IP sockets, which its network namespace leads nowhere, but no raw ones."""
+    yield from bpf.when(numbers["socket"], "socket", _socket_families())
+    pair = bpf.only(0, [_AF_UNIX], EAFNOSUPPORT)
+    yield from bpf.when(numbers["socketpair"], "socketpair", pair)
+
+
+def _kill_of_the_first(signal_at: int) -> list[Instruction]:
+    """Answer SIGKILL to the first process of a pid namespace with SIGSYS (see own_signals.py).
+
+    A fork of a warm cell is that, and the kernel lets it ignore what it would die of from within
+    (pid_namespaces(7)).
+    """
+    return [
+        bpf.argument(0),
+        Instruction(bpf.EQUAL, 0, 3, _FIRST, "to the first process"),
+        bpf.argument(signal_at),
+        Instruction(bpf.EQUAL, 0, 1, _SIGKILL, "SIGKILL"),
+        Instruction(bpf.RETURN, 0, 0, bpf.TRAP, "it ends by SIGSYS, which says so"),
+    ]
+
+
+def _socket_families() -> list[Instruction]:
+    families = [_AF_UNIX, _AF_INET, _AF_INET6]
+    return [
+        *bpf.only(0, families, EAFNOSUPPORT),
+        bpf.argument(1),
+        Instruction(bpf.AND, 0, 0, _SOCK_TYPE_MASK, "the type without its flags"),
+        Instruction(bpf.EQUAL, 1, 0, _SOCK_RAW, "raw"),
+        Instruction(bpf.EQUAL, 0, 1, _SOCK_PACKET, "packet"),
+        bpf.errno(EPERM, "no raw sockets"),
+    ]
