@@ -2,21 +2,14 @@
 
 from typing import ClassVar
 
+from wheelhouse.errors import ProblemsFound
 from wheelhouse.problem import Problem
 
 
-class PackageError(Exception):
+class PackageError(ProblemsFound):
     """Something could not be done with the package."""
 
     code: ClassVar[str] = "package-error"
-
-    def __init__(self, *problems: Problem) -> None:
-        super().__init__(*problems)
-        self.problems = problems
-
-    def __str__(self) -> str:
-        sentence = (type(self).__doc__ or "").strip()
-        return " ".join([sentence, *(f"{p.where}: {p.what}" for p in self.problems)])
 
 
 class BundleRefused(PackageError):

@@ -5,10 +5,14 @@ from typing import ClassVar
 from wheelhouse.problem import Problem
 
 
-class WheelhouseError(Exception):
-    """The wheelhouse could not do what was asked of it."""
+class ProblemsFound(Exception):
+    """An input was judged, and this is what is wrong with it.
 
-    code: ClassVar[str] = "wheelhouse-error"
+    The families of the rooms that judge input stand on it: a class is a sentence with a code, and
+    an error of it has one problem or more. Nobody raises or catches this one.
+    """
+
+    code: ClassVar[str] = "problems-found"
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__(*problems)
@@ -17,6 +21,12 @@ class WheelhouseError(Exception):
     def __str__(self) -> str:
         sentence = (type(self).__doc__ or "").strip()
         return " ".join([sentence, *(f"{p.where}: {p.what}" for p in self.problems)])
+
+
+class WheelhouseError(ProblemsFound):
+    """The wheelhouse could not do what was asked of it."""
+
+    code: ClassVar[str] = "wheelhouse-error"
 
 
 class WheelRefused(WheelhouseError):
