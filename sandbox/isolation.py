@@ -11,8 +11,10 @@ from pathlib import Path
 
 from sandbox.cells.cell import Cell
 from sandbox.cells.launcher import Launcher
-from sandbox.cgroups.leaf import Hierarchy
-from sandbox.command import Command, Interpreter, Isolation, Layer, Level
+from sandbox.cells.namespaced import NamespacedCells
+from sandbox.cells.on_host import HostCells
+from sandbox.cgroups.leaves import Leaves
+from sandbox.command import Command, HostLibrary, Interpreter, Isolation, Layer, Level
 from sandbox.errors import SandboxError
 from sandbox.kernel import procfs
 from sandbox.limits import Limits
@@ -42,47 +44,67 @@ async def probe(
     *,
     interpreter: Interpreter,
     try_namespaces: bool,
-    hierarchy: Hierarchy | None,
+    leaves: Leaves,
 ) -> Probed:
-    """Find out by starting a cell whether this host lets us have namespaces."""
+    """Find out by starting a cell which kind of cells this host lets us have.
+
+    This is the one place where that is decided.
+    """
     missing: list[str] = []
     if try_namespaces and found.bubblewrap is None:
         missing.append("bubblewrap is not installed (apt-get install bubblewrap)")
-    elif try_namespaces:
-        launcher = Launcher(host=found, home=home, has_namespaces=True, hierarchy=hierarchy)
+    elif try_namespaces and found.bubblewrap is not None:
+        kind = NamespacedCells(bubblewrap=found.bubblewrap, host=found, home=home)
+        launcher = Launcher(host=found, home=home, kind=kind, leaves=leaves)
         try:
-            cell = await launcher.cold(_nothing(interpreter), reason="probe")
-            await cell.close()
+            await _try(launcher, interpreter)
             return Probed(launcher=launcher, missing=())
         except SandboxError as fault:
             launcher.close()
             missing.append(f"namespaces are refused: {fault.what}")
+    return await _probe_on_host(found, home, interpreter, leaves, missing)
+
+
+async def _probe_on_host(
+    found: Host, home: Path, interpreter: Interpreter, leaves: Leaves, missing: list[str]
+) -> Probed:
     if found.barriers.landlock_abi == 0:
         missing.append("the kernel has no Landlock (Linux 5.13, lsm=landlock)")
     if not found.barriers.has_seccomp:
         missing.append("the kernel has no seccomp filters")
-    launcher = Launcher(host=found, home=home, has_namespaces=False, hierarchy=hierarchy)
+    launcher = Launcher(host=found, home=home, kind=HostCells(), leaves=leaves)
     try:
         found.let_cells_cross()
-        cell = await launcher.cold(_nothing(interpreter), reason="probe")
-        await cell.close()
+        await _try(launcher, interpreter)
     except SandboxError as fault:
         missing.append(f"no cell starts without namespaces either: {fault.what}")
         return Probed(launcher=launcher, missing=tuple(missing), is_startable=False)
     return Probed(launcher=launcher, missing=tuple(missing))
 
 
+async def _try(launcher: Launcher, interpreter: Interpreter) -> None:
+    """Start a cell that is never given a run. Raises SandboxError."""
+    cell = await launcher.cold(_nothing(interpreter), reason="probe")
+    await cell.close()
+
+
 def in_force(
-    cell: Cell, *, level: Level, network: NetworkRules | None, landlock_abi: int, cgroup: str
+    cell: Cell,
+    *,
+    level: Level,
+    network: NetworkRules | None,
+    landlock_abi: int,
+    cgroup: str,
+    host_libraries: tuple[HostLibrary, ...],
 ) -> Isolation:
     """Return the walls around a cell that is about to be given its run.
 
     `cgroup` is the version of the hierarchy that its leaf is in, or nothing.
     """
     layers = _layers(
-        tuple(procfs.field(cell.status, name) for name in _FIELDS),
-        cell.namespaces or (),
-        has_namespaces=cell.layout.has_namespaces,
+        tuple(procfs.field(cell.hello.status, name) for name in _FIELDS),
+        cell.hello.namespaces,
+        refuses_sockets=cell.facts.refuses_sockets,
         network=network,
         landlock_abi=landlock_abi,
         cgroup=cgroup if cell.leaf else "",
@@ -92,7 +114,7 @@ def in_force(
         layers=layers,
         start=cell.start,
         start_reason=cell.start_reason,
-        host_libraries=cell.host_libraries,
+        host_libraries=host_libraries,
     )
 
 
@@ -101,7 +123,7 @@ def _layers(
     fields: tuple[str, ...],
     own: tuple[str, ...],
     *,
-    has_namespaces: bool,
+    refuses_sockets: bool,
     network: NetworkRules | None,
     landlock_abi: int,
     cgroup: str,
@@ -110,7 +132,7 @@ def _layers(
     status = dict(zip(_FIELDS, fields, strict=True))
     return (
         Layer(name="namespaces", in_force=bool(own), detail=" ".join(own)),
-        _no_network(status, own, has_namespaces=has_namespaces, network=network),
+        _no_network(status, own, refuses_sockets=refuses_sockets, network=network),
         Layer(name="read-only root", in_force="mnt" in own, detail="its own" if own else ""),
         Layer(
             name="seccomp",
@@ -167,7 +189,7 @@ def _no_network(
     status: Mapping[str, str],
     own: tuple[str, ...],
     *,
-    has_namespaces: bool,
+    refuses_sockets: bool,
     network: NetworkRules | None,
 ) -> Layer:
     if network is not None:
@@ -175,7 +197,7 @@ def _no_network(
     if "net" in own:
         detail = "a network namespace with nothing in it"
         return Layer(name="no network", in_force=True, detail=detail)
-    is_refused = status["Seccomp"] == "2" and not has_namespaces
+    is_refused = status["Seccomp"] == "2" and refuses_sockets
     detail = "seccomp refuses every socket" if is_refused else ""
     return Layer(name="no network", in_force=is_refused, detail=detail)
 

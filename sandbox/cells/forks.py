@@ -1,11 +1,20 @@
-"""The forks of one warm cell: which are alive, and what is said of their ends."""
+"""The forks of one warm cell: which are alive, how each is killed, what is said of their ends."""
 
 import asyncio
+import contextlib
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from sandbox.cgroups.migration import resolve
+from sandbox.cells.kind import CellKind
+from sandbox.errors import CellLostError
 from sandbox.kernel.process import Exit
+from sandbox.kernel.waiting import resolve, until_dead, until_done
+
+_KILL_S = 2.0
+KILLED = Exit(code=-signal.SIGKILL)
+"""How one ended of which nobody can tell."""
 
 
 @dataclass(slots=True)
@@ -70,3 +79,93 @@ class Forks:
         while self._alive:
             self._fewer = asyncio.get_running_loop().create_future()
             await self._fewer
+
+
+class Forker(Protocol):
+    """The warm cell of a fork, as far as its forks need it."""
+
+    @property
+    def kind(self) -> CellKind:
+        """Which kind of cell it is."""
+        ...
+
+    @property
+    def warden_pid(self) -> int:
+        """The process that makes the forks and reaps them."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, and all its forks with it."""
+        ...
+
+    @property
+    def shows_ends(self) -> bool:
+        """Whether forks show us their ends, so that nothing need be told of most of them."""
+        ...
+
+    def ask_how(self, run: str) -> None:
+        """Ask the warden how a run ended. Raises CellLostError."""
+        ...
+
+    async def end(self) -> None:
+        """Kill it, with all its forks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """The processes of one fork."""
+
+    run: str
+    ended: "asyncio.Future[Exit]"
+    """How it ended, by its warden, if that says so."""
+    forks: Forks
+    forker: Forker
+
+    @property
+    def shows_its_end(self) -> bool:
+        """Whether its end need not be told."""
+        return self.forker.shows_ends
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether it fell with its warm cell."""
+        return self.forker.is_over
+
+    def top(self, pid: int, status: str) -> int:
+        """Return the process whose end is that of all that the fork may have started."""
+        return self.forker.kind.top_of_fork(pid, status, warden_pid=self.forker.warden_pid)
+
+    async def kill(self, pidfd: int) -> bool:
+        """Kill it by its pidfd, whatever is said of its end; failing that, everything."""
+        if await self._has_died(pidfd):
+            self.forks.be_over(self.run)
+            return self.shows_its_end and pidfd >= 0
+        await self.forker.end()
+        self.forks.end(self.run, KILLED)
+        is_dead = pidfd >= 0 and await until_dead(pidfd, timeout_s=_KILL_S)
+        return is_dead and self.shows_its_end
+
+    async def exit(self) -> Exit:
+        """Return how it ended, once it has; the warm cell is asked, which reaps it."""
+        if not self.ended.done() and not self.forker.is_over:
+            self.forks.ask(self.run, self.ended)
+            with contextlib.suppress(CellLostError):
+                self.forker.ask_how(self.run)
+                await until_done(self.ended, timeout_s=_KILL_S)
+        return self.ended.result() if self.ended.done() else KILLED
+
+    async def _has_died(self, pidfd: int) -> bool:
+        """Kill it, and say whether it is dead: one that came to no hello has to be told of.
+
+        What is left of it without namespaces, the warden ends.
+        """
+        if pidfd >= 0:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        if pidfd < 0 or not self.shows_its_end:
+            await self.exit()
+            if pidfd < 0 or not self.ended.done():
+                return self.ended.done()
+        return await until_dead(pidfd, timeout_s=_KILL_S)

@@ -34,6 +34,21 @@ _UNPRIVILEGED = "".join(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hello:
+    """What a cell's process was like when it said hello, by the kernel's account alone."""
+
+    pid: int
+    """By the credentials on the message (unix(7))."""
+    pidfd: int
+    status: str
+    """/proc/PID/status (proc(5))."""
+    namespaces: tuple[str, ...]
+    """Those that it does not share with us."""
+    output_fd: int
+    scratch_fd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
     """What a fork has to be like."""
 
@@ -43,6 +58,8 @@ class Expected:
     """Of its channel, stdout and stderr: what it has open, and nothing else."""
     held_pid: int = 0
     """The process that it was forked from."""
+    work_bytes: int = 0
+    """How large the file system of its folders has to be, where it has one of its own."""
     mounted: Mapping[str, int] | None = None
     """How large what it may write to is, by place, where no cgroup counts what is in it."""
 

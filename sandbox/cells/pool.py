@@ -11,6 +11,7 @@ from typing import Any
 from sandbox.cells import warm
 from sandbox.cells.cell import Cell
 from sandbox.cells.launcher import Launcher
+from sandbox.cells.started import StartedCell
 from sandbox.cells.warm import WarmCell
 from sandbox.command import Command
 from sandbox.errors import CellLostError, ForkRefusedError, SandboxError
@@ -50,21 +51,20 @@ class _Spare:
     """
 
     warm_cell: WarmCell
-    cell: Cell
-    welcome: "asyncio.Task[None] | None" = None
+    ordered: StartedCell
+    welcome: "asyncio.Task[Cell] | None" = None
 
     def begin(self) -> None:
         """Begin to welcome it."""
         if self.welcome is None:
-            self.welcome = asyncio.create_task(self.warm_cell.welcome(self.cell))
+            self.welcome = asyncio.create_task(self.warm_cell.welcome(self.ordered))
 
     async def ready(self) -> Cell:
         """Return it with its walls shut, to the one who took it from among the spares.
 
         Raises CellUnstartableError, CellLostError.
         """
-        await (self.welcome or self.warm_cell.welcome(self.cell))
-        return self.cell
+        return await (self.welcome or self.warm_cell.welcome(self.ordered))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -176,7 +176,7 @@ class Pool:
         try:
             limits = family.command.limits
             roomy = replace(limits, processes=limits.processes + _UNMOVED)
-            leaf = self.launcher.leaf(roomy)
+            leaf = self.launcher.leaves.make(roomy)
             warm_cell = await warm.start(family.command, self.launcher, number=number, leaf=leaf)
         except SandboxError as fault:
             if leaf is not None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from sandbox.cgroups.leaf import Leaf
+from sandbox.kernel.waiting import resolve
 
 type _Move = Callable[[], None]
 type _Order = tuple[_Move, asyncio.Future[None] | None]
@@ -125,13 +126,3 @@ class Migrator:
         finally:
             self._moved_s = self.clock()
         return None
-
-
-def resolve(future: "asyncio.Future[None] | None", fault: Exception | None) -> None:
-    """Let `future` end well, or with `fault`; one that is done, or none, stays as it is."""
-    if future is None or future.done():
-        return
-    if fault is None:
-        future.set_result(None)
-    else:
-        future.set_exception(fault)

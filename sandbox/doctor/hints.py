@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 def hints(sandbox: "Sandbox") -> tuple[str, ...]:
     """Return what is known about a host of this kind, the most useful first."""
     found: list[str] = []
-    if not sandbox.launcher.has_namespaces:
+    is_on_host = not sandbox.launcher.has_namespaces
+    if is_on_host:
         found += _namespace_hints(sandbox.host.bubblewrap is None)
     if sandbox.hierarchy is None:
         found.append(_cgroup_hint())
-    if not sandbox.launcher.has_namespaces and os.geteuid() == 0:
+    if is_on_host and os.geteuid() == 0:
         found += _unreachable_interpreter()
     if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0 and _says_pipe():
         found.append(

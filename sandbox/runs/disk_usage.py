@@ -17,9 +17,9 @@ def is_worth_a_look(cell: Cell, limits: Limits) -> bool:
 
     Without namespaces there is none of their own, and it always is.
     """
-    if not cell.layout.has_namespaces:
+    if not cell.facts.has_own_disk:
         return True
-    figures = os.fstatvfs(cell.output_fd)
+    figures = os.fstatvfs(cell.hello.output_fd)
     used_bytes = (figures.f_blocks - figures.f_bfree) * figures.f_frsize
     least_mb = min(limits.output_mb, limits.scratch_mb)
     return used_bytes > least_mb * MIB or figures.f_files - figures.f_ffree > most_inodes(least_mb)
@@ -56,8 +56,8 @@ def filled(cell: Cell, limits: Limits) -> str:
 
 def _folders(cell: Cell, limits: Limits) -> tuple[tuple[int, str, int], ...]:
     return (
-        (cell.output_fd, "output", limits.output_mb),
-        (cell.scratch_fd, "scratch", limits.scratch_mb),
+        (cell.hello.output_fd, "output", limits.output_mb),
+        (cell.hello.scratch_fd, "scratch", limits.scratch_mb),
     )
 
 

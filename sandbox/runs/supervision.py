@@ -20,7 +20,7 @@ from sandbox.runs import disk_usage, stacks
 from sandbox.runs.masking import mask_of, too_short
 from sandbox.runs.streams import CHUNK_BYTES, Reports, Streams, masked
 from sandbox.runs.verdict import Verdict, over
-from sandbox.walls.layout import most_frame_bytes
+from sandbox.walls.messages import most_frame_bytes
 
 _TICK_S = 0.05
 _FIRST_LOOK_S = 0.005
@@ -39,7 +39,7 @@ class Supervision:
         self._limits = command.limits
         self._leaf = cell.leaf
         self._observe = observe
-        self._tree = None if cell.leaf else Tree(cell.tree_pid)
+        self._tree = None if cell.leaf else Tree(cell.top_pid)
         self._loop = asyncio.get_running_loop()
         self._verdict: asyncio.Future[Verdict] = self._loop.create_future()
         self._frames = protocol.Frames(largest_bytes=most_frame_bytes(command.limits))
@@ -52,6 +52,8 @@ class Supervision:
         self._look: asyncio.Future[Verdict | None] | None = None
         """A look that may be under way; it uses the cell's descriptors."""
         self._overdue: Verdict | None = None
+        self.host_libraries = cell.host_libraries
+        """Those of the host that the run had mapped, as far as they are still what they were."""
         self.peak_bytes = 0
         self.ended = Exit(code=0)
         """How the run's process ended, once everything is dead, where that has to be told."""
@@ -86,15 +88,15 @@ class Supervision:
                 await asyncio.wait((self._look,))
             self._loop.remove_reader(self._cell.channel.fileno())
         if self._leaf is None:
-            self.peak_bytes = max(self.peak_bytes, procfs.peak_bytes(self._cell.pid))
+            self.peak_bytes = max(self.peak_bytes, procfs.peak_bytes(self._cell.hello.pid))
         files: list[tuple[str, int]] = []
         if self._cell.start == "cold":  # it waits for its end when it is done: see inside/cold.py
-            files = await asyncio.to_thread(files_mapped, self._cell.pid)
+            files = await asyncio.to_thread(files_mapped, self._cell.hello.pid)
         await self._cell.end()
         if files:  # to hash them may take long, in which nobody would watch the limits
-            self._cell.host_libraries = await asyncio.to_thread(hashed, files)
+            self.host_libraries = await asyncio.to_thread(hashed, files)
         if verdict.kind == "ended" or not self._cell.shows_its_end:
-            self.ended = await self._cell.tell()
+            self.ended = await self._cell.exit()
         await self._streams.drain()
         if self._leaf is not None:
             self.counted = self._leaf.count()
@@ -242,7 +244,7 @@ class Supervision:
     async def _await_end(self) -> None:
         """The channel closed without a word: usually the process is just ending."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._cell.tell(), _DRAIN_S)
+            await asyncio.wait_for(self._cell.exit(), _DRAIN_S)
         kind = "cancelled" if self._said.is_cancelled else "ended"
         self._decide(Verdict(kind=kind))
 

@@ -14,7 +14,8 @@ from sandbox.command import Command, Interpreter
 from sandbox.kernel import devices
 from sandbox.limits import MIB
 from sandbox.network import etc
-from sandbox.walls import layout
+from sandbox.walls import layout as places
+from sandbox.walls.layout import Layout
 
 type Reach = Callable[[Path], str]
 """Turns a host path into the path by which the cell's host user can reach it."""
@@ -40,15 +41,17 @@ class Furniture:
     """Where the cell's host user finds the cell's /dev ready; empty where it has to be made."""
 
 
-def arguments(command: Command, furniture: Furniture, *, reach: Reach, is_warm: bool) -> list[str]:
+def arguments(
+    command: Command, furniture: Furniture, *, reach: Reach, layout: Layout, is_warm: bool
+) -> list[str]:
     """Return bwrap's arguments for `command`, without the program to run."""
     return [
         *_namespaces(command, is_warm=is_warm),
-        *_variables(command, furniture.library_path),
+        *_variables(command, layout, furniture.library_path),
         *_system(command.interpreter, reach),
         *_temporary(command.interpreter),
         *_devices(furniture.devices),
-        *_read_only(furniture.inside, layout.INSIDE, reach),
+        *_read_only(furniture.inside, places.INSIDE, reach),
         *_read_only(furniture.etc, "/etc", reach),
         *_read_only(furniture.sys, "/sys", reach),
         *_memory(furniture.sys, reach, is_warm=is_warm),
@@ -61,7 +64,7 @@ def arguments(command: Command, furniture: Furniture, *, reach: Reach, is_warm: 
 
 
 def _namespaces(command: Command, *, is_warm: bool) -> list[str]:
-    uid = str(layout.CELL_UID)
+    uid = str(places.CELL_UID)
     flags = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts"]
     flags += ["--unshare-net", "--unshare-cgroup-try", "--die-with-parent", "--new-session"]
     flags += [] if is_warm else ["--disable-userns"]
@@ -70,17 +73,15 @@ def _namespaces(command: Command, *, is_warm: bool) -> list[str]:
     return [*flags, *(("--cap-add", "CAP_SYS_ADMIN") if is_warm else ())]
 
 
-def _variables(command: Command, library_path: str) -> list[str]:
-    start = layout.variables(
-        layout.namespaced(command.folders), library_path=library_path, limits=command.limits
-    )
+def _variables(command: Command, layout: Layout, library_path: str) -> list[str]:
+    start = places.variables(layout, library_path=library_path, limits=command.limits)
     start |= etc.variables() if command.network else {}
     pairs = [("--setenv", name, value) for name, value in start.items()]
     return ["--clearenv", *(word for pair in pairs for word in pair)]
 
 
 def _system(interpreter: Interpreter, reach: Reach) -> list[str]:
-    words = [*_libraries(layout.library_folders(interpreter))]
+    words = [*_libraries(places.library_folders())]
     words += _data_of_libraries()
     if str(interpreter.prefix) == "/usr":
         executable = str(interpreter.executable)
@@ -108,7 +109,7 @@ def _temporary(interpreter: Interpreter) -> list[str]:
     """
     if Path("/tmp") in interpreter.prefix.parents:
         return []
-    return ["--symlink", f"{layout.WORK}/scratch/tmp", "/tmp"]
+    return ["--symlink", f"{places.WORK}/scratch/tmp", "/tmp"]
 
 
 @cache
@@ -164,11 +165,11 @@ def _inputs(folder: Path | None, reach: Reach) -> Sequence[str]:
 def _writable(command: Command, *, is_warm: bool) -> list[str]:
     """Mount what holds scratch and output; the import of a warm cell gets scratch alone."""
     limits = command.limits
-    size_bytes = limits.scratch_mb * MIB if is_warm else layout.work_bytes(limits)
-    words = ["--perms", "0755", "--size", str(size_bytes), "--tmpfs", layout.WORK]
+    size_bytes = limits.scratch_mb * MIB if is_warm else places.work_bytes(limits)
+    words = ["--perms", "0755", "--size", str(size_bytes), "--tmpfs", places.WORK]
     for name in ("scratch", "output"):
-        words += ["--perms", "0755", "--dir", f"{layout.WORK}/{name}"]
-        words += ["--symlink", f"{layout.WORK}/{name}", f"/{name}"]
+        words += ["--perms", "0755", "--dir", f"{places.WORK}/{name}"]
+        words += ["--symlink", f"{places.WORK}/{name}", f"/{name}"]
     return words
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from sandbox.command import Level
 from sandbox.errors import CellUnstartableError
 from sandbox.kernel.process import HostUser
 from sandbox.walls import landlock, seccomp
@@ -82,19 +81,6 @@ def look(*, crossed: tuple[Path, ...] = ()) -> Host:
         cell_uids=_cell_uids(),
         crossed=crossed,
     )
-
-
-def level(host: Host, *, has_namespaces: bool, has_cgroup: bool) -> Level:
-    """Return the best level that this host allows. Pure."""
-    barriers = host.barriers
-    if has_namespaces and barriers.has_seccomp:
-        return Level.FULL if has_cgroup else Level.NO_CGROUP
-    # A run shares its host user with its keeper, so without Landlock's scopes it could kill the
-    # keeper and outlive the run, unless a cgroup holds the tree as well.
-    signals_are_confined = barriers.landlock_abi >= 6 or (bool(host.cell_uids) and has_cgroup)
-    if barriers.has_seccomp and barriers.landlock_abi > 0 and signals_are_confined:
-        return Level.UNPRIVILEGED
-    return Level.PROCESS
 
 
 def _bubblewrap() -> tuple[Path | None, str]:

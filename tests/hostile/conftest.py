@@ -56,7 +56,7 @@ def as_asked(sandbox: Sandbox) -> None:
         assert sandbox.hierarchy is not None, "the delegated cgroup is not used"
     elif wanted == "none" and sandbox.hierarchy is not None:
         sandbox.hierarchy.remove()
-        sandbox.hierarchy = sandbox.launcher.hierarchy = None
+        sandbox.hierarchy = sandbox.launcher.leaves.hierarchy = None
         sandbox.level = Level.NO_CGROUP if sandbox.level is Level.FULL else sandbox.level
 
 

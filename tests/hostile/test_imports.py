@@ -20,7 +20,8 @@ from hostile.arena import LIMITS, Arena
 from sandbox.command import Command, Ending, Folder, Input, Outcome, Report, Warmth
 from sandbox.limits import MIB
 from sandbox.sandbox import Sandbox
-from sandbox.walls import layout
+from sandbox.walls.namespaced import NamespacedWalls
+from sandbox.walls.on_host import HostWalls
 
 LEVELS = pytest.mark.parametrize("level", ["namespaced", "unprivileged"])
 ENDINGS = {Ending.RETURNED, Ending.RAISED, Ending.UNLOADABLE}
@@ -204,7 +205,8 @@ async def test_an_import_that_rewrites_the_runner_has_the_same_walls_around_its_
         if outcome.ending is not Ending.RETURNED:
             continue  # it has spoilt its own run
         assert outcome.value["got"] == [], outcome
-        wanted = layout.rlimits(replace(LIMITS, wall_s=5), has_namespaces=level == "namespaced")
+        walls = NamespacedWalls() if level == "namespaced" else HostWalls()
+        wanted = walls.rlimits(replace(LIMITS, wall_s=5))
         names = ("RLIMIT_CPU", "RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_CORE", "RLIMIT_MEMLOCK")
         assert outcome.value["limits"] == [wanted[name] for name in names]
         landlock = next(one for one in outcome.isolation.layers if one.name == "landlock")

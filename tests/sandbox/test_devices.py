@@ -50,8 +50,7 @@ async def main(folder):
             outputs_to=folder / "outputs", observe=lambda _: None,
         )
         print(outcome.isolation.start, outcome.value, outcome.failure)
-    stage = sandbox.launcher._mount_namespace
-    print("ready" if stage is not None and stage.devices else "made")
+    print("ready" if sandbox.launcher.kind.has_ready_devices else "made")
     await sandbox.close()
 
 CAP_MKNOD, PR_CAPBSET_DROP = 27, 24

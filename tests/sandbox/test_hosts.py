@@ -12,6 +12,8 @@ from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
 from sandbox.walls import host
 from sandbox.walls.layout import Barriers
+from sandbox.walls.namespaced import NamespacedWalls
+from sandbox.walls.on_host import HostWalls
 
 
 async def test_the_wheels_bubblewrap_serves_where_the_distribution_has_none(monkeypatch):
@@ -47,7 +49,7 @@ async def assert_refused(sandbox: Sandbox):
         least=Level.UNPRIVILEGED,
     )
     with pytest.raises(SandboxError) as refused:
-        await sandbox.run(command, outputs_to=sandbox.launcher._home, observe=lambda _: None)
+        await sandbox.run(command, outputs_to=sandbox.launcher.home, observe=lambda _: None)
     assert "bubblewrap" in refused.value.what and "doctor" in refused.value.mend
 
 
@@ -64,11 +66,6 @@ async def assert_refused(sandbox: Sandbox):
     ],
 )
 def test_the_level_follows_from_what_the_host_has(abi, uids, cgroup, namespaces, level):
-    found = host.Host(
-        is_root=bool(uids),
-        barriers=Barriers(machine="x86_64", landlock_abi=abi, has_seccomp=True),
-        bubblewrap=None,
-        bubblewrap_source="",
-        cell_uids=uids,
-    )
-    assert host.level(found, has_namespaces=namespaces, has_cgroup=cgroup) is level
+    found = Barriers(machine="x86_64", landlock_abi=abi, has_seccomp=True)
+    walls = NamespacedWalls() if namespaces else HostWalls()
+    assert walls.level(found, has_cell_users=bool(uids), has_cgroup=cgroup) is level

@@ -2,14 +2,14 @@
 
 import asyncio
 
-from sandbox.cells.launcher import _prepare_inside
+from sandbox.base.runners import compiled
 from sandbox.cells.leftovers import sweep
 from sandbox.isolation import this_interpreter
 
 
 async def test_first_runs_beside_each_other_prepare_the_runner_of_a_python_once(tmp_path):
     """Each compiles in a folder of its own; who is last takes what the first has made."""
-    preparing = (asyncio.to_thread(_prepare_inside, tmp_path, this_interpreter()) for _ in range(4))
+    preparing = (asyncio.to_thread(compiled, tmp_path, this_interpreter()) for _ in range(4))
     prepared = set(await asyncio.gather(*preparing))
     assert set(tmp_path.iterdir()) == prepared
     assert len(prepared) == 1

@@ -66,7 +66,7 @@ async def opened_without_namespaces(world: Path, home: Path, *, has_cgroup: bool
         world / home.name, without_namespaces=True, interpreter=reachable_copy(world)
     )
     if not has_cgroup:
-        sandbox.launcher.hierarchy = None
+        sandbox.launcher.leaves.hierarchy = None
     return sandbox
 
 
@@ -120,7 +120,7 @@ def extract(*, job, **_):
     sandbox = await Sandbox.open(
         world / mark, without_namespaces=not namespaces, interpreter=reachable_copy(world)
     )
-    sandbox.launcher.hierarchy = None
+    sandbox.launcher.leaves.hierarchy = None
     await sandbox.run(
         command(world, LINGER + code, warm=warm),
         outputs_to=world / f"{mark}-outputs",

@@ -162,7 +162,7 @@ async def test_an_import_that_takes_too_much_is_ended_where_no_cgroup_does_it(
 ):
     sandbox = await Sandbox.open(lab.folder / "no-cgroup")
     try:
-        sandbox.launcher.hierarchy = None
+        sandbox.launcher.leaves.hierarchy = None
         cell, said = await sandbox.pool.take(warm(lab.command(code)))
         assert cell is None
         assert re.fullmatch(reason, said)
@@ -438,7 +438,7 @@ async def test_a_cell_that_gets_no_cgroup_leaves_no_descriptor_behind(lab, warm)
 
     sandbox = await Sandbox.open(lab.folder / "exhausted")
     try:
-        sandbox.launcher.hierarchy = Exhausted()
+        sandbox.launcher.leaves.hierarchy = Exhausted()
         command = lab.command("def extract(*, job, **_): return 1")
         before = open_descriptors()
         for each in (command, warm(command)) * 3:
