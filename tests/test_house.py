@@ -135,7 +135,6 @@ ASKS_FOR_NAMESPACES = {
     "sandbox/walls/on_host.py": 1,  # false
     "sandbox/cells/launcher.py": 2,  # shown to others
     "sandbox/doctor/hints.py": 1,  # what to do for more
-    "sandbox/inside/warm/held.py": 4,
 }
 
 

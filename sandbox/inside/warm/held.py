@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 import select
 
-from .. import procfs, scm_rights, syscalls, walls
-from . import doors, fitness, forking, importing, net_namespaces, tracee
+from .. import scm_rights, syscalls
+from . import doors, fitness, forking, importing, tracee
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container
     from typing import Any
 
-_FIRST = 1
-"""The first process of the cell's pid namespace, which is bubblewrap's."""
+    from . import net_namespaces
+    from .kind import Kind
+
 _WORD_BYTES = 4096
 _GO = b"."
 _NO_PTRACE = "this host lets no warm cell be held (kernel.yama.ptrace_scope): %s"
@@ -31,33 +32,30 @@ _LAST_LOW = syscalls.RULES_FROM - 1
 class Imported:
     """The child, its door while it imports, and what its forks are born into."""
 
-    def __init__(self, setup: dict[str, Any]) -> None:
-        self._has_namespaces: bool = setup["mounts"] is not None
+    def __init__(self, setup: dict[str, Any], kind: Kind) -> None:
+        self._setup, self._kind = setup, kind
         self._processes_fd = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        if self._has_namespaces:
-            walls.hide_processes()
-            walls.show_memory()
+        kind.furnish()
         syscalls.be_unreachable()
         self._door, self._their_door = scm_rights.pair()
         self._door_inode = os.fstat(self._their_door).st_ino
         self.pid = os.fork()
         if self.pid == 0:
-            self._be_it(setup)
+            self._be_it()
         self._tracee = tracee.Tracee(self.pid)
         self._networks: net_namespaces.Networks | None = None
-        self._work_dir: str = setup["work_dir"]
         self._flags = syscalls.SIGCHLD | syscalls.CLONE_PARENT
         self._places = _places(setup["landlock"])
         self._limits = syscalls.packed_limits(setup["rlimits"])
         self._outbox = scm_rights.Outbox(most_bytes=forking.FOLDER_BYTES)
 
-    def _be_it(self, setup: dict[str, Any]) -> None:
+    def _be_it(self) -> None:
         """Be the child: with the streams and its door, and nothing else of ours."""
         try:
             os.dup2(self._their_door, importing.DOOR)
             os.closerange(importing.DOOR + 1, 65_536)
             syscalls.die_with_parent()
-            importing.main(setup)
+            importing.main(self._setup, self._kind)
         finally:
             os._exit(70)
 
@@ -101,28 +99,17 @@ class Imported:
 
     def _unfitness(self, *, places: Container[tuple[int, int]]) -> str:
         """Return why its forks would not be fresh, or nothing; final only once it is held."""
+        strangers = self._kind.strangers(self._processes_fd, self.pid)
         return fitness.unfitness(
-            self.pid, door=self._door_inode, strangers=self._strangers(), places=places
+            self.pid, door=self._door_inode, strangers=strangers, places=places
         )
 
-    def _strangers(self) -> int:
-        """Count the processes that the import left."""
-        if self._has_namespaces:
-            known = {_FIRST, os.getpid(), self.pid}
-            return len(procfs.processes(self._processes_fd) - known)
-        mine = procfs.children(os.getpid()) - {self.pid}
-        return len(mine | procfs.children(self.pid))
-
     def _prepare(self) -> None:
-        """Close its door, and give it the power to make namespaces, as it runs no code any more."""
+        """Close its door, and have it ready to be forked, as it runs no code any more."""
         os.close(self._door)
         self._tracee.make("close_range", importing.DOOR, _LAST_LOW, 0)
-        if self._has_namespaces:
-            walls.hide_memory()
-            walls.leave_shared_folder(self._work_dir)
-            walls.own_user_namespace_of(self._tracee)
-            self._flags |= walls.NAMESPACES
-            self._networks = net_namespaces.Networks(self._tracee)
+        namespaces, self._networks = self._kind.prepare_forks(self._tracee, self._setup)
+        self._flags |= namespaces
         self._doors = doors.Doors(self._tracee)
 
     def fork(self, folder: str, fds: tuple[int, ...]) -> tuple[int, net_namespaces.Network | None]:

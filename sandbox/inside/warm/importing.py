@@ -14,14 +14,12 @@ from .. import call, cold, run, sigterm, syscalls, walls
 from ..channel import Channel
 from . import (
     fork_script,
-    fork_script_on_host,
     forking,
     generators,
     heap,
     huge_pages,
     immortal,
     made_files,
-    own_signals,
     renewed,
     thread_pools,
     warmup,
@@ -31,6 +29,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .kind import Kind
+
 IMPORTED, FAILED = b"+", b"-"
 """What it says at its door when its import is done: ready to be held, or why not."""
 DOOR = 3
@@ -38,23 +38,19 @@ DOOR = 3
 _FAILURE_CHARS = 2000
 
 
-def main(setup: dict[str, Any]) -> None:
+def main(setup: dict[str, Any], kind: Kind) -> None:
     """Import what the setup names, say so at the door, and be forked; forks serve their runs."""
     syscalls.be_measurable()
-    if setup["mounts"] is not None:
-        walls.own_user_namespace()
     listener = sigterm.Listener()
-    if setup["mounts"] is not None:
-        own_signals.end_by_them(listener.is_on)
+    kind.begin_import(listener)
     cold.prepare(setup)
-    if setup["mounts"] is not None:
-        walls.make_scratch(setup["scratch_dir"])  # of its own: forks mount theirs over it
+    kind.make_scratch(setup)
     walls.shut_around_import(setup)
     watch, unseeded = generators.Watch(), generators.Unseeded()
     pools = thread_pools.Pools(setup["processors"])
     watch.begin()
     pools.hold_back()
-    failure = _preload(setup)
+    failure = _preload(setup, kind)
     pools.find()
     watch.end()
     unseeded.find()
@@ -66,12 +62,11 @@ def main(setup: dict[str, Any]) -> None:
     left.take_down(apart_from=(0, 1, 2, DOOR))
     os.write(DOOR, IMPORTED)
     os.read(DOOR, 1)
-    kind = fork_script_on_host.ForkScript if setup["mounts"] is None else fork_script.ForkScript
-    born = kind(setup, door=DOOR)
+    script = kind.script(setup, door=DOOR)
     warmup.rehearse(listener)
     channel = Channel(fork_script.CHANNEL)
-    _share((born, channel, listener, left, unseeded))
-    forking.be_forked(born.play, left.put_back, id_place=born.id_place)
+    _share((script, channel, listener, left, unseeded))
+    forking.be_forked(script.play, left.put_back, id_place=script.id_place)
     _serve(channel, listener, unseeded, pools)
 
 
@@ -103,13 +98,12 @@ def _share(own: object) -> None:
     gc.freeze()
 
 
-def _preload(setup: dict[str, Any]) -> str:
+def _preload(setup: dict[str, Any], kind: Kind) -> str:
     cold.honour_pth_files(setup["environment_path"])
     try:
         for name in setup["preload"]:
             call.import_module(name)
-        if setup["mounts"] is not None:
-            made_files.below(setup["scratch_dir"])
+        kind.check_files(setup)
     except made_files.TooMuch as fault:
         return str(fault)
     except BaseException:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .. import subreaper, syscalls
-from . import warden
+from . import on_host, warden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def main(fd: int) -> None:
     _signal.signal(_signal.SIGTERM, _end)
     syscalls.hear_of_parents_end()
     try:
-        warden.main(fd)
+        warden.serve(fd, on_host)
     finally:
         subreaper.kill_descendants()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from .. import scm_rights, subreaper
+from .. import scm_rights
 from ..channel import LENGTH_BYTES, Channel
 from . import forking, tracee
 from .held import Imported
@@ -16,6 +16,7 @@ from .held import Imported
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import net_namespaces
+    from .kind import Kind
 
 _UNBORN = 71
 """EX_OSERR of sysexits.h: the kernel would not fork."""
@@ -27,6 +28,13 @@ _ENDED = b'{"kind":"ended","run":"%s","code":%d,"cpu_us":%d,"peak_rss_kb":%d}'
 
 
 def main(fd: int) -> None:
+    """Be the warden of a warm cell that has namespaces."""
+    from . import namespaced  # noqa: PLC0415 - the other kind (subreaper_warden.py) does without
+
+    serve(fd, namespaced)
+
+
+def serve(fd: int, kind: Kind) -> None:
     """Say that we are here, let a child import, hold it, and have it forked for each order.
 
     The setup comes when every process of the cell is in its cgroup.
@@ -37,11 +45,11 @@ def main(fd: int) -> None:
     if setup is None:
         return
     forking.rehearse_fork()
-    imported = Imported(setup)
+    imported = Imported(setup, kind)
     unfit = imported.wait(channel.fileno()) or imported.hold()
     channel.send({"kind": "warm", "unfit": unfit})
     if not unfit:
-        _Forks(channel, imported, ends_orphans=setup["mounts"] is None).serve()
+        _Forks(channel, imported, kind).serve()
 
 
 class _Forks:
@@ -51,10 +59,10 @@ class _Forks:
     the dead are reaped when the next order comes, or soon.
     """
 
-    def __init__(self, channel: Channel, imported: Imported, *, ends_orphans: bool) -> None:
+    def __init__(self, channel: Channel, imported: Imported, kind: Kind) -> None:
         self._channel = channel
         self._imported = imported
-        self._ends_orphans = ends_orphans
+        self._kind = kind
         self._wait = forking.Wait()
         self._inbox = scm_rights.Inbox(most_bytes=LENGTH_BYTES, most_fds=3)
         self._ends: dict[str, tuple[int, int, int]] = {}
@@ -113,8 +121,7 @@ class _Forks:
         if pid not in self._alive:  # an orphan of a run
             return
         run, network = self._alive.pop(pid)
-        if self._ends_orphans:
-            subreaper.kill_descendants(apart_from=self._imported.pid)
+        self._kind.end_orphans(self._imported.pid)
         self._imported.give_back(network)
         self._ends[run] = end
         if run in self._asked:
