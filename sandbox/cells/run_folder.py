@@ -109,13 +109,21 @@ def _placing(item: Input) -> Generator[None]:
 def remove(folder: Path) -> None:
     """Remove what a cell may have made as deep and as unreadable as it liked.
 
-    rm(1) walks by descriptor and without recursion; shutil.rmtree fails at a thousand levels.
+    rm(1) walks by descriptor and without recursion; shutil.rmtree fails at a thousand levels. It
+    comes first: inputs may be links to what is kept, whose modes chmod(1) would change. What is
+    left then is a cell's own, since inputs are in a folder that no cell can write to.
     """
     if folder.is_symlink():  # chmod(1) would follow it
         folder.unlink()
         return
-    for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-        subprocess.run([*command, "--", folder], capture_output=True, check=False)
+    _run("rm", "-rf", "--", folder)
+    if folder.exists():
+        _run("chmod", "-R", "u+rwX", "--", folder)
+        _run("rm", "-rf", "--", folder)
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(command, capture_output=True, check=False)
 
 
 def _furnish(fd: int, writable: Iterable[str], user: HostUser | None) -> None:

@@ -80,3 +80,15 @@ def test_removing_does_not_follow_a_link(run, theirs):
     run_folder.remove(run)
     assert not run.is_symlink()
     assert (theirs / "output" / "private.txt").stat().st_mode & 0o777 == 0
+
+
+def test_an_input_that_was_linked_in_keeps_its_mode_when_the_folder_goes(run, tmp_path):
+    """A link is the original: what is kept without write permission stays so."""
+    source = tmp_path / "input.txt"
+    source.write_text("input")
+    source.chmod(0o444)
+    run_folder.place_inputs([Input(name="input.txt", source=source)], run, by_link=True)
+    (run / "scratch" / "shut").mkdir(mode=0)
+    run_folder.remove(run)
+    assert not run.exists()
+    assert source.stat().st_mode & 0o777 == 0o444
