@@ -76,6 +76,6 @@ def _failed(stage: Stage, outcome: Outcome) -> ActivationFailed:
         code="import-failed",
         what=f"the entry point's module {module} cannot be imported: {what}",
         where=stage.bundle.manifest.entrypoint,
-        mend=mend_of(what, otherwise=mend),
+        mend=mend_of(failure.missing_module if failure else "", otherwise=mend),
     )
     return ActivationFailed(problem, traceback=failure.traceback if failure else "")

@@ -1,8 +1,5 @@
 """What to ask for where a module is not there: its name, and how it is distributed. Pure."""
 
-import re
-
-NOT_FOUND = re.compile(r"ModuleNotFoundError: No module named '(?P<module>[A-Za-z0-9_.]{1,200})'")
 BROUGHT_BY = {
     "attr": "attrs",
     "barcode": "python-barcode",
@@ -38,16 +35,12 @@ GONE = {
 """Modules that were there until their distribution, or Python itself, gave them up."""
 
 
-def mend_of(what: str, *, otherwise: str) -> str:
-    """Return the mend of an error that says `what`, where a known module is not there.
+def mend_of(module: str, *, otherwise: str) -> str:
+    """Return what to do about a module that is not there; `otherwise` where that is not known.
 
-    >>> mend_of("ModuleNotFoundError: No module named 'cv2'", otherwise="read the traceback")
+    >>> mend_of("cv2", otherwise="read the traceback")
     'write opencv-python-headless in requirements.txt, which brings cv2'
     """
-    found = NOT_FOUND.match(what)
-    if not found:
-        return otherwise
-    module = found["module"]
     top = module.partition(".")[0]
     if top in GONE:
         return GONE[top]

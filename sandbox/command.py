@@ -124,6 +124,8 @@ class Failure:
     limit: str = ""
     limit_value: float | None = None
     reached: float | None = None
+    missing_module: str = ""
+    """The module that was not there to be imported, if it is that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

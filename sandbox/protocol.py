@@ -22,6 +22,7 @@ TEXT_CHARS = 65_536
 _NAME_CHARS, _WHAT_CHARS, _TRACEBACK_CHARS = 100, 4_096, 16_000
 """Of what becomes a part of the artifact; the runner keeps to less."""
 _HOST_CHARS = 300
+_MODULE_CHARS = 200
 _DEEPEST = 64
 _MOST_VALUES = 101_000
 """Of one message, keys counted too; the runner takes a little less, without what is around it.
@@ -58,6 +59,10 @@ class Ended:
     peak_rss_bytes: int
 
 
+type Cause = Literal["", "module", "fork", "thread"]
+"""What inside/causes.py finds in a failure: a module that is not there, no more processes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """How the run says that it ended."""
@@ -71,11 +76,14 @@ class Done:
     traceback: str = ""
     errno: int | None = None
     errno_path: str = ""
-    is_memory: bool = False
     wanted: str = ""
     """The host and port that the run could not reach."""
     wall: str = ""
     """Which wall it ran into, in its own words."""
+    cause: Cause = ""
+    """Why it failed, where neither class nor number of the error tells."""
+    missing: str = ""
+    """The module that is not there."""
     reached: float | None = None
 
 
@@ -249,11 +257,21 @@ def _done(fields: _Fields) -> Done:
         traceback=fields.text("traceback", default="")[-_TRACEBACK_CHARS:],
         errno=fields.integer("errno"),
         errno_path=fields.text("errno_path", default="")[:_WHAT_CHARS],
-        is_memory=fields.raw("is_memory") is True,
         wanted=fields.text("wanted", default="")[:_HOST_CHARS],
         wall=fields.text("wall", default="")[:_NAME_CHARS],
+        cause=_cause(fields),
+        missing=fields.text("missing", default="")[:_MODULE_CHARS],
         reached=fields.number("reached"),
     )
+
+
+def _cause(fields: _Fields) -> Cause:
+    """Return the word, or none where it is unknown: nothing rests on it but what is advised."""
+    match fields.text("cause", default=""):
+        case "module" | "fork" | "thread" as word:
+            return word
+        case _:
+            return ""
 
 
 def _question(fields: _Fields) -> Question:

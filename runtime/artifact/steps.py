@@ -186,7 +186,7 @@ def error_of(outcome: Outcome) -> JobError | None:
     return JobError(
         code=failure.code,
         what=failure.what,
-        mend=mend_of(failure.what, otherwise=failure.mend),
+        mend=mend_of(failure.missing_module, otherwise=failure.mend),
         kind="package",
         traceback=failure.traceback,
         limit=failure.limit,

@@ -163,16 +163,24 @@ def _fault(fault: BaseException, ending: str) -> dict[str, Any]:
         "traceback": _traceback(fault),
         "errno": _errno(fault),
         "errno_path": _path_of(fault),
-        "is_memory": isinstance(fault, MemoryError),
-        "wanted": wanted.host(fault),
-        "wall": _wall(fault),
+        **_clues(fault),
     }
 
 
-def _wall(fault: BaseException) -> str:
-    from . import refused  # noqa: PLC0415 - runs that return do without
+def _clues(fault: BaseException) -> dict[str, str]:
+    """Return what can be found out about a failure by looking into it."""
+    from . import causes, refused  # noqa: PLC0415 - runs that return do without
 
-    return refused.wall(fault)
+    try:
+        cause, missing = causes.cause(fault), causes.missing(fault)
+    except BaseException:  # whatever package code has made of its exceptions
+        cause, missing = "", ""
+    return {
+        "wanted": wanted.host(fault),
+        "wall": refused.wall(fault),
+        "cause": cause,
+        "missing": missing,
+    }
 
 
 def _errno(fault: BaseException) -> int | None:

@@ -159,7 +159,13 @@ def _done(done: Done, isolation: Isolation, result_kb: int) -> Outcome:
     if done.wanted and not _has_network(isolation):
         what = f"{what} – the run tried to reach {done.wanted}; runs have no network"
         mend = walls.NETWORK_MEND
-    failure = Failure(code=_code(done), what=what, mend=mend, traceback=done.traceback)
+    failure = Failure(
+        code=_code(done),
+        what=what,
+        mend=mend,
+        traceback=done.traceback,
+        missing_module=done.missing,
+    )
     if done.wall and not done.wanted:
         failure = walls.named(failure, done.wall, has_network=_has_network(isolation))
     return Outcome(ending=done.ending, isolation=isolation, failure=failure)
@@ -179,7 +185,7 @@ def _code(done: Done) -> str:
 
 
 def _mend(done: Done) -> str:
-    if done.what.startswith("ModuleNotFoundError: "):
+    if done.cause == "module":
         return "name what brings that module in requirements.txt, or put it into the bundle"
     if done.ending is Ending.UNLOADABLE:
         return "read the traceback: the entry point's module must be importable"
@@ -247,11 +253,11 @@ def _cancelled() -> Failure:
 def _limit_of_errno(done: Done, limits: Limits, *, refusals: int, filled: str) -> tuple[str, float]:
     if done.errno == errno.EMFILE:
         return "open_files", limits.open_files
-    if done.errno == errno.EAGAIN and (refusals or "fork" in done.traceback):
+    if done.errno == errno.EAGAIN and (refusals or done.cause == "fork"):
         return "processes", limits.processes
     if is_about_disk(done):
         return _limit_of_disk(done, limits, filled)
-    if done.what.startswith("RuntimeError: can't start new thread"):
+    if done.cause == "thread":
         return "processes", limits.processes
     return "", 0.0
 

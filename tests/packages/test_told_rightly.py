@@ -161,12 +161,12 @@ def test_popular_names_are_not_near_each_other_and_unknown_ones_are_left_alone()
 
 def test_a_module_that_is_not_there_is_told_with_what_brings_it() -> None:
     def told(module: str) -> str:
-        return mend_of(f"ModuleNotFoundError: No module named '{module}'", otherwise="else")
+        return mend_of(module, otherwise="else")
 
     assert "setuptools<82" in told("pkg_resources.extern")
     assert "scikit-learn" in told("sklearn.svm")
     assert told("unheard_of") == "else"
-    assert mend_of("ValueError: No module named 'cv2'", otherwise="else") == "else"
+    assert told("") == "else"
 
 
 def test_the_schema_takes_what_the_reader_takes() -> None:

@@ -105,3 +105,53 @@ async def test_an_error_that_no_wall_caused_names_none(run: Callable, body: str)
     outcome = await run(WALL_CODE.format(body=body))
     assert outcome.failure is not None, outcome
     assert " – " not in outcome.failure.what
+
+
+NO_PROCESS = """
+import subprocess
+def extract(*, job, **_):
+    started = []
+    while True:
+        started.append(subprocess.Popen(["/bin/sleep", "60"]))
+"""
+NO_THREAD = """
+import threading, time
+def extract(*, job, **_):
+    while True:
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+"""
+ITS_OWN_WORDS = {
+    "a pipe that is empty": "def forklift():\n    raise BlockingIOError(11, 'try again')\n"
+    "def extract(*, job, **_):\n    forklift()",
+    "a class of the same name": "class ModuleNotFoundError(Exception): pass\n"
+    "def extract(*, job, **_):\n    raise ModuleNotFoundError('x')",
+    "the words of another": "class NoThread(RuntimeError): pass\nNoThread.__name__ = 'RuntimeError'\n"
+    'def extract(*, job, **_):\n    raise NoThread("can\'t start new thread")',
+}
+
+
+@STARTS
+@pytest.mark.parametrize("code", [NO_PROCESS, NO_THREAD], ids=["process", "thread"])
+async def test_a_run_that_gets_no_more_processes_is_told_the_limit(
+    run: Callable, code: str, start: str
+):
+    outcome = await run(code)
+    assert outcome.failure.limit == "processes", outcome
+
+
+@STARTS
+@pytest.mark.parametrize("code", ITS_OWN_WORDS.values(), ids=ITS_OWN_WORDS)
+async def test_an_error_is_told_by_what_it_is_and_not_by_its_words(
+    run: Callable, code: str, start: str
+):
+    outcome = await run(code)
+    assert outcome.failure.code == "package-raised", outcome
+    assert outcome.failure.limit == ""
+    assert outcome.failure.mend.startswith("read the traceback")
+
+
+@STARTS
+async def test_a_module_that_is_not_there_is_named(run: Callable, start: str):
+    outcome = await run("def extract(*, job, **_):\n    import unheard_of.part")
+    assert outcome.failure.missing_module == "unheard_of"
+    assert "requirements.txt" in outcome.failure.mend
