@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from . import handle, wanted
+from . import handle
 from .channel import Channel, TooManyError, encoded_size, framed, refuse_extremes
+from .failure import wanted
 from .sigterm import Terminated
 
 TYPE_CHECKING = False
@@ -140,7 +141,7 @@ def _returned(value: Any, result_bytes: int) -> dict[str, Any]:
 
 def _placed(value: Any, fault: BaseException) -> str:
     """Return what is wrong with a value, with its place and the mend where they can be told."""
-    from . import not_json  # noqa: PLC0415 - hardly ever needed
+    from .failure import not_json  # noqa: PLC0415 - hardly ever needed
 
     try:
         return not_json.first_fault(value) or str(fault)
@@ -169,7 +170,7 @@ def _fault(fault: BaseException, ending: str) -> dict[str, Any]:
 
 def _clues(fault: BaseException) -> dict[str, str]:
     """Return what can be found out about a failure by looking into it."""
-    from . import causes, refused  # noqa: PLC0415 - runs that return do without
+    from .failure import causes, refused  # noqa: PLC0415 - runs that return do without
 
     try:
         cause, missing = causes.cause(fault), causes.missing(fault)

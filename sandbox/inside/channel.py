@@ -16,14 +16,14 @@ import marshal
 import os
 import sys
 
-from . import syscalls
+from .kernel import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from . import scm_rights
+    from .kernel import scm_rights
 
 LENGTH_BYTES = 4
 _MSG_PEEK = 2

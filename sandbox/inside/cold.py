@@ -6,8 +6,9 @@ import faulthandler
 import os
 import sys
 
-from . import run, sigterm, syscalls, walls
+from . import run, sigterm, walls
 from .channel import Channel
+from .kernel import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from . import cold, procfs, syscalls
+from . import cold
+from .kernel import procfs, syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from . import syscalls
+from .kernel import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Landlock: which paths a cell may read and write, as the kernel's own structures.
 
-The rules are decided here; the system calls are made inside (`inside/syscalls.py`), by the
+The rules are decided here; the system calls are made inside (`inside/kernel/syscalls.py`), by the
 process that they confine. Rights and ABI history: landlock(7),
 https://docs.kernel.org/userspace-api/landlock.html
 """

@@ -275,7 +275,7 @@ inside = {name.rpartition(".")[2]: module for name, module in sys.modules.items(
           if "_inside." in name}
 is_warm = any("_inside.warm." in name for name in sys.modules)
 script = inside["fork_script"].ForkScript if is_warm else None
-host = inside["fork_script_on_host"].ForkScript if is_warm else None
+host = getattr(inside.get("fork_script_on_host"), "ForkScript", None)
 
 def nothing(*_, **__):
     pass
@@ -317,7 +317,7 @@ PATCHES = {
     "no_walls_at_all": (
         "    for name in ('_drop_privileges', '_mount', '_shut_landlock'):\n"
         "        setattr(script, name, nothing)\n"
-        "    host._shut = nothing"
+        "    if host:\n        host._shut = nothing"
     ),
     "unbound_calls": "    inside['syscalls'].call = lambda number, *_: 0",
 }

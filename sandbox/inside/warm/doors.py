@@ -7,7 +7,7 @@ after the clone, so that the fork has both of its ends, and we have one of them,
 
 from __future__ import annotations
 
-from .. import syscalls
+from ..kernel import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

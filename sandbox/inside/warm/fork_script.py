@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 
-from .. import scm_rights, syscalls, walls
+from .. import walls
 from ..channel import framed
-from ..syscall_batch import Batch
-from . import forking, made_files
+from ..kernel import scm_rights, syscalls
+from ..kernel.syscall_batch import Batch
+from . import forking
+from .after_import import made_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from .. import cold, scm_rights, syscalls, walls
+from .. import cold, walls
 from ..channel import Channel
+from ..kernel import scm_rights, syscalls
 from . import forking
 
 TYPE_CHECKING = False

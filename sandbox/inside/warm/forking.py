@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from .. import syscalls
+from ..kernel import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

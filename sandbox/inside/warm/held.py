@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import select
 
-from .. import scm_rights, syscalls
+from ..kernel import scm_rights, syscalls
 from . import doors, fitness, forking, importing, tracee
 
 TYPE_CHECKING = False

@@ -10,11 +10,11 @@ import gc
 import os
 import sys
 
-from .. import call, cold, run, sigterm, syscalls, walls
+from .. import call, cold, run, sigterm, walls
 from ..channel import Channel
-from . import (
-    fork_script,
-    forking,
+from ..kernel import syscalls
+from . import fork_script, forking
+from .after_import import (
     generators,
     heap,
     huge_pages,

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 
-from .. import procfs, walls
-from . import made_files, net_namespaces, own_signals
+from .. import walls
+from ..kernel import procfs
+from . import net_namespaces, own_signals
+from .after_import import made_files
 from .fork_script import ForkScript
 
 TYPE_CHECKING = False

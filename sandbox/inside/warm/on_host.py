@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from .. import procfs, subreaper
+from .. import subreaper
+from ..kernel import procfs
 from .fork_script_on_host import ForkScript
 
 TYPE_CHECKING = False

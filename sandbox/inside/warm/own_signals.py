@@ -12,7 +12,7 @@ from __future__ import annotations
 import faulthandler
 import os
 
-from .. import syscalls
+from ..kernel import syscalls
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

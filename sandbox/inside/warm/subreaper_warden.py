@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from .. import subreaper, syscalls
+from .. import subreaper
+from ..kernel import syscalls
 from . import on_host, warden
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from .. import syscalls
+from ..kernel import syscalls
 
 _SEIZE, _CONT, _SYSCALL = 0x4206, 7, 24
 _GETREGSET, _SETREGSET = 0x4204, 0x4205

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-from .. import scm_rights
 from ..channel import LENGTH_BYTES, Channel
+from ..kernel import scm_rights
 from . import forking, tracee
 from .held import Imported
 

@@ -7,7 +7,7 @@ huge page is one entry. It costs a warm cell as much memory as the interpreter h
 
 from __future__ import annotations
 
-from .. import syscalls
+from ...kernel import syscalls
 
 _HUGE = 1 << 21
 _READ, _WRITE, _EXEC = 1, 2, 4

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 
-from .. import syscalls
+from ...kernel import syscalls
 from . import loops
 
 TYPE_CHECKING = False

@@ -10,15 +10,16 @@ from __future__ import annotations
 import marshal
 import os
 
-from .. import ending, run, scm_rights
-from ..channel import Channel
-from ..syscall_batch import Batch
+from ... import ending, run
+from ...channel import Channel
+from ...kernel import scm_rights
+from ...kernel.syscall_batch import Batch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from ..sigterm import Listener
+    from ...sigterm import Listener
 
 _TIMES = 8
 _REQUEST: dict[str, Any] = {

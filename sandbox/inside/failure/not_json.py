@@ -5,7 +5,7 @@ Imported when a run has failed at it, and only then: the encoder says neither.
 
 from __future__ import annotations
 
-from . import channel
+from .. import channel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import syscalls
+from ...kernel import syscalls
 
 _LOCK_BYTES, _LOCKS, _SCATTERED_BLOCKS = 32, 24, 176
 """What sem_init(3) wants, how many a child makes at most, and free blocks of that size."""

@@ -1,0 +1,1 @@
+"""What can be found out about a failure; imported when a run has failed, and never before."""

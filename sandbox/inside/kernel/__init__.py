@@ -1,0 +1,1 @@
+"""The system calls that the runner makes, and what the kernel tells it; knows no walls, no runs."""
