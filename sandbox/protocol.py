@@ -60,7 +60,7 @@ class Ended:
 
 
 type Cause = Literal["", "module", "fork", "thread"]
-"""What inside/failure/causes.py finds in a failure: a module that is not there, no more processes."""
+"""What inside/failure/causes.py finds: a module that is not there, no more processes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ import sys
 
 from . import handle
 from .channel import Channel, TooManyError, encoded_size, framed, refuse_extremes
-from .failure import wanted
 from .sigterm import Terminated
 
 TYPE_CHECKING = False
@@ -168,10 +167,16 @@ def _fault(fault: BaseException, ending: str) -> dict[str, Any]:
     }
 
 
+def failure_modules() -> tuple[ModuleType, ModuleType, ModuleType]:
+    """Return the modules that look into a failure; a warm cell loads them for all its forks."""
+    from .failure import causes, refused, wanted  # noqa: PLC0415 - runs that return do without
+
+    return causes, refused, wanted
+
+
 def _clues(fault: BaseException) -> dict[str, str]:
     """Return what can be found out about a failure by looking into it."""
-    from .failure import causes, refused  # noqa: PLC0415 - runs that return do without
-
+    causes, refused, wanted = failure_modules()
     try:
         cause, missing = causes.cause(fault), causes.missing(fault)
     except BaseException:  # whatever package code has made of its exceptions

@@ -1,6 +1,7 @@
 """What a wall that a run ran into is called, and what its author can do. Pure.
 
-Which one it was is the run's own word (inside/failure/refused.py): it explains, and decides nothing.
+Which one it was is the run's own word (inside/failure/refused.py): it explains, and decides
+nothing.
 """
 
 from dataclasses import replace

@@ -46,6 +46,7 @@ def main(setup: dict[str, Any], kind: Kind) -> None:
     cold.prepare(setup)
     kind.make_scratch(setup)
     walls.shut_around_import(setup)
+    call.failure_modules()
     watch, unseeded = generators.Watch(), generators.Unseeded()
     pools = thread_pools.Pools(setup["processors"])
     watch.begin()
