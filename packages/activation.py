@@ -22,15 +22,15 @@ from packages.errors import (
     LockRefused,
     NoInterpreter,
 )
-from packages.hooks import Stage, on_activate_command
-from packages.import_check import check_import
 from packages.interpreters import discover
 from packages.lock.grant import Ceiling, GateState, Grant, decide
 from packages.lock.lock import Lock
 from packages.lock.locker import Locker, Locking
 from packages.notices import overlapping
 from packages.progress import quiet
-from packages.run_context import run_context
+from packages.runs.hooks import Stage, on_activate_command
+from packages.runs.import_check import check_import
+from packages.runs.run_context import run_context
 from sandbox.command import Interpreter, Level, Observe, Outcome, Report, Run
 from wheelhouse.durable import flush_filesystem, publish, remove_tree
 from wheelhouse.problem import Problem

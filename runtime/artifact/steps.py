@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from packages.missing_modules import mend_of
+from packages.runs.missing_modules import mend_of
 from runtime.artifact import model
 from runtime.artifact.model import Artifact
 from runtime.clock import milliseconds_between

@@ -18,9 +18,9 @@ from pydantic import SecretStr
 
 from packages.activation import Workshop
 from packages.environment.environment import Environment
-from packages.hooks import Stage, extract_command, on_after_extract_command, told_start
 from packages.lock.grant import decide
-from packages.run_context import run_context
+from packages.runs.hooks import Stage, extract_command, on_after_extract_command, told_start
+from packages.runs.run_context import run_context
 from runtime.activations.prepared import data_folder_of
 from runtime.artifact import steps
 from runtime.artifact.entries import callable_entries, environment_entry, install_entry

@@ -16,10 +16,10 @@ from packages.bundle.bundle import Bundle
 from packages.environment.environment import Environments
 from packages.environment.runnable import runnable
 from packages.errors import ActivationFailed, ActivationRefused
-from packages.hooks import Stage, extract_command, on_after_extract_command
 from packages.interpreters import cache_tag
 from packages.lock.grant import Ceiling, GateState
 from packages.lock.locker import Locker
+from packages.runs.hooks import Stage, extract_command, on_after_extract_command
 from sandbox.command import Json, Outcome, Report
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox

@@ -9,7 +9,7 @@ from support.bundles import bundle_files, manifest, zipped
 
 from packages.archive import check, check_whole
 from packages.bundle.bundle import Bundle
-from packages.missing_modules import mend_of
+from packages.runs.missing_modules import mend_of
 from wheelhouse.popular import near_popular, popular_names
 
 

@@ -23,7 +23,6 @@ from uv import find_uv_bin
 
 from packages.bundle.manifest import Manifest
 from packages.bundle.requirements import parse
-from packages.cold_starts import mend_of
 from packages.environment.building import Builder
 from packages.environment.environment import Environment, Environments
 from packages.errors import LockFailed
@@ -32,6 +31,7 @@ from packages.interpreters import running
 from packages.lock.grant import Ceiling, GateState, decide
 from packages.lock.lock import Lock
 from packages.lock.locker import Locker
+from packages.runs.cold_starts import mend_of
 from sandbox.command import Command, Ending, Folder, Input, Outcome, Warmth
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox

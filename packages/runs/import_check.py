@@ -7,11 +7,11 @@ first job is forked from.
 from dataclasses import replace
 from pathlib import Path
 
-from packages.cold_starts import mend_of as mend_of_cold
 from packages.errors import ActivationFailed
-from packages.hooks import Stage, extract_command
-from packages.missing_modules import mend_of
 from packages.progress import quiet
+from packages.runs.cold_starts import mend_of as mend_of_cold
+from packages.runs.hooks import Stage, extract_command
+from packages.runs.missing_modules import mend_of
 from sandbox.command import Command, Ending, Observe, Outcome, Report, Run
 from wheelhouse.durable import remove_tree
 from wheelhouse.problem import Problem

@@ -6,8 +6,8 @@ from pathlib import Path
 from packages.bundle.bundle import Bundle
 from packages.environment.environment import Environment
 from packages.environment.runnable import runnable
-from packages.hooks import Stage
 from packages.lock.grant import Grant
+from packages.runs.hooks import Stage
 from sandbox.command import Interpreter, Level, Run
 
 
