@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from packages.bundle.bundle import CONVENTIONS, module_files
 from packages.bundle.manifest import Hook, Manifest
+from packages.bundle.popular import near_popular
 from packages.bundle.requirements import Requirements
-from wheelhouse.popular import near_popular
 from wheelhouse.problem import Problem, first_problems
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from packages.bundle.tarballs import judge_tarball
+from packages.bundle.toml import read_toml
 from wheelhouse.archives.judging import Ceilings
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.problem import Problem, shown
-from wheelhouse.toml import read_toml
 
 SETUPTOOLS = ("setuptools>=40.8.0", "wheel")
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"

@@ -17,11 +17,11 @@ from typing import cast
 from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
 from packaging.utils import InvalidWheelFilename
 
+from packages.bundle.toml import read_toml
 from packages.errors import LockRefused
 from wheelhouse.metadata.target import Target
 from wheelhouse.metadata.wheel_name import read_wheel_name
 from wheelhouse.problem import Problem, shown
-from wheelhouse.toml import read_toml
 
 FILE = "pylock.toml"
 MOST_BYTES = 4 * 1024 * 1024

@@ -9,8 +9,8 @@ from support.bundles import bundle_files, manifest, zipped
 
 from packages.archive import check, check_whole
 from packages.bundle.bundle import Bundle
+from packages.bundle.popular import near_popular, popular_names
 from packages.runs.missing_modules import mend_of
-from wheelhouse.popular import near_popular, popular_names
 
 
 def right(files: dict[str, str]) -> Bundle:

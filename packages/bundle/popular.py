@@ -26,8 +26,8 @@ def near_popular(name: str) -> str:
 
 @cache
 def popular_names() -> frozenset[str]:
-    """Return the names of the list that comes with the wheelhouse."""
-    text = resources.files("wheelhouse").joinpath(LIST).read_text("utf-8")
+    """Return the names of the list that comes with us."""
+    text = resources.files("packages.bundle").joinpath(LIST).read_text("utf-8")
     return frozenset(text.split())
 
 
