@@ -189,6 +189,14 @@ class HostLibrary:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class ColdReason:
+    """Why a run starts cold: for people, and in a word for who decides by it."""
+
+    text: str
+    word: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Isolation:
     """The walls that were really in force around one run."""
@@ -197,6 +205,8 @@ class Isolation:
     layers: tuple[Layer, ...]
     start: Literal["cold", "warm"] = "cold"
     start_reason: str = ""
+    start_word: str = ""
+    """The same in a word, where an author may do something about it: threads, open, slow …"""
     host_libraries: tuple[HostLibrary, ...] = ()
     """Those that the import of a warm run has mapped, and a cold one at its end."""
 

@@ -14,7 +14,7 @@ from sandbox.cells.launcher import Launcher
 from sandbox.cells.namespaced import NamespacedCells
 from sandbox.cells.on_host import HostCells
 from sandbox.cgroups.leaves import Leaves
-from sandbox.command import Command, HostLibrary, Interpreter, Isolation, Layer, Level
+from sandbox.command import ColdReason, Command, HostLibrary, Interpreter, Isolation, Layer, Level
 from sandbox.errors import SandboxError
 from sandbox.kernel import procfs
 from sandbox.limits import Limits
@@ -84,7 +84,7 @@ async def _probe_on_host(
 
 async def _try(launcher: Launcher, interpreter: Interpreter) -> None:
     """Start a cell that is never given a run. Raises SandboxError."""
-    cell = await launcher.cold(_nothing(interpreter), reason="probe")
+    cell = await launcher.cold(_nothing(interpreter), reason=ColdReason("probe"))
     await cell.close()
 
 
@@ -113,7 +113,8 @@ def in_force(
         level=level,
         layers=layers,
         start=cell.start,
-        start_reason=cell.start_reason,
+        start_reason=cell.reason.text if cell.reason else "",
+        start_word=cell.reason.word if cell.reason else "",
         host_libraries=host_libraries,
     )
 

@@ -47,6 +47,8 @@ class Warm:
     """The warm cell has imported everything; `unfit` says why it must not be forked."""
 
     unfit: str
+    word: str = ""
+    """The same in a word (inside/warm/fitness.py), by which it is decided what to advise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +233,8 @@ def _hello(_fields: _Fields) -> Hello:
 
 
 def _warm(fields: _Fields) -> Warm:
-    return Warm(unfit=fields.text("unfit"))
+    word = fields.text("word", default="")[:_NAME_CHARS]
+    return Warm(unfit=fields.text("unfit"), word=word)
 
 
 def _ended(fields: _Fields) -> Ended:

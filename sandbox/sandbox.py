@@ -18,7 +18,17 @@ from sandbox.cells.pool import Pool, PoolBounds
 from sandbox.cgroups.hierarchy import delegated
 from sandbox.cgroups.leaf import Hierarchy, Leaf
 from sandbox.cgroups.leaves import Leaves
-from sandbox.command import Command, Ending, Interpreter, Isolation, Level, Observe, Outcome, Usage
+from sandbox.command import (
+    ColdReason,
+    Command,
+    Ending,
+    Interpreter,
+    Isolation,
+    Level,
+    Observe,
+    Outcome,
+    Usage,
+)
 from sandbox.errors import (
     CellLostError,
     InputUnplaceableError,
@@ -129,7 +139,9 @@ class Sandbox:
         start_ms = (time.monotonic() - asked) * 1000
         outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
         if _has_to_run_again(cell, outcome):
-            cell = await self.launcher.cold(command, reason="the warm cell died during the run")
+            cell = await self.launcher.cold(
+                command, reason=ColdReason("the warm cell died during the run")
+            )
             outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
         return replace(outcome, start_ms=start_ms)
 
@@ -243,16 +255,16 @@ class Sandbox:
     async def _ready_cell(self, command: Command, cancelled: asyncio.Event | None) -> Cell:
         """Return a cell with its inputs in sight; cold where a warm one cannot be had."""
         reason = self._why_cold(command)
-        cell = None
-        if not reason:
-            cell, reason = await self.pool.take(command, cancelled=cancelled)
-        if cell is None:
-            return await self.launcher.cold(command, reason=reason)
+        if reason:
+            return await self.launcher.cold(command, reason=ColdReason(reason))
+        cell = await self.pool.take(command, cancelled=cancelled)
+        if isinstance(cell, ColdReason):
+            return await self.launcher.cold(command, reason=cell)
         try:
             await self._place_inputs(command, cell)
         except CellLostError as fault:
             await cell.close()
-            return await self.launcher.cold(command, reason=fault.what)
+            return await self.launcher.cold(command, reason=ColdReason(fault.what))
         except BaseException:
             await cell.close()
             raise

@@ -106,7 +106,7 @@ def told_start(outcome: Outcome, *, manifest: Manifest) -> Outcome:
     isolation = outcome.isolation
     if manifest.start != "cold" or isolation.start != "cold":
         return outcome
-    told = replace(isolation, start_reason="the manifest asks for it (start)")
+    told = replace(isolation, start_reason="the manifest asks for it (start)", start_word="")
     return replace(outcome, isolation=told)
 
 

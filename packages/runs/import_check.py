@@ -62,7 +62,7 @@ def start_told(stage: Stage, outcome: Outcome) -> str:
         return "jobs of this version start cold: the manifest asks for it"
     if isolation.start == "warm":
         return "jobs of this version start warm: the import leaves nothing that keeps them cold"
-    mend = mend_of_cold(isolation.start_reason)
+    mend = mend_of_cold(isolation.start_word)
     told = f'; {mend}, or say "start": "cold" in the manifest, if it is meant so' if mend else ""
     return f"jobs of this version start cold: {isolation.start_reason}{told}"
 

@@ -14,7 +14,7 @@ from typing import Literal
 from sandbox.cells.inspection import Hello
 from sandbox.cells.started import StartedCell
 from sandbox.cgroups.leaf import Leaf
-from sandbox.command import HostLibrary
+from sandbox.command import ColdReason, HostLibrary
 from sandbox.kernel.process import Exit
 from sandbox.walls.layout import Layout
 from sandbox.walls.walls import Facts
@@ -38,7 +38,8 @@ class Cell:
     top_pid: int
     """The process below which everything of the cell is: what the watchdog watches."""
     start: Literal["cold", "warm"]
-    start_reason: str
+    reason: ColdReason | None
+    """Why it is cold."""
     host_libraries: tuple[HostLibrary, ...]
     owner: StartedCell
     """Who kills it and gives it back."""
@@ -90,7 +91,7 @@ def cell(owner: StartedCell, hello: Hello, *, top_pid: int) -> Cell:
         leaf=owner.leaf,
         top_pid=top_pid,
         start=plan.start,
-        start_reason=plan.start_reason,
+        reason=plan.reason,
         host_libraries=plan.host_libraries,
         owner=owner,
     )

@@ -19,7 +19,7 @@ from sandbox.cells.kind import CellKind, Start
 from sandbox.cells.started import ColdTree, Plan, StartedCell
 from sandbox.cgroups.leaves import Leaves
 from sandbox.cgroups.migration import Migrator
-from sandbox.command import Command, Interpreter
+from sandbox.command import ColdReason, Command, Interpreter
 from sandbox.errors import CellUnstartableError
 from sandbox.kernel.process import Child, HostUser
 from sandbox.walls import messages
@@ -44,7 +44,7 @@ class Launcher:
         """Whether its cells have namespaces of their own."""
         return self.kind.walls.facts.has_namespaces
 
-    async def cold(self, command: Command, *, reason: str) -> Cell:
+    async def cold(self, command: Command, *, reason: ColdReason) -> Cell:
         """Start a cold cell for `command`. Raises CellUnstartableError, InputUnplaceableError."""
         number = self.next_number()
         runner = await self.runner(command.interpreter)
@@ -112,13 +112,13 @@ class Launcher:
         self.migrator.close()
         self.kind.close()
 
-    def _plan(self, start: Start, reason: str) -> Plan:
+    def _plan(self, start: Start, reason: ColdReason) -> Plan:
         return Plan(
             kind=self.kind,
             layout=start.layout,
             folder=start.folder,
             start="cold",
-            start_reason=reason,
+            reason=reason,
         )
 
     async def _ready(self, command: Command, started: StartedCell, child: Child) -> Cell:

@@ -13,7 +13,7 @@ from sandbox.cells.cell import Cell
 from sandbox.cells.launcher import Launcher
 from sandbox.cells.started import StartedCell
 from sandbox.cells.warm import WarmCell
-from sandbox.command import Command
+from sandbox.command import ColdReason, Command
 from sandbox.errors import CellLostError, ForkRefusedError, SandboxError
 from sandbox.limits import MIB
 
@@ -71,7 +71,7 @@ class _Spare:
 class _PoolEntry:
     """A place in the pool: the warm cell, its spares, or why there is none."""
 
-    started: "asyncio.Task[WarmCell | str]"
+    started: "asyncio.Task[WarmCell | ColdReason]"
     """Ends with the warm cell, or with why there is none."""
     since: float
     taken: int = 0
@@ -96,30 +96,30 @@ class Pool:
 
     async def take(
         self, command: Command, *, cancelled: asyncio.Event | None = None
-    ) -> tuple[Cell | None, str]:
-        """Return a ready fork for `command`, or None and why it has to start cold."""
+    ) -> Cell | ColdReason:
+        """Return a ready fork for `command`, or why it has to start cold."""
         family = _family(command)
-        reason = ""
+        reason = ColdReason("")
         for _ in range(_ATTEMPTS + self.bounds.spares):
             entry = self._entry(family)
             if not await _has_started(entry, self.bounds.patience_s, cancelled):
-                return None, "its warm cell is still importing"
+                return ColdReason("its warm cell is still importing")
             warm_cell = entry.started.result()
-            if isinstance(warm_cell, str):
-                return None, warm_cell
+            if isinstance(warm_cell, ColdReason):
+                return warm_cell
             if not warm_cell.is_free:
-                return None, "its warm cell has another run, and there are no namespaces"
+                return ColdReason("its warm cell has another run, and there are no namespaces")
             entry.taken += 1
             try:
                 cell = await self._fork(entry, warm_cell)
                 self._lost.pop(family, None)
-                return cell, ""
+                return cell
             except SandboxError as fault:
-                reason = f"no fork: {fault.what}"
+                reason = ColdReason(f"no fork: {fault.what}")
                 if self._is_hopeless(family, fault):
                     self._retire(family, entry, unfit=reason)
-                    return None, reason
-        return None, reason
+                    return reason
+        return reason
 
     def _is_hopeless(self, family: "_Family", fault: SandboxError) -> bool:
         """Say whether to stop trying: a fork that dies may be bad luck, three in a row are not.
@@ -170,7 +170,7 @@ class Pool:
         self._entries[family] = successor
         return successor
 
-    async def _start(self, family: "_Family") -> WarmCell | str:
+    async def _start(self, family: "_Family") -> WarmCell | ColdReason:
         number = self.launcher.next_number()
         leaf = None
         try:
@@ -182,10 +182,10 @@ class Pool:
             if leaf is not None:
                 leaf.kill()
                 leaf.remove()
-            return f"no warm cell: {fault.what}"
+            return ColdReason(f"no warm cell: {fault.what}")
         most_s = min(self.bounds.preload_s, family.command.limits.wall_s)
         unfit = await warm_cell.warm_up(preload_s=most_s)
-        if unfit:
+        if unfit is not None:
             await warm_cell.close()
             return unfit
         return warm_cell
@@ -240,13 +240,15 @@ class Pool:
         held = sum(cell.pss_bytes for entry in self._entries.values() if (cell := _result(entry)))
         return len(self._entries) > self.bounds.cells or held > self.bounds.memory_mb * MIB
 
-    def _retire(self, family: "_Family", entry: _PoolEntry, *, unfit: str = "") -> None:
+    def _retire(
+        self, family: "_Family", entry: _PoolEntry, *, unfit: ColdReason | None = None
+    ) -> None:
         """Let a entry go, once: runs beside each other may all find that it is hopeless."""
         if self._entries.get(family) is not entry:
             return
         del self._entries[family]
-        if unfit:
-            nothing: asyncio.Task[WarmCell | str] = asyncio.create_task(_said(unfit))
+        if unfit is not None:
+            nothing: asyncio.Task[WarmCell | ColdReason] = asyncio.create_task(_found(unfit))
             self._entries[family] = _PoolEntry(started=nothing, since=time.monotonic())
         task = asyncio.create_task(self._let_go(entry))
         self._tidying.add(task)
@@ -255,7 +257,7 @@ class Pool:
     async def _let_go(self, entry: _PoolEntry) -> None:
         """Close the spares, wait for the runs, then end the warm cell; and its successor's."""
         warm_cell = await entry.started
-        if not isinstance(warm_cell, str):
+        if not isinstance(warm_cell, ColdReason):
             warm_cell.is_retired = True
             while entry.spares:
                 with contextlib.suppress(SandboxError):
@@ -321,14 +323,14 @@ async def _has_started(
     return entry.started.done()
 
 
-async def _said(why: str) -> WarmCell | str:
+async def _found(why: ColdReason) -> WarmCell | ColdReason:
     return why
 
 
 def _result(entry: _PoolEntry) -> WarmCell | None:
     if entry.started.done() and not entry.started.cancelled() and not entry.started.exception():
         result = entry.started.result()
-        return None if isinstance(result, str) else result
+        return None if isinstance(result, ColdReason) else result
     return None
 
 

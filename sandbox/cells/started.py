@@ -15,7 +15,7 @@ from sandbox.cells.ends import Ends
 from sandbox.cells.inspection import Expected
 from sandbox.cells.kind import CellKind
 from sandbox.cgroups.leaf import Leaf
-from sandbox.command import HostLibrary
+from sandbox.command import ColdReason, HostLibrary
 from sandbox.errors import CellLostError
 from sandbox.kernel.process import Child, Exit
 from sandbox.kernel.waiting import until_dead
@@ -95,7 +95,8 @@ class Plan:
     folder: Path
     """The run's own on the host: its inputs, and without namespaces scratch and outputs too."""
     start: Literal["cold", "warm"]
-    start_reason: str = ""
+    reason: ColdReason | None = None
+    """Why it is cold."""
     host_libraries: tuple[HostLibrary, ...] = ()
     namespaces: tuple[str, ...] | None = None
     """Those that it does not share with us; what is not known yet is read at the hello."""

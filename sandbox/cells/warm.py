@@ -26,7 +26,7 @@ from sandbox.cells.kind import CellKind, Start
 from sandbox.cells.launcher import Launcher
 from sandbox.cells.started import Plan, StartedCell
 from sandbox.cgroups.leaf import Leaf
-from sandbox.command import Command, HostLibrary
+from sandbox.command import ColdReason, Command, HostLibrary
 from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.kernel import procfs
 from sandbox.kernel.process import Child, Exit
@@ -73,8 +73,8 @@ class WarmCell:
         """Which kind of cell it is, and all its forks."""
         return self.launcher.kind
 
-    async def warm_up(self, *, preload_s: float) -> str:
-        """Let it import; return why it is unfit to be forked, or nothing."""
+    async def warm_up(self, *, preload_s: float) -> ColdReason | None:
+        """Let it import; return why it is unfit to be forked, or None."""
         self._listen()
         loop = asyncio.get_running_loop()
         command = self.start.command
@@ -85,21 +85,22 @@ class WarmCell:
             async with asyncio.timeout(preload_s):
                 said = await self._import()
         except TimeoutError:
-            return f"preload took longer than {preload_s:g} s"
+            return ColdReason(f"preload took longer than {preload_s:g} s", word="slow")
         except (OSError, CellLostError) as fault:
             if isinstance(fault, OSError) and not isinstance(fault, ConnectionError):
-                return f"the warm cell cannot be moved to its cgroup: {fault}"
+                return ColdReason(f"the warm cell cannot be moved to its cgroup: {fault}")
             if guard is not None and guard.done():
-                return f"preload took {guard.result()}"
-            return f"the warm cell ended while it imported: {self._said()}"
+                return ColdReason(f"preload took {guard.result()}")
+            return ColdReason(f"the warm cell ended while it imported: {self._said()}")
         finally:
             if guard is not None:
                 guard.cancel()
-        if not said.unfit:
-            self._held_pid = (*procfs.children(self.warden_pid), 0)[0]
-            self.pss_bytes = await asyncio.to_thread(proportional_bytes, self.child.pid)
-            self.host_libraries = await asyncio.to_thread(mapped, self._held_pid)
-        return said.unfit
+        if said.unfit:
+            return ColdReason(said.unfit, word=said.word)
+        self._held_pid = (*procfs.children(self.warden_pid), 0)[0]
+        self.pss_bytes = await asyncio.to_thread(proportional_bytes, self.child.pid)
+        self.host_libraries = await asyncio.to_thread(mapped, self._held_pid)
+        return None
 
     def _listen(self) -> None:
         loop = asyncio.get_running_loop()

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from sandbox.inside.syscall_batch import Batch
+from sandbox.inside.kernel.syscall_batch import Batch
 from sandbox.kernel import procfs
 
 CONDITION = """

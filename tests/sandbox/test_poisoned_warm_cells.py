@@ -68,7 +68,7 @@ import time; time.sleep(60)
     entry = pool._entry(_family(warm(lab.command(POISON + code))))
     async with asyncio.timeout(30):
         reason = await entry.started
-    assert "ended while it imported" in reason
+    assert "ended while it imported" in reason.text
     await pool.close()
 
 

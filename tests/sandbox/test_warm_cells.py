@@ -14,9 +14,10 @@ import psutil
 import pytest
 from support.interpreters import reachable_copy
 
+from sandbox.cells.cell import Cell
 from sandbox.cells.pool import Pool, PoolBounds, _family
 from sandbox.cells.warm import WarmCell
-from sandbox.command import Ending
+from sandbox.command import ColdReason, Ending
 from sandbox.errors import CellLostError, SandboxError
 from sandbox.sandbox import Sandbox
 
@@ -91,34 +92,38 @@ async def test_each_run_draws_its_own_randomness(lab, warm):
 
 
 @pytest.mark.parametrize(
-    ("code", "reason"),
+    ("code", "reason", "word"),
     [
         (
             "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
             "1 threads running",
+            "threads",
         ),
         (
             "import ctypes, threading, time\nNAMED = threading.Event()\ndef work():\n"
             "    ctypes.CDLL(None).prctl(15, b'tidying up')\n    NAMED.set()\n    time.sleep(60)\n"
             "threading.Thread(target=work, daemon=True).start()\nNAMED.wait()",
             "1 threads running (tidying up)",
+            "threads",
         ),
-        ("HELD = open('/tmp/made', 'w')", "left open: /work/scratch/tmp/made"),
-        ("import socket\nHELD = socket.socket(socket.AF_UNIX)", "left open: socket:"),
+        ("HELD = open('/tmp/made', 'w')", "left open: /work/scratch/tmp/made", "open"),
+        ("import socket\nHELD = socket.socket(socket.AF_UNIX)", "left open: socket:", "sockets"),
         (
             "import os, time\nif os.fork() == 0:\n    time.sleep(60)\n    os._exit(0)",
             "child processes",
+            "processes",
         ),
         (
             "import os\nif os.getpid() and 'preload' not in globals(): raise RuntimeError('not today')",
             "preload failed",
+            "failed",
         ),
-        ("import os\nos._exit(3)", "ended while it imported"),
-        ("import time\ntime.sleep(60)", "preload took longer than 1 s"),
+        ("import os\nos._exit(3)", "ended while it imported", ""),
+        ("import time\ntime.sleep(60)", "preload took longer than 1 s", "slow"),
     ],
     ids=["thread", "named-thread", "file", "socket", "child", "raises", "exits", "slow"],
 )
-async def test_what_is_unfit_to_be_forked_starts_cold_and_says_why(lab, warm, code, reason):
+async def test_what_is_unfit_to_be_forked_starts_cold_and_says_why(lab, warm, code, reason, word):
     command = warm(lab.command(code + "\ndef extract(*, job, **_): return 1"))
     wall_s = 1 if "took longer" in reason else command.limits.wall_s
     command = dataclasses.replace(
@@ -127,6 +132,7 @@ async def test_what_is_unfit_to_be_forked_starts_cold_and_says_why(lab, warm, co
     outcome = await lab.run(command)
     assert outcome.isolation.start == "cold"
     assert reason in outcome.isolation.start_reason
+    assert outcome.isolation.start_word == word
     again = await lab.run(command)
     assert again.isolation.start_reason == outcome.isolation.start_reason
 
@@ -163,9 +169,9 @@ async def test_an_import_that_takes_too_much_is_ended_where_no_cgroup_does_it(
     sandbox = await Sandbox.open(lab.folder / "no-cgroup")
     try:
         sandbox.launcher.leaves.hierarchy = None
-        cell, said = await sandbox.pool.take(warm(lab.command(code)))
-        assert cell is None
-        assert re.fullmatch(reason, said)
+        found = await sandbox.pool.take(warm(lab.command(code)))
+        assert isinstance(found, ColdReason)
+        assert re.fullmatch(reason, found.text)
     finally:
         await sandbox.close()
 
@@ -425,9 +431,9 @@ async def test_a_seat_is_given_up_once_however_many_find_it_hopeless(lab, warm):
     await give_back(await pool.take(command))
     (family, entry), *_ = pool._entries.items()
     for _ in range(3):
-        pool._retire(family, entry, unfit="hopeless")
+        pool._retire(family, entry, unfit=ColdReason("hopeless"))
     assert len(pool._tidying) == 1
-    assert (await pool.take(command)) == (None, "hopeless")
+    assert (await pool.take(command)) == ColdReason("hopeless")
     await pool.close()
 
 
@@ -478,9 +484,8 @@ def small_pool(lab, **bounds) -> Pool:
 
 
 async def give_back(taken) -> None:
-    cell, reason = taken
-    assert cell is not None, reason
-    await cell.close()
+    assert isinstance(taken, Cell), taken
+    await taken.close()
 
 
 def seat_of(pool: Pool, command):

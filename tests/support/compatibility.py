@@ -71,6 +71,7 @@ class Seen:
     error: str = ""
     start: str = ""
     start_reason: str = ""
+    start_word: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,7 @@ class Row:
     @property
     def mend(self) -> str:
         """Return what its author may do to have it warm."""
-        return mend_of(self.reason) if self.reason else ""
+        return mend_of(self.warm[-1].start_word) if self.reason else ""
 
     def told(self) -> dict[str, str]:
         """Return the row as texts."""
@@ -296,6 +297,7 @@ def _seen(outcome: Outcome) -> Seen:
         error=outcome.failure.what if outcome.failure else "",
         start=outcome.isolation.start,
         start_reason=outcome.isolation.start_reason,
+        start_word=outcome.isolation.start_word,
     )
 
 

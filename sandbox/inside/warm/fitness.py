@@ -17,8 +17,17 @@ _O_PATH = 0o10000000
 _MOST_NAMES = 5
 
 
-def unfitness(pid: int, *, door: int, strangers: int, places: Container[tuple[int, int]]) -> str:
-    """Return why a fork of the process would not be a fresh process, or nothing.
+class Unfit:
+    """Why a process must not be forked: for people, and in a word for who decides by it."""
+
+    def __init__(self, word: str, text: str) -> None:
+        self.word, self.text = word, text
+
+
+def unfitness(
+    pid: int, *, door: int, strangers: int, places: Container[tuple[int, int]]
+) -> Unfit | None:
+    """Return why a fork of the process would not be a fresh process, or None.
 
     `door` is the inode of the one socket that it may have; `strangers` how many processes the
     import left, each of which would see all runs come and go. `places` are the folders and files
@@ -26,24 +35,30 @@ def unfitness(pid: int, *, door: int, strangers: int, places: Container[tuple[in
     """
     return (
         _threads(pid)
-        or ("preload left %d child processes running" % (strangers,) if strangers else "")
+        or _processes(strangers)
         or _shared_memory(pid)
-        or ("preload changed its folder or its root" if _has_moved(pid) else "")
+        or _moved(pid)
         or _descriptors(pid, door, places)
     )
 
 
-def _threads(pid: int) -> str:
+def _threads(pid: int) -> Unfit | None:
     """Return how many threads there are besides the first, and what they are called.
 
     A name is often the library's that started it (polars-0, jemalloc_bg_thd); it may be anything.
     """
     others = [name for name in os.listdir("/proc/%d/task" % (pid,)) if int(name) != pid]
     if not others:
-        return ""
+        return None
     names = sorted({_name_of(pid, number) for number in others} - {_name_of(pid, str(pid)), ""})
     called = " (%s)" % (", ".join(names[:_MOST_NAMES]),) if names else ""
-    return "preload left %d threads running%s" % (len(others), called)
+    return Unfit("threads", "preload left %d threads running%s" % (len(others), called))
+
+
+def _processes(strangers: int) -> Unfit | None:
+    if not strangers:
+        return None
+    return Unfit("processes", "preload left %d child processes running" % (strangers,))
 
 
 def _name_of(pid: int, number: str) -> str:
@@ -56,7 +71,7 @@ def _name_of(pid: int, number: str) -> str:
         return ""
 
 
-def _shared_memory(pid: int) -> str:
+def _shared_memory(pid: int) -> Unfit | None:
     """Return a mapping that forks would share with each other, if there is one.
 
     One that nobody may write to now, but may make writable (mprotect(2)), counts as well: the
@@ -69,18 +84,18 @@ def _shared_memory(pid: int) -> str:
             if not word.endswith(":"):
                 name = " ".join(rest[4:]) or "anonymous memory"
             elif word == "VmFlags:" and {"sh", "mw"}.issubset(rest):
-                return "preload left memory that forks would share: " + name
-    return ""
+                return Unfit("memory", "preload left memory that forks would share: " + name)
+    return None
 
 
-def _descriptors(pid: int, door: int, places: Container[tuple[int, int]]) -> str:
+def _descriptors(pid: int, door: int, places: Container[tuple[int, int]]) -> Unfit | None:
     folder = "/proc/%d/fd" % (pid,)
     numbers = {int(name) for name in os.listdir(folder)}
     if not numbers.issuperset(_STREAMS):
-        return "preload closed a standard stream"
+        return Unfit("streams", "preload closed a standard stream")
     for number in _STREAMS:
         if _target(folder, number) != os.readlink("/proc/self/fd/%d" % (number,)):
-            return "preload replaced a standard stream"
+            return Unfit("streams", "preload replaced a standard stream")
     extra = sorted(numbers - set(_STREAMS))
     surplus = [
         _target(folder, number)
@@ -88,12 +103,17 @@ def _descriptors(pid: int, door: int, places: Container[tuple[int, int]]) -> str
         if _target(folder, number) != "socket:[%d]" % (door,)
         and not _is_a_place(pid, number, places)
     ]
-    return "preload left open: " + ", ".join(surplus) if surplus else ""
+    if not surplus:
+        return None
+    has_sockets = any(target.startswith("socket:") for target in surplus)  # proc_pid_fd(5)
+    return Unfit("sockets" if has_sockets else "open", "preload left open: " + ", ".join(surplus))
 
 
-def _has_moved(pid: int) -> bool:
-    """Say whether it is elsewhere than it was started: its forks would begin there."""
-    return any(os.readlink("/proc/%d/%s" % (pid, name)) != "/" for name in ("cwd", "root"))
+def _moved(pid: int) -> Unfit | None:
+    """Return whether it is elsewhere than it was started: its forks would begin there."""
+    if all(os.readlink("/proc/%d/%s" % (pid, name)) == "/" for name in ("cwd", "root")):
+        return None
+    return Unfit("folder", "preload changed its folder or its root")
 
 
 def _is_a_place(pid: int, number: int, places: Container[tuple[int, int]]) -> bool:

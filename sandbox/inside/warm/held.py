@@ -12,6 +12,7 @@ import select
 
 from ..kernel import scm_rights, syscalls
 from . import doors, fitness, forking, importing, tracee
+from .fitness import Unfit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _WORD_BYTES = 4096
 _GO = b"."
+_END_OF_WORD = importing.END_OF_WORD.decode()
 _NO_PTRACE = "this host lets no warm cell be held (kernel.yama.ptrace_scope): %s"
 _UNHOLDABLE = "preload left a process that cannot be held: %s"
 _LAST_LOW = syscalls.RULES_FROM - 1
@@ -59,8 +61,8 @@ class Imported:
         finally:
             os._exit(70)
 
-    def wait(self, hang_up_fd: int) -> str:
-        """Wait until the import is done; return why it failed or is unfit, or nothing.
+    def wait(self, hang_up_fd: int) -> Unfit | None:
+        """Wait until the import is done; return why it failed or is unfit, or None.
 
         Ends this process where `hang_up_fd` is hung up, since nobody waits for us any more, and
         where the import has ended its own.
@@ -73,32 +75,33 @@ class Imported:
             raise SystemExit
         word = os.read(self._door, _WORD_BYTES)
         if word[:1] == importing.FAILED:
-            return word[1:].decode("utf-8", "replace")
+            reason, _, text = word[1:].decode("utf-8", "replace").partition(_END_OF_WORD)
+            return Unfit(reason, text)
         if word != importing.IMPORTED:
             raise SystemExit
         try:
             return self._unfitness(places=())
         except (OSError, ValueError) as fault:
-            return _UNHOLDABLE % (fault,)
+            return Unfit("", _UNHOLDABLE % (fault,))
 
-    def hold(self) -> str:
-        """Stop it for good; return why its forks would not be fresh, or nothing."""
+    def hold(self) -> Unfit | None:
+        """Stop it for good; return why its forks would not be fresh, or None."""
         try:
             try:
                 self._tracee.seize()
             except OSError as fault:
-                return _NO_PTRACE % (fault,)
+                return Unfit("", _NO_PTRACE % (fault,))
             os.write(self._door, _GO)
             self._tracee.hold()
             unfit = self._unfitness(places=self._places)
-            if not unfit:
+            if unfit is None:
                 self._prepare()
         except (OSError, ValueError, tracee.Gone) as fault:
-            return _UNHOLDABLE % (fault,)
+            return Unfit("", _UNHOLDABLE % (fault,))
         return unfit
 
-    def _unfitness(self, *, places: Container[tuple[int, int]]) -> str:
-        """Return why its forks would not be fresh, or nothing; final only once it is held."""
+    def _unfitness(self, *, places: Container[tuple[int, int]]) -> Unfit | None:
+        """Return why its forks would not be fresh, or None; final only once it is held."""
         strangers = self._kind.strangers(self._processes_fd, self.pid)
         return fitness.unfitness(
             self.pid, door=self._door_inode, strangers=strangers, places=places

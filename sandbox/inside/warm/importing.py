@@ -24,6 +24,7 @@ from .after_import import (
     thread_pools,
     warmup,
 )
+from .fitness import Unfit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from .kind import Kind
 
-IMPORTED, FAILED = b"+", b"-"
+IMPORTED, FAILED, END_OF_WORD = b"+", b"-", b":"
 """What it says at its door when its import is done: ready to be held, or why not."""
 DOOR = 3
 """Its one way to the warden, by which a fork gets its three streams."""
@@ -56,8 +57,9 @@ def main(setup: dict[str, Any], kind: Kind) -> None:
     watch.end()
     unseeded.find()
     call.flush_streams()
-    if failure:
-        os.write(DOOR, FAILED + failure.encode("utf-8", "replace"))
+    if failure is not None:
+        word, text = failure.word.encode(), failure.text.encode("utf-8", "replace")
+        os.write(DOOR, FAILED + word + END_OF_WORD + text)
         os._exit(0)
     left = renewed.Renewed()
     left.take_down(apart_from=(0, 1, 2, DOOR))
@@ -99,17 +101,17 @@ def _share(own: object) -> None:
     gc.freeze()
 
 
-def _preload(setup: dict[str, Any], kind: Kind) -> str:
+def _preload(setup: dict[str, Any], kind: Kind) -> Unfit | None:
     cold.honour_pth_files(setup["environment_path"])
     try:
         for name in setup["preload"]:
             call.import_module(name)
         kind.check_files(setup)
     except made_files.TooMuch as fault:
-        return str(fault)
+        return Unfit(fault.word, str(fault))
     except BaseException:
-        return "preload failed: " + _traceback()[-_FAILURE_CHARS:]
-    return ""
+        return Unfit("failed", "preload failed: " + _traceback()[-_FAILURE_CHARS:])
+    return None
 
 
 def _traceback() -> str:

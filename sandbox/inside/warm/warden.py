@@ -47,8 +47,9 @@ def serve(fd: int, kind: Kind) -> None:
     forking.rehearse_fork()
     imported = Imported(setup, kind)
     unfit = imported.wait(channel.fileno()) or imported.hold()
-    channel.send({"kind": "warm", "unfit": unfit})
-    if not unfit:
+    word, text = ("", "") if unfit is None else (unfit.word, unfit.text)
+    channel.send({"kind": "warm", "unfit": text, "word": word})
+    if unfit is None:
         _Forks(channel, imported, kind).serve()
 
 

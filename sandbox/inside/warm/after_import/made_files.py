@@ -14,7 +14,11 @@ MOST_FILES, MOST_BYTES = 500, 8 << 20
 
 
 class TooMuch(Exception):
-    """The import has left more than forks are given copies of."""
+    """The import has left more than forks are given copies of; `word` says of what."""
+
+    def __init__(self, text: str, *, word: str = "") -> None:
+        super().__init__(text)
+        self.word = word
 
 
 class Made:
@@ -35,7 +39,8 @@ def below(folder: str) -> list[Made]:
         elif stat.S_ISREG(mode):
             size += os.lstat(path).st_size
             if size > MOST_BYTES:
-                raise TooMuch("preload left more than %d MiB in files" % (MOST_BYTES >> 20,))
+                text = "preload left more than %d MiB in files" % (MOST_BYTES >> 20,)
+                raise TooMuch(text, word="files")
             with open(path, "rb") as file:
                 content = file.read()
         elif stat.S_ISDIR(mode):
