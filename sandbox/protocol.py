@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, cast
 
 from sandbox.command import Ending, Json, Question, Report
-from sandbox.counting import has_more_values
 
 _LENGTH = struct.Struct(">I")
 TEXT_CHARS = 65_536
 """Of any text that a cell sends: the rest is cut off."""
 _NAME_CHARS, _WHAT_CHARS, _TRACEBACK_CHARS = 100, 4_096, 16_000
 """Of what becomes a part of the artifact; the runner keeps to less."""
+_MARKS = (b"[", b"{", b",", b":")
 _HOST_CHARS = 300
 _MODULE_CHARS = 200
 _DEEPEST = 64
@@ -187,6 +187,28 @@ def _depth(value: Json) -> int:
             for child in (item.values() if isinstance(item, dict) else item)
         ]
     return depth
+
+
+def has_more_values(body: bytes, *, most: int) -> bool:
+    """Say whether the JSON `body` has more than `most` values, keys counted too; without parsing.
+
+    What parsing takes goes by their number: 16 MB of text in one value are read in 14 ms, 4 MB of
+    200,000 keys in 165 ms (measured), and whoever parses them in C serves nobody else meanwhile,
+    in whichever thread.
+
+    >>> has_more_values(b'{"a": [1, 2, "x,y,z"]}', most=6), has_more_values(b"[1, 2, 3]", most=2)
+    (False, True)
+    """
+    if _marks(body) <= most:
+        return False
+    plain = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if plain.count(b'"') // 2 > 2 * most:
+        return True  # each text is a key or a value: to split them would make as many objects
+    return _marks(b"".join(plain.split(b'"')[::2])) > most
+
+
+def _marks(body: bytes) -> int:
+    return sum(map(body.count, _MARKS))
 
 
 class _Fields:

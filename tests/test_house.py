@@ -107,6 +107,21 @@ def test_modules_and_functions_fit_a_screen():
                 assert (node.end_lineno or 0) - node.lineno < 60, (path, node.name)
 
 
+MOST_NAMES = 17
+ROOMS_IN_FOLDERS = ("sandbox", "packages", "wheelhouse")
+
+
+@pytest.mark.parametrize("room", ROOMS_IN_FOLDERS)
+def test_a_listing_reads_like_a_table_of_contents(room: str):
+    """No folder has more names than that, and each says in a sentence what it is for."""
+    for package in (PROJECT / room).rglob("__init__.py"):
+        if "examples" in package.parts:
+            continue
+        names = [one.name for one in package.parent.iterdir() if one.name != "__pycache__"]
+        assert len(names) <= MOST_NAMES, (package.parent, len(names))
+        assert ast.get_docstring(ast.parse(package.read_text(encoding="utf-8"))), package
+
+
 @pytest.mark.parametrize(
     "page", sorted((PROJECT / "docs").glob("*.md")), ids=lambda page: page.name
 )

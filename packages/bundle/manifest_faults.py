@@ -134,6 +134,7 @@ def _meant(details: ErrorDetails, words: Words) -> str:
     """Return what should stand there, where that can be said in words."""
     if details["type"] == "string_pattern_mismatch":
         return words.meant[str(details.get("ctx", {})["pattern"])]
+    # What is wrong has a type in pydantic (2.14.4), what it should be has only a sentence.
     found = re.fullmatch(r"it should (?:be (?P<kind>.*)|have (?P<size>.*))", _said(details))
     if not found:
         return ""

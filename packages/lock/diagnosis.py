@@ -1,8 +1,9 @@
 """Diagnosis: what uv said, turned into problems that name the package and the mend.
 
 Pure: uv's words, what the house lacks, the target and the grant go in; problems come out.
-Each kind is tested against the real uv, so a change of its wording breaks a test, and an
-unknown wording still gives a problem that keeps uv's own explanation.
+The words are all there is: uv 0.13.9 has neither codes nor a machine's format for why it fails
+(`uv pip compile --help`). Each kind is tested against the real uv, so a change of its wording
+breaks a test, and an unknown wording still gives a problem that keeps uv's own explanation.
 """
 
 import errno

@@ -1,4 +1,4 @@
-"""Counts the values of a JSON text without parsing it (see sandbox.counting, which does so too)."""
+"""Counts the values of a JSON text without parsing it (see sandbox.protocol, which does so too)."""
 
 from __future__ import annotations
 

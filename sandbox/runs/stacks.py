@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 _MOST_LINES = 100
 _RUNNER = "fumehood_inside"
+# As faulthandler writes it (looked at in CPython 3.12.1): it is called where nothing else of Python
+# can be, and has no other form.
 _BEGINNING = re.compile(r"Fatal Python error: |(?:Current thread|Thread) 0x[0-9a-f]{1,16}")
 _CURRENT = re.compile(r"Current thread 0x[0-9a-f]{1,16}")
 _FRAME = re.compile(r'  File "([^"]{1,500})", line (\d{1,9}|\?\?\?) in (.{1,200})')

@@ -15,8 +15,8 @@ MODULE, FORK, THREAD = "module", "fork", "thread"
 _FORKS = {"fork", "forkpty", "fork_exec", "_fork_exec", "posix_spawn", "posix_spawnp"}
 """What the standard library and others call to have a process, by the names in their code."""
 _NO_THREAD = "can't start new thread"
-"""CPython raises a plain RuntimeError for it, of which nothing but the text tells (thread_error in
-Modules/_threadmodule.c; the same from 3.9 to 3.14)."""
+"""CPython raises a plain RuntimeError for it, of which nothing but the text tells (looked at in
+3.12.1; a test has it raised)."""
 _NAME_CHARS = 200
 _EAGAIN = 11
 

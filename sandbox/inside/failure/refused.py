@@ -22,6 +22,9 @@ _LISTENS = (".bind(", ".listen(")
 _CONNECTS = (".connect(", ".connect_ex(", ".sendto(", "socket.socket")
 _SHARES = ("_multiprocessing.SemLock(", "_posixshmem.shm_open(")
 _BIND_SAID = "ailed to bind to address"
+"""gRPC raises a RuntimeError for it, without a number (docs/compatibility.md has the text)."""
+_BIND_SAID_BY_ASYNCIO = "to bind on address"
+"""asyncio (create_server, CPython 3.12.1) has a number, but raises where no line tells for what."""
 
 
 def wall(fault: BaseException) -> str:
@@ -56,7 +59,7 @@ def _wall_of(fault: BaseException) -> str:
         return _wall_at(os.fsdecode(path), is_start=is_start)
     if _has(line, _SHARES):
         return "shared"
-    if _has(line, _LISTENS) or "to bind on address" in str(fault):
+    if _has(line, _LISTENS) or _BIND_SAID_BY_ASYNCIO in str(fault):
         return "listen"
     return "network" if _has(line, _CONNECTS) else "call"
 
