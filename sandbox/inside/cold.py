@@ -35,7 +35,7 @@ def main(fd: int) -> None:
     walls.make_scratch(setup["scratch_dir"])
     shut_walls(channel, setup, walls.of_cold(setup))
     request = channel.receive()
-    if request is None:
+    if request is None:  # the worker let the cell go, and there is nothing of a package to end
         os._exit(0)
     honour_pth_files(setup["environment_path"])
     code = run.answer(channel, request, sigterm.Listener())

@@ -23,13 +23,15 @@ def main(fd: int) -> None:
 
 def keep(run: Callable[[], None], fd: int) -> None:
     """Fork `run`; kill every descendant when it ends, at SIGTERM, or when our parent ends."""
+    # Held back before there is a child, so that sigwait(3) hears of one that ends at once; and a
+    # SIGTERM that ended the keeper itself would leave its orphans to the host's init.
     _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTERM, _signal.SIGCHLD})
     syscalls.hear_of_parents_end()
     keeper = os.getpid()
     pid = os.fork()
     if pid == 0:
         syscalls.die_with_parent()
-        if os.getppid() != keeper:
+        if os.getppid() != keeper:  # it died before it was asked for: nothing is sent (prctl(2))
             os._exit(70)
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {_signal.SIGTERM, _signal.SIGCHLD})
         run()
@@ -38,7 +40,7 @@ def keep(run: Callable[[], None], fd: int) -> None:
     status = _wait_for(pid)
     kill_descendants()
     code = os.waitstatus_to_exitcode(status)
-    os._exit(code if code >= 0 else 128 - code)
+    os._exit(code if code >= 0 else 128 - code)  # 128 and the signal, as a shell tells it (bash(1))
 
 
 def _wait_for(pid: int) -> int:

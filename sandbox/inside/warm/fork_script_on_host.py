@@ -65,6 +65,7 @@ class ForkScript:
 
 def _be_born(fds: tuple[int, ...]) -> None:
     """Become a process of its own: own descriptors, own session, no signals held back."""
+    # None is in another's way: the door has 3, and the kernel gave these what was free above.
     for fd, number in zip(fds, (_CHANNEL, 1, 2, 0)):  # noqa: B905 – not in 3.9
         os.dup2(fd, number)
     syscalls.die_with_parent()

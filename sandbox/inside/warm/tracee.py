@@ -78,6 +78,8 @@ class Tracee:
         self._until(_AT_A_CALL)
         self._read()
         self._held = bytes(self._room.here)
+        # From here it comes to the same stop again, and to nothing else: back by one instruction,
+        # with the call's number where that instruction takes it from (syscall(2)).
         self._registers[self._at.pc] -= _CALL_BYTES[self._machine]
         self._registers[self._at.result] = (
             self._registers[self._at.number]
