@@ -21,8 +21,7 @@ KILLED = Exit(code=-signal.SIGKILL)
 class Forks:
     """Forks by the names of their runs."""
 
-    on_end: Callable[[], None] | None = None
-    """Called when one has ended."""
+    _on_end: Callable[[], None] | None = None
     _alive: "dict[str, asyncio.Future[Exit]]" = field(
         default_factory=dict[str, "asyncio.Future[Exit]"]
     )
@@ -34,6 +33,10 @@ class Forks:
     def __len__(self) -> int:
         """Return how many are alive, spares included."""
         return len(self._alive)
+
+    def call_at_ends(self, call: Callable[[], None]) -> None:
+        """Have `call` called whenever one has ended, in the place of what was."""
+        self._on_end = call
 
     def begin(self, run: str) -> "asyncio.Future[Exit]":
         """Note that one is ordered; the future tells how it ended, if anybody says so."""
@@ -66,8 +69,8 @@ class Forks:
         if self._alive.pop(run, None) is None:
             return
         resolve(self._fewer, None)
-        if self.on_end is not None:
-            self.on_end()
+        if self._on_end is not None:
+            self._on_end()
 
     def end_all(self, how: Exit) -> None:
         """Note that all ended like this, and so did those that are asked for."""

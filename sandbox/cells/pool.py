@@ -208,7 +208,7 @@ class Pool:
         elif self.bounds.spares:
             one_more = partial(self._have_spares, entry, warm_cell, wanted=1)
             asyncio.get_running_loop().call_later(_LONG_RUN_S, one_more)
-            warm_cell.forks.on_end = one_more
+            warm_cell.forks.call_at_ends(one_more)
         return await taken.ready()
 
     def _have_spares(self, entry: _PoolEntry, warm_cell: WarmCell, *, wanted: int) -> None:
@@ -258,7 +258,7 @@ class Pool:
         """Close the spares, wait for the runs, then end the warm cell; and its successor's."""
         warm_cell = await entry.started
         if not isinstance(warm_cell, ColdReason):
-            warm_cell.is_retired = True
+            warm_cell.retire()
             while entry.spares:
                 with contextlib.suppress(SandboxError):
                     await (await entry.spares.pop().ready()).close()

@@ -225,9 +225,13 @@ class WarmCell:
         self._namespaces = forked.hello.namespaces
         return forked
 
+    def retire(self) -> None:
+        """Have no more forks of it; those that there are run on."""
+        self.is_retired = True
+
     async def close(self) -> None:
         """End it and all its forks, and remove its folder."""
-        self.is_retired = True
+        self.retire()
         self.launcher.migrator.release(self.child.pid)
         await self.end()
         loop = asyncio.get_running_loop()
