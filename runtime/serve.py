@@ -127,7 +127,7 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
         await appliance.around.deliveries.look()
         around = looping(appliance.around.loops(), notifier=appliance.notifier)
         await stack.enter_async_context(around)
-        await asyncio.to_thread(_get_ready, app)
+        await asyncio.to_thread(_get_ready)
         await _note(appliance, action="appliance.start", details=settings_shown(settings))
         serving = asyncio.create_task(
             server.serve(sockets=[one for one in (listener, at_home, proxy) if one])
@@ -234,11 +234,9 @@ def services_of(appliance: Appliance) -> Services:
     )
 
 
-def _get_ready(app: FastAPI) -> None:
+def _get_ready() -> None:
     """Do now, beside the event loop, what would hold it at the first requests."""
     import_module(LATE_IMPORT)
-    for route in app.routes:  # FastAPI reads every signature at the first request (50 ms)
-        route.matches({"type": "http", "method": "GET", "path": "/", "headers": []})
     gc.set_threshold(*OFTEN)
     gc.freeze()
 
