@@ -35,6 +35,7 @@ from runtime.http.listening import (
     listening_on,
 )
 from runtime.http.tls import renew, tls_context
+from runtime.queue.dockets import dockets
 from runtime.settings import Settings
 from runtime.store import audit
 from runtime.values.records import JsonObject
@@ -112,7 +113,10 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
 
     `announce` is given the address once it answers, and a link that logs a browser in.
     """
-    async with open_appliance(settings) as appliance, AsyncExitStack() as stack:
+    async with (
+        open_appliance(settings, open_queues=dockets) as appliance,
+        AsyncExitStack() as stack,
+    ):
         listener = stack.enter_context(listening_on(settings))
         at_home = stack.enter_context(listening_at(settings.home))
         app = make_app(services_of(appliance))
@@ -145,7 +149,7 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
 async def work(settings: Settings) -> None:
     """Work only, until SIGTERM or SIGINT."""
     async with (
-        open_appliance(settings, role=Role.WORKS) as appliance,
+        open_appliance(settings, open_queues=dockets, role=Role.WORKS) as appliance,
         working(appliance.tasks),
     ):
         _on_signals(appliance.stopping.set, appliance.tasks.is_hurried.set)
