@@ -202,6 +202,7 @@ async def test_an_import_that_rewrites_the_runner_has_the_same_walls_around_its_
         await jobs(folder, [client])
         outcome = client.outcome
         assert outcome is not None
+        assert outcome.ending is not Ending.UNLOADABLE, outcome  # the attack itself is at fault
         if outcome.ending is not Ending.RETURNED:
             continue  # it has spoilt its own run
         assert outcome.value["got"] == [], outcome
