@@ -32,6 +32,7 @@ from runtime.http.context import Services
 from runtime.http.entrance.description import described
 from runtime.http.entrance.host_names import HostNames
 from runtime.http.entrance.identity import Identify
+from runtime.http.entrance.operations import asked_first
 from runtime.http.entrance.other_origins import OtherOrigins
 from runtime.http.entrance.proxies import Proxies
 from runtime.http.middleware import Heads, RequestIds, SameSite
@@ -96,7 +97,7 @@ def make_app(services: Services) -> FastAPI:
         docs_url=None,  # FastAPI's loads from a CDN; ours is runtime.http.pages
         redoc_url=None,
         openapi_url=None,  # ours too, beside the event loop
-        routes=[route for door in (*DOORS, *PAGES) for route in door.router.routes],
+        routes=[asked_first(route) for door in (*DOORS, *PAGES) for route in door.router.routes],
     )
     app.state.services = services
     app.state.templates = Templates()

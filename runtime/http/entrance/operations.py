@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from runtime.http.answers import MEDIA_TYPE
 from runtime.http.entrance.permission import permitted
@@ -36,6 +37,18 @@ def operations(*, prefix: str = "", tags: Sequence[str] = ()) -> APIRouter:
 def page_operations() -> APIRouter:
     """Return what takes the operations of pages, which no client is told of."""
     return APIRouter(dependencies=[Depends(permitted)], include_in_schema=False)
+
+
+def asked_first(route: BaseRoute) -> BaseRoute:
+    """Return an operation that asks first whether who asks may; LookupError for another one.
+
+    A module that made a router of FastAPI's own would open its operations to everybody.
+    """
+    if not isinstance(route, APIRoute):
+        raise LookupError(f"{route} is no operation of ours")
+    if permitted not in {one.call for one in route.dependant.dependencies}:
+        raise LookupError(f"{route.name} does not ask who may: make its router by `operations`")
+    return route
 
 
 def _operation_id(route: APIRoute) -> str:
