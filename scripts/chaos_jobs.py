@@ -9,7 +9,9 @@ decides whether some serial order explains what everybody was told, and whether 
 has one end, with its outputs, its artifact and its hook.
 
 Prints {"accepted", "published", "lost", "doubled", "unexplained", "kills", "faults"}; exits 1 where
-anything is lost, doubled or unexplained. What is wrong is told on stderr.
+anything is lost, doubled or unexplained. What is wrong is told on stderr, with the name of a file
+that has all that was asked and told, one JSON object a line, and the logs beside it; `--judge FILE`
+judges such a file once more.
 """
 
 import argparse
@@ -96,34 +98,61 @@ def folder_for(disk_mb: int) -> Iterator[Path]:
 
 def chaos(folder: Path, *, backend: str, jobs: int, kills: int, seed: int) -> dict[str, Any]:
     """Let clients work until all jobs have ended and so many were killed; judge what they saw."""
-    clients, faults, checker = part("clients"), part("faults"), part("checker")
-    kept_in = part("backends").BACKENDS[backend]
-    chance, struck = random.Random(seed), Counter[str]()
-    home, killed = folder / "home", 0
-    with kept_in(folder) as kept, faults.serving(home, **kept.settings) as victim:
+    clients, faults, record = part("clients"), part("faults"), part("record")
+    home = folder / "home"
+    keys = [f"{seed}-{number}" for number in range(jobs)]
+    crowd = clients.Crowd(home=home, package=PACKAGE, keys=keys, seed=seed)
+    evidence = record.Evidence(history=crowd.history)
+    with (
+        part("backends").BACKENDS[backend](folder) as kept,
+        faults.serving(home, **kept.settings) as victim,
+        evidence.kept_where_needed(logs_of(folder) | dict(kept.logs)),
+    ):
         activate(home)
-        keys = [f"{seed}-{number}" for number in range(jobs)]
-        crowd = clients.Crowd(home=home, package=PACKAGE, keys=keys, seed=seed)
         crowd.start(clients=CLIENTS)
+        chance = random.Random(seed)
+        killed = 0
         while crowd.is_busy:
             time.sleep(chance.uniform(0.0, 0.6))
             # As many as of all kills as of all jobs: what is killed shall have been at work.
             if killed < kills * (1 - len(keys) / jobs):
-                killed += faults.strike(victim, chance, faults=struck, more=kept.faults)
-        for fault in crowd.faults:
-            raise fault
-        clients.look_at_all(home, crowd.history)
-    verdict = checker.judge(crowd.history)
+                struck, died = faults.strike(victim, chance, more=kept.faults)
+                evidence.struck.append(struck)
+                killed += died
+        verdict = verdict_of(crowd)
+        evidence.is_needed = not verdict.is_fine
+    counted = Counter(one.name for one in evidence.struck)
+    return told_of(verdict) | {"kills": killed, "faults": dict(counted)}
+
+
+def logs_of(folder: Path) -> dict[str, Path]:
+    """Return the logs of what runs in homes below `folder`."""
+    return {name: folder / name for name in ("appliance.log", "elsewhere.log")}
+
+
+def verdict_of(crowd: Any) -> Any:
+    """Return what the checker finds once all is quiet; print what is wrong."""
+    for fault in crowd.faults:
+        raise fault
+    part("clients").look_at_all(crowd.home, crowd.history)
+    return printed(part("checker").judge(crowd.history))
+
+
+def printed(verdict: Any) -> Any:
+    """Print what is wrong on stderr; return the verdict."""
     for what in (*verdict.lost, *verdict.doubled, *verdict.unexplained):
         print(what, file=sys.stderr)
+    return verdict
+
+
+def told_of(verdict: Any) -> dict[str, int]:
+    """Return what is told of a verdict."""
     return {
         "accepted": verdict.accepted,
         "published": verdict.published,
         "lost": len(verdict.lost),
         "doubled": len(verdict.doubled),
         "unexplained": len(verdict.unexplained),
-        "kills": killed,
-        "faults": dict(struck),
     }
 
 
@@ -139,8 +168,13 @@ def main() -> int:
     parser.add_argument("--backend", choices=sorted(part("backends").BACKENDS), default="embedded")
     parser.add_argument("--disk-mb", type=int, default=0, help="a small disk that is full at times")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--judge", type=Path, help="a history that was kept, to be judged again")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
+    if chosen.judge:
+        told = told_of(printed(part("checker").judge(part("record").kept(chosen.judge))))
+        print(json.dumps(told))
+        return 1 if told["lost"] or told["doubled"] or told["unexplained"] else 0
     with folder_for(chosen.disk_mb) as folder:
         told = chaos(
             folder,

@@ -28,6 +28,7 @@ class Setting:
     faults: Mapping[str, tuple[Fault, float]] = field(
         default_factory=dict[str, tuple[Fault, float]]
     )
+    logs: Mapping[str, Path] = field(default_factory=dict[str, Path])
 
 
 @contextmanager
@@ -94,7 +95,11 @@ def full(folder: Path) -> Iterator[Setting]:
         worker = Elsewhere(home=folder / "elsewhere", settings=settings)
         worker.start()
         stack.callback(worker.stop)
-        yield Setting(settings=settings, faults=_faults(database, queue, bucket, worker))
+        yield Setting(
+            settings=settings,
+            faults=_faults(database, queue, bucket, worker),
+            logs={"postgres.log": database.folder / "log", "redis.log": queue.folder / "log"},
+        )
 
 
 def _faults(

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from pathlib import Path
 from random import Random
 
 import psutil
+from support.chaos.record import Struck
 
 FUMEHOOD = Path(sys.executable).with_name("fumehood")
 START_S = 60.0
@@ -149,13 +149,9 @@ FAULTS: Mapping[str, tuple[Fault, float]] = {
 
 
 def strike(
-    victim: Victim,
-    chance: Random,
-    *,
-    faults: Counter[str],
-    more: Mapping[str, tuple[Fault, float]],
-) -> int:
-    """Let one thing go wrong; count it, and return how many processes were killed by it.
+    victim: Victim, chance: Random, *, more: Mapping[str, tuple[Fault, float]]
+) -> tuple[Struck, int]:
+    """Let one thing go wrong; return what it was, and how many processes were killed by it.
 
     `more` are faults of what the appliance keeps its things in.
     """
@@ -165,6 +161,6 @@ def strike(
     if not is_small(victim.home):
         weights[names.index("disk-full")] = 0.0
     name = chance.choices(names, weights)[0]
+    began = time.monotonic()
     killed = known[name][0](victim, chance)
-    faults[name] += killed if name.endswith("killed") else 1
-    return killed
+    return Struck(name=name, began=began, ended=time.monotonic()), killed
