@@ -38,7 +38,7 @@ from runtime.jobs.outcomes import hook_outcome, told_of
 from runtime.jobs.persistence import until_written
 from runtime.jobs.versions import Version, Versions
 from runtime.queue.notifier import Notifier
-from runtime.store.jobs import claims, questions
+from runtime.store.jobs import claims, job_lists, questions
 from runtime.store.jobs.events import Happening
 from runtime.store.store import Store
 from runtime.telemetry.telemetry import Telemetry
@@ -106,11 +106,15 @@ class AttemptRunner:
         async with self.events.writer(job_id=job.id, attempt=job.attempt, token=token) as writer:
             artifact = steps.begin(claim, worker=self.worker)
             attempt = _Attempt(claim=claim, runner=self, writer=writer, artifact=artifact)
-            with self.cancellations.watch(job.id) as cancelled:
+            is_asked = partial(self._shall_stop, job.id, token=token)
+            with self.cancellations.watch(job.id, is_asked=is_asked) as cancelled:
                 finish = await attempt.run(cancelled, on_last_run=on_last_run)
             publishing = partial(self._publish, claim, finish, token=token, writer=writer)
             with self.telemetry.publishing(finish):
                 return await until_written(publishing, doing=f"the end of job {job.id}")
+
+    async def _shall_stop(self, job_id: str, *, token: str) -> bool:
+        return await self.store.read(job_lists.shall_stop, job_id=job_id, token=token)
 
     async def _publish(
         self, claim: Claim, finish: Finish | Waits, *, token: str, writer: EventWriter

@@ -64,6 +64,7 @@ def test_an_order_is_found_where_there_is_one(words: str) -> None:
         "0-1 read queued/1",
         "0-1 submit queued/1\n2-3 read cancelled/1",
         "0-1 submit queued/1\n2-3 retry queued/2\n4-5 read succeeded/1",
+        "0-1 submit queued/1\n2-3 cancel cancelled/1\n4-5 retry queued/2\n6-7 read cancelled/2",
     ],
 )
 def test_what_no_order_explains_is_refused(words: str) -> None:

@@ -83,4 +83,3 @@ def kept(path: Path) -> History:
         elif kind == "final":
             history.final[told["key"]] = Final(**told | {"ends": tuple(told["ends"])})
     return history
-
