@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,6 +15,7 @@ from alembic.migration import MigrationContext
 from pydantic import ValidationError
 from sqlalchemy import Connection, text
 from support.postgres import Postgres, postgres_server
+from support.postgres_relay import Loss, Relay, relay_before
 
 from runtime.errors import QueueFull, SettingsRefused, StoreAway
 from runtime.settings import Settings
@@ -149,6 +151,52 @@ async def test_a_server_that_was_restarted_between_two_questions_is_not_missed(
         await asyncio.to_thread(own_server.start)
         assert await store.run(count, "a") == 6
         assert await store.read(value, "a") == 6
+
+
+@pytest.fixture
+def relay(own_server: Postgres) -> Iterator[Relay]:
+    with (
+        tempfile.TemporaryDirectory(
+            prefix="relay-", dir="/tmp"
+        ) as folder,  # a socket's name is short
+        relay_before(own_server, Path(folder)) as relay,
+    ):
+        yield relay
+
+
+@pytest.mark.parametrize("what", ["answer", "commit"])
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["cut-off", "restarted"])
+async def test_what_was_committed_and_not_answered_is_done_once(
+    own_server: Postgres, relay: Relay, tmp_path: Path, what: Loss, *, is_restarted: bool
+) -> None:
+    url = own_server.new_database()
+    async with fresh_store(tmp_path, url=relay.url_of(url)) as store:
+        assert await store.run(count, "a") == 1
+        relay.losing.append(what)
+        counting = asyncio.gather(*(store.run(count, "a") for _ in range(3)))
+        assert await asyncio.to_thread(relay.lost.wait, 30)
+        if is_restarted:
+            own_server.kill()
+            with pytest.raises(StoreAway):  # who comes meanwhile is told at once
+                await store.run(count, "b")
+            await asyncio.to_thread(own_server.start)
+        assert sorted(await counting) == [2, 3, 4]
+        assert await store.run(value, "a") == 4
+
+
+async def test_who_waits_for_a_lost_answer_is_told_when_the_store_closes(
+    own_server: Postgres, relay: Relay, tmp_path: Path
+) -> None:
+    url = own_server.new_database()
+    async with fresh_store(tmp_path, url=relay.url_of(url)) as store:
+        relay.losing.append("answer")
+        counting = asyncio.ensure_future(store.run(count, "a"))
+        assert await asyncio.to_thread(relay.lost.wait, 30)
+        own_server.kill()
+        await asyncio.sleep(0.5)
+        assert not counting.done()
+    with pytest.raises(StoreAway):
+        await counting
 
 
 HOLDER = """
