@@ -1,12 +1,16 @@
 """Runs jobs for several clients while things are killed; then asks whether all was told truly.
 
-    scripts/chaos jobs [--kills N] [--jobs M] [--backend embedded|full] [--seed N] [--json]
+    scripts/chaos jobs [--kills N] [--jobs M] [--backend embedded|full] [--beside REVISION]
+                       [--seed N] [--json]
 
 Clients submit, read, cancel and retry jobs of a served appliance, and write down what they asked
-and were told. Meanwhile the appliance and its cells are killed (SIGKILL) at random moments, it is
-paused, and (with --disk-mb, as root) its disk is full for a while. Afterwards a pure checker
-decides whether some serial order explains what everybody was told, and whether each accepted job
-has one end, with its outputs, its artifact and its hook.
+and were told. Meanwhile the appliance and its cells are killed (SIGKILL) at random moments, it
+stands still, its clock is set (with libfaketime, where it is), and its disk is full (as root, on a
+small one). `--backend full` has a worker elsewhere that all of this happens to, and a Redis, a
+PostgreSQL and a bucket, which die, forget, hang up or are away. With `--beside` both are now of
+this version and now of another. Each kind happens once, and then by chance. Afterwards a pure
+checker decides whether some serial order explains what everybody was told, and whether each
+accepted job has one end, with its outputs, its artifact and its hook.
 
 Prints {"accepted", "published", "lost", "doubled", "unexplained", "kills", "faults"}; exits 1 where
 anything is lost, doubled or unexplained. What is wrong is told on stderr, with the name of a file
@@ -17,6 +21,7 @@ judges such a file once more.
 import argparse
 import io
 import json
+import os
 import random
 import subprocess
 import sys
@@ -35,6 +40,7 @@ from wheelhouse.durable import remove_tree
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT / "tests"))
 CLIENTS = 12
+DISK_MB = 1024
 PACKAGE = "chaos-jobs"
 EXTRACT = """import random
 import time
@@ -96,38 +102,43 @@ def folder_for(disk_mb: int) -> Iterator[Path]:
         remove_tree(folder)
 
 
-def chaos(folder: Path, *, backend: str, jobs: int, kills: int, seed: int) -> dict[str, Any]:
+def versions_for(folder: Path, *, beside: str) -> tuple[Path, ...]:
+    """Return the programs that run side by side: ours, and that of the revision `beside`."""
+    ours = part("processes").FUMEHOOD
+    if not beside:
+        return (ours,)
+    return (ours, part("versions").installed(beside, folder=folder.with_name("beside")))
+
+
+def chaos(wanted: Any, *, backend: str, jobs: int, kills: int, seed: int) -> dict[str, Any]:
     """Let clients work until all jobs have ended and so many were killed; judge what they saw."""
-    clients, faults, record = part("clients"), part("faults"), part("record")
-    home = folder / "home"
+    home = wanted.folder / "home"
     keys = [f"{seed}-{number}" for number in range(jobs)]
-    crowd = clients.Crowd(home=home, package=PACKAGE, keys=keys, seed=seed)
-    evidence = record.Evidence(history=crowd.history)
+    crowd = part("clients").Crowd(home=home, package=PACKAGE, keys=keys, seed=seed)
+    evidence = part("record").Evidence(history=crowd.history)
     with (
-        part("backends").BACKENDS[backend](folder) as kept,
-        faults.serving(home, **kept.settings) as victim,
-        evidence.kept_where_needed(logs_of(folder) | dict(kept.logs)),
+        part("backends").BACKENDS[backend](wanted) as scene,
+        evidence.kept_where_needed(scene.logs),
     ):
         activate(home)
-        crowd.start(clients=CLIENTS)
         chance = random.Random(seed)
+        deck = part("faults").Deck(scene.faults, chance=chance)
+        crowd.start(clients=CLIENTS)
         killed = 0
         while crowd.is_busy:
             time.sleep(chance.uniform(0.0, 0.6))
             # As many as of all kills as of all jobs: what is killed shall have been at work.
-            if killed < kills * (1 - len(keys) / jobs):
-                struck, died = faults.strike(victim, chance, more=kept.faults)
+            if deck.has_unseen or killed < kills * (1 - len(keys) / jobs):
+                struck, died = deck.strike()
                 evidence.struck.append(struck)
                 killed += died
         verdict = verdict_of(crowd)
         evidence.is_needed = not verdict.is_fine
     counted = Counter(one.name for one in evidence.struck)
-    return told_of(verdict) | {"kills": killed, "faults": dict(counted)}
-
-
-def logs_of(folder: Path) -> dict[str, Path]:
-    """Return the logs of what runs in homes below `folder`."""
-    return {name: folder / name for name in ("appliance.log", "elsewhere.log")}
+    return told_of(verdict) | {
+        "kills": killed,
+        "faults": {name: counted[name] for name in scene.faults},
+    }
 
 
 def verdict_of(crowd: Any) -> Any:
@@ -166,7 +177,12 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--backend", choices=sorted(part("backends").BACKENDS), default="embedded")
-    parser.add_argument("--disk-mb", type=int, default=0, help="a small disk that is full at times")
+    disk = {"type": int, "default": DISK_MB if os.geteuid() == 0 else 0}
+    parser.add_argument("--disk-mb", **disk, help="a small disk, full at times; 0 for none")
+    beside = (
+        "a revision of which a process is, now and then, as in a rolling update; HEAD for our own"
+    )
+    parser.add_argument("--beside", default="", metavar="REVISION", help=beside)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--judge", type=Path, help="a history that was kept, to be judged again")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -176,8 +192,13 @@ def main() -> int:
         print(json.dumps(told))
         return 1 if told["lost"] or told["doubled"] or told["unexplained"] else 0
     with folder_for(chosen.disk_mb) as folder:
+        wanted = part("backends").Wanted(
+            folder=folder,
+            programs=versions_for(folder, beside=chosen.beside),
+            is_small_disk=bool(chosen.disk_mb),
+        )
         told = chaos(
-            folder,
+            wanted,
             backend=chosen.backend,
             jobs=chosen.jobs,
             kills=chosen.kills,

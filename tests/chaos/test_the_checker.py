@@ -1,10 +1,12 @@
 """The checker of chaos refuses what no order explains, and lets through what one does."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.chaos.checker import is_explained, judge
 from support.chaos.history import Asked, Final, History
+from support.chaos.record import HISTORY, Evidence, Struck, kept
 
 ARTIFACT: dict[str, Any] = {
     "attempt": 1,
@@ -104,6 +106,27 @@ def test_what_is_wrong_in_the_end_has_a_name(final: Final, wrong: str) -> None:
     found = [name for name in ("lost", "doubled", "unexplained") if getattr(verdict, name)]
     assert found == ([wrong] if wrong else [])
     assert verdict.accepted == 1
+
+
+def test_a_history_that_is_kept_is_judged_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("support.chaos.record.KEPT_IN", str(tmp_path))
+    log = tmp_path / "a.log"
+    log.write_text("what the appliance said")
+    words = "0-1 submit queued/1\n2- cancel\n3-4 read succeeded/1\n5-6 read running/1"
+    history = History(asked=asked(words), final={"k": whole()})
+    evidence = Evidence(history=history, struck=[Struck(name="queue-forgot", began=1, ended=2)])
+    with evidence.kept_where_needed({"appliance.log": log}):
+        pass  # nobody found that all is well
+    path = Path(capsys.readouterr().err.split()[-1])
+    assert path.name == HISTORY and (path.parent / "appliance.log").read_text() == log.read_text()
+    assert judge(kept(path)) == judge(history)
+    assert judge(history).unexplained
+    evidence.is_needed = False
+    with evidence.kept_where_needed({}):
+        pass
+    assert capsys.readouterr().err == "", "all was well"
 
 
 def test_an_accepted_job_that_is_not_there_is_lost() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from support.chaos.history import Asked, Final, History
 
 HISTORY = "history.jsonl"
+KEPT_IN = "/var/tmp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class Evidence:
             yield
         finally:
             if self.is_needed:
-                folder = Path(tempfile.mkdtemp(prefix="fumehood-chaos-kept-", dir="/var/tmp"))
+                folder = Path(tempfile.mkdtemp(prefix="fumehood-chaos-kept-", dir=KEPT_IN))
                 path = keep(folder, self.history, struck=self.struck, logs=logs)
                 print(f"all that was asked and told is in {path}", file=sys.stderr)
 
