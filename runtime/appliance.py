@@ -206,7 +206,7 @@ def _appliance(
     )
     dispatch = _dispatch(settings, queues)
     bundles = Bundles(settings.home / "bundles", judges=judges)
-    supply = supply_of(settings, kept=kept, bundles=bundles, wheelhouse=workshop.house)
+    supply = supply_of(settings, kept=kept, bundles=bundles, workshop=workshop)
     versions = Versions(bundles=bundles, environments=workshop.environments, supply=supply)
     making = partial(_runner, settings, seen=seen, kept=kept, gate_clock=watch.clock)
     runner = making(notifier=notifier, workshop=workshop, versions=versions)

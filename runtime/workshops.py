@@ -6,6 +6,7 @@ from pathlib import Path
 from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.lock.grant import Ceiling
+from runtime.activations.carrying import Carrying
 from runtime.activations.supply import DepotSupply, SharedHomeSupply, Supply
 from runtime.blobs.opening import Bytes
 from runtime.clock import utc_now
@@ -17,7 +18,6 @@ from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from sandbox.walls import shown_level
 from wheelhouse.judges.pool import Judges
-from wheelhouse.store import Wheelhouse
 
 log = logging.getLogger("fumehood.appliance")
 
@@ -52,19 +52,19 @@ def make_workshop(
     )
 
 
-def supply_of(
-    settings: Settings, *, kept: Bytes, bundles: Bundles, wheelhouse: Wheelhouse
-) -> Supply:
+def supply_of(settings: Settings, *, kept: Bytes, bundles: Bundles, workshop: Workshop) -> Supply:
     """Return how what versions need comes to those who run them."""
     if kept.is_shared_home:
         return SharedHomeSupply()
+    carrying = Carrying(depot=kept.depot, environments=workshop.environments)
     return DepotSupply(
         depot=kept.depot,
         bundles=bundles,
-        wheelhouse=wheelhouse,
+        wheelhouse=workshop.house,
         data_root=settings.home / "data",
         ceilings=factories.ceilings_of(settings),
         clock=utc_now,
+        carrying=carrying if settings.carry_environments else None,
     )
 
 
