@@ -19,6 +19,7 @@ from packages.environment.inventory import INVENTORY_JSON, Installed
 from packages.errors import BundleNotFound
 from packages.lock.lock import Locked, read_lock
 from runtime.activations.carrying import Carrying
+from runtime.activations.home_cache import HomeCache
 from runtime.blobs.depot import Depot, Kind
 from runtime.clock import Clock
 from runtime.values.records import Activation, PreparedRecord
@@ -78,6 +79,7 @@ class DepotSupply:
     ceilings: Ceilings
     clock: Clock
     carrying: Carrying | None = None
+    cache: HomeCache | None = None
 
     async def give_bundle(self, digest: str) -> None:
         """Put a bundle that is here into the depot."""
@@ -113,6 +115,8 @@ class DepotSupply:
         await self._take_environment(prepared)
         if prepared.data_folder and prepared.data_digest:
             await self._take_data(prepared.data_folder, digest=prepared.data_digest)
+        if self.cache is not None:
+            await self.cache.trim_now_and_then()
 
     async def forget_bundle(self, digest: str) -> None:
         """Remove a bundle from the depot."""

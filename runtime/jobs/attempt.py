@@ -21,6 +21,7 @@ from packages.environment.environment import Environment
 from packages.hooks import Stage, extract_command, on_after_extract_command, told_start
 from packages.lock.grant import decide
 from packages.run_context import run_context
+from runtime.activations.in_use import InUse
 from runtime.activations.prepared import data_folder_of
 from runtime.artifact import steps
 from runtime.artifact.entries import callable_entries, environment_entry, install_entry
@@ -67,6 +68,7 @@ class AttemptRunner:
     artifacts: ArtifactFiles
     blobs: Blobs
     versions: Versions
+    in_use: InUse
     workshop: Workshop
     cancellations: Cancellations
     secrets: Mapping[str, SecretStr]
@@ -107,7 +109,8 @@ class AttemptRunner:
             artifact = steps.begin(claim, worker=self.worker)
             attempt = _Attempt(claim=claim, runner=self, writer=writer, artifact=artifact)
             is_asked = partial(self._shall_stop, job.id, token=token)
-            with self.cancellations.watch(job.id, is_asked=is_asked) as cancelled:
+            watching = self.cancellations.watch(job.id, is_asked=is_asked)
+            with self.in_use.running(claim.activation), watching as cancelled:
                 finish = await attempt.run(cancelled, on_last_run=on_last_run)
             publishing = partial(self._publish, claim, finish, token=token, writer=writer)
             with self.telemetry.publishing(finish):
@@ -279,6 +282,7 @@ class _Attempt:
         version, environment = await self.runner.versions.ready(
             self.claim.activation, observe=self.writer.observe
         )
+        self.runner.in_use.runs_in(self.claim.activation, environment=environment.key)
         stage = await self.runner.stage(version, environment=environment, gate=self.claim.gate)
         told |= {"reused": environment.is_reused, "environment_ms": environment.duration_ms}
         self.artifact = steps.with_environment(

@@ -16,7 +16,7 @@ from packages.environment.integrity import verify_environment
 from packages.errors import CarriedRefused
 from packages.lock.lock import Lock
 from sandbox.command import Interpreter
-from wheelhouse.store import Wheel
+from wheelhouse.store import Wheel, Wheelhouse
 
 type Add = Callable[..., Wheel]
 type Change = Callable[[Listing, dict[str, tarfile.TarInfo | bytes]], Listing | None]
@@ -79,6 +79,8 @@ async def test_what_is_laid_out_elsewhere_is_the_same_to_the_last_byte(
     assert again.is_reused
     house = environments.builder.house
     assert verify_environment(there, house=house, is_full=True) == []
+    nothing = Wheelhouse(tmp_path / "no-wheels")
+    assert verify_environment(there, house=nothing, is_full=True) == [], "it has no wheels there"
 
 
 def packed_with(packed: Path, to: Path, change: Change) -> Path:
