@@ -196,6 +196,7 @@ def main() -> int:
             folder=folder,
             programs=versions_for(folder, beside=chosen.beside),
             is_small_disk=bool(chosen.disk_mb),
+            clock=part("clocks").Clock(file=folder / "clock"),
         )
         told = chaos(
             wanted,

@@ -16,7 +16,7 @@ ON_DEMAND = pytest.mark.skipif("CHAOS_FULL" not in os.environ, reason="CHAOS_FUL
 """These start three servers, or install a second version, and take minutes."""
 EMBEDDED = {"appliance-killed", "cell-killed", "appliance-paused", "clock-set", "disk-full"}
 FULL = EMBEDDED | {
-    *("worker-killed", "worker-paused", "clock-of-worker-set", "queue-forgot", "queue-killed"),
+    *("worker-killed", "worker-paused", "queue-forgot", "queue-killed"),
     *("database-restarted", "database-hung-up", "bucket-away"),
 }
 BESIDE = {"appliance-of-another-version", "worker-of-another-version"}
@@ -56,6 +56,6 @@ def test_what_clients_were_told_is_explained_though_whatever_can_goes_wrong(
 ) -> None:
     told = what_happens(*words)
     lacking = {"disk-full"} if os.geteuid() else set[str]()
-    lacking |= set() if library() else {"clock-set", "clock-of-worker-set"}
+    lacking |= set() if library() else {"clock-set"}
     assert set(told["faults"]) == kinds - lacking
     assert told["kills"] >= 5

@@ -108,6 +108,16 @@ def test_what_is_wrong_in_the_end_has_a_name(final: Final, wrong: str) -> None:
     assert verdict.accepted == 1
 
 
+def test_what_was_asked_last_and_not_answered_may_have_happened_before_the_last_look() -> None:
+    """As a retry while PostgreSQL was restarted: nobody asked about the job after it."""
+    words = "0-1 submit queued/1\n2-3 cancel cancelled/1\n4- retry"
+    again = whole(attempt=3, ends=(1, 3), artifact=ARTIFACT | {"attempt": 3})
+    for final in (again, whole(state="cancelled", artifact=None)):
+        assert is_explained(asked(words), final=final)
+        assert judge(History(asked=asked(words), final={"k": final})).is_fine
+    assert not is_explained(asked(words), final=whole(state="failed"))
+
+
 def test_a_history_that_is_kept_is_judged_as_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -26,14 +26,15 @@ class Wanted:
     folder: Path
     programs: tuple[Path, ...]
     is_small_disk: bool
+    clock: Clock
 
     def process(self, *, home: str, settings: Mapping[str, str], does: str = "up") -> Process:
-        """Return a process of ours in a home of its own, with a clock of its own."""
+        """Return a process of ours in a home of its own; all go by one clock, which is not ours."""
         return Process(
             does="worker" if does == "worker" else "up",
             home=self.folder / home,
             settings=settings,
-            clock=Clock(file=self.folder / f"{home}.clock"),
+            clock=self.clock,
             programs=self.programs,
         )
 
@@ -103,8 +104,6 @@ def _of_worker(worker: Process) -> Faults:
         "worker-killed": (faults.killing(worker), 0.3),
         "worker-paused": (faults.pausing(worker, most_s=2.0 * LOST_AFTER_S), 0.1),
     }
-    if worker.has_own_clock:
-        found["clock-of-worker-set"] = (faults.setting_clock(worker), 0.1)
     if len(worker.programs) > 1:
         found["worker-of-another-version"] = (faults.replacing(worker), 0.15)
     return found

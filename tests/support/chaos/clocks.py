@@ -1,4 +1,7 @@
-"""A clock of its own for a process, which can be set meanwhile; the machine's is left alone.
+"""A clock of their own for processes, which can be set meanwhile; the machine's is left alone.
+
+It is one for all of a cluster: waits by the calendar are as good as its machines' clocks agree, so of
+two that are minutes apart one lets a backoff of the other wait for these.
 
 libfaketime sets it, and leaves CLOCK_MONOTONIC as it is, as the kernel does.
 """
@@ -21,14 +24,14 @@ def library() -> Path | None:
 
 @dataclass(slots=True, kw_only=True)
 class Clock:
-    """How far the clock of a process is ahead, by a file that the process reads each second."""
+    """How far a clock is ahead, by a file that processes read each second."""
 
     file: Path
     ahead_s: int = 0
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """Return what a process needs to go by this clock; nothing where time cannot be faked."""
+        """Return what a process needs to go by it; nothing where time cannot be faked."""
         fakes = library()
         if fakes is None:
             return {}
