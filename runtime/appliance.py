@@ -35,9 +35,9 @@ from runtime.jobs.rules import policy_of
 from runtime.jobs.schedules import Schedules
 from runtime.jobs.submission import Submissions
 from runtime.jobs.versions import Versions
-from runtime.queue.dispatch import Dispatch, Dockets, Tickets, dockets
-from runtime.queue.news import news_of_others
+from runtime.queue.dispatch import Dispatch, Tickets
 from runtime.queue.notifier import Notifier
+from runtime.queue.queue import OpenQueues, Queues
 from runtime.settings import Settings
 from runtime.store import cluster, workers
 from runtime.store.database import database_at
@@ -102,7 +102,11 @@ class Appliance:
 
 @asynccontextmanager
 async def open_appliance(
-    settings: Settings, *, role: Role = Role.SERVES, level_file: Path | None = None
+    settings: Settings,
+    *,
+    open_queues: OpenQueues,
+    role: Role = Role.SERVES,
+    level_file: Path | None = None,
 ) -> AsyncGenerator[Appliance]:
     """Offer the appliance of these settings; everything is closed afterwards.
 
@@ -120,7 +124,7 @@ async def open_appliance(
         kept = await open_bytes(settings)
         store = await _open_store(settings)
         stack.push_async_callback(store.close)
-        queues = await stack.enter_async_context(dockets(settings))
+        queues = await stack.enter_async_context(open_queues(settings))
         sandbox = await Sandbox.open(settings.home / "cells", crossed=homes_around(settings.home))
         for reason in sandbox.missing:
             log.warning("cells run at level %s: %s", sandbox.level, reason)
@@ -150,8 +154,7 @@ async def open_appliance(
         if is_alone:
             await _recover(appliance.tasks)
         else:
-            news = news_of_others(queues.of_jobs, notifier=appliance.notifier)
-            await stack.enter_async_context(news)
+            await stack.enter_async_context(queues.news(appliance.notifier))
         yield appliance
 
 
@@ -193,7 +196,7 @@ def _appliance(
     *,
     store: Store,
     kept: Bytes,
-    queues: Dockets,
+    queues: Queues,
     sandbox: Sandbox,
     least: Level,
     judges: Judges,
@@ -276,8 +279,8 @@ def _intake(
     )
 
 
-def _dispatch(settings: Settings, queues: Dockets) -> Dispatch:
-    return Dispatch(dockets=queues, clock=utc_now, tickets=Tickets(is_told=settings.is_one_process))
+def _dispatch(settings: Settings, queues: Queues) -> Dispatch:
+    return Dispatch(queues=queues, clock=utc_now, tickets=Tickets(is_told=settings.is_one_process))
 
 
 def _submissions(

@@ -35,6 +35,7 @@ from runtime.http.listening import (
     listening_on,
 )
 from runtime.http.tls import renew, tls_context
+from runtime.queue.dockets import dockets
 from runtime.settings import Settings
 from runtime.store import audit
 from runtime.values.records import JsonObject
@@ -112,7 +113,10 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
 
     `announce` is given the address once it answers, and a link that logs a browser in.
     """
-    async with open_appliance(settings) as appliance, AsyncExitStack() as stack:
+    async with (
+        open_appliance(settings, open_queues=dockets) as appliance,
+        AsyncExitStack() as stack,
+    ):
         listener = stack.enter_context(listening_on(settings))
         at_home = stack.enter_context(listening_at(settings.home))
         app = make_app(services_of(appliance))
@@ -127,7 +131,7 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
         await appliance.around.deliveries.look()
         around = looping(appliance.around.loops(), notifier=appliance.notifier)
         await stack.enter_async_context(around)
-        await asyncio.to_thread(_get_ready, app)
+        await asyncio.to_thread(_get_ready)
         await _note(appliance, action="appliance.start", details=settings_shown(settings))
         serving = asyncio.create_task(
             server.serve(sockets=[one for one in (listener, at_home, proxy) if one])
@@ -145,7 +149,7 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
 async def work(settings: Settings) -> None:
     """Work only, until SIGTERM or SIGINT."""
     async with (
-        open_appliance(settings, role=Role.WORKS) as appliance,
+        open_appliance(settings, open_queues=dockets, role=Role.WORKS) as appliance,
         working(appliance.tasks),
     ):
         _on_signals(appliance.stopping.set, appliance.tasks.is_hurried.set)
@@ -234,11 +238,9 @@ def services_of(appliance: Appliance) -> Services:
     )
 
 
-def _get_ready(app: FastAPI) -> None:
+def _get_ready() -> None:
     """Do now, beside the event loop, what would hold it at the first requests."""
     import_module(LATE_IMPORT)
-    for route in app.routes:  # FastAPI reads every signature at the first request (50 ms)
-        route.matches({"type": "http", "method": "GET", "path": "/", "headers": []})
     gc.set_threshold(*OFTEN)
     gc.freeze()
 

@@ -24,6 +24,7 @@ from runtime.jobs.events import EventLog, to_plain
 from runtime.jobs.input_names import InputNames
 from runtime.jobs.orders import Sender
 from runtime.jobs.rules import Wish
+from runtime.queue.queue import no_queues
 from runtime.settings import Settings
 from runtime.store import activations
 from runtime.store.jobs import job_lists, questions
@@ -135,8 +136,12 @@ async def _throwaway(settings: Settings) -> AsyncGenerator[Appliance]:
             (home / name).symlink_to(shared.resolve())
         alone: dict[str, Any] = {"home": home, "docket_url": "memory://try"}
         alone |= {"database_url": "", "blobs_url": ""}
-        copied = settings.model_copy(update=alone)
-        async with open_appliance(copied, level_file=settings.home / LEVEL_FILE) as appliance:
+        opened = open_appliance(
+            settings.model_copy(update=alone),
+            open_queues=no_queues,  # the job is run by hand, below
+            level_file=settings.home / LEVEL_FILE,
+        )
+        async with opened as appliance:
             yield appliance
 
 

@@ -39,6 +39,10 @@ def use_pandas(*, job, **_):
     job.event("ran", n=1)
     return int(pandas.Series([1, 2, 3]).sum())
 
+def use_numpy(*, job, **_):
+    import numpy
+    return numpy.zeros(5).tolist()
+
 def hold(*, job, **_):
     use_pandas(job=job)
     time.sleep(1)
@@ -52,6 +56,8 @@ def weigh(*, job, **_):
 HELD_RUNS, HOLD_S = 4, 1.0
 CORES = 2
 RATE_ROUNDS = 5
+AT_ONCE = 100
+NUMPY = "import sys; sys.path.insert(0, {path!r}); import numpy; numpy.zeros(5).tolist()"
 WEIGH_FRESH = "import sys; sys.path[:0] = {path!r}; import extract; print(extract.weigh(job=None))"
 
 
@@ -118,6 +124,9 @@ async def measure(folder: Path, *, runs: int) -> list[Figure]:
             await warm_pandas(bench),
             await cold_bare(bench),
             *await cells_per_s(bench),
+            await fanout(bench),
+            await drained(bench, target="nothing", preload=("extract",), most=1.6),
+            await drained(bench, target="use_pandas", preload=("pandas", "extract"), most=1.1),
             await memory_per_warm_run(bench),
             *await neighbours(bench),
         ]
@@ -195,6 +204,52 @@ async def rates(bench: Bench, *, at_a_time: int) -> tuple[float, float]:
         value.append(await rate(lambda: bench.run(command), bench.runs * 4, at_a_time))
         baseline.append(await rate(lambda: in_process(by_hand), bench.runs, at_a_time))
     return statistics.median(value), statistics.median(baseline)
+
+
+async def fanout(bench: Bench) -> Figure:
+    """A hundred runs asked for at once, from one warm cell, against as many fresh processes."""
+    command = bench.command("use_numpy", preload=("numpy", "extract"), pandas=True)
+    code = NUMPY.format(path=str(bench.site_packages))
+    fresh = [str(this_interpreter().executable), "-I", "-c", code]
+    await bench.run(command)
+    value, baseline = await interleave(
+        replace(bench, runs=max(1, bench.runs // 20)),
+        lambda: rate(lambda: bench.run(command), AT_ONCE, AT_ONCE),
+        lambda: rate(lambda: in_process(fresh), AT_ONCE, CORES),
+    )
+    return against(
+        f"fanout_{AT_ONCE}",
+        value,
+        "ms",
+        baseline=f"{AT_ONCE} fresh python -c importing numpy",
+        than=baseline,
+        most=0.06,
+    )
+
+
+async def drained(bench: Bench, *, target: str, preload: tuple[str, ...], most: float) -> Figure:
+    """The first run of a version that has no warm cell (any more), at its slowest, and a cold one.
+
+    It waits for a warm cell to be made, which whoever comes next has then.
+    """
+    pandas = "pandas" in preload
+    cold = bench.command(target, preload=None, pandas=pandas)
+    values: list[float] = []
+    baselines: list[float] = []
+    for number in range(max(5, bench.runs // 4)):
+        first = replace(cold, warmth=Warmth(key=f"{target}-{number}", preload=preload))
+        for measured, command in ((values, first), (baselines, cold)):
+            started = time.perf_counter()
+            await bench.run(command)
+            measured.append((time.perf_counter() - started) * 1000)
+    return against(
+        f"drained_p99_{target}",
+        statistics.quantiles(values, n=100)[-1],
+        "ms",
+        baseline="cold cell importing the same",
+        than=statistics.quantiles(baselines, n=100)[-1],
+        most=most,
+    )
 
 
 async def memory_per_warm_run(bench: Bench) -> Figure:

@@ -20,7 +20,9 @@ SCHEMA_ID = "urn:fumehood:artifact:1"
 class Entry(BaseModel):
     """An entry of the artifact: frozen, and without unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="null", defer_build=True
+    )
 
 
 class PackageEntry(Entry):

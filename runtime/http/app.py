@@ -3,12 +3,11 @@
 from importlib.metadata import version as distribution_version
 from typing import Any
 
-from fastapi import Depends, FastAPI
-from fastapi.routing import APIRoute
+from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from fastapi.telemetry import TelemetryConfig
 
-from runtime.http.answers import MEDIA_TYPE, install_answers
+from runtime.http.answers import install_answers
 from runtime.http.api import (
     audit,
     evidence,
@@ -33,13 +32,14 @@ from runtime.http.context import Services
 from runtime.http.entrance.description import described
 from runtime.http.entrance.host_names import HostNames
 from runtime.http.entrance.identity import Identify
+from runtime.http.entrance.operations import asked_first
 from runtime.http.entrance.other_origins import OtherOrigins
-from runtime.http.entrance.permission import permitted
 from runtime.http.entrance.proxies import Proxies
 from runtime.http.middleware import Heads, RequestIds, SameSite
 from runtime.http.pages import access as access_page
 from runtime.http.pages import audit as audit_page
 from runtime.http.pages import login, oidc, pages
+from runtime.http.pages.rendering import Templates
 
 DESCRIPTION = """Runs other people's packages without breathing them in.
 
@@ -47,11 +47,6 @@ Upload a bundle, activate a version, submit jobs, follow their events, fetch out
 artifact. Every fault is `application/problem+json` with one problem per fault, each with its
 place and its mend.
 """
-FAULTS: dict[int | str, dict[str, Any]] = {
-    "4XX": {"description": "What was asked cannot be done.", "content": {MEDIA_TYPE: {}}},
-    "5XX": {"description": "The appliance cannot do it now.", "content": {MEDIA_TYPE: {}}},
-}
-
 SILENT: TelemetryConfig = {
     "tracing": False,
     "metrics": False,
@@ -88,6 +83,9 @@ DOORS = (
 )
 """The modules of the API's operations, in the order in which they are asked for a path."""
 
+PAGES = (pages, login, access_page, audit_page, oidc)
+"""The modules of the pages' operations, asked after these."""
+
 
 def make_app(services: Services) -> FastAPI:
     """Return the application, whose operations ask for what is in `services`."""
@@ -99,21 +97,10 @@ def make_app(services: Services) -> FastAPI:
         docs_url=None,  # FastAPI's loads from a CDN; ours is runtime.http.pages
         redoc_url=None,
         openapi_url=None,  # ours too, beside the event loop
-        dependencies=[Depends(permitted)],
-        generate_unique_id_function=_operation_id,
-        responses={
-            status: answer | {"model": ProblemDocument} for status, answer in FAULTS.items()
-        },
+        routes=[asked_first(route) for door in (*DOORS, *PAGES) for route in door.router.routes],
     )
     app.state.services = services
-    app.state.templates = pages.make_templates()
-    for door in DOORS:
-        app.include_router(door.router)
-    app.include_router(pages.router, include_in_schema=False)
-    app.include_router(login.router, include_in_schema=False)
-    app.include_router(access_page.router, include_in_schema=False)
-    app.include_router(audit_page.router, include_in_schema=False)
-    app.include_router(oidc.router, include_in_schema=False)
+    app.state.templates = Templates()
     app.mount("/static", StaticFiles(directory=pages.STATIC))
     install_answers(app)
     _describe(app)
@@ -147,12 +134,9 @@ def _describe(app: FastAPI) -> None:
 
     def whole() -> dict[str, Any]:
         if app.openapi_schema is None:
-            described(describe())  # it is kept by the application, and filled in once
+            described(
+                describe(), problem=ProblemDocument
+            )  # it is kept by the application, and filled in once
         return describe()
 
     app.openapi = whole
-
-
-def _operation_id(route: APIRoute) -> str:
-    """Return the name of an operation, which clients and links call it by."""
-    return route.name

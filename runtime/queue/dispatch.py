@@ -1,56 +1,22 @@
-"""Docket: how a worker hears that there is work. The store is the truth, Docket only carries.
+"""How a worker hears that there is work.
 
 A task is a ticket: it says that a job waits, not which. Whoever takes the ticket claims jobs from
 the store for a while, so one ticket that nobody has taken yet is enough for all jobs that were
-stored before it is taken. Whatever Docket loses, `runtime.worker.reconcile` hands out again.
+stored before it is taken.
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from docket import Docket
-from redis.exceptions import RedisError
-
 from runtime.clock import Clock
 from runtime.ids import new_id
-from runtime.settings import Settings
+from runtime.queue.queue import Queues
 from runtime.values.records import Job
 
 TICKET_TASK = "fumehood_ticket"
 ACTIVATION_TASK = "fumehood_activation"
-HAND_OVER_S = 2.0
 HANDED_ON = ("handed-on", "handed-on-again")
-
-log = logging.getLogger("fumehood.dispatch")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dockets:
-    """The queue of jobs, and that of activations, which only hosts with the wheelhouse take.
-
-    A worker elsewhere has no wheels but those that a lock names, so it could not make one.
-    """
-
-    of_jobs: Docket
-    of_activations: Docket
-
-
-@asynccontextmanager
-async def dockets(settings: Settings) -> AsyncGenerator[Dockets]:
-    """Offer the queues of these settings: in one process a single one will do."""
-    keep = timedelta(seconds=settings.docket_keep_s)
-    url = settings.docket_url
-    async with Docket(name=settings.docket_name, url=url, execution_ttl=keep) as of_jobs:
-        if settings.is_one_process:
-            yield Dockets(of_jobs=of_jobs, of_activations=of_jobs)
-            return
-        name = f"{settings.docket_name}-activations"
-        async with Docket(name=name, url=url, execution_ttl=keep) as of_activations:
-            yield Dockets(of_jobs=of_jobs, of_activations=of_activations)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,9 +64,9 @@ def _name_of(woken: asyncio.Event) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dispatch:
-    """Hands work to Docket. Its failures are logged only: the reconciler tries again."""
+    """Hands work to the queues. What they do not take is logged: the reconciler tries again."""
 
-    dockets: Dockets
+    queues: Queues
     clock: Clock
     tickets: Tickets
 
@@ -108,13 +74,13 @@ class Dispatch:
         """Say that the current attempt of `job` waits to be run, from when it is due."""
         subject = f"{job.id}:{job.attempt}"
         if job.due_at > self.clock():
-            await self._add(TICKET_TASK, subject, when=job.due_at)
+            await self.queues.of_jobs.add(TICKET_TASK, subject, when=job.due_at)
         else:
             await self.ticket(subject)
 
     async def at(self, when: datetime) -> None:
         """Say that there will be work then."""
-        await self._add(TICKET_TASK, new_id(), when=when)
+        await self.queues.of_jobs.add(TICKET_TASK, new_id(), when=when)
 
     async def ticket(self, subject: str = "") -> None:
         """Say that there is work, unless that was said and not heard yet."""
@@ -122,17 +88,18 @@ class Dispatch:
             return
         ticket = subject or new_id()
         self.tickets.untaken.add(ticket)
-        if not await self._add(TICKET_TASK, ticket):
+        if not await self.queues.of_jobs.add(TICKET_TASK, ticket):
             self.taken(ticket)
 
     async def hand_on(self, ticket: str, *, after_s: float) -> None:
         """Leave to another worker what waits and is not for the one that has `ticket`.
 
         One such ticket at a time is enough, whoever leaves it. The one being run still has its
-        name, and Docket knows no second task of a name: so there are two names, in turn.
+        name, and a queue knows no second task of a name: so there are two names, in turn.
         """
         name = HANDED_ON[1] if ticket == HANDED_ON[0] else HANDED_ON[0]
-        await self._add(TICKET_TASK, name, when=self.clock() + timedelta(seconds=after_s))
+        when = self.clock() + timedelta(seconds=after_s)
+        await self.queues.of_jobs.add(TICKET_TASK, name, when=when)
 
     async def ticket_anew(self) -> None:
         """Say that there is work, since what waits should have been taken by now."""
@@ -145,19 +112,4 @@ class Dispatch:
 
     async def activation(self, activation_id: str) -> None:
         """Ask for an activation to be run."""
-        await self._add(ACTIVATION_TASK, activation_id, to=self.dockets.of_activations)
-
-    async def _add(
-        self, task: str, subject: str, *, when: datetime | None = None, to: Docket | None = None
-    ) -> bool:
-        """Hand over a task about `subject`; the same one twice is one."""
-        key = f"{task}:{subject}"
-        docket = to or self.dockets.of_jobs
-        try:
-            # A Redis that stands still would hold up whoever submits for as long.
-            async with asyncio.timeout(HAND_OVER_S):
-                await docket.add(task, when=when, key=key)(subject)
-        except (RedisError, OSError):
-            log.warning("docket did not take %s; the reconciler will", key, exc_info=True)
-            return False
-        return True
+        await self.queues.of_activations.add(ACTIVATION_TASK, activation_id)

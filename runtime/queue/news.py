@@ -113,7 +113,7 @@ class News:
 
 
 @asynccontextmanager
-async def news_of_others(docket: Docket, *, notifier: Notifier) -> AsyncGenerator[None]:
+async def news_of_others(docket: Docket, notifier: Notifier) -> AsyncGenerator[None]:
     """Carry news between this process and the others of its cluster meanwhile."""
     news = News(docket, notifier=notifier)
     notifier.publish_by(news.publish)

@@ -9,11 +9,12 @@ from runtime.store.rows import GATE, plain, value_of
 from runtime.values.records import Gate
 
 ROW = 1
+THE_GATE = select(tables.gate).where(tables.gate.c.id == ROW)
 
 
 def get(connection: Connection) -> Gate:
     """Return the gate; it is closed until somebody opens it."""
-    row = connection.execute(select(tables.gate).where(tables.gate.c.id == ROW)).first()
+    row = connection.execute(THE_GATE).first()
     return value_of(row, GATE) if row else CLOSED
 
 

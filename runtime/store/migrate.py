@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, column, inspect, select, table
 
+from runtime.store import first_schema
 from wheelhouse.locks import exclusive
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -21,7 +22,11 @@ def migrate(engine: Engine, *, lock_file: Path) -> None:
 
 def bring_up_to_date(connection: Connection) -> None:
     """Run the migrations that are missing; who calls this sees to it that nobody else does."""
-    if applied(connection) != newest():
+    if applied(connection) == newest():
+        return
+    if first_schema.is_for(connection):
+        first_schema.make(connection, applied=newest())
+    else:
         import_module(RUN).upgrade(connection)
 
 

@@ -1,21 +1,19 @@
-"""The tasks of a worker: what Docket may call here, and how they are stopped in order."""
+"""The tasks of a worker: what a queue may call here, and how they are stopped in order."""
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-
-from docket import Docket, Perpetual
-from docket import Worker as DocketWorker
 
 from packages.environment.environment import Environments
 from runtime.activations.switchover import Switchover
 from runtime.clock import Clock
 from runtime.jobs.cancellations import Cancellations
 from runtime.queue.dispatch import ACTIVATION_TASK, TICKET_TASK, Dispatch
+from runtime.queue.queue import Queue
 from runtime.settings import Settings
 from runtime.store import workers
 from runtime.store.jobs import job_lists
@@ -31,18 +29,11 @@ from runtime.worker.signs_of_life import Living
 from runtime.worker.slots import Slots
 from runtime.worker.timekeeping import Timekeeper
 
+RECONCILE_TASK = "fumehood_reconcile"
 HEARTBEAT_S = 1.0
 LONGEST_TURN_S = 0.5
 LINGER_S = 0.25
 """How long whoever has run out of jobs waits for another before it lets its ticket go."""
-RESOLUTION_MS = 250
-"""How often Docket looks for what has become due; every 100 ms it took 1 % of a core, idle."""
-BESIDE = 4
-"""Of Docket's concurrency, beside those who have a slot and those who wait for one: for
-activations, the reconciler, and attempts that are being published."""
-
-type Task = Callable[..., Awaitable[None]]
-
 log = logging.getLogger("fumehood.worker")
 
 
@@ -73,29 +64,32 @@ class WorkerTasks:
     is_hurried: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
-    def takes_from(self) -> tuple[Docket, ...]:
+    def takes_from(self) -> tuple[Queue, ...]:
         """Return the queues from which this process takes."""
-        queues = self.dispatch.dockets
+        queues = self.dispatch.queues
         if queues.of_activations is queues.of_jobs or not self.makes_activations:
             return (queues.of_jobs,)
         return (queues.of_jobs, queues.of_activations)
 
     def register(self) -> None:
-        """Tell Docket which tasks there are; also a process that only adds them needs this."""
-        queues = self.dispatch.dockets
-        queues.of_jobs.register(self._ticket_task(), names=[TICKET_TASK])
-        queues.of_activations.register(self._activation_task(), names=[ACTIVATION_TASK])
-        queues.of_jobs.register(self._reconcile_task())
+        """Say which tasks there are; also a process that only adds them needs this."""
+        queues, settings = self.dispatch.queues, self.settings
+        queues.of_jobs.register(TICKET_TASK, self._take_ticket)
+        queues.of_activations.register(ACTIVATION_TASK, self._take_activation)
+        every = timedelta(seconds=settings.reconcile_interval_s)
+        queues.of_jobs.repeat(RECONCILE_TASK, self.reconciler.run, every=every)
 
-    def _ticket_task(self) -> Task:
-        async def fumehood_ticket(ticket: str) -> None:
-            self.dispatch.taken(ticket)
-            if self.slots.is_enough_waiting:
-                return  # who waits for a slot claims after this
-            with self._counted():
-                await self._run_jobs(ticket)
+    async def _take_ticket(self, ticket: str) -> None:
+        self.dispatch.taken(ticket)
+        if self.slots.is_enough_waiting:
+            return  # who waits for a slot claims after this
+        with self._counted():
+            await self._run_jobs(ticket)
 
-        return fumehood_ticket
+    async def _take_activation(self, activation_id: str) -> None:
+        with self._counted():
+            async with self.activation_slots.one():
+                await self.switchover.run(activation_id)
 
     async def _run_jobs(self, ticket: str) -> None:
         """Run one job after the other until none waits, or until it is others' turn.
@@ -144,24 +138,6 @@ class WorkerTasks:
         if claim.waiting:
             await self.dispatch.ticket()
 
-    def _activation_task(self) -> Task:
-        async def fumehood_activation(activation_id: str) -> None:
-            with self._counted():
-                async with self.activation_slots.one():
-                    await self.switchover.run(activation_id)
-
-        return fumehood_activation
-
-    def _reconcile_task(self) -> Task:
-        every = timedelta(seconds=self.settings.reconcile_interval_s)
-
-        async def fumehood_reconcile(
-            perpetual: Perpetual = Perpetual(every=every, automatic=True),  # noqa: B008
-        ) -> None:
-            await self.reconciler.run()
-
-        return fumehood_reconcile
-
     @contextmanager
     def _counted(self) -> Generator[None]:
         task = asyncio.current_task()
@@ -184,10 +160,10 @@ async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
     await tasks.store.run(workers.see, worker=tasks.worker, at=tasks.clock())
     async with AsyncExitStack() as stack:
         taking = [
-            await stack.enter_async_context(_docket_worker(tasks, docket=docket))
-            for docket in tasks.takes_from
+            await stack.enter_async_context(queue.taking(tasks.settings, worker=tasks.worker.id))
+            for queue in tasks.takes_from
         ]
-        working = asyncio.gather(*(one.run_forever() for one in taking))
+        working = asyncio.gather(*(take() for take in taking))
         heart = asyncio.create_task(_beat(tasks), name="fumehood-heartbeat")
         clockwork = asyncio.create_task(tasks.timekeeper.keep(), name="fumehood-timekeeper")
         check = asyncio.create_task(_check_environments(tasks), name="fumehood-environments")
@@ -202,17 +178,6 @@ async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
             await tasks.store.run(workers.forget, worker=tasks.worker.id)
 
 
-def _docket_worker(tasks: WorkerTasks, *, docket: Docket) -> DocketWorker:
-    settings = tasks.settings
-    return DocketWorker(
-        docket,
-        name=tasks.worker.id,
-        concurrency=2 * settings.slots + BESIDE,
-        minimum_check_interval=timedelta(milliseconds=settings.docket_check_interval_ms),
-        scheduling_resolution=timedelta(milliseconds=RESOLUTION_MS),
-    )
-
-
 async def _check_environments(tasks: WorkerTasks) -> None:
     await check_environments(
         tasks.environments, store=tasks.store, clock=tasks.clock, who=tasks.worker.id
@@ -222,7 +187,7 @@ async def _check_environments(tasks: WorkerTasks) -> None:
 async def _drain(working: asyncio.Future[list[None]], *, tasks: WorkerTasks) -> None:
     tasks.is_draining.set()
     await _tell_what_is_waited_for(tasks)
-    working.cancel()  # docket takes nothing new and waits for what runs
+    working.cancel()  # they take nothing new and wait for what runs
     hurry = asyncio.ensure_future(tasks.is_hurried.wait())
     await asyncio.wait(
         {working, hurry}, timeout=tasks.settings.drain_s, return_when=asyncio.FIRST_COMPLETED

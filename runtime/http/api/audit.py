@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from runtime.http.api.views import AuditView, PageOf, page_view
 from runtime.http.context import CursorOf, Limit, StoreOf
+from runtime.http.entrance.operations import operations
 from runtime.store import audit
 
-router = APIRouter(prefix="/v1/audit", tags=["audit"])
+router = operations(prefix="/v1/audit", tags=["audit"])
 
 
 @router.get("")

@@ -1,6 +1,6 @@
 """What a version installs: its lock and its bill of materials, as files for other tools."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from packages.environment.inventory import INVENTORY_JSON
 from packages.environment.sbom import sbom, touching
@@ -8,9 +8,10 @@ from packages.lock.lock import FILE as LOCK_FILE
 from runtime.http.conditional import is_known
 from runtime.http.context import StoreOf, WorkshopOf
 from runtime.http.downloads import as_file
+from runtime.http.entrance.operations import operations
 from runtime.store import activations
 
-router = APIRouter(prefix="/v1/packages/{name}/versions/{version}", tags=["packages"])
+router = operations(prefix="/v1/packages/{name}/versions/{version}", tags=["packages"])
 
 
 @router.get("/lock", response_class=Response)

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.gate.opening import close_gate, close_if_over, open_gate, opened
@@ -18,10 +17,11 @@ from runtime.http.context import (
     StoreOf,
     origin_of,
 )
+from runtime.http.entrance.operations import operations
 from runtime.http.preconditions import PreconditionOf
 from runtime.values.times import Year
 
-router = APIRouter(prefix="/v1/gate", tags=["gate"])
+router = operations(prefix="/v1/gate", tags=["gate"])
 
 
 class GateOrder(BaseModel):

@@ -1,11 +1,10 @@
 """/healthz and /readyz: is it alive, can it work."""
 
-from fastapi import APIRouter
-
 from runtime.errors import NotReady
 from runtime.http.context import ReadinessOf
+from runtime.http.entrance.operations import operations
 
-router = APIRouter(tags=["health"])
+router = operations(tags=["health"])
 COME_AGAIN_S = 5
 
 

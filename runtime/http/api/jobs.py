@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -38,6 +38,7 @@ from runtime.http.context import (
     WaitOf,
 )
 from runtime.http.downloads import as_file
+from runtime.http.entrance.operations import operations
 from runtime.jobs.events import EventLog, job_once_ended, to_line
 from runtime.jobs.orders import Again, Around, Sender
 from runtime.jobs.submission import Submissions
@@ -53,7 +54,7 @@ from runtime.values.records import Job
 from sandbox.limits import MIB
 from wheelhouse.problem import Problem
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = operations(prefix="/v1/jobs", tags=["jobs"])
 
 
 class JobOrder(WhenOrder):

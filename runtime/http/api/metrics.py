@@ -4,17 +4,17 @@ import asyncio
 from collections.abc import Callable
 from importlib import import_module
 
-from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, Response
 
 from runtime.errors import NotAllowed
 from runtime.http.context import MeterOf, PrincipalOf, SettingsOf
+from runtime.http.entrance.operations import operations
 from runtime.values.totals import Reading
 
 EXPOSITION = "runtime.telemetry.exposition"
 """Imported at the first scrape, in a thread: its library is a tenth of a second of a start."""
 
-router = APIRouter(tags=["health"])
+router = operations(tags=["health"])
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

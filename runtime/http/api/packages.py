@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Request, Response
+from fastapi import Body, Request, Response
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
 
@@ -32,13 +32,14 @@ from runtime.http.context import (
     WaitOf,
     origin_of,
 )
+from runtime.http.entrance.operations import operations
 from runtime.http.preconditions import Precondition, PreconditionOf
 from runtime.http.spooling import spooled
 from runtime.store import activations, packages
 from sandbox.limits import MIB
 
 CYCLONEDX = "application/vnd.cyclonedx+json"
-router = APIRouter(prefix="/v1", tags=["packages"])
+router = operations(prefix="/v1", tags=["packages"])
 
 
 class Wish(BaseModel):

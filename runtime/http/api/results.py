@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import FileResponse
 from sqlalchemy import Connection
 
@@ -21,13 +21,14 @@ from runtime.http.context import (
     StoreOf,
 )
 from runtime.http.downloads import as_file, download
+from runtime.http.entrance.operations import operations
 from runtime.store.jobs import job_lists
 from runtime.store.jobs import jobs as job_store
 from runtime.store.retention.sweeps import former
 from runtime.store.store import Store
 from runtime.values.records import Job, StoredOutput
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = operations(prefix="/v1/jobs", tags=["jobs"])
 
 
 @router.get("/{job_id}/artifact", response_class=Response)

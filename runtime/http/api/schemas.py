@@ -3,12 +3,11 @@
 from importlib.metadata import version as distribution_version
 from typing import Any, Literal
 
-from fastapi import APIRouter
-
 from packages.bundle.manifest import manifest_schema
 from runtime.artifact.model import artifact_schema
+from runtime.http.entrance.operations import operations
 
-router = APIRouter(prefix="/v1", tags=["schemas"])
+router = operations(prefix="/v1", tags=["schemas"])
 
 
 @router.get("/schemas/{name}")

@@ -6,7 +6,7 @@ PEP 503 and 691 for the pages, 658 for metadata, 700 for sizes and times.
 import asyncio
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from packaging.utils import canonicalize_name
 
@@ -14,6 +14,7 @@ from runtime.errors import NotFound, UnknownMediaType
 from runtime.http.conditional import is_known
 from runtime.http.context import WheelhouseOf
 from runtime.http.downloads import as_file
+from runtime.http.entrance.operations import operations
 from wheelhouse import index
 from wheelhouse.store import Wheel
 
@@ -21,7 +22,7 @@ WHEEL_MEDIA_TYPE = "application/octet-stream"
 PAGES: dict[int | str, dict[str, Any]] = {
     200: {"content": {index.JSON_MEDIA_TYPE: {}, index.HTML_MEDIA_TYPE: {}, "text/html": {}}}
 }
-router = APIRouter(prefix="/simple", tags=["wheelhouse"])
+router = operations(prefix="/simple", tags=["wheelhouse"])
 
 
 @router.get("/", response_class=Response, responses=PAGES)

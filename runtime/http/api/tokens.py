@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access import tokens as token_story
@@ -18,13 +17,14 @@ from runtime.http.context import (
     StoreOf,
     origin_of,
 )
+from runtime.http.entrance.operations import operations
 from runtime.http.preconditions import PreconditionOf
 from runtime.store import tokens as token_store
 from runtime.values.access import Scope, Token
 from runtime.values.times import Moment, Time
 
 MINUTES = OVERLAP // timedelta(minutes=1)
-router = APIRouter(prefix="/v1", tags=["access"])
+router = operations(prefix="/v1", tags=["access"])
 
 
 class TokenView(View):

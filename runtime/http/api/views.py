@@ -24,9 +24,12 @@ from runtime.values.times import Time
 
 
 class View(BaseModel):
-    """A view: made from a value's attributes, with nothing more."""
+    """A view: made from a value's attributes, with nothing more.
 
-    model_config = ConfigDict(from_attributes=True, frozen=True)
+    What checks and writes it is built at its first use: at the start that were 60 of them at once.
+    """
+
+    model_config = ConfigDict(from_attributes=True, frozen=True, defer_build=True)
 
 
 class ProblemView(View):

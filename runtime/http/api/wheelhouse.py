@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 
 from runtime.home import wheel_removal
 from runtime.http.api.upload_body import upload_body
@@ -19,13 +19,14 @@ from runtime.http.context import (
     WorkshopOf,
     origin_of,
 )
+from runtime.http.entrance.operations import operations
 from runtime.http.spooling import spooled
 from runtime.store import audit
 from sandbox.limits import MIB
 from wheelhouse.advisories.advisories import Advisories
 from wheelhouse.store import Origin, Wheel, Wheelhouse
 
-router = APIRouter(prefix="/v1/wheelhouse", tags=["wheelhouse"])
+router = operations(prefix="/v1/wheelhouse", tags=["wheelhouse"])
 
 
 @router.get("/wheels")

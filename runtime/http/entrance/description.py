@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from runtime.access.operations import ANYBODY, scopes_for
 from runtime.http.conditional import is_tagged
 from runtime.http.entrance.deprecation import deprecation_of
@@ -39,9 +41,14 @@ IF_NONE_MATCH: dict[str, Any] = {
 UNCHANGED = {"description": "It is still as you have it."}
 
 
-def described(description: dict[str, Any]) -> dict[str, Any]:
-    """Add to each operation who may use it, an example, and where its answer leads."""
-    description.setdefault("components", {})["securitySchemes"] = SCHEMES
+def described(description: dict[str, Any], *, problem: type[BaseModel]) -> dict[str, Any]:
+    """Add to each operation who may use it, an example, and where its answer leads.
+
+    `problem` is the model of every fault, which the operations name and do not bring.
+    """
+    components = description.setdefault("components", {})
+    components["securitySchemes"] = SCHEMES
+    components.setdefault("schemas", {}).update(_schemas_of(problem))
     for method, path, operation in _operations(description):
         _add_scopes(operation, method=method, path=path)
         _without_null(operation)
@@ -53,6 +60,12 @@ def described(description: dict[str, Any]) -> dict[str, Any]:
         _add_examples(operation, key=f"{method} {path}")
         _add_links(operation, key=f"{method} {path}")
     return description
+
+
+def _schemas_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the schema of a model, and of those that it is made of, by their names."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs", {}), model.__name__: schema}
 
 
 def _operations(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

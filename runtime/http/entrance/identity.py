@@ -6,6 +6,7 @@ Whoever is nobody gets no further than what is free, and is told nothing of what
 import base64
 import pwd
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -45,6 +46,9 @@ class Identify:
     def __init__(self, app: ASGIApp, *, access: Access) -> None:
         self._app = app
         self._access = access
+        # Who is at the socket is one of two users. To look the name up reads a file, or asks a
+        # server (nsswitch.conf(5)), and the event loop waits meanwhile.
+        self._user = cache(_user)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -75,7 +79,7 @@ class Identify:
             return await self._holder_of(shown, source=source_of(scope))
         uid = scope.get("state", {}).get("peer_uid")
         if uid is not None:
-            return local_admin(_user(uid)) if uid in self._access.owners else NOBODY
+            return local_admin(self._user(uid)) if uid in self._access.owners else NOBODY
         cookie = cookie_parser(headers.get("cookie", "")).get(cookie_name(scope))
         if cookie:
             return await self._access.identification.by_cookie(cookie) or NOBODY

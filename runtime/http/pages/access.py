@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 
@@ -19,14 +19,15 @@ from runtime.http.context import (
     StoreOf,
     origin_of,
 )
-from runtime.http.pages.pages import render
+from runtime.http.entrance.operations import page_operations
+from runtime.http.pages.rendering import render
 from runtime.http.preconditions import Look, Precondition, view_tag
 from runtime.problem_table import fault_of
 from runtime.store import tokens as token_store
 from runtime.values.access import SCOPE_MEANS
 from runtime.values.times import Time
 
-router = APIRouter()
+router = page_operations()
 Short = Annotated[str, Form(max_length=500)]
 Number = Annotated[str, Form(max_length=7, pattern=r"^ *[0-9]* *$")]
 """A whole number, or nothing: a form sends a field that was left empty too."""

@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import HTMLResponse
 
 from runtime.http.context import CursorOf, StoreOf
-from runtime.http.pages.pages import render
+from runtime.http.entrance.operations import page_operations
+from runtime.http.pages.rendering import render
 from runtime.store import audit
 from runtime.store.cursor import encode_cursor
 
 ROWS = 50
 
-router = APIRouter()
+router = page_operations()
 
 
 @router.get("/audit")

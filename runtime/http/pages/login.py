@@ -3,17 +3,18 @@
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from runtime.access.access import Access
 from runtime.errors import RuntimeFault
 from runtime.http.context import AccessOf, CallerOf, PrincipalOf, origin_of
 from runtime.http.entrance.identity import cookie_name, is_over_tls, source_of, wrong_token
-from runtime.http.pages.pages import render
+from runtime.http.entrance.operations import page_operations
+from runtime.http.pages.rendering import render
 from runtime.problem_table import fault_of
 
-router = APIRouter()
+router = page_operations()
 Short = Annotated[str, Form(max_length=500)]
 NOT_GOOD = "This link was used, or its ten minutes are over. `fumehood login` prints another."
 

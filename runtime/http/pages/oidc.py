@@ -7,18 +7,19 @@ what comes back from the provider ends here with a page, and that page leads on.
 import hmac
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from runtime.errors import NotFound
 from runtime.http.context import AccessOf
 from runtime.http.entrance.identity import is_over_tls, source_of, wrong_token
+from runtime.http.entrance.operations import page_operations
 from runtime.http.pages.login import login_form, own_page, set_cookie
-from runtime.http.pages.pages import render
+from runtime.http.pages.rendering import render
 
 CALLBACK = "/login/callback"
 STATE_S = 600
-router = APIRouter()
+router = page_operations()
 
 
 @router.get("/login/oidc")

@@ -5,22 +5,19 @@ They read the store and render; what they change, they change by the same storie
 
 import asyncio
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import Connection
 
 from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.narrative import narrated
 from runtime.errors import NotFound
-from runtime.gate.opening import as_of
 from runtime.http.context import (
     ArtifactsOf,
     AttemptNumber,
@@ -28,18 +25,16 @@ from runtime.http.context import (
     CursorOf,
     PrincipalOf,
     QuestionsOf,
-    Services,
     SettingsOf,
     SightOf,
     StoreOf,
     SubmissionsOf,
-    principal_of,
 )
+from runtime.http.entrance.operations import page_operations
 from runtime.http.filters import FilterOf
-from runtime.http.pages import formats
 from runtime.http.pages.job_story import story_of
+from runtime.http.pages.rendering import render
 from runtime.store import activations, packages
-from runtime.store import gate as gate_store
 from runtime.store.cursor import encode_cursor
 from runtime.store.jobs import admission, job_counts, job_lists
 from runtime.store.jobs import events as event_store
@@ -64,44 +59,7 @@ ROWS = 50
 LOG_EVENTS_MOST = 5000
 OUTPUTS_MOST = 1000
 """What a page shows; the API has the rest."""
-router = APIRouter()
-
-
-def make_templates() -> Environment:
-    """Return the templates: escaped always, and failing on a name they do not know."""
-    templates = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters.update(formats.FILTERS)
-    return templates
-
-
-async def render(request: Request, template: str, **values: Any) -> HTMLResponse:
-    """Render a page; every page shows the gate in its header."""
-    services: Services = request.app.state.services
-    now = services.clock()
-    gate = as_of(await services.store.read(gate_store.get), at=services.gate_clock())
-    templates: Environment = request.app.state.templates
-    everywhere = {
-        "gate": gate,
-        "version": request.app.version,
-        "path": request.url.path,
-        "now": now,
-        "principal": principal_of(request),
-        "csrf": principal_of(request).csrf,
-    }
-    return HTMLResponse(
-        await asyncio.to_thread(_rendered, templates, template, everywhere | values)
-    )
-
-
-def _rendered(templates: Environment, template: str, values: Mapping[str, Any]) -> str:
-    """Return a page. Its template is compiled at its first time (76 ms, measured)."""
-    return templates.get_template(template).render(values)
+router = page_operations()
 
 
 @router.get("/")

@@ -53,6 +53,7 @@ TAKE = (
         claimed_turn=tables.jobs.c.turn,
         progress=None,
     )
+    .returning(tables.jobs)
 )
 
 
@@ -105,10 +106,11 @@ def claim(
     Returns None when there is nothing to take: it may be another's, ended or cancelled by now.
     """
     keys = {"job_id": job_id, "by_token": token, "by_worker": worker.id, "now": at}
-    if connection.execute(TAKE, keys).rowcount == 0:
+    row = connection.execute(TAKE, keys).first()
+    if row is None:
         return None
     waiting = admission.leave(connection)
-    job = job_store.get(connection, job_id=job_id)
+    job = job_changes.job_of(row)
     change = {"state": State.RUNNING, "token": token, "worker": worker.id, "started_at": at}
     job_changes.change_attempt(connection, job_id=job_id, number=job.attempt, values=change)
     told: JsonObject = {"worker": worker.id, "host": worker.host, "version": worker.version}

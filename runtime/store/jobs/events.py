@@ -14,6 +14,19 @@ type Happening = tuple[datetime, str, JsonObject]
 
 LAST_SEQ = select(func.max(tables.events.c.seq)).where(tables.events.c.job == bindparam("of_job"))
 INSERT = tables.events.insert()
+NEXT_SEQ = func.coalesce(func.max(tables.events.c.seq), 0) + 1
+INSERT_NEXT = tables.events.insert().from_select(
+    ["job", "seq", "attempt", "at", "event", "data"],
+    select(
+        bindparam("of_job", type_=tables.events.c.job.type),
+        NEXT_SEQ,
+        bindparam("of_attempt", type_=tables.events.c.attempt.type),
+        bindparam("happened_at", type_=tables.events.c.at.type),
+        bindparam("name", type_=tables.events.c.event.type),
+        bindparam("told", type_=tables.events.c.data.type),
+    ).where(tables.events.c.job == bindparam("of_job")),
+)
+"""One event after the last, in one statement; several need the last one's number first."""
 FOLLOWING = (
     select(tables.events)
     .where(tables.events.c.job == bindparam("of_job"), tables.events.c.seq > bindparam("after"))
@@ -33,6 +46,9 @@ def append(
     """Add `happenings` to the job's events; `last` is the number of its last one, if known."""
     if not happenings:
         return
+    if last is None and len(happenings) == 1:
+        _append_one(connection, happenings[0], job_id=job_id, attempt=attempt)
+        return
     if last is None:
         last = last_seq(connection, job_id=job_id)
     connection.execute(
@@ -42,6 +58,12 @@ def append(
             for seq, (at, name, data) in enumerate(happenings, start=last + 1)
         ],
     )
+
+
+def _append_one(connection: Connection, happening: Happening, *, job_id: str, attempt: int) -> None:
+    at, name, data = happening
+    keys = {"of_job": job_id, "of_attempt": attempt, "happened_at": at, "name": name}
+    connection.execute(INSERT_NEXT, keys | {"told": data})
 
 
 def narrative(connection: Connection, *, job_id: str, attempt: int) -> tuple[Event, ...]:

@@ -3,21 +3,16 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from runtime.errors import NotFound, QueueFull, StateConflict, Superseded, VersionConflict
 from runtime.ids import new_id
-from runtime.store import activations, packages, tables_around
+from runtime.store import activations, packages
 from runtime.store.jobs import admission, claims, events, job_lists
 from runtime.store.jobs import jobs as job_store
 from runtime.store.lists import filtered
-from runtime.store.migrate import applied, migrate, newest
-from runtime.store.sqlite import sqlite_engine
 from runtime.store.store import Store
 from runtime.values.records import Claim, Finish, Job, JobError, StoredOutput
 from runtime.values.states import State
@@ -45,16 +40,6 @@ async def finish(store: Store, job: Job, ending: Finish, token: str = "t1") -> J
 async def outputs(store: Store, job: Job, *, attempt: int) -> tuple[StoredOutput, ...]:
     page = await store.run(job_lists.list_outputs, job_id=job.id, attempt=attempt, limit=10)
     return page.items
-
-
-async def test_the_migrations_make_exactly_the_tables_in_the_code(tmp_path: Path) -> None:
-    engine = sqlite_engine(tmp_path / "new.db")
-    migrate(engine, lock_file=tmp_path / "lock")
-    migrate(engine, lock_file=tmp_path / "lock")
-    with engine.begin() as connection:
-        context = MigrationContext.configure(connection)
-        assert compare_metadata(context, tables_around.metadata) == []
-        assert context.get_current_revision() == newest() == applied(connection)
 
 
 async def test_a_job_goes_from_submission_to_its_published_end(

@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from runtime.http.api.sent_values import is_json
 from runtime.http.api.views import JobDetail, View, job_detail
 from runtime.http.context import PrincipalOf, QuestionsOf, StoreOf
+from runtime.http.entrance.operations import operations
 from runtime.store.jobs import jobs as job_store
 from runtime.store.jobs import questions as question_store
 from runtime.values.times import Time
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = operations(prefix="/v1/jobs", tags=["jobs"])
 
 
 class PromptView(View):

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
 
@@ -19,6 +19,7 @@ from runtime.http.context import (
     StoreOf,
     origin_of,
 )
+from runtime.http.entrance.operations import operations
 from runtime.store import audit
 from runtime.store.retention import pins, policies, versions
 from runtime.values.records import Pin
@@ -26,7 +27,7 @@ from runtime.values.retention import Policy, RetentionSettings
 from runtime.values.times import Time
 from wheelhouse.durable import remove_tree
 
-router = APIRouter(tags=["retention"])
+router = operations(tags=["retention"])
 Reason = Annotated[Sentence, Query(description="Why; it is written into the audit log.")]
 
 

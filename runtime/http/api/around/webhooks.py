@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access.decisions import changes_of, own_changes_of, own_sight_of
@@ -20,6 +20,7 @@ from runtime.http.context import (
     StoreOf,
     origin_of,
 )
+from runtime.http.entrance.operations import operations
 from runtime.ids import new_id
 from runtime.store import webhooks as webhook_store
 from runtime.values.retention import PackagePattern
@@ -27,7 +28,7 @@ from runtime.values.states import FINAL, State
 from runtime.values.times import Time
 from runtime.values.webhooks import DeliveryState, Webhook
 
-router = APIRouter(tags=["webhooks"])
+router = operations(tags=["webhooks"])
 EVERY_END = tuple(sorted(FINAL))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access.decisions import changes_of, own_changes_of
@@ -21,6 +21,7 @@ from runtime.http.context import (
     StoreOf,
     origin_of,
 )
+from runtime.http.entrance.operations import operations
 from runtime.ids import new_id
 from runtime.jobs.bulk import BulkOrder
 from runtime.jobs.deliveries import DELIVERY_NEWS
@@ -33,7 +34,7 @@ from runtime.values.job_filter import JobFilter
 from runtime.values.states import State
 from runtime.values.times import Time
 
-router = APIRouter(prefix="/v1/batches", tags=["jobs"])
+router = operations(prefix="/v1/batches", tags=["jobs"])
 BatchName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}$")]
 OneBatch = Annotated[str, Path(description="A batch, by its name or its id.")]
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access.decisions import changes_of, own_changes_of, own_sight_of
@@ -18,6 +18,7 @@ from runtime.http.context import (
     StoreOf,
     origin_of,
 )
+from runtime.http.entrance.operations import operations
 from runtime.http.filters import with_batch
 from runtime.jobs.bulk import BulkOrder
 from runtime.store.lists import bulk as bulk_store
@@ -26,7 +27,7 @@ from runtime.values.bulk import Act, BulkOperation, BulkState
 from runtime.values.job_filter import filter_to
 from runtime.values.times import Time
 
-router = APIRouter(prefix="/v1/bulk", tags=["jobs"])
+router = operations(prefix="/v1/bulk", tags=["jobs"])
 
 
 class BulkAsk(BaseModel):

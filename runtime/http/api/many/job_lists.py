@@ -2,18 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 
 from runtime.http.api.many.wanted import Wanted
 from runtime.http.api.views import JobView, PageOf, View, page_view
 from runtime.http.context import ClockOf, CursorOf, Limit, PrincipalOf, SightOf, StoreOf
+from runtime.http.entrance.operations import operations
 from runtime.http.filters import FilterOf
 from runtime.store.lists import filtered, presets
 from runtime.values.job_filter import filter_to
 from runtime.values.records import Preset
 from runtime.values.times import Time
 
-router = APIRouter(tags=["jobs"])
+router = operations(tags=["jobs"])
 PresetName = Annotated[
     str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="The name of the preset.")
 ]

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from pydantic import Field, TypeAdapter, ValidationError
 
 from runtime.errors import InputRefused, Malformed
@@ -14,6 +14,7 @@ from runtime.http.api.streams import NDJSON
 from runtime.http.api.views import JobView
 from runtime.http.bodies import whole_body
 from runtime.http.context import CallerOf, PrincipalOf, SubmissionsOf
+from runtime.http.entrance.operations import operations
 from runtime.jobs.many import MOST, Line, Told, submit_all, submit_each
 from runtime.jobs.orders import Sender
 from runtime.problem_table import fault_of
@@ -23,7 +24,7 @@ from runtime.values.records import RequestContext
 from sandbox.limits import MIB
 from wheelhouse.problem import Problem
 
-router = APIRouter(prefix="/v1/submissions", tags=["jobs"])
+router = operations(prefix="/v1/submissions", tags=["jobs"])
 MOST_BYTES = 16 * MIB
 MOST_FAULTS = 100
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access.decisions import changes_of
@@ -21,13 +21,14 @@ from runtime.http.context import (
     SubmissionsOf,
     origin_of,
 )
+from runtime.http.entrance.operations import operations
 from runtime.jobs.replays import Which, replay
 from runtime.store import audit
 from runtime.store.when import dead_letters
 from runtime.values.records import DeadLetter
 from wheelhouse.problem import Problem
 
-router = APIRouter(prefix="/v1/dead-letters", tags=["jobs"])
+router = operations(prefix="/v1/dead-letters", tags=["jobs"])
 MOST_NAMED = 1000
 
 

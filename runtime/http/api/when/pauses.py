@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.errors import InputRefused
@@ -19,6 +18,7 @@ from runtime.http.context import (
     SubmissionsOf,
     origin_of,
 )
+from runtime.http.entrance.operations import operations
 from runtime.jobs import pausing
 from runtime.store.packages import no_package
 from runtime.store.when import pauses
@@ -27,7 +27,7 @@ from runtime.values.schedules import ALL, PACKAGE, Pause, is_told
 from runtime.values.times import Year
 from wheelhouse.problem import Problem
 
-router = APIRouter(prefix="/v1/pauses", tags=["queue"])
+router = operations(prefix="/v1/pauses", tags=["queue"])
 MOST_MINUTES = 527_040
 
 

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from fastapi import APIRouter
 from sqlalchemy import Connection
 
 from runtime.clock import Clock
@@ -25,6 +24,7 @@ from runtime.http.context import (
     StoreOf,
     origin_of,
 )
+from runtime.http.entrance.operations import operations
 from runtime.settings import Settings
 from runtime.store import audit, workers
 from runtime.store.jobs import admission, job_counts
@@ -36,7 +36,7 @@ from runtime.values.records import JsonObject
 from runtime.values.schedules import is_told
 from runtime.values.states import State
 
-router = APIRouter(tags=["queue"])
+router = operations(tags=["queue"])
 
 
 @router.get("/v1/queue")

@@ -4,7 +4,7 @@ import asyncio
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy import Connection
 
@@ -35,6 +35,7 @@ from runtime.http.context import (
     StoreOf,
     origin_of,
 )
+from runtime.http.entrance.operations import operations
 from runtime.jobs import pausing
 from runtime.jobs.schedules import ScheduleWish, remove
 from runtime.store.packages import no_package
@@ -46,7 +47,7 @@ from runtime.values.schedules import SCHEDULE, Pause, Schedule
 from runtime.values.when.ticks import Missed, Overlap
 from sandbox.limits import MIB
 
-router = APIRouter(prefix="/v1/schedules", tags=["schedules"])
+router = operations(prefix="/v1/schedules", tags=["schedules"])
 LONGEST_S = 366 * 86_400
 
 

@@ -1,0 +1,56 @@
+"""What every operation has, whichever module it stands in: who may, how faults are described.
+
+An operation is built whole where it is written, and the application takes it as it is. FastAPI's
+`include_router` builds each one again at the first request, to add what a router above it brings:
+a quarter of the start, and half of the way from a request to its operation.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from runtime.http.answers import MEDIA_TYPE
+from runtime.http.entrance.permission import permitted
+
+PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+"""By name: FastAPI would make a model of it for each status of each operation."""
+FAULTS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "What was asked cannot be done.", "content": PROBLEM},
+    "5XX": {"description": "The appliance cannot do it now.", "content": PROBLEM},
+}
+
+
+def operations(*, prefix: str = "", tags: Sequence[str] = ()) -> APIRouter:
+    """Return what takes operations of the API, described in its schema."""
+    return APIRouter(
+        prefix=prefix,
+        tags=list(tags),
+        dependencies=[Depends(permitted)],
+        responses=FAULTS,
+        generate_unique_id_function=_operation_id,
+    )
+
+
+def page_operations() -> APIRouter:
+    """Return what takes the operations of pages, which no client is told of."""
+    return APIRouter(dependencies=[Depends(permitted)], include_in_schema=False)
+
+
+def asked_first(route: BaseRoute) -> BaseRoute:
+    """Return an operation that asks first whether who asks may; LookupError for another one.
+
+    A module that made a router of FastAPI's own would open its operations to everybody.
+    """
+    if not isinstance(route, APIRoute):
+        raise LookupError(f"{route} is no operation of ours")
+    if permitted not in {one.call for one in route.dependant.dependencies}:
+        raise LookupError(f"{route.name} does not ask who may: make its router by `operations`")
+    return route
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Return the name of an operation, which clients and links call it by."""
+    return route.name

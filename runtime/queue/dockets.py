@@ -1,0 +1,98 @@
+"""Docket as a queue: in this process' memory, or in a Redis of many."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from functools import partial
+
+from docket import Docket, Perpetual, Worker
+from redis.exceptions import RedisError
+
+from runtime.queue.news import news_of_others
+from runtime.queue.queue import Chore, Queues, Task
+from runtime.settings import Settings
+
+HAND_OVER_S = 2.0
+RESOLUTION_MS = 250
+"""How often Docket looks for what has become due; every 100 ms it took 1 % of a core, idle."""
+BESIDE = 4
+"""Of Docket's concurrency, beside those who have a slot and those who wait for one: for
+activations, the reconciler, and attempts that are being published."""
+
+log = logging.getLogger("fumehood.dispatch")
+
+
+class DocketQueue:
+    """A `Queue` whose tasks lie in `docket`."""
+
+    def __init__(self, docket: Docket) -> None:
+        self._docket = docket
+
+    async def add(self, task: str, subject: str, *, when: datetime | None = None) -> bool:
+        """Hand over a task about `subject`; Docket knows no second one of its name."""
+        key = f"{task}:{subject}"
+        try:
+            # A Redis that stands still would hold up whoever submits for as long.
+            async with asyncio.timeout(HAND_OVER_S):
+                await self._docket.add(task, when=when, key=key)(subject)
+        except (RedisError, OSError):
+            log.warning("docket did not take %s; the reconciler will", key, exc_info=True)
+            return False
+        return True
+
+    def register(self, task: str, act: Task) -> None:
+        """Say what `task` does. Docket reads the signature, and takes functions only."""
+
+        async def called(subject: str) -> None:
+            await act(subject)
+
+        called.__name__ = task
+        self._docket.register(called, names=[task])
+
+    def repeat(self, name: str, act: Chore, *, every: timedelta) -> None:
+        """Let Docket plan the next time after each one."""
+
+        async def called(
+            perpetual: Perpetual = Perpetual(every=every, automatic=True),  # noqa: B008
+        ) -> None:
+            await act()
+
+        called.__name__ = name
+        self._docket.register(called)
+
+    @asynccontextmanager
+    async def taking(self, settings: Settings, *, worker: str) -> AsyncGenerator[Chore]:
+        """Offer a worker of Docket's."""
+        taker = Worker(
+            self._docket,
+            name=worker,
+            concurrency=2 * settings.slots + BESIDE,
+            minimum_check_interval=timedelta(milliseconds=settings.docket_check_interval_ms),
+            scheduling_resolution=timedelta(milliseconds=RESOLUTION_MS),
+        )
+        async with taker:
+            yield taker.run_forever
+
+
+@asynccontextmanager
+async def dockets(settings: Settings) -> AsyncGenerator[Queues]:
+    """Offer the queues of these settings: in one process a single one will do."""
+    keep = timedelta(seconds=settings.docket_keep_s)
+    opened = partial(Docket, url=settings.docket_url, execution_ttl=keep)
+    async with opened(name=settings.docket_name) as of_jobs:
+        if settings.is_one_process:
+            yield _queues(of_jobs, of_activations=of_jobs)
+            return
+        async with opened(name=f"{settings.docket_name}-activations") as of_activations:
+            yield _queues(of_jobs, of_activations=of_activations)
+
+
+def _queues(of_jobs: Docket, *, of_activations: Docket) -> Queues:
+    queue = DocketQueue(of_jobs)
+    return Queues(
+        of_jobs=queue,
+        of_activations=queue if of_activations is of_jobs else DocketQueue(of_activations),
+        news=partial(news_of_others, of_jobs),
+    )

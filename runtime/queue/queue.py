@@ -1,0 +1,86 @@
+"""What carries work to workers: a protocol of which Docket is one, and nothing is another.
+
+The store is the truth, a queue only carries. Whatever it loses, `runtime.worker.reconcile` hands
+out again.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from runtime.queue.notifier import Notifier
+from runtime.settings import Settings
+
+type Task = Callable[[str], Awaitable[None]]
+"""What is done about a subject: a ticket, or an activation's id."""
+type Chore = Callable[[], Awaitable[None]]
+"""What is done again and again, about nothing in particular."""
+type OpenQueues = Callable[[Settings], AbstractAsyncContextManager[Queues]]
+
+
+class Queue(Protocol):
+    """Carries tasks by their names, each at least once unless it is lost."""
+
+    async def add(self, task: str, subject: str, *, when: datetime | None = None) -> bool:
+        """Hand over a task about `subject`, for then; the same one twice is one.
+
+        Returns whether it was taken; why not is logged.
+        """
+        ...
+
+    def register(self, task: str, act: Task) -> None:
+        """Say what `task` does; also a process that only adds tasks needs this."""
+        ...
+
+    def repeat(self, name: str, act: Chore, *, every: timedelta) -> None:
+        """Let one of those that take do `act` every so often."""
+        ...
+
+    def taking(self, settings: Settings, *, worker: str) -> AbstractAsyncContextManager[Chore]:
+        """Offer what takes tasks and does them, for ever; cancelled, it waits for what runs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queues:
+    """The queue of jobs, and that of activations, which only hosts with the wheelhouse take.
+
+    A worker elsewhere has no wheels but those that a lock names, so it could not make one. `news`
+    tells other processes what this one's notifier hears, and the other way round.
+    """
+
+    of_jobs: Queue
+    of_activations: Queue
+    news: Callable[[Notifier], AbstractAsyncContextManager[None]]
+
+
+class Unattended:
+    """A queue that nobody takes from: who opened the appliance does by hand what is to be done."""
+
+    async def add(self, task: str, subject: str, *, when: datetime | None = None) -> bool:
+        """Do nothing, and say that it was taken."""
+        return True
+
+    def register(self, task: str, act: Task) -> None:
+        """Do nothing."""
+
+    def repeat(self, name: str, act: Chore, *, every: timedelta) -> None:
+        """Do nothing."""
+
+    def taking(self, settings: Settings, *, worker: str) -> AbstractAsyncContextManager[Chore]:
+        """Refuse: nothing is ever taken from it."""
+        raise LookupError("a queue without a worker has no tasks to take")
+
+
+@asynccontextmanager
+async def no_queues(settings: Settings) -> AsyncGenerator[Queues]:
+    """Offer queues that carry nothing. Docket and what it imports are a third of a `try`."""
+    queue = Unattended()
+    yield Queues(of_jobs=queue, of_activations=queue, news=_no_news)
+
+
+@asynccontextmanager
+async def _no_news(notifier: Notifier) -> AsyncGenerator[None]:
+    yield

@@ -1,0 +1,68 @@
+"""A new file has the tables that the code knows, whichever way it came to them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+
+from runtime.store.migrate import applied, migrate, newest
+from runtime.store.sqlite import sqlite_engine
+from runtime.store.upgrade import upgrade
+from runtime.store.when.tables import metadata
+
+INDEXES = text(
+    "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = :of AND sql <> ''"
+)
+
+
+@pytest.fixture
+def migrated(tmp_path: Path) -> Iterator[Connection]:
+    """A file that began with the first migration, as those of older releases did."""
+    engine = sqlite_engine(tmp_path / "migrated.db")
+    with engine.begin() as connection:
+        upgrade(connection)
+        yield connection
+    engine.dispose()
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Connection]:
+    """A new file of this release; it is opened twice, as a home is."""
+    engine = sqlite_engine(tmp_path / "made.db")
+    for _ in range(2):
+        migrate(engine, lock_file=tmp_path / "lock")
+    with engine.begin() as connection:
+        yield connection
+    engine.dispose()
+
+
+def whole(connection: Connection) -> dict[str, Any]:
+    """Return all that there is in a file: columns, keys and rows of each table."""
+    seen = inspect(connection)
+    return {
+        name: (
+            {one["name"]: repr(one) for one in seen.get_columns(name)},
+            seen.get_pk_constraint(name)["constrained_columns"],
+            sorted(connection.execute(INDEXES, {"of": name}).scalars()),
+            sorted(map(repr, seen.get_foreign_keys(name))),
+            sorted(map(repr, seen.get_unique_constraints(name))),
+            sorted(map(repr, connection.execute(text(f'SELECT * FROM "{name}"')))),
+        )
+        for name in seen.get_table_names()
+    }
+
+
+def test_the_migrations_make_exactly_the_tables_in_the_code(migrated: Connection) -> None:
+    context = MigrationContext.configure(migrated)
+    assert compare_metadata(context, metadata) == []
+    assert context.get_current_revision() == newest() == applied(migrated)
+
+
+def test_a_new_file_is_as_if_every_migration_had_run(
+    migrated: Connection, made: Connection
+) -> None:
+    assert whole(made) == whole(migrated)
