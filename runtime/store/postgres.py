@@ -28,8 +28,11 @@ TO_WRITE = (
     "BEGIN ISOLATION LEVEL READ COMMITTED; "
     f"SELECT pg_advisory_xact_lock({WRITERS_LOCK}), {TO_BE_KNOWN}"
 )
+# Who migrates is a writer, too: nobody of an older release writes while tables change. The lock of
+# its own comes first, so that of several that start only one holds up the writers.
 TO_MIGRATE = (
-    f"BEGIN; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK})"
+    f"BEGIN; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK}); "
+    f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})"
 )
 TO_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 

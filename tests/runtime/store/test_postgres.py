@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -225,6 +226,25 @@ async def test_who_stands_still_in_a_transaction_holds_up_the_others_for_seconds
     finally:
         holder.kill()
         holder.wait()
+
+
+async def test_who_migrates_waits_for_whoever_writes(database_url: str, tmp_path: Path) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def hold(_: Connection) -> None:
+        begun.set()
+        end.wait(30)
+
+    async with fresh_store(tmp_path, url=database_url) as store:
+        holding = asyncio.ensure_future(store.run(hold))
+        await asyncio.to_thread(begun.wait, 30)
+        migrating = asyncio.ensure_future(
+            asyncio.to_thread(database_at(database_url, home=tmp_path).migrate)
+        )
+        await asyncio.sleep(0.5)
+        assert not migrating.done()
+        end.set()
+        await asyncio.gather(holding, migrating)
 
 
 def test_an_address_of_something_else_is_refused(tmp_path: Path) -> None:
