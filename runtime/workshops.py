@@ -6,7 +6,7 @@ from pathlib import Path
 from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.lock.grant import Ceiling
-from runtime.activations.carrying import Carrying
+from runtime.activations.carried_environments import CarriedEnvironments
 from runtime.activations.home_cache import HomeCache
 from runtime.activations.in_use import InUse
 from runtime.activations.supply import DepotSupply, SharedHomeSupply, Supply
@@ -78,7 +78,7 @@ def supply_of(
         in_use=in_use,
         most_bytes=settings.worker_cache_mb * MIB,
     )
-    carrying = Carrying(depot=kept.depot, environments=workshop.environments)
+    carried = CarriedEnvironments(depot=kept.depot, environments=workshop.environments)
     return DepotSupply(
         depot=kept.depot,
         bundles=bundles,
@@ -86,7 +86,7 @@ def supply_of(
         data_root=settings.home / "data",
         ceilings=factories.ceilings_of(settings),
         clock=utc_now,
-        carrying=carrying if settings.carry_environments else None,
+        carried=carried if settings.carry_environments else None,
         cache=cache if is_cache else None,
     )
 

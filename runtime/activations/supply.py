@@ -18,7 +18,7 @@ from packages.archive import Bundles, receive
 from packages.environment.inventory import INVENTORY_JSON, Installed
 from packages.errors import BundleNotFound
 from packages.lock.lock import Locked, read_lock
-from runtime.activations.carrying import Carrying
+from runtime.activations.carried_environments import CarriedEnvironments
 from runtime.activations.home_cache import HomeCache
 from runtime.blobs.depot import Depot, Kind
 from runtime.clock import Clock
@@ -78,7 +78,7 @@ class DepotSupply:
     data_root: Path
     ceilings: Ceilings
     clock: Clock
-    carrying: Carrying | None = None
+    carried: CarriedEnvironments | None = None
     cache: HomeCache | None = None
 
     async def give_bundle(self, digest: str) -> None:
@@ -92,8 +92,8 @@ class DepotSupply:
             wheel = await asyncio.to_thread(self.wheelhouse.get, locked.sha256, name=locked.name)
             path = self.wheelhouse.path(wheel)
             await self.depot.put_once(Kind.WHEEL, _hex(locked.sha256), path)
-        if self.carrying is not None:
-            prepared = await self.carrying.give(prepared)
+        if self.carried is not None:
+            prepared = await self.carried.give(prepared)
         if prepared.data_folder is None:
             return prepared
         with tempfile.TemporaryDirectory(prefix=".pack-", dir=self.data_root) as aside:
@@ -140,7 +140,7 @@ class DepotSupply:
     async def _take_environment(self, prepared: PreparedRecord) -> None:
         """Bring here the environment, or what of its wheels is lacking to build it."""
         lacking = await asyncio.to_thread(self._lacking, read_lock(prepared.lock).packages)
-        if lacking and self.carrying is not None and await self.carrying.take(prepared):
+        if lacking and self.carried is not None and await self.carried.take(prepared):
             return
         known = INVENTORY_JSON.validate_python(dict(prepared.inventory)).installed
         told = {one.sha256: one for one in known}

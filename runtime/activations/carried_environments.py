@@ -25,7 +25,7 @@ log = logging.getLogger("fumehood.supply")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Carrying:
+class CarriedEnvironments:
     """Puts environments into a depot, and lays out here what comes from there."""
 
     depot: Depot
