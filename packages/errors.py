@@ -80,3 +80,9 @@ class ActivationFailed(PackageError):
     def __init__(self, *problems: Problem, traceback: str = "") -> None:
         super().__init__(*problems)
         self.traceback = traceback
+
+
+class CarriedRefused(PackageError):
+    """What came as an environment is not the one that was packed."""
+
+    code = "carried-refused"

@@ -5,6 +5,7 @@ bytecode has been compiled before.
 """
 
 import json
+import logging
 import os
 import platform
 import re
@@ -27,6 +28,7 @@ from wheelhouse.metadata.target import Target, make_target
 from wheelhouse.problem import Problem
 
 SLOWEST_START_S = 30
+log = logging.getLogger("fumehood.interpreters")
 FINAL = re.compile(r"3\.\d+\.\d+")
 OLDEST = Version("3.9")
 """What runs inside the walls needs no newer Python."""
@@ -134,13 +136,20 @@ def platform_of(interpreter: Interpreter) -> str:
 
 def _others(env: Mapping[str, str] | None) -> Iterator[Interpreter]:
     """Yield what discovery finds and what runs, as base installations, in its order."""
-    discovered = (found.system_executable for found in iter_interpreters("cpython", env=env))
-    for path in chain(discovered, _of_pyenv(os.environ if env is None else env)):
+    for path in chain(_discovered(env), _of_pyenv(os.environ if env is None else env)):
         if path:
             try:
                 yield describe(Path(path))
             except (OSError, subprocess.SubprocessError, ValueError, KeyError):
                 continue
+
+
+def _discovered(env: Mapping[str, str] | None) -> Iterator[str | None]:
+    """Yield what discovery finds, until it gives up: one Python that does not run ends it."""
+    try:
+        yield from (found.system_executable for found in iter_interpreters("cpython", env=env))
+    except (RuntimeError, OSError):
+        log.warning("not every Python of this host was looked at", exc_info=True)
 
 
 def _of_pyenv(env: Mapping[str, str]) -> list[str]:

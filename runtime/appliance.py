@@ -14,6 +14,7 @@ from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.lock.keeping import Closings
 from runtime.access.access import Access, access_of, owners_at
+from runtime.activations.in_use import InUse
 from runtime.activations.intake import Intake
 from runtime.activations.supply import Supply
 from runtime.artifact.files import ArtifactFiles
@@ -209,9 +210,11 @@ def _appliance(
     )
     dispatch = _dispatch(settings, queues)
     bundles = Bundles(settings.home / "bundles", judges=judges)
-    supply = supply_of(settings, kept=kept, bundles=bundles, wheelhouse=workshop.house)
+    in_use = InUse()
+    supplying = partial(supply_of, settings, kept=kept, bundles=bundles, workshop=workshop)
+    supply = supplying(in_use=in_use, is_cache=not seen.worker.serves)
     versions = Versions(bundles=bundles, environments=workshop.environments, supply=supply)
-    making = partial(_runner, settings, seen=seen, kept=kept, gate_clock=watch.clock)
+    making = partial(_runner, settings, seen=seen, kept=kept, gate_clock=watch.clock, in_use=in_use)
     runner = making(notifier=notifier, workshop=workshop, versions=versions)
     around = around_jobs(settings, runner=runner, dispatch=dispatch, judges=judges)
     submissions = _submissions(settings, runner=runner, dispatch=dispatch, around=around)
@@ -308,6 +311,7 @@ def _runner(
     seen: Seen,
     kept: Bytes,
     gate_clock: GateClock,
+    in_use: InUse,
     notifier: Notifier,
     workshop: Workshop,
     versions: Versions,
@@ -328,6 +332,7 @@ def _runner(
         ),
         blobs=kept.blobs,
         versions=versions,
+        in_use=in_use,
         workshop=workshop,
         cancellations=Cancellations(notifier),
         secrets=settings.secrets,

@@ -69,6 +69,12 @@ class Settings(DoorSettings):
     blobs_cache_mb: int = Field(
         10_240, ge=0, description="Of the bucket's inputs and outputs, how many MiB are kept here."
     )
+    worker_cache_mb: int = Field(
+        20_480, ge=0, description="Of what a worker fetched to run jobs, how many MiB it keeps."
+    )
+    carry_environments: bool = Field(
+        True, description="Whether environments go through the bucket as they were built."
+    )
     docket_name: str = Field("fumehood", description="The name of the Docket queue.")
     docket_keep_s: int = Field(
         0, ge=0, description="How long Docket keeps what became of a ticket, for its own tools."

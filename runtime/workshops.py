@@ -6,6 +6,9 @@ from pathlib import Path
 from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.lock.grant import Ceiling
+from runtime.activations.carried_environments import CarriedEnvironments
+from runtime.activations.home_cache import HomeCache
+from runtime.activations.in_use import InUse
 from runtime.activations.supply import DepotSupply, SharedHomeSupply, Supply
 from runtime.blobs.opening import Bytes
 from runtime.clock import utc_now
@@ -14,10 +17,10 @@ from runtime.home import factories
 from runtime.settings import Settings
 from runtime.telemetry.opening import Seen
 from sandbox.command import Level
+from sandbox.limits import MIB
 from sandbox.sandbox import Sandbox
 from sandbox.walls import shown_level
 from wheelhouse.judges.pool import Judges
-from wheelhouse.store import Wheelhouse
 
 log = logging.getLogger("fumehood.appliance")
 
@@ -53,18 +56,38 @@ def make_workshop(
 
 
 def supply_of(
-    settings: Settings, *, kept: Bytes, bundles: Bundles, wheelhouse: Wheelhouse
+    settings: Settings,
+    *,
+    kept: Bytes,
+    bundles: Bundles,
+    workshop: Workshop,
+    in_use: InUse,
+    is_cache: bool,
 ) -> Supply:
-    """Return how what versions need comes to those who run them."""
+    """Return how what versions need comes to those who run them.
+
+    `is_cache` says that the home has nothing that is not in the bucket as well.
+    """
     if kept.is_shared_home:
         return SharedHomeSupply()
+    cache = HomeCache(
+        bundles=bundles,
+        wheelhouse=workshop.house,
+        environments=workshop.environments,
+        data_root=settings.home / "data",
+        in_use=in_use,
+        most_bytes=settings.worker_cache_mb * MIB,
+    )
+    carried = CarriedEnvironments(depot=kept.depot, environments=workshop.environments)
     return DepotSupply(
         depot=kept.depot,
         bundles=bundles,
-        wheelhouse=wheelhouse,
+        wheelhouse=workshop.house,
         data_root=settings.home / "data",
         ceilings=factories.ceilings_of(settings),
         clock=utc_now,
+        carried=carried if settings.carry_environments else None,
+        cache=cache if is_cache else None,
     )
 
 

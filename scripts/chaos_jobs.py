@@ -1,20 +1,27 @@
 """Runs jobs for several clients while things are killed; then asks whether all was told truly.
 
-    scripts/chaos jobs [--kills N] [--jobs M] [--backend embedded|full] [--seed N] [--json]
+    scripts/chaos jobs [--kills N] [--jobs M] [--backend embedded|full] [--beside REVISION]
+                       [--seed N] [--json]
 
 Clients submit, read, cancel and retry jobs of a served appliance, and write down what they asked
-and were told. Meanwhile the appliance and its cells are killed (SIGKILL) at random moments, it is
-paused, and (with --disk-mb, as root) its disk is full for a while. Afterwards a pure checker
-decides whether some serial order explains what everybody was told, and whether each accepted job
-has one end, with its outputs, its artifact and its hook.
+and were told. Meanwhile the appliance and its cells are killed (SIGKILL) at random moments, it
+stands still, its clock is set (with libfaketime, where it is), and its disk is full (as root, on a
+small one). `--backend full` has a worker elsewhere that all of this happens to, and a Redis, a
+PostgreSQL and a bucket, which die, forget, hang up or are away. With `--beside` both are now of
+this version and now of another. Each kind happens once, and then by chance. Afterwards a pure
+checker decides whether some serial order explains what everybody was told, and whether each
+accepted job has one end, with its outputs, its artifact and its hook.
 
 Prints {"accepted", "published", "lost", "doubled", "unexplained", "kills", "faults"}; exits 1 where
-anything is lost, doubled or unexplained. What is wrong is told on stderr.
+anything is lost, doubled or unexplained. What is wrong is told on stderr, with the name of a file
+that has all that was asked and told, one JSON object a line, and the logs beside it; `--judge FILE`
+judges such a file once more.
 """
 
 import argparse
 import io
 import json
+import os
 import random
 import subprocess
 import sys
@@ -33,6 +40,7 @@ from wheelhouse.durable import remove_tree
 PROJECT = Path(__file__).parent.parent
 sys.path.insert(0, str(PROJECT / "tests"))
 CLIENTS = 12
+DISK_MB = 1024
 PACKAGE = "chaos-jobs"
 EXTRACT = """import random
 import time
@@ -94,36 +102,68 @@ def folder_for(disk_mb: int) -> Iterator[Path]:
         remove_tree(folder)
 
 
-def chaos(folder: Path, *, backend: str, jobs: int, kills: int, seed: int) -> dict[str, Any]:
+def versions_for(folder: Path, *, beside: str) -> tuple[Path, ...]:
+    """Return the programs that run side by side: ours, and that of the revision `beside`."""
+    ours = part("processes").FUMEHOOD
+    if not beside:
+        return (ours,)
+    return (ours, part("versions").installed(beside, folder=folder.with_name("beside")))
+
+
+def chaos(wanted: Any, *, backend: str, jobs: int, kills: int, seed: int) -> dict[str, Any]:
     """Let clients work until all jobs have ended and so many were killed; judge what they saw."""
-    clients, faults, checker = part("clients"), part("faults"), part("checker")
-    kept_in = part("backends").BACKENDS[backend]
-    chance, struck = random.Random(seed), Counter[str]()
-    home, killed = folder / "home", 0
-    with kept_in(folder) as kept, faults.serving(home, **kept.settings) as victim:
+    home = wanted.folder / "home"
+    keys = [f"{seed}-{number}" for number in range(jobs)]
+    crowd = part("clients").Crowd(home=home, package=PACKAGE, keys=keys, seed=seed)
+    evidence = part("record").Evidence(history=crowd.history)
+    with (
+        part("backends").BACKENDS[backend](wanted) as scene,
+        evidence.kept_where_needed(scene.logs),
+    ):
         activate(home)
-        keys = [f"{seed}-{number}" for number in range(jobs)]
-        crowd = clients.Crowd(home=home, package=PACKAGE, keys=keys, seed=seed)
+        chance = random.Random(seed)
+        deck = part("faults").Deck(scene.faults, chance=chance)
         crowd.start(clients=CLIENTS)
+        killed = 0
         while crowd.is_busy:
             time.sleep(chance.uniform(0.0, 0.6))
             # As many as of all kills as of all jobs: what is killed shall have been at work.
-            if killed < kills * (1 - len(keys) / jobs):
-                killed += faults.strike(victim, chance, faults=struck, more=kept.faults)
-        for fault in crowd.faults:
-            raise fault
-        clients.look_at_all(home, crowd.history)
-    verdict = checker.judge(crowd.history)
+            if deck.has_unseen or killed < kills * (1 - len(keys) / jobs):
+                struck, died = deck.strike()
+                evidence.struck.append(struck)
+                killed += died
+        verdict = verdict_of(crowd)
+        evidence.is_needed = not verdict.is_fine
+    counted = Counter(one.name for one in evidence.struck)
+    return told_of(verdict) | {
+        "kills": killed,
+        "faults": {name: counted[name] for name in scene.faults},
+    }
+
+
+def verdict_of(crowd: Any) -> Any:
+    """Return what the checker finds once all is quiet; print what is wrong."""
+    for fault in crowd.faults:
+        raise fault
+    part("clients").look_at_all(crowd.home, crowd.history)
+    return printed(part("checker").judge(crowd.history))
+
+
+def printed(verdict: Any) -> Any:
+    """Print what is wrong on stderr; return the verdict."""
     for what in (*verdict.lost, *verdict.doubled, *verdict.unexplained):
         print(what, file=sys.stderr)
+    return verdict
+
+
+def told_of(verdict: Any) -> dict[str, int]:
+    """Return what is told of a verdict."""
     return {
         "accepted": verdict.accepted,
         "published": verdict.published,
         "lost": len(verdict.lost),
         "doubled": len(verdict.doubled),
         "unexplained": len(verdict.unexplained),
-        "kills": killed,
-        "faults": dict(struck),
     }
 
 
@@ -137,13 +177,29 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--backend", choices=sorted(part("backends").BACKENDS), default="embedded")
-    parser.add_argument("--disk-mb", type=int, default=0, help="a small disk that is full at times")
+    disk = {"type": int, "default": DISK_MB if os.geteuid() == 0 else 0}
+    parser.add_argument("--disk-mb", **disk, help="a small disk, full at times; 0 for none")
+    beside = (
+        "a revision of which a process is, now and then, as in a rolling update; HEAD for our own"
+    )
+    parser.add_argument("--beside", default="", metavar="REVISION", help=beside)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--judge", type=Path, help="a history that was kept, to be judged again")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     chosen = parser.parse_args()
+    if chosen.judge:
+        told = told_of(printed(part("checker").judge(part("record").kept(chosen.judge))))
+        print(json.dumps(told))
+        return 1 if told["lost"] or told["doubled"] or told["unexplained"] else 0
     with folder_for(chosen.disk_mb) as folder:
+        wanted = part("backends").Wanted(
+            folder=folder,
+            programs=versions_for(folder, beside=chosen.beside),
+            is_small_disk=bool(chosen.disk_mb),
+            clock=part("clocks").Clock(file=folder / "clock"),
+        )
         told = chaos(
-            folder,
+            wanted,
             backend=chosen.backend,
             jobs=chosen.jobs,
             kills=chosen.kills,

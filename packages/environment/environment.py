@@ -12,6 +12,7 @@ moment leaves a whole one or none. One process builds; others wait for it, and t
 frees the lock of a builder that died.
 """
 
+import asyncio
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from packages.environment import carried
 from packages.environment.building import Builder
 from packages.environment.inventory import FILE, INVENTORY_JSON, Inventory
 from packages.environment.linking import site_packages_of
@@ -101,6 +103,29 @@ class Environments:
             is_reused=is_reused,
             duration_ms=(time.perf_counter() - started) * 1000,
         )
+
+    async def pack(self, key: str, *, to: Path) -> str:
+        """Write the environment `key` to the new file `to`; return its SHA-256."""
+        async with self.lease(key) as folder:
+            return await asyncio.to_thread(
+                carried.pack, folder, inventory=self.inventory(key), to=to
+            )
+
+    async def adopt(
+        self, packed: Path, lock: Lock, *, interpreter: Interpreter, inventory: Inventory
+    ) -> None:
+        """Lay out what another host packed, unless there is one here. Raises CarriedRefused."""
+        key = environment_key(lock, interpreter)
+        async with self.alone(key):
+            if not self.is_there(key):
+                await asyncio.to_thread(
+                    carried.unpack,
+                    packed,
+                    final=self.folder(key),
+                    lock=lock,
+                    inventory=inventory,
+                    interpreter=interpreter,
+                )
 
     def again(self, seen: Environment) -> Environment | None:
         """Return an environment seen before, for one more use; None where it is gone."""

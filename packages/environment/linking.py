@@ -189,7 +189,7 @@ def lay_out(root: Path, planned: Plan, *, interpreter: Interpreter) -> list[Dama
     damages = link_files(root, planned.folders, planned.bunches)
     for link in planned.links:
         (root / link.target).symlink_to(link.to)
-    _skeleton(root, interpreter)
+    skeleton(root, interpreter)
     return damages
 
 
@@ -296,7 +296,7 @@ def and_parents(path: str) -> list[str]:
     return found
 
 
-def _skeleton(root: Path, interpreter: Interpreter) -> None:
+def skeleton(root: Path, interpreter: Interpreter) -> None:
     """Write what makes a folder a virtual environment (PEP 405), with nothing installed."""
     minor = minor_of(interpreter.version)
     (root / "lib64").symlink_to("lib")

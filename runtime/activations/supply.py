@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,8 @@ from packages.archive import Bundles, receive
 from packages.environment.inventory import INVENTORY_JSON, Installed
 from packages.errors import BundleNotFound
 from packages.lock.lock import Locked, read_lock
+from runtime.activations.carried_environments import CarriedEnvironments
+from runtime.activations.home_cache import HomeCache
 from runtime.blobs.depot import Depot, Kind
 from runtime.clock import Clock
 from runtime.values.records import Activation, PreparedRecord
@@ -76,6 +78,8 @@ class DepotSupply:
     data_root: Path
     ceilings: Ceilings
     clock: Clock
+    carried: CarriedEnvironments | None = None
+    cache: HomeCache | None = None
 
     async def give_bundle(self, digest: str) -> None:
         """Put a bundle that is here into the depot."""
@@ -88,6 +92,8 @@ class DepotSupply:
             wheel = await asyncio.to_thread(self.wheelhouse.get, locked.sha256, name=locked.name)
             path = self.wheelhouse.path(wheel)
             await self.depot.put_once(Kind.WHEEL, _hex(locked.sha256), path)
+        if self.carried is not None:
+            prepared = await self.carried.give(prepared)
         if prepared.data_folder is None:
             return prepared
         with tempfile.TemporaryDirectory(prefix=".pack-", dir=self.data_root) as aside:
@@ -106,12 +112,11 @@ class DepotSupply:
         prepared = activation.prepared
         if prepared is None:
             return
-        known = INVENTORY_JSON.validate_python(dict(prepared.inventory)).installed
-        told = {one.sha256: one for one in known}
-        for locked in read_lock(prepared.lock).packages:
-            await self._take_wheel(locked, told=told)
+        await self._take_environment(prepared)
         if prepared.data_folder and prepared.data_digest:
             await self._take_data(prepared.data_folder, digest=prepared.data_digest)
+        if self.cache is not None:
+            await self.cache.trim_now_and_then()
 
     async def forget_bundle(self, digest: str) -> None:
         """Remove a bundle from the depot."""
@@ -132,26 +137,42 @@ class DepotSupply:
                 )
                 await asyncio.to_thread(self._receive, packed)
 
+    async def _take_environment(self, prepared: PreparedRecord) -> None:
+        """Bring here the environment, or what of its wheels is lacking to build it."""
+        lacking = await asyncio.to_thread(self._lacking, read_lock(prepared.lock).packages)
+        if lacking and self.carried is not None and await self.carried.take(prepared):
+            return
+        known = INVENTORY_JSON.validate_python(dict(prepared.inventory)).installed
+        told = {one.sha256: one for one in known}
+        for locked in lacking:
+            await self._take_wheel(locked, told=told)
+
+    def _lacking(self, packages: Iterable[Locked]) -> list[Locked]:
+        return [one for one in packages if not self._has(one)]
+
+    def _has(self, locked: Locked) -> bool:
+        try:
+            self.wheelhouse.get(locked.sha256, name=locked.name)
+        except WheelNotFound:
+            return False
+        return True
+
     def _receive(self, packed: Path) -> None:
         with packed.open("rb") as source:
             receive(source, bundles=self.bundles, ceilings=self.ceilings)
 
     async def _take_wheel(self, locked: Locked, *, told: Mapping[str, Installed]) -> None:
-        try:
-            await asyncio.to_thread(self.wheelhouse.get, locked.sha256, name=locked.name)
-        except WheelNotFound:
-            with tempfile.TemporaryDirectory(prefix=".take-", dir=self.wheelhouse.root) as aside:
-                packed = Path(aside) / locked.wheel
-                name = _hex(locked.sha256)
-                await self.depot.fetch(
-                    Kind.WHEEL,
-                    name,
-                    into=packed,
-                    sha256=locked.sha256,
-                    most_bytes=locked.size_bytes,
-                )
-                origin = self._origin(told.get(locked.sha256))
-                await asyncio.to_thread(self.wheelhouse.add, packed, origin=origin)
+        with tempfile.TemporaryDirectory(prefix=".take-", dir=self.wheelhouse.root) as aside:
+            packed = Path(aside) / locked.wheel
+            await self.depot.fetch(
+                Kind.WHEEL,
+                _hex(locked.sha256),
+                into=packed,
+                sha256=locked.sha256,
+                most_bytes=locked.size_bytes,
+            )
+            origin = self._origin(told.get(locked.sha256))
+            await asyncio.to_thread(self.wheelhouse.add, packed, origin=origin)
 
     def _origin(self, installed: Installed | None) -> Origin:
         """Return how a wheel came into the house of the cluster, as its activation says."""

@@ -9,6 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
+from runtime.blobs.blob import DIGEST_PREFIX
 from runtime.blobs.objects import Objects
 from runtime.errors import BlobMissing
 
@@ -19,6 +20,7 @@ class Kind(Enum):
     BUNDLE = "bundles"
     WHEEL = "wheels"
     DATA = "data"
+    ENVIRONMENT = "environments"
     ARTIFACT = "artifacts"
 
 
@@ -76,6 +78,7 @@ class ObjectDepot:
 
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
+        self._seen_whole: set[str] = set()
 
     async def put(self, kind: Kind, name: str, path: Path) -> None:
         """Keep the file at `path`, over what is there."""
@@ -83,10 +86,16 @@ class ObjectDepot:
 
     async def put_once(self, kind: Kind, name: str, path: Path) -> None:
         """Keep the file at `path` unless there is one of that name, which is a digest."""
-        held = await self._objects.head(f"{kind.value}/{name}")
+        key = f"{kind.value}/{name}"
+        held = await self._objects.head(key)
         status = await asyncio.to_thread(path.stat)
-        if held is None or held.size_bytes != status.st_size:
+        if held is None or held.size_bytes != status.st_size or not await self._is_whole(key, name):
             await self.put(kind, name, path)
+        self._seen_whole.add(key)
+
+    async def _is_whole(self, key: str, name: str) -> bool:
+        """Return whether `key` has the bytes of its name; each is read once for that."""
+        return key in self._seen_whole or await self._objects.sha256(key) == DIGEST_PREFIX + name
 
     async def fetch(
         self, kind: Kind, name: str, *, into: Path, sha256: str, most_bytes: int | None = None

@@ -60,6 +60,18 @@ class Objects:
                 self._store, key, path, chunk_size=CHUNK_BYTES, max_concurrency=PARTS_AT_ONCE
             )
 
+    async def sha256(self, key: str) -> str | None:
+        """Return the digest of the bytes of `key`, read for it; None where it is not there."""
+        digest = hashlib.sha256()
+        try:
+            async with _translated(key):
+                got = await obstore.get_async(self._store, key)
+                async for chunk in got.stream(min_chunk_size=CHUNK_BYTES):
+                    await asyncio.to_thread(digest.update, chunk)
+        except BlobMissing:
+            return None
+        return DIGEST_PREFIX + digest.hexdigest()
+
     async def mark(self, key: str) -> None:
         """Keep an empty object as `key`."""
         async with _translated():

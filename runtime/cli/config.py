@@ -1,5 +1,6 @@
 """`fumehood config`: the settings in force and where each comes from."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -7,6 +8,7 @@ import typer
 
 from runtime.cli.output.printing import AsJson, emit, table
 from runtime.settings import Settings, load
+from runtime.telemetry.redaction import redaction_of
 
 app = typer.Typer(no_args_is_help=True, help="Show the settings and where they come from.")
 
@@ -29,6 +31,10 @@ def show(
         {"setting": key, "value": value, "origin": loaded.origins.get(key, "default")}
         for key, value in _flat(loaded.settings.model_dump(mode="json"))
     ]
+    redaction = redaction_of(loaded.settings, environ=os.environ)
+    for row in rows:
+        if isinstance(row["value"], str):
+            row["value"] = redaction.text(row["value"])
     columns = ("setting", "value", "origin", "meaning") if origin else ("setting", "value")
     for row in rows:
         field = Settings.model_fields[row["setting"].partition(".")[0]]

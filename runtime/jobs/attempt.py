@@ -21,6 +21,7 @@ from packages.environment.environment import Environment
 from packages.lock.grant import decide
 from packages.runs.hooks import Stage, extract_command, on_after_extract_command, told_start
 from packages.runs.run_context import run_context
+from runtime.activations.in_use import InUse
 from runtime.activations.prepared import data_folder_of
 from runtime.artifact import steps
 from runtime.artifact.entries import callable_entries, environment_entry, install_entry
@@ -38,7 +39,7 @@ from runtime.jobs.outcomes import hook_outcome, told_of
 from runtime.jobs.persistence import until_written
 from runtime.jobs.versions import Version, Versions
 from runtime.queue.notifier import Notifier
-from runtime.store.jobs import claims, questions
+from runtime.store.jobs import claims, job_lists, questions
 from runtime.store.jobs.events import Happening
 from runtime.store.store import Store
 from runtime.telemetry.telemetry import Telemetry
@@ -67,6 +68,7 @@ class AttemptRunner:
     artifacts: ArtifactFiles
     blobs: Blobs
     versions: Versions
+    in_use: InUse
     workshop: Workshop
     cancellations: Cancellations
     secrets: Mapping[str, SecretStr]
@@ -106,11 +108,16 @@ class AttemptRunner:
         async with self.events.writer(job_id=job.id, attempt=job.attempt, token=token) as writer:
             artifact = steps.begin(claim, worker=self.worker)
             attempt = _Attempt(claim=claim, runner=self, writer=writer, artifact=artifact)
-            with self.cancellations.watch(job.id) as cancelled:
+            is_asked = partial(self._shall_stop, job.id, token=token)
+            watching = self.cancellations.watch(job.id, is_asked=is_asked)
+            with self.in_use.running(claim.activation), watching as cancelled:
                 finish = await attempt.run(cancelled, on_last_run=on_last_run)
             publishing = partial(self._publish, claim, finish, token=token, writer=writer)
             with self.telemetry.publishing(finish):
                 return await until_written(publishing, doing=f"the end of job {job.id}")
+
+    async def _shall_stop(self, job_id: str, *, token: str) -> bool:
+        return await self.store.read(job_lists.shall_stop, job_id=job_id, token=token)
 
     async def _publish(
         self, claim: Claim, finish: Finish | Waits, *, token: str, writer: EventWriter
@@ -275,6 +282,7 @@ class _Attempt:
         version, environment = await self.runner.versions.ready(
             self.claim.activation, observe=self.writer.observe
         )
+        self.runner.in_use.runs_in(self.claim.activation, environment=environment.key)
         stage = await self.runner.stage(version, environment=environment, gate=self.claim.gate)
         told |= {"reused": environment.is_reused, "environment_ms": environment.duration_ms}
         self.artifact = steps.with_environment(

@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -190,8 +191,8 @@ class EventWriter:
         progress, self._progress = self._progress, None
         if self.is_superseded:
             return
-        try:
-            is_stored = await self._log.store.run(
+        storing = asyncio.ensure_future(
+            self._log.store.run(
                 _append_if_held,
                 job_id=self._job_id,
                 attempt=self._attempt,
@@ -199,11 +200,18 @@ class EventWriter:
                 batch=batch,
                 progress=progress,
             )
-        except BaseException:
-            self._waiting = batch + self._waiting
-            raise
+        )
+        storing.add_done_callback(partial(self._wait_again_unless_stored, batch))
+        # shield: who is cancelled meanwhile does not undo it, and would have it told twice.
+        is_stored = await asyncio.shield(storing)
         self.is_superseded = not is_stored
         self._log.notifier.notify(self._job_id)
+
+    def _wait_again_unless_stored(
+        self, batch: list[Happening], storing: asyncio.Future[bool]
+    ) -> None:
+        if storing.cancelled() or storing.exception() is not None:
+            self._waiting = batch + self._waiting
 
 
 def _append_if_held(

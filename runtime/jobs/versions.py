@@ -61,6 +61,8 @@ class Versions:
         Raises EnvironmentFailed, LockRefused, BundleNotFound, BlobMissing or NoInterpreter.
         """
         version = self._kept.get(activation.id)
+        if version is not None and not version.bundle.folder.is_dir():
+            version = None  # it went from a home that is full
         seen = version.environment if version else None
         environment = self._environments.again(seen) if seen else None
         if version is None or environment is None:

@@ -8,17 +8,26 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Protocol
 
 
 def _nobody_else(_: str) -> None:
     """Tell nobody: there is one process."""
 
 
+class Listener(Protocol):
+    """Whom a notice is given to; an `asyncio.Event` is one."""
+
+    def set(self) -> None:
+        """Hear that there is news."""
+        ...
+
+
 class Notifier:
     """Topics and those who wait for them, all in one event loop."""
 
     def __init__(self) -> None:
-        self._listeners: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._listeners: dict[str, set[Listener]] = defaultdict(set)
         self._publish: Callable[[str], None] = _nobody_else
 
     def publish_by(self, publish: Callable[[str], None]) -> None:
@@ -46,9 +55,15 @@ class Notifier:
     def listen(self, topic: str) -> Generator[asyncio.Event]:
         """Offer an event that is set at each notice; the listener clears it."""
         listener = asyncio.Event()
+        with self.telling(topic, listener=listener):
+            yield listener
+
+    @contextmanager
+    def telling(self, topic: str, *, listener: Listener) -> Generator[None]:
+        """Give each notice of `topic` to `listener` meanwhile."""
         self._listeners[topic].add(listener)
         try:
-            yield listener
+            yield
         finally:
             self._listeners[topic].discard(listener)
             if not self._listeners[topic]:
@@ -64,7 +79,7 @@ def ended(job_id: str) -> str:
 
 
 def stopping(job_id: str) -> str:
-    """Return the topic of the wish that a job shall stop: an order, and no mere news."""
+    """Return the topic of the wish that a job shall stop: who runs it asks the store whether."""
     return STOP + job_id
 
 

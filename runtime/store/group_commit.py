@@ -2,6 +2,10 @@
 
 While one group is committed the next one gathers: nobody waits for a timer, and under load a
 commit is paid once for many. One unit that raises takes back its own changes only.
+
+Where the answer to a commit is lost, its units wait until the database says whether it was kept,
+and run again where it was not: to tell them that nobody knows made whoever counted or appended
+count and append twice.
 """
 
 import asyncio
@@ -11,10 +15,12 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
-from runtime.store.units import Ended, Unit, Writer
+from runtime.store.units import Ended, InDoubt, Unit, Writer
 
 MOST_TOGETHER = 64
 """So that the first of a group does not wait for hundreds of others."""
+ASK_AGAIN_S = 0.25
+"""How long after a question that could not be asked, where nothing is written meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +37,7 @@ class GroupCommit:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._doubts: list[tuple[list[_Waiting], InDoubt]] = []
         # A daemon: a process that was not closed in order shall end all the same, and what was
         # not committed then is as if it had never begun.
         self._thread = Thread(target=self._serve, name="fumehood-store", daemon=True)
@@ -48,14 +55,44 @@ class GroupCommit:
         self._thread.join()
 
     def _serve(self) -> None:
-        while (first := self._queue.get()) is not None:
-            group = [first, *self._others()]
-            try:
-                ended = self._writer.commit([one.unit for one in group])
-            except BaseException as error:  # told to who waits; the next group tries again
-                ended = [Ended(error=error) for _ in group]
-            _hand_out(group, ended)
+        while (group := self._next_group()) is not None:
+            self._settle_doubts()
+            if group:
+                self._commit(group)
+        for group, doubt in self._doubts:
+            _hand_out(group, [Ended(error=doubt.as_error) for _ in group])
         self._writer.close()
+
+    def _next_group(self) -> list[_Waiting] | None:
+        """Return what waits; nothing after a while where there are doubts, None at the end."""
+        try:
+            first = self._queue.get(timeout=ASK_AGAIN_S if self._doubts else None)
+        except Empty:
+            return []
+        return None if first is None else [first, *self._others()]
+
+    def _commit(self, group: list[_Waiting]) -> None:
+        try:
+            ended = self._writer.commit([one.unit for one in group])
+        except InDoubt as doubt:
+            self._doubts.append((group, doubt))
+            return
+        except BaseException as error:  # told to who waits; the next group tries again
+            ended = [Ended(error=error) for _ in group]
+        _hand_out(group, ended)
+
+    def _settle_doubts(self) -> None:
+        """Tell those who wait for a lost answer, or run them again, as far as that is known."""
+        doubts, self._doubts = self._doubts, []
+        for number, (group, doubt) in enumerate(doubts):
+            was_kept = doubt.was_kept()
+            if was_kept is None:  # nor can the others be asked about
+                self._doubts += doubts[number:]
+                return
+            if was_kept:
+                _hand_out(group, doubt.ended)
+            else:
+                self._commit(group)
 
     def _others(self) -> Iterable[_Waiting]:
         for _ in range(MOST_TOGETHER - 1):

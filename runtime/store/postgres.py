@@ -15,18 +15,24 @@ from sqlalchemy import Connection
 
 from runtime.errors import SettingsRefused
 from runtime.store.migrate import applied, bring_up_to_date
-from runtime.store.postgres_session import PostgresSession
+from runtime.store.postgres_session import TO_BE_KNOWN, AnswerLost, PostgresSession
 from runtime.store.threaded import ThreadedStore
-from runtime.store.units import Ended, Unit, called
+from runtime.store.units import Ended, InDoubt, Unit, called
 
 READERS = 4
 WRITERS_LOCK, MIGRATIONS_LOCK = 0x46756D65, 0x46756D66
 """Numbers of advisory locks: any that others who use the database are unlikely to take."""
 # READ COMMITTED: each statement sees what others committed before we had the lock. With one
 # snapshot for the whole transaction it could be of a moment before that.
-TO_WRITE = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({WRITERS_LOCK})"
+TO_WRITE = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED; "
+    f"SELECT pg_advisory_xact_lock({WRITERS_LOCK}), {TO_BE_KNOWN}"
+)
+# Who migrates is a writer, too: nobody of an older release writes while tables change. The lock of
+# its own comes first, so that of several that start only one holds up the writers.
 TO_MIGRATE = (
-    f"BEGIN; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK})"
+    f"BEGIN; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({MIGRATIONS_LOCK}); "
+    f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})"
 )
 TO_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -58,7 +64,10 @@ class PostgresDatabase:
     ) -> T:
         """Run `act(connection, …)` in one transaction."""
         with closing(PostgresSession(self._url)) as session:
-            return session.transact(partial(called, act, args, kwargs), begin=TO_WRITE)
+            try:
+                return session.transact(partial(called, act, args, kwargs), begin=TO_WRITE)
+            except AnswerLost as lost:
+                raise lost.as_error from lost
 
 
 def _refuse_other_encodings(connection: Connection) -> None:
@@ -100,11 +109,18 @@ class PostgresWriter:
         one has raised, and then all begin again.
         """
         try:
-            return self._session.transact(partial(_run_together, units=units), begin=TO_WRITE)
+            return self._committed(partial(_run_together, units=units))
         except _OneRaised as error:
             if len(units) == 1:
                 return [Ended(error=error.raised)]
-        return self._session.transact(partial(_run_each_apart, units=units), begin=TO_WRITE)
+        return self._committed(partial(_run_each_apart, units=units))
+
+    def _committed(self, act: Callable[[Connection], list[Ended]]) -> list[Ended]:
+        try:
+            return self._session.transact(act, begin=TO_WRITE)
+        except AnswerLost as lost:
+            was_kept = partial(self._session.became_of, lost.number)
+            raise InDoubt(lost.value, was_kept=was_kept, as_error=lost.as_error) from lost
 
     def close(self) -> None:
         """Let go of the database."""

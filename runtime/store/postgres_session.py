@@ -2,10 +2,15 @@
 
 asyncpg wants an event loop, and the functions of the store are synchronous: so each thread has a
 loop of its own, and none of it holds up the loop that serves.
+
+A server that dies while it commits answers nothing, and the commit may have been kept. Who begins
+by `TO_BE_KNOWN` learns the number of the transaction before, without a journey of its own, and asks
+afterwards what became of it (pg_xact_status,
+https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-PG-SNAPSHOT).
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, event, make_url
@@ -21,8 +26,14 @@ STATEMENT_S, ANSWER_S = 20, 25.0
 firewall has forgotten answers nothing, and the kernel tells of it after a quarter of an hour."""
 STATEMENTS_KEPT = 500
 """Of how many statements a connection keeps the plan; the store has some three hundred."""
+NAME = "fumehood"
+TO_BE_KNOWN = f"set_config('application_name', '{NAME} ' || pg_current_xact_id(), true)"
+"""An expression for a SELECT at the beginning: the server reports each change of this setting with
+its next answer (GUC_REPORT), and that is how the number of the transaction comes here."""
+STATUS = "SELECT pg_xact_status($1::text::xid8)"
+KNOWN: Mapping[str, bool] = {"committed": True, "aborted": False}
 SERVER_SETTINGS = {
-    "application_name": "fumehood",
+    "application_name": NAME,
     # Who is cut off in the midst of a transaction holds up every writer until then.
     "idle_in_transaction_session_timeout": "5s",
     "statement_timeout": f"{STATEMENT_S}s",
@@ -48,6 +59,7 @@ class PostgresSession:
 
         Raises StoreAway where the server cannot be reached. A connection that was lost before the
         commit is opened anew once, and `act` called again: nothing of it can have been kept.
+        Raises AnswerLost where it may have been, and `became_of` can tell.
         """
         try:
             return self._runner.run(self._transact(act, begin))
@@ -63,6 +75,7 @@ class PostgresSession:
         raw: Any = (await connection.get_raw_connection()).driver_connection
         try:
             await raw.execute(begin)
+            number = _number_of(raw)
             value = await connection.run_sync(act)
         except BaseException as error:
             if await self._taken_back(raw):
@@ -71,11 +84,31 @@ class PostgresSession:
         try:
             await raw.execute("COMMIT")
         except BaseException as error:
-            # Whether it was kept nobody can say, so it is not done again.
-            if await self._taken_back(raw):
+            # Whether it was kept is not known here, so it is not done again. Who answers with a
+            # fault has kept nothing.
+            if await self._taken_back(raw) and not isinstance(error, TimeoutError):
                 raise
+            if number:
+                raise AnswerLost(number, value=value, as_error=away(error)) from error
             raise away(error) from error
         return value
+
+    def became_of(self, number: str) -> bool | None:
+        """Return whether the transaction `number` was kept; None where that is not known yet."""
+        try:
+            return self._runner.run(self._became_of(number))
+        except StoreAway:
+            return None
+
+    async def _became_of(self, number: str) -> bool | None:
+        raw: Any = (await (await self._connected()).get_raw_connection()).driver_connection
+        try:
+            return KNOWN.get(await raw.fetchval(STATUS, number))
+        except Exception as error:
+            if await self._taken_back(raw):
+                # The number is not one of this server's: a copy took its place that never had it.
+                return False
+            raise away(error) from error
 
     async def _connected(self) -> AsyncConnection:
         if self._connection is None:
@@ -117,6 +150,22 @@ class PostgresSession:
 
 class _LostBefore(Exception):
     """The connection was lost before the commit."""
+
+
+class AnswerLost(Exception):
+    """The connection was lost while the transaction `number` was committed, with `value`."""
+
+    def __init__(self, number: str, *, value: Any, as_error: StoreAway) -> None:
+        super().__init__(str(as_error))
+        self.number = number
+        self.value = value
+        self.as_error = as_error
+
+
+def _number_of(raw: Any) -> str:
+    """Return the number of the transaction that has begun, where the server has reported it."""
+    name, _, number = str(raw.get_settings().application_name).rpartition(" ")
+    return number if name == NAME and number.isdigit() else ""
 
 
 def engine_of(url: str, *, answer_s: float | None = ANSWER_S) -> AsyncEngine:

@@ -21,11 +21,30 @@ class Ended:
     error: BaseException | None = None
 
 
+class InDoubt(Exception):
+    """The answer to a commit was lost: whether it was kept is not known yet.
+
+    `ended` is what came of its units if it was; `was_kept` asks the database, and returns None
+    for as long as that cannot be asked. `as_error` is what is told where nobody will ever know.
+    """
+
+    def __init__(
+        self, ended: list[Ended], *, was_kept: Callable[[], bool | None], as_error: Exception
+    ) -> None:
+        super().__init__(str(as_error))
+        self.ended = ended
+        self.was_kept = was_kept
+        self.as_error = as_error
+
+
 class Writer(Protocol):
     """What commits units together; used by one thread."""
 
     def commit(self, units: Sequence[Unit]) -> list[Ended]:
-        """Run `units` in one transaction; return what came of each, once it is committed."""
+        """Run `units` in one transaction; return what came of each, once it is committed.
+
+        Raises InDoubt where it may be committed.
+        """
         ...
 
     def close(self) -> None:

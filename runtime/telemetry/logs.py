@@ -5,6 +5,7 @@ process has one log, and only who starts the process calls `write_logs`.
 """
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -104,7 +105,7 @@ def write_logs(settings: Settings) -> None:
     telemetry = settings.telemetry
     handler = BoundedHandler(sys.stderr, most=telemetry.log_most)
     handler.addFilter(OncePerCause())
-    redaction = redaction_of(settings)
+    redaction = redaction_of(settings, environ=os.environ)
     if telemetry.log_format == "json":
         handler.setFormatter(import_module(JSON_LINES).json_lines(redaction))
         _take_what_is_not_logged()

@@ -6,16 +6,17 @@ a fall for a restart from zero, and would tell of a rise by the whole value.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from runtime.clock import Clock
 from runtime.store import telemetry
 from runtime.store.store import Store
 from runtime.telemetry.tally import Tally
-from runtime.values.totals import Reading, WorkerReading
+from runtime.values.totals import Reading, Total, WorkerReading
 from sandbox.command import Command, Observe, Outcome, Run
 
 log = logging.getLogger("fumehood.telemetry")
@@ -42,12 +43,17 @@ class Meter:
         changed = asdict(reading) if reading != self._kept else None
         if not more and changed is None:
             return
-        try:
-            await self.store.run(telemetry.keep, more=more, worker=self.worker, reading=changed)
-        except BaseException:
-            self.tally.put_back(more)
-            raise
+        keeping = asyncio.ensure_future(
+            self.store.run(telemetry.keep, more=more, worker=self.worker, reading=changed)
+        )
+        keeping.add_done_callback(partial(self._put_back_unless_kept, more))
+        # shield: who is cancelled meanwhile does not undo it, and would have it counted twice.
+        await asyncio.shield(keeping)
         self._kept = reading
+
+    def _put_back_unless_kept(self, more: Collection[Total], keeping: asyncio.Future[None]) -> None:
+        if keeping.cancelled() or keeping.exception() is not None:
+            self.tally.put_back(more)
 
     async def read(self) -> Reading:
         """Return what a scrape shows. Where nothing can be written, what was written before."""

@@ -5,8 +5,9 @@ URLs, base64 and hexadecimal write it. It is against accidents: an exception tha
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 from urllib.parse import unquote
 
@@ -20,6 +21,10 @@ TOKEN = re.compile(r"fmh_[0-9A-Za-z]{16,}")
 """A token of ours, whole or cut off (`runtime.access.token_text`)."""
 QUERY = re.compile(r"(?i)(?<=[?&])(\w*(?:pass|secret|token)\w*)=[^&\s'\"<>]+")
 LOGIN_LINK = re.compile(r"(?<=[?&]code=)[\w-]{16,}")
+
+OF_OTHERS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN")
+"""What libraries of ours read from the environment, and nobody shall read in a log."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +47,14 @@ class Redaction:
         return LOGIN_LINK.sub(MASK, TOKEN.sub(MASK, said))
 
 
-def redaction_of(settings: BaseModel) -> Redaction:
-    """Return what masks every secret in `settings`, wherever it is nested."""
+def redaction_of(settings: BaseModel, *, environ: Mapping[str, str] = NOTHING) -> Redaction:
+    """Return what masks every secret in `settings`, wherever it is nested, and in `environ`.
+
+    >>> redaction_of(BaseModel(), environ={"AWS_SECRET_ACCESS_KEY": "abcd1234"}).text("by abcd1234")
+    'by **********'
+    """
     found = dict.fromkeys(_secrets_in(settings))
+    found |= dict.fromkeys(value for name in OF_OTHERS if (value := environ.get(name)))
     return Redaction(mask_of({str(number): one for number, one in enumerate(found)}))
 
 

@@ -240,6 +240,8 @@ class PreparedRecord:
     hook: JsonObject | None = None
     data_digest: str | None = None
     """The digest of the tar in which other hosts get the data, where there are any."""
+    environment_digest: str | None = None
+    """The digest of the tar in which other hosts get the environment, where it is carried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,11 @@ import asyncio
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.locks import lock_of
@@ -15,7 +17,7 @@ from uv import find_uv_bin
 
 from packages.environment.environment import Environments, environment_key
 from packages.errors import EnvironmentFailed, NoInterpreter
-from packages.interpreters import discover
+from packages.interpreters import discover, every, running
 from sandbox.command import Command, Folder, Interpreter, Report
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
@@ -374,6 +376,19 @@ def pyenv(tmp_path: Path) -> Path:
         python.write_text(f"#!/bin/sh\necho '{answer}'\n")
         python.chmod(0o755)
     return tmp_path
+
+
+def test_a_python_that_cannot_be_asked_hides_no_other(
+    pyenv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(*_: object, **__: object) -> Iterator[object]:
+        yield SimpleNamespace(system_executable=sys.executable)
+        raise RuntimeError("failed to query python3.13 with code 22 err: 'Invalid argument'")
+
+    monkeypatch.setattr("packages.interpreters.iter_interpreters", found)
+    there = every(env={"PYENV_ROOT": str(pyenv)})
+    assert there[0] == running()
+    assert [one.version for one in there[1:]] == ["3.99.10", "3.99.2"]
 
 
 def test_a_python_that_pyenv_has_is_found_though_it_is_not_selected(pyenv: Path) -> None:

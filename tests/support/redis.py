@@ -21,6 +21,7 @@ class Redis:
     host: str = ""
     port: int = 0
     within: tuple[str, ...] = ()
+    more: tuple[str | Path, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -37,7 +38,7 @@ class Redis:
         """Start the server and wait until it answers."""
         words = ["--save", "", "--appendonly", "no", "--dir", self.folder]
         words += ["--unixsocket", self.socket, "--port", str(self.port)]
-        words += ["--bind", self.host or "127.0.0.1", "--protected-mode", "no"]
+        words += ["--bind", self.host or "127.0.0.1", "--protected-mode", "no", *self.more]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.within, self.program, *words], stdout=log, stderr=log
@@ -62,13 +63,23 @@ class Redis:
 
 
 @contextlib.contextmanager
-def redis_server(*, host: str = "", port: int = 0, within: tuple[str, ...] = ()) -> Iterator[Redis]:
-    """Offer a server of our own; `within` is a command that it is started by."""
-    program = shutil.which("redis-server")
+def redis_server(
+    *,
+    host: str = "",
+    port: int = 0,
+    within: tuple[str, ...] = (),
+    program: str | None = None,
+    more: tuple[str | Path, ...] = (),
+) -> Iterator[Redis]:
+    """Offer a server of our own; `within` is a command that it is started by.
+
+    `program` is another one than Debian's, and `more` are words for it.
+    """
+    program = program or shutil.which("redis-server")
     if program is None:
         lacking("redis-server (apt-get install redis-server)")
     folder = Path(tempfile.mkdtemp(prefix="redis-", dir="/tmp"))
-    server = Redis(program=program, folder=folder, host=host, port=port, within=within)
+    server = Redis(program=program, folder=folder, host=host, port=port, within=within, more=more)
     server.start()
     try:
         yield server

@@ -42,6 +42,16 @@ def cancelling(connection: Connection, *, worker: str) -> tuple[str, ...]:
     return tuple(connection.execute(query).scalars())
 
 
+def shall_stop(connection: Connection, *, job_id: str, token: str) -> bool:
+    """Return whether the attempt that holds `token` is to stop.
+
+    Somebody asked for that, or it is no longer the current one and nothing of it will be published.
+    """
+    query = select(tables.jobs.c.token, tables.jobs.c.cancel_requested_at)
+    row = connection.execute(query.where(tables.jobs.c.id == job_id)).first()
+    return row is None or row.token != token or row.cancel_requested_at is not None
+
+
 def running_on(connection: Connection, *, worker: str) -> tuple[tuple[str, str], ...]:
     """Return each job that is recorded as running on `worker`, with its fencing token."""
     query = select(tables.jobs.c.id, tables.jobs.c.token).where(

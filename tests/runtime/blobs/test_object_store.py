@@ -12,6 +12,7 @@ import pytest
 from support.s3 import S3, s3_server
 
 from runtime.blobs.cached import CachedBlobs
+from runtime.blobs.depot import Kind, ObjectDepot
 from runtime.blobs.local import LocalBlobs
 from runtime.blobs.objects import Objects
 from runtime.errors import BlobMissing, BlobsAway
@@ -51,6 +52,21 @@ async def test_what_one_machine_keeps_another_has(objects: Objects, tmp_path: Pa
     assert await one.listed(int(blob.sha256[7:9], 16)) == (blob.sha256,)
     with pytest.raises(BlobMissing):
         await other.local_path("sha256:" + "0" * 64)
+
+
+async def test_what_was_changed_in_a_depot_is_put_there_anew(
+    objects: Objects, tmp_path: Path
+) -> None:
+    whole = file_of(tmp_path, b"true")
+    name = hashlib.sha256(b"true").hexdigest()
+    await ObjectDepot(objects).put_once(Kind.WHEEL, name, whole)
+    altered = tmp_path / "altered"
+    altered.write_bytes(b"evil")  # as many bytes
+    await objects.put(f"wheels/{name}", altered)
+    depot = ObjectDepot(objects)
+    await depot.put_once(Kind.WHEEL, name, whole)
+    await depot.fetch(Kind.WHEEL, name, into=tmp_path / "got", sha256=f"sha256:{name}")
+    assert (tmp_path / "got").read_bytes() == b"true"
 
 
 async def test_what_was_changed_there_is_not_taken(objects: Objects, tmp_path: Path) -> None:

@@ -100,3 +100,14 @@ def test_once_nobody_is_there_a_home_may_be_used_in_another_way(tmp_path: Path) 
     with running(home, docket_name="another") as server:
         assert server.http.get("/healthz").status_code == 200
     assert json.loads((home / "cluster.json").read_text()) == named | {"docket_name": "another"}
+
+
+@pytest.mark.parametrize("word", ["worker", "up"])
+def test_who_is_older_than_the_tables_is_refused_by_name(tmp_path: Path, word: str) -> None:
+    """As in a rolling update, where somebody starts a machine that was left out."""
+    with places() as shared, running(tmp_path / "home", **shared.settings) as server:
+        assert server.http.get("/healthz").status_code == 200
+        shared.postgres.sql(shared.database_url, "UPDATE alembic_version SET version_num = '9999'")
+        code, told = refused(word, tmp_path / "elsewhere", shared.settings)
+        assert code == CONFLICT and "store-newer" in told and "migration 9999" in told, told
+        assert server.http.get("/readyz").status_code == 200, "who works already goes on"

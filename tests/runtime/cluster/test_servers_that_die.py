@@ -1,5 +1,6 @@
 """Redis forgets everything, PostgreSQL is restarted, the bucket is away: no job is lost."""
 
+import json
 import signal
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from support.bundles import bundle_files, manifest
 from support.bundles import zipped as packed
 
 from ..conftest import Server, running, zipped
+from ..outages.test_full_disk import SLOW, begun
 from .conftest import Places, Working, places, working
 
 SLOW_HOOK = "import time\ndef run(**_):\n    time.sleep(3)\n"
@@ -115,10 +117,15 @@ def test_a_queue_that_stands_still_holds_up_no_submission(
     all_end(server, jobs)
 
 
-def test_what_is_no_news_ends_no_listener(pair: tuple[Places, Server, Working]) -> None:
-    shared, server, worker = pair
+def all_hear(shared: Places) -> None:
+    """Wait until both processes listen to news."""
     while shared.redis.ask("PUBSUB", "NUMSUB", "fumehood:news").split()[-1] != "2":
         time.sleep(0.05)
+
+
+def test_what_is_no_news_ends_no_listener(pair: tuple[Places, Server, Working]) -> None:
+    shared, server, worker = pair
+    all_hear(shared)
     for message in ("not json", '{"from": 1}', "[]"):
         assert shared.redis.ask("PUBLISH", "fumehood:news", message) == "2"
     all_end(server, [submit(server)])
@@ -137,3 +144,26 @@ def test_a_bucket_that_is_away_is_named_and_what_came_before_ends(
     assert (away.status_code, away.json()["code"]) == (503, "blobs-away")
     assert server.http.get(f"/v1/jobs/{job}").json()["state"] == "succeeded"
     assert server.http.get(f"/v1/jobs/{job}/outputs/tables/counts.json").status_code == 200
+
+
+def test_an_old_wish_to_stop_ends_no_attempt_that_came_after_it(
+    pair: tuple[Places, Server, Working],
+) -> None:
+    """News of a cancellation may come late: what it was about has ended, and is tried again."""
+    shared, server, _ = pair
+    assert server.activate(zipped("counts-words", changes=SLOW))["state"] == "succeeded"
+    job = server.submit("slow", s=600).json()["id"]
+    begun(server, job)
+    assert server.http.post(f"/v1/jobs/{job}/cancel").status_code == 202
+    assert server.ended(job)["state"] == "cancelled"
+    assert server.http.post(f"/v1/jobs/{job}/retry").status_code == 202
+    server.until(f"/v1/jobs/{job}", lambda one: (one["state"], one["attempt"]) == ("running", 2))
+    late = json.dumps({"sender": "another", "topics": [f"stop {job}"]})
+    all_hear(shared)
+    for _ in range(10):
+        assert shared.redis.ask("PUBLISH", "fumehood:news", late) == "2"
+        time.sleep(0.1)
+    told = server.http.get(f"/v1/jobs/{job}").json()
+    assert (told["state"], told["attempt"]) == ("running", 2), "nobody asked for that"
+    assert server.http.post(f"/v1/jobs/{job}/cancel").status_code == 202
+    assert server.ended(job)["state"] == "cancelled"

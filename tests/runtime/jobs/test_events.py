@@ -1,10 +1,13 @@
 """What a run says becomes events: in order, batched, live, and only while it holds the job."""
 
 import asyncio
+import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 
 from runtime.jobs.events import EventLog, to_line
 from runtime.queue.notifier import Notifier
@@ -12,6 +15,7 @@ from runtime.store.jobs import claims
 from runtime.store.jobs import events as event_store
 from runtime.store.jobs import jobs as job_store
 from runtime.store.store import Store
+from runtime.telemetry.meter import Meter
 from runtime.values.records import Event, Finish, Job
 from runtime.values.reports import event_of
 from runtime.values.states import State
@@ -104,3 +108,49 @@ def test_whatever_is_printed_stays_one_line_of_json(text: str, kind: str) -> Non
     event, data = event_of(Report(kind=kind, data={"line": text}))  # type: ignore[arg-type]
     line = to_line(Event(seq=1, at=NOON, job="j", attempt=1, event=event, data=data))
     assert line.count(b"\n") == 1 and line.endswith(b"\n")
+
+
+def _hold(_: Connection, *, begun: threading.Event, end: threading.Event) -> None:
+    begun.set()
+    end.wait(30)
+
+
+async def test_who_is_stopped_while_events_are_stored_tells_none_of_them_twice(
+    store: Store, make_job: MakeJob
+) -> None:
+    job = await started(store, make_job(), "t")
+    begun, end = threading.Event(), threading.Event()
+    async with log_of(store).writer(job_id=job.id, attempt=1, token="t") as writer:
+        held = asyncio.ensure_future(store.run(_hold, begun=begun, end=end))
+        await asyncio.to_thread(begun.wait, 30)
+        writer.write("job.log", {"line": "once"})
+        flushing = asyncio.ensure_future(writer.flush())
+        await asyncio.sleep(0)  # it waits behind what is held now
+        await asyncio.sleep(0)
+        flushing.cancel()
+        await asyncio.gather(flushing, return_exceptions=True)
+        end.set()
+        await held
+    assert (await names(store, job)).count("job.log") == 1
+
+
+async def test_who_is_stopped_while_it_writes_down_what_it_counted_counts_nothing_twice(
+    store: Store,
+) -> None:
+    begun, end = threading.Event(), threading.Event()
+    lost_after = timedelta(seconds=30)
+    meter = Meter(
+        store=store, clock=lambda: NOON, worker="w", lost_after=lost_after, packages_most=9
+    )
+    held = asyncio.ensure_future(store.run(_hold, begun=begun, end=end))
+    await asyncio.to_thread(begun.wait, 30)
+    meter.tally.count("admission_rejected", reason="queue-full")
+    keeping = asyncio.ensure_future(meter.keep())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    keeping.cancel()
+    await asyncio.gather(keeping, return_exceptions=True)
+    end.set()
+    await held
+    told = (await meter.read()).totals
+    assert [one.value for one in told if one.name == "admission_rejected"] == [1.0]

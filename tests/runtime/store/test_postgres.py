@@ -3,6 +3,8 @@
 import asyncio
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -14,6 +16,7 @@ from alembic.migration import MigrationContext
 from pydantic import ValidationError
 from sqlalchemy import Connection, text
 from support.postgres import Postgres, postgres_server
+from support.postgres_relay import Loss, Relay, relay_before
 
 from runtime.errors import QueueFull, SettingsRefused, StoreAway
 from runtime.settings import Settings
@@ -151,6 +154,52 @@ async def test_a_server_that_was_restarted_between_two_questions_is_not_missed(
         assert await store.read(value, "a") == 6
 
 
+@pytest.fixture
+def relay(own_server: Postgres) -> Iterator[Relay]:
+    with (
+        tempfile.TemporaryDirectory(
+            prefix="relay-", dir="/tmp"
+        ) as folder,  # a socket's name is short
+        relay_before(own_server, Path(folder)) as relay,
+    ):
+        yield relay
+
+
+@pytest.mark.parametrize("what", ["answer", "commit"])
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["cut-off", "restarted"])
+async def test_what_was_committed_and_not_answered_is_done_once(
+    own_server: Postgres, relay: Relay, tmp_path: Path, what: Loss, *, is_restarted: bool
+) -> None:
+    url = own_server.new_database()
+    async with fresh_store(tmp_path, url=relay.url_of(url)) as store:
+        assert await store.run(count, "a") == 1
+        relay.losing.append(what)
+        counting = asyncio.gather(*(store.run(count, "a") for _ in range(3)))
+        assert await asyncio.to_thread(relay.lost.wait, 30)
+        if is_restarted:
+            own_server.kill()
+            with pytest.raises(StoreAway):  # who comes meanwhile is told at once
+                await store.run(count, "b")
+            await asyncio.to_thread(own_server.start)
+        assert sorted(await counting) == [2, 3, 4]
+        assert await store.run(value, "a") == 4
+
+
+async def test_who_waits_for_a_lost_answer_is_told_when_the_store_closes(
+    own_server: Postgres, relay: Relay, tmp_path: Path
+) -> None:
+    url = own_server.new_database()
+    async with fresh_store(tmp_path, url=relay.url_of(url)) as store:
+        relay.losing.append("answer")
+        counting = asyncio.ensure_future(store.run(count, "a"))
+        assert await asyncio.to_thread(relay.lost.wait, 30)
+        own_server.kill()
+        await asyncio.sleep(0.5)
+        assert not counting.done()
+    with pytest.raises(StoreAway):
+        await counting
+
+
 HOLDER = """
 import sys, time
 from runtime.store.postgres import TO_WRITE
@@ -177,6 +226,25 @@ async def test_who_stands_still_in_a_transaction_holds_up_the_others_for_seconds
     finally:
         holder.kill()
         holder.wait()
+
+
+async def test_who_migrates_waits_for_whoever_writes(database_url: str, tmp_path: Path) -> None:
+    begun, end = threading.Event(), threading.Event()
+
+    def hold(_: Connection) -> None:
+        begun.set()
+        end.wait(30)
+
+    async with fresh_store(tmp_path, url=database_url) as store:
+        holding = asyncio.ensure_future(store.run(hold))
+        await asyncio.to_thread(begun.wait, 30)
+        migrating = asyncio.ensure_future(
+            asyncio.to_thread(database_at(database_url, home=tmp_path).migrate)
+        )
+        await asyncio.sleep(0.5)
+        assert not migrating.done()
+        end.set()
+        await asyncio.gather(holding, migrating)
 
 
 def test_an_address_of_something_else_is_refused(tmp_path: Path) -> None:

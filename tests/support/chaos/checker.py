@@ -122,7 +122,8 @@ def is_explained(all_of: Sequence[Asked], *, final: Final | None) -> bool:
     """
     asked = list(_that_matter(all_of))
     if final is not None:
-        last = max((one.ended for one in asked if one.is_told), default=0.0)
+        # After all that was asked, also what was asked last and never answered.
+        last = max((one.ended if one.is_told else one.began for one in asked), default=0.0)
         told = {"key": final.key, "job": final.job, "state": final.state}
         asked.append(Asked(act="final", began=last, ended=last, attempt=final.attempt, **told))
     most = max((one.attempt for one in asked), default=1) + 1

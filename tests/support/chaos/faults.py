@@ -1,170 +1,135 @@
-"""An appliance that is killed at random moments, and whatever else goes wrong around it."""
+"""What can go wrong around processes of ours: kills, pauses, clocks, full disks, other versions."""
 
-import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
 import psutil
+from support.chaos.processes import Process
+from support.chaos.record import Struck
 
-FUMEHOOD = Path(sys.executable).with_name("fumehood")
-START_S = 60.0
-SETTINGS = {
-    "slots": "4",
-    "most_attempts": "50",
-    "queue_limit": "100000",
-    "requests_per_minute": "10000000",
-    "reconcile_interval_s": "1",
-}
+type Fault = Callable[[Random], int]
+"""Lets one thing go wrong, until it is over; returns how many processes were killed by it."""
+type Faults = Mapping[str, tuple[Fault, float]]
+"""Faults by the name of their kind, with how often each of them happens."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Victim:
-    """A served appliance of one home, started again each time it is killed."""
+def of_processes(appliance: Process, *, paused_s: float = 1.5, disk: Path | None = None) -> Faults:
+    """Return what can happen to an appliance; its disk is filled where it has a small one."""
+    faults: dict[str, tuple[Fault, float]] = {
+        "appliance-killed": (killing(appliance), 0.25),
+        "cell-killed": (_killing_a_cell(appliance), 0.5),
+        "appliance-paused": (pausing(appliance, most_s=paused_s), 0.1),
+    }
+    if appliance.has_own_clock:
+        faults["clock-set"] = (setting_clock(appliance), 0.1)
+    if disk is not None:
+        faults["disk-full"] = (_filling(disk), 0.15)
+    if len(appliance.programs) > 1:
+        faults["appliance-of-another-version"] = (replacing(appliance), 0.15)
+    return faults
 
-    home: Path
-    settings: Mapping[str, str] = field(default_factory=dict[str, str])
-    process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        clean = {n: value for n, value in os.environ.items() if not n.startswith("FUMEHOOD_")}
-        chosen = SETTINGS | dict(self.settings)
-        environ = {f"FUMEHOOD_{name.upper()}": value for name, value in chosen.items()}
-        with (self.home.parent / "appliance.log").open("a") as log:
-            self.process = subprocess.Popen(
-                [FUMEHOOD, "up", "--port", "0", "--json", "--home", self.home],
-                env=clean | environ,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        if not self.process.stdout or not json.loads(self.process.stdout.readline() or "{}"):
-            raise RuntimeError(f"the appliance does not start: see {log.name}")
+def killing(process: Process) -> Fault:
+    """Return what ends a process at once (SIGKILL), and starts it again."""
 
-    def kill(self) -> None:
-        """End it at once (SIGKILL), and start it again."""
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-        self.start()
+    def kill(_: Random) -> int:
+        process.kill()
+        return 1
 
-    def stop(self) -> None:
-        """Stop it in order."""
-        if self.process:
-            self.process.terminate()
-            try:
-                self.process.wait(timeout=START_S)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+    return kill
 
-    def cells(self) -> list[psutil.Process]:
-        """Return the processes below it: warm cells, runs, judges."""
-        if self.process is None:
-            return []
+
+def _killing_a_cell(appliance: Process) -> Fault:
+    def kill_cell(chance: Random) -> int:
+        cells = appliance.below()
+        if not cells:
+            return 0
         try:
-            return psutil.Process(self.process.pid).children(recursive=True)
+            chance.choice(cells).kill()
         except psutil.Error:
-            return []
+            return 0  # it has ended meanwhile
+        return 1
+
+    return kill_cell
 
 
-@contextmanager
-def serving(home: Path, **settings: str) -> Iterator[Victim]:
-    """Offer an appliance; it is stopped afterwards."""
-    victim = Victim(home=home, settings=settings)
-    victim.start()
-    try:
-        yield victim
-    finally:
-        victim.stop()
+def pausing(process: Process, *, most_s: float) -> Fault:
+    """Return what lets a process stand still (SIGSTOP), as a machine does that is suspended."""
 
-
-def kill_appliance(victim: Victim, _: Random) -> int:
-    """Kill the appliance, which is its API and its worker; return how many were killed."""
-    victim.kill()
-    return 1
-
-
-def kill_cell(victim: Victim, chance: Random) -> int:
-    """Kill one of the processes that the appliance started."""
-    cells = victim.cells()
-    if not cells:
+    def pause(chance: Random) -> int:
+        process.signal(signal.SIGSTOP)
+        time.sleep(chance.uniform(0.2, most_s))
+        process.signal(signal.SIGCONT)
         return 0
-    try:
-        chance.choice(cells).kill()
-    except psutil.Error:
-        return 0  # it has ended meanwhile
-    return 1
+
+    return pause
 
 
-def pause_appliance(victim: Victim, chance: Random) -> int:
-    """Let it stand still for a while (SIGSTOP), as a machine does that is suspended."""
-    if victim.process:
-        victim.process.send_signal(signal.SIGSTOP)
-        time.sleep(chance.uniform(0.2, 1.5))
-        victim.process.send_signal(signal.SIGCONT)
-    return 0
+def setting_clock(process: Process) -> Fault:
+    """Return what sets the clock of a process."""
+
+    def set_clock(chance: Random) -> int:
+        process.clock.jump(chance)
+        return 0
+
+    return set_clock
 
 
-def is_small(home: Path) -> bool:
-    """Return whether the disk of a home is one that may be filled."""
-    there = os.statvfs(home)
-    return there.f_blocks * there.f_frsize < 1 << 30
+def replacing(process: Process) -> Fault:
+    """Return what stops a process in order and starts it again as another version."""
+
+    def replace(_: Random) -> int:
+        process.replace()
+        return 0
+
+    return replace
 
 
-def fill_disk(victim: Victim, chance: Random) -> int:
-    """Leave no room on the disk of the home for a while; only where that is a small one."""
-    filler = victim.home / "filler"
-    try:
-        with filler.open("wb", buffering=0) as file:
-            for size in (1 << 20, 1 << 12):
-                try:
-                    while True:
-                        file.write(bytes(size))
-                except OSError:
-                    continue
-        time.sleep(chance.uniform(0.5, 2))
-    finally:
-        filler.unlink(missing_ok=True)
-    return 0
+def _filling(disk: Path) -> Fault:
+    """Return what leaves no room on a disk for a while."""
+
+    def fill(chance: Random) -> int:
+        filler = disk / "filler"
+        try:
+            with filler.open("wb", buffering=0) as file:
+                for size in (1 << 20, 1 << 12):
+                    try:
+                        while True:
+                            file.write(bytes(size))
+                    except OSError:
+                        continue
+            time.sleep(chance.uniform(0.5, 2))
+        finally:
+            filler.unlink(missing_ok=True)
+        return 0
+
+    return fill
 
 
-type Fault = Callable[[Victim, Random], int]
-FAULTS: Mapping[str, tuple[Fault, float]] = {
-    "appliance-killed": (kill_appliance, 0.25),
-    "cell-killed": (kill_cell, 0.5),
-    "appliance-paused": (pause_appliance, 0.1),
-    "disk-full": (fill_disk, 0.15),
-}
-"""What goes wrong, and how often of all times."""
+class Deck:
+    """Which fault is next: each kind once to begin with, and then by how often each happens."""
 
+    def __init__(self, faults: Faults, *, chance: Random) -> None:
+        self._faults = faults
+        self._chance = chance
+        self._unseen = sorted(faults)
+        chance.shuffle(self._unseen)
 
-def strike(
-    victim: Victim,
-    chance: Random,
-    *,
-    faults: Counter[str],
-    more: Mapping[str, tuple[Fault, float]],
-) -> int:
-    """Let one thing go wrong; count it, and return how many processes were killed by it.
+    @property
+    def has_unseen(self) -> bool:
+        """Return whether there is a kind that has not happened yet."""
+        return bool(self._unseen)
 
-    `more` are faults of what the appliance keeps its things in.
-    """
-    known = {**FAULTS, **more}
-    names = list(known)
-    weights = [weight for _, weight in known.values()]
-    if not is_small(victim.home):
-        weights[names.index("disk-full")] = 0.0
-    name = chance.choices(names, weights)[0]
-    killed = known[name][0](victim, chance)
-    faults[name] += killed if name.endswith("killed") else 1
-    return killed
+    def strike(self) -> tuple[Struck, int]:
+        """Let one thing go wrong; return what it was, and how many were killed by it."""
+        name = self._unseen.pop() if self._unseen else self._drawn()
+        began = time.monotonic()
+        killed = self._faults[name][0](self._chance)
+        return Struck(name=name, began=began, ended=time.monotonic()), killed
+
+    def _drawn(self) -> str:
+        weights = [weight for _, weight in self._faults.values()]
+        return self._chance.choices(list(self._faults), weights)[0]
