@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from runtime.cli.main import main
+from runtime.store.sqlite import SqliteReader, SqliteWriter
 
 EVERY_S = 0.2
 
@@ -32,7 +33,8 @@ def _counted(counts: Counter[str], name: str, act: Callable[..., Any]) -> Callab
 
 def _count_everything(counts: Counter[str]) -> None:
     """Count what costs, wherever it is done."""
-    event.listen(Engine, "begin", lambda *_: counts.update(["transactions"]))
+    for of, name in ((SqliteWriter, "commit"), (SqliteReader, "ask")):
+        setattr(of, name, _counted(counts, "transactions", getattr(of, name)))
     event.listen(Engine, "before_cursor_execute", lambda *_: counts.update(["statements"]))
     for name in ("fsync", "fdatasync"):
         setattr(os, name, _counted(counts, "flushes (fsync)", getattr(os, name)))
