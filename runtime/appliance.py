@@ -122,7 +122,7 @@ async def open_appliance(
         if swept := await asyncio.to_thread(sweep_home, settings.home, is_alone=is_alone):
             log.info("removed %d half-made things that a killed process had left", swept)
         kept = await open_bytes(settings)
-        store = await _open_store(settings)
+        store = await _open_store(settings, role=role)
         stack.push_async_callback(store.close)
         queues = await stack.enter_async_context(open_queues(settings))
         sandbox = await Sandbox.open(settings.home / "cells", crossed=homes_around(settings.home))
@@ -185,9 +185,9 @@ def _warn_of_no_advisories(settings: Settings) -> None:
         )
 
 
-async def _open_store(settings: Settings) -> Store:
+async def _open_store(settings: Settings, *, role: Role) -> Store:
     database = database_at(settings.database_url, home=settings.home)
-    await asyncio.to_thread(database.migrate)
+    await asyncio.to_thread(database.migrate if role is Role.SERVES else database.check)
     return database.open()
 
 

@@ -306,3 +306,9 @@ class StoreNewer(RuntimeFault):
     """The database was written by a newer version of ours."""
 
     code = "store-newer"
+
+
+class StoreOlder(RuntimeFault):
+    """The database is as an older version of ours left it, and who only works changes none."""
+
+    code = "store-older"

@@ -94,6 +94,7 @@ TABLE: Mapping[str, Answer] = {
     "store-busy": UNAVAILABLE,
     "store-damaged": Answer(status=503, exit_code=EXIT_UNVERIFIED),
     "store-newer": Answer(status=503, exit_code=EXIT_CONFLICT),
+    "store-older": UNAVAILABLE,
     # packages
     "package-error": BUG,
     "bundle-refused": REJECTED,

@@ -12,7 +12,7 @@ from typing import Concatenate, Protocol, cast
 from sqlalchemy import Connection
 
 from runtime.errors import SettingsRefused
-from runtime.store.migrate import migrate
+from runtime.store.migrate import migrate, refuse_another
 from runtime.store.sqlite import open_sqlite, sqlite_engine
 from runtime.store.store import Store
 
@@ -25,6 +25,10 @@ class Database(Protocol):
 
     def migrate(self) -> None:
         """Bring it to the schema of this release; blocks, as all of this does."""
+        ...
+
+    def check(self) -> None:
+        """Change nothing; raise StoreNewer or StoreOlder unless it has this release's schema."""
         ...
 
     def open(self) -> Store:
@@ -56,6 +60,10 @@ class SqliteFile:
             migrate(engine, lock_file=self._lock_file)
         finally:
             engine.dispose()
+
+    def check(self) -> None:
+        """Raise StoreNewer or StoreOlder unless the file has the schema of this release."""
+        self.once(refuse_another)
 
     def is_there(self) -> bool:
         """Return whether an appliance has ever used it; the file alone may be made before."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, column, inspect, select, table
 
+from runtime.errors import StoreNewer, StoreOlder
 from runtime.store import first_schema
 from wheelhouse.locks import exclusive
 
@@ -28,6 +29,34 @@ def bring_up_to_date(connection: Connection) -> None:
         first_schema.make(connection, applied=newest())
     else:
         import_module(RUN).upgrade(connection)
+
+
+def refuse_newer(connection: Connection) -> None:
+    """Raise StoreNewer where the database has seen migrations that this release does not know."""
+    seen = applied(connection)
+    if seen is not None and seen > newest():
+        raise StoreNewer(
+            f"The database has seen migration {seen}, and this version of ours knows {newest()}",
+            where="the database",
+            mend="install the version of fumehood that was used last, or a later one",
+        )
+
+
+def refuse_another(connection: Connection) -> None:
+    """Raise StoreNewer or StoreOlder unless the schema is that of this release.
+
+    A worker that brought it up to date would take the tables from under the appliance, which is
+    older yet.
+    """
+    refuse_newer(connection)
+    seen = applied(connection)
+    if seen != newest():
+        has = f"has seen migration {seen} of {newest()}" if seen else "has no tables of ours yet"
+        raise StoreOlder(
+            f"The database {has}, and only an appliance brings it up to date",
+            where="the database",
+            mend="start `fumehood up` of this version first, then its workers",
+        )
 
 
 def newest() -> str:

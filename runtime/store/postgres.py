@@ -14,7 +14,7 @@ from typing import Concatenate
 from sqlalchemy import Connection
 
 from runtime.errors import SettingsRefused
-from runtime.store.migrate import applied, bring_up_to_date
+from runtime.store.migrate import applied, bring_up_to_date, refuse_another
 from runtime.store.postgres_session import TO_BE_KNOWN, AnswerLost, PostgresSession
 from runtime.store.threaded import ThreadedStore
 from runtime.store.units import Ended, InDoubt, Unit, called
@@ -48,6 +48,11 @@ class PostgresDatabase:
         with closing(PostgresSession(self._url, answer_s=None)) as session:
             session.transact(_refuse_other_encodings, begin=TO_READ)
             session.transact(bring_up_to_date, begin=TO_MIGRATE)
+
+    def check(self) -> None:
+        """Raise StoreNewer or StoreOlder unless it has the schema of this release."""
+        with closing(PostgresSession(self._url)) as session:
+            session.transact(refuse_another, begin=TO_READ)
 
     def is_there(self) -> bool:
         """Return whether an appliance has ever used it."""

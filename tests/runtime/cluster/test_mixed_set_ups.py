@@ -8,7 +8,7 @@ import pytest
 from ..conftest import run_command, running, start_command
 from .conftest import Cluster, places
 
-CONFLICT = 6
+CONFLICT, TRY_AGAIN = 6, 75
 
 
 def refused(word: str, home: Path, settings: dict[str, str]) -> tuple[int, str]:
@@ -100,6 +100,22 @@ def test_once_nobody_is_there_a_home_may_be_used_in_another_way(tmp_path: Path) 
     with running(home, docket_name="another") as server:
         assert server.http.get("/healthz").status_code == 200
     assert json.loads((home / "cluster.json").read_text()) == named | {"docket_name": "another"}
+
+
+def test_a_worker_that_is_newer_than_the_tables_leaves_them_alone(tmp_path: Path) -> None:
+    with places() as shared, running(tmp_path / "home", **shared.settings) as server:
+        shared.postgres.sql(shared.database_url, "UPDATE alembic_version SET version_num = '0001'")
+        code, told = refused("worker", tmp_path / "elsewhere", shared.settings)
+        assert code == TRY_AGAIN and "store-older" in told and "fumehood up" in told, told
+        seen = shared.postgres.sql(shared.database_url, "SELECT version_num FROM alembic_version")
+        assert "0001" in seen
+        assert server.http.get("/readyz").status_code == 200
+
+
+def test_a_worker_makes_no_tables(tmp_path: Path) -> None:
+    with places() as shared:
+        code, told = refused("worker", tmp_path / "elsewhere", shared.settings)
+        assert code == TRY_AGAIN and "no tables of ours yet" in told, told
 
 
 @pytest.mark.parametrize("word", ["worker", "up"])
