@@ -105,6 +105,7 @@ TABLE: Mapping[str, Answer] = {
     "lock-failed": REJECTED,
     "fetch-failed": UNAVAILABLE,
     "environment-failed": BUG,
+    "carried-refused": Answer(status=500, exit_code=EXIT_UNVERIFIED),
     "build-failed": REJECTED,
     "activation-refused": REJECTED,
     "activation-failed": Answer(status=422, exit_code=EXIT_JOB_FAILED),

@@ -92,7 +92,7 @@ async def test_a_file_in_the_place_of_bytecode_is_told(
 WRITES = """
 import os, sys
 from pathlib import Path
-from packages.environment.linking import _skeleton
+from packages.environment.linking import skeleton
 from wheelhouse.durable import write_new
 from sandbox.command import Interpreter
 store, aside = map(Path, sys.argv[1:3])
@@ -102,7 +102,7 @@ for name in ("pylock.toml", "pyvenv.cfg"):
     os.link(store / name, aside / name)
 python = Interpreter(executable=Path("/usr/bin/python3"), prefix=Path("/usr"), version="3.12.1",
                      soabi="cpython-312-x86_64-linux-gnu")
-for write in (lambda: write_new(aside / "pylock.toml", b"ours"), lambda: _skeleton(aside, python)):
+for write in (lambda: write_new(aside / "pylock.toml", b"ours"), lambda: skeleton(aside, python)):
     try:
         write()
     except FileExistsError:

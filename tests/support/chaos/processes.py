@@ -52,6 +52,8 @@ class Process:
         environ = {n: value for n, value in os.environ.items() if not n.startswith("FUMEHOOD_")}
         chosen = SETTINGS | dict(self.settings)
         environ |= {f"FUMEHOOD_{name.upper()}": value for name, value in chosen.items()}
+        # Who is stopped for a while, or whose clock is set, looks as if its event loop were held.
+        environ.pop("LOOP_WATCH_FOLDER", None)
         words = [self.programs[0], self.does, *WORDS[self.does], "--json", "--home", self.home]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
