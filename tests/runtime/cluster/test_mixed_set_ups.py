@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from runtime.store.database import database_at
+
 from ..conftest import run_command, running, start_command
 from .conftest import Cluster, places
 
@@ -73,6 +75,7 @@ def test_a_second_machine_that_would_serve_is_refused(cluster: Cluster, tmp_path
 
 def test_of_two_that_start_together_and_differ_one_is_refused(tmp_path: Path) -> None:
     with places() as shared:
+        database_at(shared.database_url, home=tmp_path).migrate()  # an appliance was here once
         environs = [
             {f"FUMEHOOD_{k.upper()}": v for k, v in (shared.settings | {"docket_name": n}).items()}
             for n in ("one", "two")
