@@ -136,6 +136,11 @@ class Environments:
         took_ms = (time.perf_counter() - started) * 1000
         return replace(seen, is_reused=True, duration_ms=took_ms)
 
+    @property
+    def aside(self) -> Path:
+        """Return where what is no environment (yet, or any more) lies until it is swept."""
+        return self.root / ".attic"
+
     def folder(self, key: str) -> Path:
         """Return where the environment `key` is, or will be."""
         return self.root / key

@@ -120,16 +120,21 @@ def collect(
         is_too_much = most_bytes is not None and total > most_bytes
         if one.key in keep or not (is_old or is_too_much):
             continue
-        if not one.is_in_use and (is_dry_run or _remove(environments, one.key)):
+        if not one.is_in_use and (is_dry_run or remove(environments, one.key)):
             total -= one.inventory.size_bytes
             removed.append(one)
     if not is_dry_run:
-        sweep_aside(
-            environments.root / ".attic", older_than_s=ABANDONED_AFTER_S, now=now.timestamp()
-        )
-        _sweep(environments, now.timestamp())
-        _sweep_shared(environments, now.timestamp())
+        tidy(environments, now=now)
     return removed
+
+
+def tidy(environments: Environments, *, now: datetime) -> None:
+    """Remove what is no environment (any more), and was left alone for long enough."""
+    if not environments.root.is_dir():
+        return
+    sweep_aside(environments.aside, older_than_s=ABANDONED_AFTER_S, now=now.timestamp())
+    _sweep(environments, now.timestamp())
+    _sweep_shared(environments, now.timestamp())
 
 
 def locked_digests(environments: Environments) -> set[str]:
@@ -166,7 +171,7 @@ def _is_leased(lease: Path) -> bool:
         os.close(descriptor)
 
 
-def _remove(environments: Environments, key: str) -> bool:
+def remove(environments: Environments, key: str) -> bool:
     """Remove `key` unless somebody has a lease on it; nobody can take one meanwhile."""
     lease = environments.root / ".leases" / key
     descriptor = open_lock(lease)
@@ -183,9 +188,8 @@ def _remove(environments: Environments, key: str) -> bool:
 
 def _set_aside(environments: Environments, key: str) -> Path:
     """Take `key` out of its place by one rename."""
-    attic = environments.root / ".attic"
-    attic.mkdir(parents=True, exist_ok=True)
-    gone = attic / f".{key}.{uuid.uuid4().hex}"
+    environments.aside.mkdir(parents=True, exist_ok=True)
+    gone = environments.aside / f".{key}.{uuid.uuid4().hex}"
     folder = environments.folder(key)
     folder.chmod(0o755)
     folder.rename(gone)

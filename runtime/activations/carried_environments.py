@@ -86,9 +86,9 @@ class CarriedEnvironments:
             )
 
     def _aside(self) -> tempfile.TemporaryDirectory[str]:
-        root = self.environments.root
-        root.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=".carried-", dir=root)
+        aside = self.environments.aside  # what is left there by somebody killed is swept
+        aside.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=".carried-", dir=aside)
 
 
 def _as_built(prepared: PreparedRecord) -> Inventory:

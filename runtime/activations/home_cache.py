@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from packages.archive import Bundles
@@ -83,6 +84,7 @@ class HomeCache:
             thing.remove()
             log.info("%s goes: the home of this worker is full", thing.name)
             too_much -= thing.size_bytes
+        upkeep.tidy(self.environments, now=datetime.now(UTC))
         self._prune_wheels(before)
 
     def _note_uses(self) -> None:
@@ -120,7 +122,12 @@ class HomeCache:
         for found in upkeep.listing(self.environments):
             used_at = found.used_at.timestamp()
             if found.key not in keys and not found.is_in_use and used_at < before:
-                yield self._environment(found.key, used_at, found.inventory.size_bytes)
+                yield _Thing(
+                    name=f"environments/{found.key}",
+                    used_at=used_at,
+                    size_bytes=found.inventory.size_bytes,
+                    remove=partial(upkeep.remove, self.environments, found.key),
+                )
         for folder in (*_below(self.bundles.root), *_below(self.data_root)):
             used_at = folder.stat().st_mtime
             is_kept = folder.name in kept or f"sha256:{folder.name}" in kept
@@ -129,18 +136,8 @@ class HomeCache:
                     name=f"{folder.parent.name}/{folder.name}",
                     used_at=used_at,
                     size_bytes=_size_of([folder]),
-                    remove=lambda folder=folder: _remove(folder),
+                    remove=partial(_remove, folder),
                 )
-
-    def _environment(self, key: str, used_at: float, size_bytes: int) -> _Thing:
-        def remove() -> None:
-            others = {one.key for one in upkeep.listing(self.environments)} - {key}
-            now = datetime.now(UTC)
-            upkeep.collect(self.environments, now=now, older_than_s=-1, keep=others)
-
-        return _Thing(
-            name=f"environments/{key}", used_at=used_at, size_bytes=size_bytes, remove=remove
-        )
 
 
 def _data_of(activation: Activation) -> str | None:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 
 from runtime.values.records import Activation
+from sandbox.cells.pool import PoolBounds
 
-MOST_WARM = 16
-"""A sandbox keeps so many warm cells, of the versions that ran last (`PoolBounds.cells`). A cell
+MOST_WARM = PoolBounds().cells
+"""A sandbox keeps so many warm cells, of the versions that ran last. A cell
 has the folders of its version in sight, and would go on with what is left of them."""
 MOST = 1024
 
