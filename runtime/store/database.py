@@ -12,8 +12,8 @@ from typing import Concatenate, Protocol, cast
 from sqlalchemy import Connection
 
 from runtime.errors import SettingsRefused
-from runtime.store.migrate import migrate, refuse_another
-from runtime.store.sqlite import open_sqlite, sqlite_engine
+from runtime.store.migrate import migrate, refuse_another, refuse_older
+from runtime.store.sqlite import ask_sqlite, open_sqlite, sqlite_engine
 from runtime.store.store import Store
 
 POSTGRES, DRIVER = "runtime.store.postgres", "asyncpg"
@@ -63,7 +63,9 @@ class SqliteFile:
 
     def check(self) -> None:
         """Raise StoreNewer or StoreOlder unless the file has the schema of this release."""
-        self.once(refuse_another)
+        if not self.is_there():
+            refuse_older(None)  # to open it would make it
+        ask_sqlite(self._path, refuse_another)
 
     def is_there(self) -> bool:
         """Return whether an appliance has ever used it; the file alone may be made before."""

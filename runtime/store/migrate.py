@@ -49,7 +49,11 @@ def refuse_another(connection: Connection) -> None:
     older yet.
     """
     refuse_newer(connection)
-    seen = applied(connection)
+    refuse_older(applied(connection))
+
+
+def refuse_older(seen: str | None) -> None:
+    """Raise StoreOlder unless `seen`, the last migration of a database, is this release's last."""
     if seen != newest():
         has = f"has seen migration {seen} of {newest()}" if seen else "has no tables of ours yet"
         raise StoreOlder(

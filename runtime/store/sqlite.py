@@ -7,7 +7,7 @@ nobody (https://sqlite.org/wal.html): a list of a million jobs does not hold up 
 
 import sqlite3
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -107,6 +107,12 @@ def open_sqlite(path: Path) -> ThreadedStore:
     path.parent.mkdir(parents=True, exist_ok=True)
     new_reader = partial(SqliteReader, _reading_engine(path))
     return ThreadedStore(SqliteWriter(_engine(path)), new_reader=new_reader, most=READERS)
+
+
+def ask_sqlite[T](path: Path, question: Callable[[Connection], T]) -> T:
+    """Return what `question` returns of the file `path`, which is there, and changes nothing."""
+    with closing(SqliteReader(_reading_engine(path))) as reader:
+        return reader.ask(question)
 
 
 def sqlite_engine(path: Path) -> Engine:

@@ -9,6 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
+from runtime.errors import StoreNewer, StoreOlder
+from runtime.store.database import SqliteFile
 from runtime.store.migrate import applied, migrate, newest
 from runtime.store.sqlite import sqlite_engine
 from runtime.store.upgrade import upgrade
@@ -60,6 +62,24 @@ def test_the_migrations_make_exactly_the_tables_in_the_code(migrated: Connection
     context = MigrationContext.configure(migrated)
     assert compare_metadata(context, metadata) == []
     assert context.get_current_revision() == newest() == applied(migrated)
+
+
+def test_who_only_looks_at_a_file_neither_makes_nor_changes_it(tmp_path: Path) -> None:
+    file = SqliteFile(tmp_path / "fumehood.db", lock_file=tmp_path / "lock")
+    with pytest.raises(StoreOlder, match="no tables of ours yet"):
+        file.check()
+    assert not list(tmp_path.iterdir())
+    file.migrate()
+    file.check()
+    for version, fault in (("0001", StoreOlder), ("9999", StoreNewer)):
+        file.once(set_version, version)
+        with pytest.raises(fault, match=version):
+            file.check()
+        assert file.once(applied) == version
+
+
+def set_version(connection: Connection, version: str) -> None:
+    connection.execute(text("UPDATE alembic_version SET version_num = :to"), {"to": version})
 
 
 def test_a_new_file_is_as_if_every_migration_had_run(
