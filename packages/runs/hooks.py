@@ -52,19 +52,11 @@ def extract_command(
     answers: Mapping[str, Json] | None = None,
 ) -> Command:
     """Return the Command of one attempt of a job: the entry point with `job`."""
-    target = stage.bundle.manifest.entrypoint
-    facts: dict[str, Json] = {
-        "id": job_id,
-        "parameters": dict(parameters or {}),
-        "request": dict(request or {}),
-        "package": stage.package,
-        "installed": stage.installed,
-    }
     return _command(
         stage,
-        target,
+        stage.bundle.manifest.entrypoint,
         handle="job",
-        facts=facts,
+        facts=_job_facts(stage, job_id=job_id, parameters=parameters, request=request),
         inputs=tuple(inputs),
         answers=dict(answers or {}),
         is_warm=stage.bundle.manifest.start == "warm",
@@ -83,22 +75,32 @@ def on_after_extract_command(
     hook = stage.bundle.on_after_extract
     if hook is None:
         raise LookupError(f"{stage.bundle.manifest.name} has no on_after_extract")
-    facts: dict[str, Json] = {
+    arguments: dict[str, Json] = {"outcome": dict(outcome)}
+    return _command(
+        stage,
+        hook.target,
+        handle="context",
+        facts=_job_facts(stage, job_id=job_id, parameters=parameters, request=request),
+        arguments=arguments,
+        is_warm=stage.bundle.manifest.start == "warm",
+    )
+
+
+def _job_facts(
+    stage: Stage,
+    *,
+    job_id: str,
+    parameters: Mapping[str, Json] | None,
+    request: Mapping[str, Json] | None,
+) -> dict[str, Json]:
+    """Return what the entry point and the hook after it are told of their job."""
+    return {
         "id": job_id,
         "parameters": dict(parameters or {}),
         "request": dict(request or {}),
         "package": stage.package,
         "installed": stage.installed,
     }
-    arguments: dict[str, Json] = {"outcome": dict(outcome)}
-    return _command(
-        stage,
-        hook.target,
-        handle="context",
-        facts=facts,
-        arguments=arguments,
-        is_warm=stage.bundle.manifest.start == "warm",
-    )
 
 
 def told_start(outcome: Outcome, *, manifest: Manifest) -> Outcome:
