@@ -13,9 +13,9 @@ from runtime.access.login import Links, Login
 from runtime.access.rates import Rates
 from runtime.access.signing_key import signing_key
 from runtime.access.wrong_tokens import WrongTokens
-from runtime.clock import Clock
-from runtime.settings import Settings
-from runtime.store.store import Store
+from runtime.settings.settings import Settings
+from runtime.store.databases.store import Store
+from runtime.values.clock import Clock
 from sandbox.command import Level
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 from runtime.access.identification import LOCAL
 from runtime.access.token_text import digest_of, is_whole
 from runtime.access.tokens import is_live
-from runtime.clock import Clock
-from runtime.ids import new_id
-from runtime.store import audit, sessions, tokens
-from runtime.store.store import Store
+from runtime.store.access import audit, sessions, tokens
+from runtime.store.databases.store import Store
 from runtime.values.access import NOBODY, Principal, Scope, Session
+from runtime.values.clock import Clock
+from runtime.values.ids import new_id
 from runtime.values.records import JsonObject
 
 LINK_S = 600.0

@@ -11,8 +11,9 @@ from packages.lock.keeping import Closings
 from packages.lock.lock import Offered
 from runtime.gate.opening import close_if_over
 from runtime.gate.steady import GateClock
-from runtime.store import audit, totals
-from runtime.store.store import Store
+from runtime.store import totals
+from runtime.store.access import audit
+from runtime.store.databases.store import Store
 from runtime.values.records import Gate
 from runtime.values.totals import Total
 from wheelhouse.store import Staged

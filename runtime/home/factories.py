@@ -11,9 +11,9 @@ from packages.index.index import Bounds, Index
 from packages.lock.keeping import Keeper, Nobody
 from packages.lock.locker import Locker
 from packages.lock.policy import LockPolicy
-from runtime.clock import utc_now
-from runtime.setting_types import IndexSettings, LockSettings
-from runtime.settings import Settings
+from runtime.settings.setting_types import IndexSettings, LockSettings
+from runtime.settings.settings import Settings
+from runtime.values.clock import utc_now
 from sandbox.command import Run
 from sandbox.limits import MIB
 from sandbox.sandbox import Sandbox

@@ -8,25 +8,14 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.telemetry import TelemetryConfig
 
 from runtime.http.answers import install_answers
-from runtime.http.api import (
-    audit,
-    evidence,
-    gate,
-    health,
-    jobs,
-    metrics,
-    packages,
-    results,
-    schemas,
-    simple,
-    tokens,
-    wheelhouse,
-)
+from runtime.http.api import audit, gate, health, metrics, schemas, tokens
 from runtime.http.api.around import questions, retention, webhooks
+from runtime.http.api.jobs import jobs, results
 from runtime.http.api.many import batches, bulk, job_lists, submissions
-from runtime.http.api.views import ProblemDocument
+from runtime.http.api.models.views import ProblemDocument
+from runtime.http.api.packages import evidence, packages, simple, wheelhouse
 from runtime.http.api.when import dead_letters, pauses, queue, schedules
-from runtime.http.bounded_bodies import BoundedBodies
+from runtime.http.bodies.bounded_bodies import BoundedBodies
 from runtime.http.conditional import Conditional
 from runtime.http.context import Services
 from runtime.http.entrance.description import described

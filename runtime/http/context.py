@@ -21,21 +21,21 @@ from runtime.access.decisions import own_sight_of, sight_of
 from runtime.activations.intake import Intake
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
-from runtime.clock import Clock
 from runtime.gate.steady import GateClock
+from runtime.jobs.attempts.events import EventLog
 from runtime.jobs.bulk import Bulk
-from runtime.jobs.deliveries import Deliveries
-from runtime.jobs.events import EventLog
+from runtime.jobs.orders.submission import Submissions
 from runtime.jobs.questions import Questions
-from runtime.jobs.retention import Retention
+from runtime.jobs.retention.retention import Retention
 from runtime.jobs.schedules import Schedules
-from runtime.jobs.submission import Submissions
+from runtime.jobs.webhooks.deliveries import Deliveries
 from runtime.queue.notifier import Notifier
-from runtime.settings import Settings
-from runtime.store.cursor import decode_cursor
-from runtime.store.store import Store
+from runtime.settings.settings import Settings
+from runtime.store.databases.store import Store
+from runtime.store.statements.cursor import decode_cursor
 from runtime.telemetry.meter import Meter
 from runtime.values.access import Principal, Sight
+from runtime.values.clock import Clock
 from runtime.values.records import JsonObject, RequestContext
 from runtime.worker.readiness import Readiness
 from wheelhouse.judges.pool import Judges

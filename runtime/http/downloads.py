@@ -12,7 +12,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from runtime.blobs.blob import Blobs
-from runtime.errors import OutputGone
+from runtime.faults.errors import OutputGone
 from runtime.http.conditional import is_known
 from runtime.values.records import StoredOutput
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from runtime.cli.input.spans import SPAN, minutes_of
-from runtime.clock import utc_now
+from runtime.values.clock import utc_now
 
 OfState = Annotated[str | None, typer.Option("--state", help="Only jobs in this state.")]
 OfPackage = Annotated[str | None, typer.Option("--package", help="Only jobs of this package.")]

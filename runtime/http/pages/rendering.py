@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from runtime.gate.opening import as_of
 from runtime.http.context import Services, principal_of
-from runtime.store import gate as gate_store
+from runtime.store.access import gate as gate_store
 
 
 class Templates:

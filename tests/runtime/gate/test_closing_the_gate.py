@@ -24,8 +24,8 @@ from packages.lock.lock import Offered
 from runtime.gate.opening import close_gate, open_gate, opened
 from runtime.gate.steady import GateClock
 from runtime.gate.watch import GateWatch
-from runtime.store import audit
-from runtime.store.store import Store
+from runtime.store.access import audit
+from runtime.store.databases.store import Store
 from sandbox.command import Report
 from wheelhouse.metadata.wheel import metadata_of
 from wheelhouse.store import Wheelhouse
