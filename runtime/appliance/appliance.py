@@ -12,14 +12,12 @@ from pathlib import Path
 
 from packages.activation import Workshop
 from packages.archive import Bundles
-from packages.lock.keeping import Closings
-from runtime.access.access import Access, access_of, owners_at
+from runtime.access.access import access_of, owners_at
 from runtime.activations.in_use import InUse
 from runtime.activations.intake import Intake
 from runtime.activations.supply import Supply
 from runtime.appliance.workshops import homes_around, least_level, make_workshop, supply_of
 from runtime.artifact.files import ArtifactFiles
-from runtime.blobs.blob import Blobs
 from runtime.blobs.opening import Bytes, open_bytes
 from runtime.faults.errors import RuntimeFault
 from runtime.gate.steady import GateClock
@@ -28,6 +26,7 @@ from runtime.home import factories, membership
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE, make_home
 from runtime.home.sole_use import alone_in, one_of
+from runtime.http.services import Services
 from runtime.jobs.attempts.attempt import AttemptRunner
 from runtime.jobs.attempts.cancellations import Cancellations
 from runtime.jobs.attempts.events import EventLog
@@ -42,9 +41,8 @@ from runtime.settings.settings import Settings
 from runtime.store import cluster, workers
 from runtime.store.databases.database import database_at
 from runtime.store.databases.store import Store
-from runtime.telemetry.meter import Meter
 from runtime.telemetry.opening import Seen, seen_of
-from runtime.values.clock import Clock, utc_now
+from runtime.values.clock import utc_now
 from runtime.values.records import Worker
 from runtime.values.when.line import Ability
 from runtime.worker.around import AroundJobs, around_jobs
@@ -55,7 +53,6 @@ from runtime.worker.this_worker import this_worker
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
 from wheelhouse.judges.pool import Judges
-from wheelhouse.store import Wheelhouse
 
 SELDOM_S, OFTEN_S = 15.0, 1.0
 """How often followers look again: news of this process is never lost, and another's may be."""
@@ -71,33 +68,11 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appliance:
-    """What a process of ours is made of, and whether it is about to stop.
+    """What a process of ours is made of; only `serve` and `trial` see it whole."""
 
-    Only `serve` and `trial` see it whole; every story was given what it uses.
-    """
-
-    settings: Settings
-    clock: Clock
-    store: Store
-    closings: Closings
-    notifier: Notifier
-    events: EventLog
-    artifacts: ArtifactFiles
-    blobs: Blobs
-    bundles: Bundles
-    wheelhouse: Wheelhouse
-    judges: Judges
-    workshop: Workshop
-    submissions: Submissions
-    schedules: Schedules
-    intake: Intake
-    access: Access
+    services: Services
     tasks: WorkerTasks
     around: AroundJobs
-    readiness: Readiness
-    gate_clock: GateClock
-    meter: Meter
-    stopping: asyncio.Event
 
 
 @asynccontextmanager
@@ -154,7 +129,7 @@ async def open_appliance(
         if is_alone:
             await _recover(appliance.tasks)
         else:
-            await stack.enter_async_context(queues.news(appliance.notifier))
+            await stack.enter_async_context(queues.news(appliance.services.notifier))
         yield appliance
 
 
@@ -224,7 +199,7 @@ def _appliance(
     schedules = _schedules(settings, store=store, submissions=submissions)
     taking = partial(tasks_of, settings, runner=runner, supply=supply, dispatch=dispatch, seen=seen)
     tasks = taking(bundles=bundles, schedules=schedules, makes_activations=makes_activations)
-    return Appliance(
+    services = Services(
         settings=settings,
         clock=utc_now,
         store=store,
@@ -241,13 +216,16 @@ def _appliance(
         schedules=schedules,
         intake=intake,
         access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
-        tasks=tasks,
-        around=around,
+        stopping=asyncio.Event(),
+        bulk=around.bulk,
+        retention=around.retention,
+        deliveries=around.deliveries,
+        questions=around.questions,
         readiness=Readiness(store=store, home=settings.home, living=tasks.living),
         gate_clock=watch.clock,
         meter=seen.meter,
-        stopping=asyncio.Event(),
     )
+    return Appliance(services=services, tasks=tasks, around=around)
 
 
 def _schedules(settings: Settings, *, store: Store, submissions: Submissions) -> Schedules:

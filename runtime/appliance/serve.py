@@ -34,7 +34,6 @@ from runtime.http.connections.listening import (
     listening_on,
 )
 from runtime.http.connections.tls import renew, tls_context
-from runtime.http.context import Services
 from runtime.queue.dockets import dockets
 from runtime.settings.settings import Settings
 from runtime.store.access import audit
@@ -119,17 +118,21 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
     ):
         listener = stack.enter_context(listening_on(settings))
         at_home = stack.enter_context(listening_at(settings.home))
-        app = make_app(services_of(appliance))
+        app = make_app(appliance.services)
         tls = tls_context(settings.tls_certificate, settings.tls_key)
         proxy = stack.enter_context(listening_for_proxy(settings.proxy_socket))
         server = _server(appliance, app=app, tls=tls, proxy=proxy)
         _renew_on_hangup(settings, tls=tls)
         _stop_on_signals(server, appliance=appliance)
-        keeping = upkeep(appliance.access, store=appliance.store, clock=appliance.clock)
+        keeping = upkeep(
+            appliance.services.access,
+            store=appliance.services.store,
+            clock=appliance.services.clock,
+        )
         await stack.enter_async_context(keeping)
         await stack.enter_async_context(working(appliance.tasks))
-        await appliance.around.deliveries.look()
-        around = looping(appliance.around.loops(), notifier=appliance.notifier)
+        await appliance.services.deliveries.look()
+        around = looping(appliance.around.loops(), notifier=appliance.services.notifier)
         await stack.enter_async_context(around)
         await asyncio.to_thread(_get_ready)
         await _note(appliance, action="appliance.start", details=settings_shown(settings))
@@ -139,7 +142,7 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
         await _started(server, serving=serving)
         url = address_of(listener, settings=settings)
         (settings.home / ADDRESS_NAME).write_text(url, encoding="utf-8")
-        code = appliance.access.login.links.give(local_admin(local_user()))
+        code = appliance.services.access.login.links.give(local_admin(local_user()))
         announce(url, f"{url}/login?code={code}")
         await serving
         await _note(appliance, action="worker.drain", details={"drain_s": settings.drain_s})
@@ -152,18 +155,18 @@ async def work(settings: Settings) -> None:
         open_appliance(settings, open_queues=dockets, role=Role.WORKS) as appliance,
         working(appliance.tasks),
     ):
-        _on_signals(appliance.stopping.set, appliance.tasks.is_hurried.set)
+        _on_signals(appliance.services.stopping.set, appliance.tasks.is_hurried.set)
         gc.set_threshold(*OFTEN)
         await _note(appliance, action="worker.start", details=settings_shown(settings))
-        await appliance.stopping.wait()
+        await appliance.services.stopping.wait()
         await _note(appliance, action="worker.drain", details={"drain_s": settings.drain_s})
 
 
 async def _note(appliance: Appliance, *, action: str, details: JsonObject) -> None:
     """Write into the audit log what becomes of this process; secrets are masked in its settings."""
-    await appliance.store.run(
+    await appliance.services.store.run(
         audit.append,
-        at=appliance.clock(),
+        at=appliance.services.clock(),
         who=f"local:{local_user()}",
         action=action,
         subject=appliance.tasks.worker.id,
@@ -180,7 +183,7 @@ def settings_shown(settings: Settings) -> JsonObject:
 def _server(
     appliance: Appliance, *, app: FastAPI, tls: ssl.SSLContext | None, proxy: socket.socket | None
 ) -> StoppableServer:
-    bounds = bounds_of(appliance.settings)
+    bounds = bounds_of(appliance.services.settings)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -208,36 +211,6 @@ def bounds_of(settings: Settings) -> ConnectionBounds:
     )
 
 
-def services_of(appliance: Appliance) -> Services:
-    """Return what the operations of the API and the pages may ask for."""
-    return Services(
-        settings=appliance.settings,
-        clock=appliance.clock,
-        store=appliance.store,
-        closings=appliance.closings,
-        notifier=appliance.notifier,
-        events=appliance.events,
-        artifacts=appliance.artifacts,
-        blobs=appliance.blobs,
-        bundles=appliance.bundles,
-        wheelhouse=appliance.wheelhouse,
-        judges=appliance.judges,
-        workshop=appliance.workshop,
-        submissions=appliance.submissions,
-        schedules=appliance.schedules,
-        intake=appliance.intake,
-        access=appliance.access,
-        stopping=appliance.stopping,
-        bulk=appliance.around.bulk,
-        retention=appliance.around.retention,
-        deliveries=appliance.around.deliveries,
-        questions=appliance.around.questions,
-        readiness=appliance.readiness,
-        gate_clock=appliance.gate_clock,
-        meter=appliance.meter,
-    )
-
-
 def _get_ready() -> None:
     """Do now, beside the event loop, what would hold it at the first requests."""
     import_module(LATE_IMPORT)
@@ -256,8 +229,8 @@ async def _started(server: StoppableServer, *, serving: asyncio.Task[None]) -> N
 def _stop_on_signals(server: StoppableServer, *, appliance: Appliance) -> None:
     def stop() -> None:
         server.should_exit = True
-        appliance.stopping.set()
-        appliance.notifier.wake_all()
+        appliance.services.stopping.set()
+        appliance.services.notifier.wake_all()
 
     def stop_now() -> None:
         server.force_exit = True

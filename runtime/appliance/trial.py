@@ -20,6 +20,7 @@ from runtime.faults.errors import AttemptLost, InputRefused, TryFailed
 from runtime.gate import opening as gate
 from runtime.home.folders import LEVEL_FILE, writable
 from runtime.home.guard import guard_home
+from runtime.http.services import Services
 from runtime.jobs.attempts.events import EventLog, to_plain
 from runtime.jobs.orders.input_names import InputNames
 from runtime.jobs.orders.orders import Sender
@@ -79,28 +80,28 @@ async def try_bundle(
     _judge_files(inputs)
     async with _throwaway(settings) as appliance:
         if gate_reason:
-            await _open_gate(appliance, reason=gate_reason)
-        version, _ = await appliance.intake.receive(bundle, who=WHO)
-        requested = await appliance.intake.request_activation(
+            await _open_gate(appliance.services, reason=gate_reason)
+        version, _ = await appliance.services.intake.receive(bundle, who=WHO)
+        requested = await appliance.services.intake.request_activation(
             package=version.package, version=version.version, who=WHO, reason=WHO
         )
         await appliance.tasks.switchover.run(requested.id)
         activation = await _refuse_unless_active(
-            appliance.store, activation_id=requested.id, is_gate_open=bool(gate_reason)
+            appliance.services.store, activation_id=requested.id, is_gate_open=bool(gate_reason)
         )
         for line in activation.log:
             if line["event"] == "job.log":
                 on_event(dict(line))
         job_id = await _submit(
-            appliance, package=version.package, inputs=inputs, parameters=parameters
+            appliance.services, package=version.package, inputs=inputs, parameters=parameters
         )
-        async with _following(appliance.events, job_id=job_id, on_event=on_event):
+        async with _following(appliance.services.events, job_id=job_id, on_event=on_event):
             await _run_job(appliance, job_id=job_id, answers=answers or {})
-            await _refuse_if_ours(appliance.store, job_id=job_id)
+            await _refuse_if_ours(appliance.services.store, job_id=job_id)
         if outputs_to is not None:
-            await _hand_over(appliance, job_id=job_id, outputs_to=outputs_to)
-        job = await appliance.store.read(job_store.get, job_id=job_id)
-        artifact = await appliance.artifacts.load(job_id, attempt=job.attempt)
+            await _hand_over(appliance.services, job_id=job_id, outputs_to=outputs_to)
+        job = await appliance.services.store.read(job_store.get, job_id=job_id)
+        artifact = await appliance.services.artifacts.load(job_id, attempt=job.attempt)
         return Trial(artifact=artifact, is_ok=job.state == "succeeded")
 
 
@@ -149,24 +150,26 @@ async def _run_job(appliance: Appliance, *, job_id: str, answers: JsonObject) ->
     """Run the job, again after each question that there is an answer to; fail it at another one."""
     while True:
         await appliance.tasks.attempt.run_next()
-        job = await appliance.store.read(job_store.get, job_id=job_id)
+        job = await appliance.services.store.read(job_store.get, job_id=job_id)
         if job.state is not State.WAITING:
             return
-        asked = await appliance.store.read(questions.open_question, job_id=job_id)
+        asked = await appliance.services.store.read(questions.open_question, job_id=job_id)
         if asked.key not in answers:
-            at = appliance.clock()
-            await appliance.store.run(questions.expire, asked=asked, error=unanswered(asked), at=at)
-            appliance.notifier.notify(job_id)
+            at = appliance.services.clock()
+            await appliance.services.store.run(
+                questions.expire, asked=asked, error=unanswered(asked), at=at
+            )
+            appliance.services.notifier.notify(job_id)
             return
-        await appliance.around.questions.answer(
+        await appliance.services.questions.answer(
             job_id, key=asked.key, value=answers[asked.key], who=WHO
         )
 
 
-async def _open_gate(appliance: Appliance, *, reason: str) -> None:
-    at = appliance.clock()
+async def _open_gate(services: Services, *, reason: str) -> None:
+    at = services.clock()
     opened = gate.opened(until=at + GATE_FOR, reason=reason, who=WHO, packages=(), at=at)
-    await appliance.store.run(gate.open_gate, gate=opened)
+    await services.store.run(gate.open_gate, gate=opened)
 
 
 async def _refuse_unless_active(
@@ -194,13 +197,13 @@ def _of_a_try(problem: Problem) -> Problem:
 
 
 async def _submit(
-    appliance: Appliance, *, package: str, inputs: Sequence[Path], parameters: JsonObject
+    services: Services, *, package: str, inputs: Sequence[Path], parameters: JsonObject
 ) -> str:
-    target = await appliance.submissions.target_for(package, version=None)
-    job = await appliance.submissions.submit(
+    target = await services.submissions.target_for(package, version=None)
+    job = await services.submissions.submit(
         target,
         parameters=parameters,
-        inputs=[await _take(appliance.blobs, path) for path in inputs],
+        inputs=[await _take(services.blobs, path) for path in inputs],
         sender=Sender(request=RequestContext(principal=WHO)),
         wish=Wish(retry=RetryPolicy(attempts=1)),  # a trial shows the first failure
     )
@@ -246,15 +249,15 @@ async def _take(blobs: Blobs, path: Path) -> JobInput:
     )
 
 
-async def _hand_over(appliance: Appliance, *, job_id: str, outputs_to: Path) -> None:
-    job = await appliance.store.read(job_store.get, job_id=job_id)
+async def _hand_over(services: Services, *, job_id: str, outputs_to: Path) -> None:
+    job = await services.store.read(job_store.get, job_id=job_id)
     cursor: str | None = ""
     while cursor is not None:
-        page = await appliance.store.read(
+        page = await services.store.read(
             job_lists.list_outputs, job_id=job_id, attempt=job.attempt, limit=200, cursor=cursor
         )
         for output in page.items:
-            source = await appliance.blobs.local_path(output.sha256)
+            source = await services.blobs.local_path(output.sha256)
             target = outputs_to / output.path
             await asyncio.to_thread(_copy, source, target)
         cursor = page.next_cursor

@@ -17,7 +17,6 @@ from runtime.http.api.packages import evidence, packages, simple, wheelhouse
 from runtime.http.api.when import dead_letters, pauses, queue, schedules
 from runtime.http.bodies.bounded_bodies import BoundedBodies
 from runtime.http.conditional import Conditional
-from runtime.http.context import Services
 from runtime.http.entrance.description import described
 from runtime.http.entrance.host_names import HostNames
 from runtime.http.entrance.identity import Identify
@@ -29,6 +28,7 @@ from runtime.http.pages import access as access_page
 from runtime.http.pages import audit as audit_page
 from runtime.http.pages import login, oidc, pages
 from runtime.http.pages.rendering import Templates
+from runtime.http.services import Services
 
 DESCRIPTION = """Runs other people's packages without breathing them in.
 

@@ -7,7 +7,6 @@ its pool, which was 36 hops for a job.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -22,6 +21,7 @@ from runtime.activations.intake import Intake
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.gate.steady import GateClock
+from runtime.http.services import Services
 from runtime.jobs.attempts.events import EventLog
 from runtime.jobs.bulk import Bulk
 from runtime.jobs.orders.submission import Submissions
@@ -43,39 +43,6 @@ from wheelhouse.store import Wheelhouse
 
 MOST_WAIT_S = 300
 KEPT_HEADERS = ("user-agent", "x-origin")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """What there is to ask for. `stopping` is set when open streams shall end."""
-
-    settings: Settings
-    clock: Clock
-    store: Store
-    closings: Closings
-    notifier: Notifier
-    events: EventLog
-    artifacts: ArtifactFiles
-    blobs: Blobs
-    bundles: Bundles
-    wheelhouse: Wheelhouse
-    judges: Judges
-    workshop: Workshop
-    submissions: Submissions
-    schedules: Schedules
-    intake: Intake
-    access: Access
-    stopping: asyncio.Event
-    # around the job
-    bulk: Bulk
-    retention: Retention
-    deliveries: Deliveries
-    questions: Questions
-    # whether it can work
-    readiness: Readiness
-    gate_clock: GateClock
-    # seen from outside
-    meter: Meter
 
 
 def _service(name: str) -> Callable[[Request], Any]:

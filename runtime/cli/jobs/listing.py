@@ -5,56 +5,21 @@ from typing import Annotated
 import typer
 
 from runtime.cli.client import connected
-from runtime.cli.input.conditions import (
-    OfBatch,
-    OfError,
-    OfLabels,
-    OfPackage,
-    OfPrincipal,
-    OfState,
-    OfText,
-    OfVersion,
-    OfWorker,
-    Since,
-    Until,
-    conditions,
-)
+from runtime.cli.input.conditions import Conditions, with_conditions
 from runtime.cli.output.job_text import job_rows
 from runtime.cli.output.printing import AsJson, emit
 from runtime.client.around import list_jobs as jobs_there
 
 
+@with_conditions
 def list_jobs(
-    state: OfState = None,
-    package: OfPackage = None,
-    version: OfVersion = None,
-    principal: OfPrincipal = None,
-    worker: OfWorker = None,
-    batch: OfBatch = None,
-    error: OfError = None,
-    label: OfLabels = None,
-    since: Since = None,
-    until: Until = None,
-    text: OfText = None,
+    *,
+    wanted: Conditions,
     preset: Annotated[str | None, typer.Option(help="A filter that was saved.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
-    *,
     as_json: AsJson = False,
 ) -> None:
     """List the jobs that meet all conditions, the last submitted first."""
-    wanted = conditions(
-        state=state,
-        package=package,
-        version=version,
-        principal=principal,
-        worker=worker,
-        batch=batch,
-        error=error,
-        labels=label,
-        since=since,
-        until=until,
-        text=text,
-    )
     with connected() as client:
         found = list(client.every(jobs_there(**wanted, preset=preset), most=limit))
     emit(found, as_json=as_json, show=job_rows)

@@ -7,20 +7,7 @@ import typer
 
 from runtime.cli.client import connected
 from runtime.cli.input.arguments import plain
-from runtime.cli.input.conditions import (
-    OfBatch,
-    OfError,
-    OfLabels,
-    OfPackage,
-    OfPrincipal,
-    OfState,
-    OfText,
-    OfVersion,
-    OfWorker,
-    Since,
-    Until,
-    conditions,
-)
+from runtime.cli.input.conditions import Conditions, with_conditions
 from runtime.cli.output.printing import AsJson, emit, facts, say, table
 from runtime.client.around import begin_bulk, get_bulk, list_bulk, stop_bulk
 from runtime.client.client import Client
@@ -45,38 +32,15 @@ def _make(act: str, *, doc: str) -> None:
     """Add the command of one act; the three have the same conditions."""
 
     def command(
-        state: OfState = None,
-        package: OfPackage = None,
-        version: OfVersion = None,
-        principal: OfPrincipal = None,
-        worker: OfWorker = None,
-        batch: OfBatch = None,
-        error: OfError = None,
-        label: OfLabels = None,
-        since: Since = None,
-        until: Until = None,
-        text: OfText = None,
+        *,
+        wanted: Conditions,
         reason: Reason = "",
         count: Count = None,
-        *,
         dry_run: DryRun = False,
         yes: Yes = False,
         wait: Wait = False,
         as_json: AsJson = False,
     ) -> None:
-        wanted = conditions(
-            state=state,
-            package=package,
-            version=version,
-            principal=principal,
-            worker=worker,
-            batch=batch,
-            error=error,
-            labels=label,
-            since=since,
-            until=until,
-            text=text,
-        )
         call = begin_bulk(
             act,
             wanted=wanted,
@@ -91,7 +55,7 @@ def _make(act: str, *, doc: str) -> None:
                 told = _to_the_end(client, told["id"])
         emit(told, as_json=as_json, show=_text)
 
-    app.command(act, help=doc)(command)
+    app.command(act, help=doc)(with_conditions(command))
 
 
 _make("cancel", doc="Cancel every waiting and running job that the filter means.")

@@ -6,20 +6,7 @@ import typer
 
 from runtime.cli.client import connected
 from runtime.cli.input.arguments import plain
-from runtime.cli.input.conditions import (
-    OfBatch,
-    OfError,
-    OfLabels,
-    OfPackage,
-    OfPrincipal,
-    OfState,
-    OfText,
-    OfVersion,
-    OfWorker,
-    Since,
-    Until,
-    conditions,
-)
+from runtime.cli.input.conditions import Conditions, with_conditions
 from runtime.cli.output.printing import AsJson, emit, say, table
 from runtime.client.around import list_presets, remove_preset, save_preset
 
@@ -28,36 +15,9 @@ PresetName = Annotated[str, typer.Argument(help="The name of the preset.", callb
 
 
 @app.command()
-def save(
-    name: PresetName,
-    state: OfState = None,
-    package: OfPackage = None,
-    version: OfVersion = None,
-    principal: OfPrincipal = None,
-    worker: OfWorker = None,
-    batch: OfBatch = None,
-    error: OfError = None,
-    label: OfLabels = None,
-    since: Since = None,
-    until: Until = None,
-    text: OfText = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
+@with_conditions
+def save(name: PresetName, *, wanted: Conditions, as_json: AsJson = False) -> None:
     """Save a filter; `fumehood job list --preset NAME` takes it."""
-    wanted = conditions(
-        state=state,
-        package=package,
-        version=version,
-        principal=principal,
-        worker=worker,
-        batch=batch,
-        error=error,
-        labels=label,
-        since=since,
-        until=until,
-        text=text,
-    )
     with connected() as client:
         saved = client.ask(save_preset(name, wanted=wanted))
     emit(saved, as_json=as_json, show=lambda one: f"saved {one['name']}")

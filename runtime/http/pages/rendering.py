@@ -10,7 +10,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from runtime.gate.opening import as_of
-from runtime.http.context import Services, principal_of
+from runtime.http.context import principal_of
+from runtime.http.services import Services
 from runtime.store.access import gate as gate_store
 
 
