@@ -50,7 +50,7 @@ def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozens
             clock=clock,
             links=Links(monotonic=time.monotonic),
             idle=idle,
-            lasting=timedelta(seconds=settings.session_s),
+            session_length=timedelta(seconds=settings.session_s),
         ),
         wrong_tokens=WrongTokens(
             monotonic=time.monotonic, most_of_one=settings.wrong_tokens_per_minute

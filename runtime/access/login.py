@@ -52,7 +52,7 @@ class Login:
     clock: Clock
     links: Links
     idle: timedelta
-    lasting: timedelta
+    session_length: timedelta
 
     async def by_token(self, text: str, *, source: str, agent: str) -> str | None:
         """Begin a session with a token; return its cookie, None where the token is not valid."""
@@ -116,7 +116,7 @@ class Login:
             token_id=token_id,
             started_at=at,
             seen_at=at,
-            expires_at=at + self.lasting,
+            expires_at=at + self.session_length,
             source=source,
             agent=agent[:200],
             scopes=scopes,

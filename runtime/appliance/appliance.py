@@ -209,7 +209,7 @@ def _appliance(
         artifacts=runner.artifacts,
         blobs=runner.blobs,
         bundles=bundles,
-        wheelhouse=workshop.house,
+        wheelhouse=workshop.wheelhouse,
         judges=judges,
         workshop=workshop,
         submissions=submissions,

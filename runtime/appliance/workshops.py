@@ -38,7 +38,7 @@ def make_workshop(
     wheelhouse = factories.wheelhouse_of(settings.home, judges=judges)
     run = seen.run(sandbox.run)
     return Workshop(
-        house=wheelhouse,
+        wheelhouse=wheelhouse,
         locker=factories.locker_of(settings, wheelhouse=wheelhouse, watch=watch),
         environments=seen.environments(
             factories.environments_of(settings.home, wheelhouse=wheelhouse, run=run)
@@ -72,7 +72,7 @@ def supply_of(
         return SharedHomeSupply()
     cache = HomeCache(
         bundles=bundles,
-        wheelhouse=workshop.house,
+        wheelhouse=workshop.wheelhouse,
         environments=workshop.environments,
         data_root=settings.home / "data",
         in_use=in_use,
@@ -82,7 +82,7 @@ def supply_of(
     return DepotSupply(
         depot=kept.depot,
         bundles=bundles,
-        wheelhouse=workshop.house,
+        wheelhouse=workshop.wheelhouse,
         data_root=settings.home / "data",
         ceilings=factories.ceilings_of(settings),
         clock=utc_now,

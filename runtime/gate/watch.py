@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from packages.lock.gate_watch import Closings
 from packages.lock.grant import GateState
-from packages.lock.keeping import Closings
 from packages.lock.lock import Offered
 from runtime.gate.opening import close_if_over
 from runtime.gate.steady import GateClock

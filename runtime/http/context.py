@@ -14,7 +14,7 @@ from fastapi import Depends, Header, Path, Query, Request
 
 from packages.activation import Workshop
 from packages.archive import Bundles
-from packages.lock.keeping import Closings
+from packages.lock.gate_watch import Closings
 from runtime.access.access import Access
 from runtime.access.decisions import own_sight_of, sight_of
 from runtime.activations.intake import Intake

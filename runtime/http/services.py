@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from packages.activation import Workshop
 from packages.archive import Bundles
-from packages.lock.keeping import Closings
+from packages.lock.gate_watch import Closings
 from runtime.access.access import Access
 from runtime.activations.intake import Intake
 from runtime.artifact.files import ArtifactFiles

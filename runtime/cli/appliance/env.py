@@ -73,7 +73,7 @@ def write_sbom(
 def _inside(beginning: str) -> tuple[Inventory, list[Advisory]]:
     environments = environments_here()
     inventory = environments.inventory(_whole(environments, beginning))
-    return inventory, touching(inventory, advisories_of(environments.builder.house))
+    return inventory, touching(inventory, advisories_of(environments.builder.wheelhouse))
 
 
 def _inventory(told: dict[str, Any]) -> str:

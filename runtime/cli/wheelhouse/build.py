@@ -56,7 +56,7 @@ async def _build(settings: Settings, sdist: Path, *, interpreter: Interpreter) -
         sandbox = await Sandbox.open(Path(folder) / "cells", crossed=(settings.home,))
         try:
             builder = SourceBuilder(
-                house=wheelhouse,
+                wheelhouse=wheelhouse,
                 locker=locker_of(settings, wheelhouse=wheelhouse),
                 environments=environments_of(settings.home, wheelhouse=wheelhouse, run=sandbox.run),
                 run=sandbox.run,

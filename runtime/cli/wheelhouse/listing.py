@@ -127,7 +127,7 @@ def missing(
     """List what failed locks lacked, as a file for `wheelhouse mirror` on a connected machine."""
     wheelhouse = wheelhouse_of(load().settings.home)
     wanted = missing_of(wheelhouse)
-    wanted.settle(wheelhouse)
+    wanted.strike_off(wheelhouse)
     if output:
         output.write_text(wanted.requirements(), encoding="utf-8")
         say(f"wrote {output}")

@@ -105,7 +105,7 @@ def mirror(
     interpreter = running()
     asked, lock = _asked(wanted)
     mirroring = Mirror(
-        house=wheelhouse_of(settings.home),
+        wheelhouse=wheelhouse_of(settings.home),
         index=index_of(settings.index),
         clock=utc_now,
         python=interpreter.executable,

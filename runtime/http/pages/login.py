@@ -101,7 +101,7 @@ def set_cookie(request: Request, answer: Response, *, access: Access, value: str
     answer.set_cookie(
         cookie_name(request.scope),
         value,
-        max_age=round(access.login.lasting.total_seconds()),
+        max_age=round(access.login.session_length.total_seconds()),
         path="/",
         secure=is_over_tls(request.scope),
         httponly=True,

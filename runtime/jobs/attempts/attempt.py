@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from packages.activation import Workshop
 from packages.environment.environment import Environment
 from packages.lock.grant import decide
-from packages.runs.hooks import Stage, extract_command, on_after_extract_command, told_start
+from packages.runs.hooks import RunContext, extract_command, on_after_extract_command, told_start
 from packages.runs.run_context import run_context
 from runtime.activations.in_use import InUse
 from runtime.activations.prepared import data_folder_of
@@ -153,7 +153,9 @@ class AttemptRunner:
             before=before,
         )
 
-    async def stage(self, version: Version, *, environment: Environment, gate: Gate) -> Stage:
+    async def context(
+        self, version: Version, *, environment: Environment, gate: Gate
+    ) -> RunContext:
         """Return what the functions of a version run in, under the grant as it is now."""
         self.gate_clock.note(gate)
         return await run_context(
@@ -277,13 +279,13 @@ class _Attempt:
         ended = {"phase": name, "state": "ended", "duration_ms": took_ms, **told}
         self.writer.write("job.phase", ended)
 
-    async def _prepare(self, told: dict[str, Json]) -> tuple[Stage, Environment]:
+    async def _prepare(self, told: dict[str, Json]) -> tuple[RunContext, Environment]:
         """Bring bundle and environment in sight; say in the artifact what they are."""
         version, environment = await self.runner.versions.ready(
             self.claim.activation, observe=self.writer.observe
         )
         self.runner.in_use.runs_in(self.claim.activation, environment=environment.key)
-        stage = await self.runner.stage(version, environment=environment, gate=self.claim.gate)
+        context = await self.runner.context(version, environment=environment, gate=self.claim.gate)
         told |= {"reused": environment.is_reused, "environment_ms": environment.duration_ms}
         self.artifact = steps.with_environment(
             self.artifact,
@@ -295,9 +297,9 @@ class _Attempt:
             ),
             callables=callable_entries(version.bundle),
         )
-        return stage, environment
+        return context, environment
 
-    async def _extract(self, context: Stage, *, cancelled: asyncio.Event) -> Outcome:
+    async def _extract(self, context: RunContext, *, cancelled: asyncio.Event) -> Outcome:
         job = self.claim.job
         inputs = [
             Input(name=one.name, source=await self.runner.blobs.local_path(one.sha256))
@@ -342,7 +344,7 @@ class _Attempt:
         )
 
     async def _after_extract(
-        self, context: Stage, outcome: Outcome, *, cancelled: asyncio.Event
+        self, context: RunContext, outcome: Outcome, *, cancelled: asyncio.Event
     ) -> tuple[State, JobError | None]:
         """Run the hook after success and failure; return how the job ends with it."""
         state, error = steps.state_of(outcome), steps.error_of(outcome)

@@ -113,12 +113,12 @@ def _hand_out(group: Sequence[_Waiting], ended: Sequence[Ended]) -> None:
         by_loop.setdefault(one.future.get_loop(), []).append((one.future, its_end))
     for loop, pairs in by_loop.items():
         try:
-            loop.call_soon_threadsafe(_settle, pairs)
+            loop.call_soon_threadsafe(_resolve, pairs)
         except RuntimeError:
             continue  # that loop is closed, and nobody waits in it
 
 
-def _settle(pairs: Iterable[tuple[asyncio.Future[Any], Ended]]) -> None:
+def _resolve(pairs: Iterable[tuple[asyncio.Future[Any], Ended]]) -> None:
     for future, ended in pairs:
         if future.done():
             continue  # who waited was cancelled; what was committed stays so

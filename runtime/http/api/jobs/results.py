@@ -139,7 +139,7 @@ async def get_output_of_attempt(
 ) -> Response:
     """Return one output of an attempt: the same address always has the same bytes."""
     return await _output(
-        request, job_id, number=number, path=path, store=store, blobs=blobs, is_lasting=True
+        request, job_id, number=number, path=path, store=store, blobs=blobs, is_immutable=True
     )
 
 
@@ -151,10 +151,10 @@ async def _output(
     path: str,
     store: Store,
     blobs: Blobs,
-    is_lasting: bool = False,
+    is_immutable: bool = False,
 ) -> Response:
     output = await store.read(_output_of, job_id=job_id, number=number, path=path)
-    return await download(request, output=output, blobs=blobs, is_lasting=is_lasting)
+    return await download(request, output=output, blobs=blobs, is_immutable=is_immutable)
 
 
 def _output_of(connection: Connection, *, job_id: str, number: int, path: str) -> StoredOutput:

@@ -14,7 +14,8 @@ class Closings:
     """How often the gate was closed by hand in this process: asked at each read, for no price.
 
     A gate that was closed and opened again is another: what had begun before is cut all the same.
-    Who closes it in another process is seen when the store is asked (packages.lock.cutting).
+    Who closes it in another process is seen when the store is asked
+    (packages.lock.gate_cancellation).
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class Closings:
             self._listeners.discard(listener)
 
 
-class Keeper(Protocol):
+class GateWatcher(Protocol):
     """Who minds the gate: says how it stands at this moment, and keeps what came through."""
 
     @property
@@ -60,7 +61,7 @@ class Keeper(Protocol):
         ...
 
 
-class Nobody:
+class UnwatchedGate:
     """Minds no gate: whoever calls has decided, and the wheel's origin is the record."""
 
     def __init__(self) -> None:

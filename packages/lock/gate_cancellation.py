@@ -8,8 +8,8 @@ from typing import Any
 
 from packages.errors import LockFailed
 from packages.lock.diagnosis import resolve_cut
+from packages.lock.gate_watch import GateWatcher
 from packages.lock.grant import GateState
-from packages.lock.keeping import Keeper
 
 LOOK_EVERY_S = 0.25
 
@@ -17,7 +17,7 @@ LOOK_EVERY_S = 0.25
 async def while_open[T](
     work: Coroutine[Any, Any, T],
     *,
-    keeper: Keeper,
+    watcher: GateWatcher,
     gate: GateState,
     clock: Callable[[], datetime],
     doing: str = "uv was asking the index, so uv was stopped",
@@ -26,8 +26,8 @@ async def while_open[T](
 
     Where the gate is closed already nothing is asked: it may have closed since the Grant.
     """
-    with keeper.closings.listening() as closed:
-        now = await keeper.gate(gate)
+    with watcher.closings.listening() as closed:
+        now = await watcher.gate(gate)
         if closed.is_set() or not now.is_open_at(clock()):
             work.close()
             raise LockFailed(resolve_cut(now.reason, when="before uv asked the index"))
@@ -40,7 +40,7 @@ async def while_open[T](
                 )
                 if task.done():
                     break
-                now = await keeper.gate(gate)
+                now = await watcher.gate(gate)
                 if closed.is_set() or not now.is_open_at(clock()):
                     why = "" if now.is_open else now.reason
                     raise LockFailed(resolve_cut(why, when=f"while {doing}"))
@@ -53,8 +53,8 @@ async def while_open[T](
 
 
 def still_open(
-    keeper: Keeper, *, gate: GateState, clock: Callable[[], datetime]
+    watcher: GateWatcher, *, gate: GateState, clock: Callable[[], datetime]
 ) -> Callable[[], bool]:
     """Return what says, without asking anybody, whether the gate has been open since now."""
-    begun = keeper.closings.count
-    return lambda: keeper.closings.count == begun and gate.is_open_at(clock())
+    begun = watcher.closings.count
+    return lambda: watcher.closings.count == begun and gate.is_open_at(clock())

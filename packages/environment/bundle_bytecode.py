@@ -22,7 +22,7 @@ from wheelhouse.durable import close_folders, flush_filesystem, folder_aside, wr
 SHOWN_AS = "/bundle"
 
 
-async def runnable(bundle: Bundle, *, interpreter: Interpreter, run: Run) -> Bundle:
+async def with_bytecode(bundle: Bundle, *, interpreter: Interpreter, run: Run) -> Bundle:
     """Return `bundle` with the folder that `interpreter` runs it from, making it if it is new.
 
     Raises EnvironmentFailed, leaving nothing, where the walled step did not come to its end.
