@@ -10,11 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from sandbox.cells.cell import Cell
+from sandbox.cells.host_libraries import Mapped
 from sandbox.cells.launcher import Launcher
 from sandbox.cells.namespaced import NamespacedCells
 from sandbox.cells.on_host import HostCells
 from sandbox.cgroups.leaves import Leaves
-from sandbox.command import ColdReason, Command, HostLibrary, Interpreter, Isolation, Layer, Level
+from sandbox.command import ColdReason, Command, Interpreter, Isolation, Layer, Level
 from sandbox.errors import SandboxError
 from sandbox.kernel import procfs
 from sandbox.limits import Limits
@@ -95,7 +96,7 @@ def in_force(
     network: NetworkRules | None,
     landlock_abi: int,
     cgroup: str,
-    host_libraries: tuple[HostLibrary, ...],
+    mapped: Mapped,
 ) -> Isolation:
     """Return the walls around a cell that is about to be given its run.
 
@@ -115,7 +116,8 @@ def in_force(
         start=cell.start,
         start_reason=cell.reason.text if cell.reason else "",
         start_word=cell.reason.word if cell.reason else "",
-        host_libraries=host_libraries,
+        host_libraries=mapped.libraries,
+        host_libraries_dropped=mapped.dropped,
     )
 
 
