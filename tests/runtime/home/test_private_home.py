@@ -11,7 +11,7 @@ import pytest
 from support.lacking import lacking
 from support.world import open_folder
 
-from runtime.errors import SettingsRefused
+from runtime.faults.errors import SettingsRefused
 from runtime.home.folders import locks_of_all, make_home
 
 from ..conftest import FUMEHOOD, run_command, running, zipped
