@@ -2,7 +2,8 @@
 
 import pytest
 
-from sandbox.command import Level
+from sandbox.command import Level, Outcome
+from sandbox.walls import messages
 
 STARTS = pytest.mark.parametrize("start", ["cold", "warm"])
 SERVERS = {
@@ -118,3 +119,18 @@ async def test_a_cold_run_has_the_network_of_a_warm_one_which_is_none(lab, warm,
     command = lab.command(code)
     outcome = await lab.run(warm(command) if start == "warm" else command)
     assert outcome.value == [*["ENETUNREACH"] * 3, ["0000000000000000"]], outcome
+    assert network(outcome) == "a network namespace with nothing in it"
+
+
+async def test_a_run_that_stays_where_a_loopback_is_up_is_told_so(lab, monkeypatch):
+    """As where AppArmor takes its capabilities from all that bubblewrap starts."""
+    setup = messages.setup
+    monkeypatch.setattr(
+        messages, "setup", lambda *about, **how: setup(*about, **how) | {"leaves_network": False}
+    )
+    outcome = await lab.run(lab.command("def extract(*, job, **_):\n    return 1\n"))
+    assert network(outcome) == "a network namespace with its own loopback in it"
+
+
+def network(outcome: Outcome) -> str:
+    return next(one.detail for one in outcome.isolation.layers if one.name == "no network")
