@@ -105,6 +105,7 @@ def in_force(
     layers = _layers(
         tuple(procfs.field(cell.hello.status, name) for name in _FIELDS),
         cell.hello.namespaces,
+        has_routes=cell.hello.has_routes,
         refuses_sockets=cell.facts.refuses_sockets,
         network=network,
         landlock_abi=landlock_abi,
@@ -126,6 +127,7 @@ def _layers(
     fields: tuple[str, ...],
     own: tuple[str, ...],
     *,
+    has_routes: bool,
     refuses_sockets: bool,
     network: NetworkRules | None,
     landlock_abi: int,
@@ -135,7 +137,9 @@ def _layers(
     status = dict(zip(_FIELDS, fields, strict=True))
     return (
         Layer(name="namespaces", in_force=bool(own), detail=" ".join(own)),
-        _no_network(status, own, refuses_sockets=refuses_sockets, network=network),
+        _no_network(
+            status, own, has_routes=has_routes, refuses_sockets=refuses_sockets, network=network
+        ),
         Layer(name="read-only root", in_force="mnt" in own, detail="its own" if own else ""),
         Layer(
             name="seccomp",
@@ -192,13 +196,15 @@ def _no_network(
     status: Mapping[str, str],
     own: tuple[str, ...],
     *,
+    has_routes: bool,
     refuses_sockets: bool,
     network: NetworkRules | None,
 ) -> Layer:
     if network is not None:
         return Layer(name="network", in_force="net" in own, detail=f"proxy: {network}")
     if "net" in own:
-        detail = "a network namespace with nothing in it"
+        inside = "its own loopback" if has_routes else "nothing"
+        detail = f"a network namespace with {inside} in it"
         return Layer(name="no network", in_force=True, detail=detail)
     is_refused = status["Seccomp"] == "2" and refuses_sockets
     detail = "seccomp refuses every socket" if is_refused else ""
