@@ -68,19 +68,17 @@ async def test_a_run_says_on_which_libraries_of_the_host_it_ran(
 
 
 MAPS_MANY = """
-import glob, mmap
+import glob, mmap, os
+mapped = []  # as long as the run, at whose end it is looked at
 def extract(*, job, **_):
-    mapped = []
-    for path in sorted(glob.glob("/usr/lib/*-linux-gnu/*.so*") + glob.glob("/usr/lib/*-linux-gnu/gconv/*.so")):
+    names = glob.glob("/usr/lib/*-linux-gnu/*.so*") + glob.glob("/usr/lib/*-linux-gnu/gconv/*.so")
+    for path in sorted(set(map(os.path.realpath, names))):
         try:
-            file = open(path, "rb")
-            mapped.append(mmap.mmap(file.fileno(), 4096, prot=mmap.PROT_READ | mmap.PROT_EXEC,
-                                    flags=mmap.MAP_PRIVATE))
-            file.close()
+            with open(path, "rb") as file:
+                mapped.append(mmap.mmap(file.fileno(), 4096, flags=mmap.MAP_PRIVATE,
+                                        prot=mmap.PROT_READ | mmap.PROT_EXEC))
         except (OSError, ValueError):
             continue
-        if len(mapped) == 400:
-            break
     return len(mapped)
 """
 
@@ -92,8 +90,8 @@ async def test_libraries_without_end_are_the_first_and_a_count_of_the_others(lab
         pytest.skip(f"this host shows its cells {outcome.value} libraries, and more are wanted")
     told = outcome.isolation
     assert len(told.host_libraries) <= 200
-    # Links to one file are one; what the interpreter itself has mapped comes on top of ours.
-    assert 0 < told.host_libraries_dropped <= outcome.value
+    # What the interpreter itself has mapped may come on top of ours.
+    assert len(told.host_libraries) + told.host_libraries_dropped >= outcome.value
 
 
 @pytest.mark.parametrize("ending", ["raise SystemExit(3)", "time.sleep(60)", "os.close(3)"])
