@@ -19,6 +19,7 @@ from sandbox.cells.pool import Pool, PoolBounds, _family
 from sandbox.cells.warm import WarmCell
 from sandbox.command import ColdReason, Ending
 from sandbox.errors import CellLostError, SandboxError
+from sandbox.runs import supervision
 from sandbox.sandbox import Sandbox
 
 
@@ -92,6 +93,32 @@ async def test_libraries_without_end_are_the_first_and_a_count_of_the_others(lab
     assert len(told.host_libraries) <= 200
     # What the interpreter itself has mapped may come on top of ours.
     assert len(told.host_libraries) + told.host_libraries_dropped >= outcome.value
+
+
+@pytest.mark.parametrize("level", ["namespaced", "unprivileged"])
+async def test_nothing_of_a_cold_run_lives_while_its_libraries_are_hashed(
+    lab, plain_sandbox, world, level, monkeypatch
+):
+    """It takes seconds, in which nobody watches limits: a thread took 2.3 GB of 64 MB meanwhile."""
+    if level == "unprivileged":
+        lab.sandbox = plain_sandbox
+    code = """
+import threading, time
+def extract(*, job, **_):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+"""
+    us, hash_them = psutil.Process(), supervision.hashed
+    before, alive = set(us.children(recursive=True)), list[psutil.Process]()
+
+    def hashed(files):
+        now = set(us.children(recursive=True)) - before
+        alive.extend(one for one in now if one.status() != psutil.STATUS_ZOMBIE)
+        return hash_them(files)
+
+    monkeypatch.setattr(supervision, "hashed", hashed)
+    outcome = await lab.run(lab.command(code, interpreter=reachable_copy(world)))
+    assert outcome.ending is Ending.RETURNED and outcome.isolation.host_libraries, outcome
+    assert not alive
 
 
 @pytest.mark.parametrize("ending", ["raise SystemExit(3)", "time.sleep(60)", "os.close(3)"])
