@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.preloaded.starting import fork_server
 
 import packages.archive
 import wheelhouse.advisories.advisories
@@ -45,6 +46,14 @@ def nothing_holds_an_event_loop(watched_loops: Path) -> Iterator[None]:
     for note, _ in held:
         note.unlink()
     assert not held, "held the event loop: " + "".join(text for _, text in held)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def preloaded(watched_loops: Path) -> Iterator[None]:
+    """End the process that forks appliances and commands, if a test wanted one."""
+    yield
+    if fork_server.cache_info().currsize:
+        fork_server().close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from support.hosts import Host
 from support.postgres import Postgres, postgres_server
+from support.preloaded.starting import start
 from support.redis import Redis, redis_server
 from support.s3 import S3, s3_server
 
-from ..conftest import FUMEHOOD, PATIENCE_S, Server, running
+from ..conftest import PATIENCE_S, Server, running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +83,12 @@ def working(
     environ = {name: value for name, value in os.environ.items() if "FUMEHOOD_" not in name}
     environ |= {f"FUMEHOOD_{name.upper()}": value for name, value in settings.items()}
     with log_of(home).open("a") as log:
-        process = subprocess.Popen(
-            [*within, FUMEHOOD, "worker", "--json", "--home", home],
-            env=environ,
+        process = start(
+            ["worker", "--json", "--home", home],
+            environ=environ,
+            within=within,
             stdout=subprocess.PIPE,
             stderr=log,
-            text=True,
         )
     try:
         assert process.stdout and process.stdout.readline(), log_of(home).read_text()
