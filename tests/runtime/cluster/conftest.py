@@ -4,12 +4,12 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from support.hosts import Host
-from support.postgres import Postgres, postgres_server
+from support.postgres import Postgres, name_in, postgres_server
 from support.preloaded.starting import start
 from support.redis import Redis, redis_server
 from support.s3 import S3, s3_server
@@ -25,6 +25,7 @@ class Places:
     redis: Redis
     s3: S3
     database_url: str
+    blobs_url: str = "s3://bucket/cluster"
 
     @property
     def settings(self) -> dict[str, str]:
@@ -32,7 +33,7 @@ class Places:
         return {
             "database_url": self.database_url,
             "docket_url": self.redis.url,
-            "blobs_url": "s3://bucket/cluster",
+            "blobs_url": self.blobs_url,
             "worker_lost_after_s": "4",
             "reconcile_interval_s": "1",
         }
@@ -138,3 +139,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         server = stack.enter_context(running(folder / "home", **shared.settings))
         worker = stack.enter_context(working(folder / "elsewhere", shared.settings))
         yield Cluster(places=shared, server=server, worker=worker)
+
+
+@pytest.fixture
+def others(cluster: Cluster) -> Iterator[Places]:
+    """The places of another cluster, empty, at servers that nobody ends meanwhile."""
+    at = cluster.places
+    url = at.postgres.new_database()
+    with redis_server() as redis:
+        yield replace(at, redis=redis, database_url=url, blobs_url=f"s3://bucket/{name_in(url)}")
+    at.postgres.drop(url)
