@@ -70,7 +70,7 @@ class ForkServer:
             file.seek(0)
             files = [file.fileno(), *streams, theirs.fileno()]
             socket.send_fds(self._orders, [b"!"], files)
-        return int(heard.recv(32)), heard
+        return told(heard), heard
 
     def close(self) -> None:
         """End it; whatever it forked is asked to stop."""
@@ -87,6 +87,14 @@ def fork_server() -> ForkServer:
 def read_at_start(environ: Mapping[str, str]) -> dict[str, str]:
     """Return those variables that a process reads when it starts, and never again."""
     return {name: text for name, text in environ.items() if name.startswith(READ_AT_START)}
+
+
+def told(heard: socket.socket) -> int:
+    """Return the number that the fork server tells."""
+    said = heard.recv(32)
+    if not said:
+        raise RuntimeError("the fork server has ended: what it said is on stderr")
+    return int(said)
 
 
 def our_umask() -> int:
@@ -118,7 +126,7 @@ class Forked(subprocess.Popen[str]):
         if not ready.poll(0 if wait_flags & os.WNOHANG else None):
             return 0, 0
         with self._heard:
-            return self.pid, int(self._heard.recv(32))
+            return self.pid, told(self._heard)
 
     def _internal_poll(self, _deadstate: int | None = None, **_: Any) -> int | None:
         if self.returncode is None and self._waitpid_lock.acquire(False):
