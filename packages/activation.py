@@ -28,7 +28,7 @@ from packages.lock.lock import Lock
 from packages.lock.locker import Locker, Locking
 from packages.notices import overlapping
 from packages.progress import quiet
-from packages.runs.hooks import Stage, on_activate_command
+from packages.runs.hooks import RunContext, on_activate_command
 from packages.runs.import_check import check_import
 from packages.runs.run_context import run_context
 from sandbox.command import Interpreter, Level, Observe, Outcome, Report, Run
@@ -41,7 +41,7 @@ from wheelhouse.store import Wheel, Wheelhouse
 class Workshop:
     """The parts that an activation works with; put together once, by the appliance."""
 
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     locker: Locker
     environments: Environments
     run: Run
@@ -126,7 +126,7 @@ async def prepare(
             requested=bundle.requirements.names,
             observe=observe,
         )
-        stage = await run_context(
+        context = await run_context(
             bundle,
             environment=environment,
             interpreter=interpreter,
@@ -140,8 +140,8 @@ async def prepare(
     noticed = (*bundle.notices, *overlapping(environment.inventory.overlaps), *lacking)
     for notice in (*locking.warnings, *noticed):
         observe(Report(kind="log", data={"level": "warning", "message": _line(notice)}))
-    hook, data_folder = await _try_hook(stage, workshop, observe)
-    await _try_import(replace(stage, data_folder=data_folder), workshop, observe)
+    hook, data_folder = await _try_hook(context, workshop, observe)
+    await _try_import(replace(context, data_folder=data_folder), workshop, observe)
     return Prepared(
         lock=locking.lock,
         interpreter=interpreter,
@@ -163,47 +163,47 @@ async def _missing_libraries(
 
 
 async def _try_hook(
-    stage: Stage, workshop: Workshop, observe: Observe
+    context: RunContext, workshop: Workshop, observe: Observe
 ) -> tuple[Outcome | None, Path | None]:
     """Run on_activate, if there is one; what it left is kept as the version's data folder."""
-    command = on_activate_command(stage)
+    command = on_activate_command(context)
     if command is None:
         return None, None
     workshop.data_root.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".hook-", dir=workshop.data_root))
     try:
-        async with workshop.environments.lease(stage.environment.key):
+        async with workshop.environments.lease(context.environment.key):
             outcome = await workshop.run(command, outputs_to=aside / "data", observe=observe)
         for refusal in outcome.refusals:
             message = f"{refusal.path!r} of on_activate is not kept: {refusal.why}"
             observe(Report(kind="log", data={"level": "warning", "message": message}))
         if not outcome.is_ok:
-            raise _failed(stage, outcome)
-        kept = await asyncio.to_thread(_keep_data, stage, outcome, aside, workshop.data_root)
+            raise _failed(context, outcome)
+        kept = await asyncio.to_thread(_keep_data, context, outcome, aside, workshop.data_root)
         return outcome, kept
     finally:
         await asyncio.to_thread(remove_tree, aside)
 
 
-async def _try_import(stage: Stage, workshop: Workshop, observe: Observe) -> None:
+async def _try_import(context: RunContext, workshop: Workshop, observe: Observe) -> None:
     """Import the entry point with all that its jobs will see."""
     workshop.data_root.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".import-", dir=workshop.data_root))
     try:
-        async with workshop.environments.lease(stage.environment.key):
+        async with workshop.environments.lease(context.environment.key):
             await check_import(
-                stage, run=workshop.run, outputs_to=aside / "outputs", observe=observe
+                context, run=workshop.run, outputs_to=aside / "outputs", observe=observe
             )
     finally:
         remove_tree(aside)
 
 
-def _keep_data(stage: Stage, outcome: Outcome, aside: Path, root: Path) -> Path | None:
+def _keep_data(context: RunContext, outcome: Outcome, aside: Path, root: Path) -> Path | None:
     """Publish what the hook left under its own digest; None where it left nothing."""
     if not outcome.outputs:
         return None
     listing = "\n".join(sorted(f"{output.sha256} {output.path}" for output in outcome.outputs))
-    final = root / f"{stage.bundle.digest.removeprefix('sha256:')[:32]}-{_short(listing)}"
+    final = root / f"{context.bundle.digest.removeprefix('sha256:')[:32]}-{_short(listing)}"
     for path in sorted((aside / "data").rglob("*"), reverse=True):
         path.chmod(0o555 if path.is_dir() else 0o444)
     (aside / "data").chmod(0o755)
@@ -217,9 +217,9 @@ def _short(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _failed(stage: Stage, outcome: Outcome) -> ActivationFailed:
+def _failed(context: RunContext, outcome: Outcome) -> ActivationFailed:
     failure = outcome.failure
-    hook = stage.bundle.on_activate
+    hook = context.bundle.on_activate
     target = hook.target if hook else "on_activate"
     if failure is None:
         what = "it asked a question" if outcome.question else f"it ended: {outcome.ending}"

@@ -3,7 +3,9 @@
 from sandbox.command import Observe, Report
 
 
-def tell(observe: Observe, step: str, *, done: int, total: int, unit: str, what: str = "") -> None:
+def report_progress(
+    observe: Observe, step: str, *, done: int, total: int, unit: str, what: str = ""
+) -> None:
     """Report that `step` (lock, fetch, unpack, compile, build) has come to `done` of `total`."""
     data = {"step": step, "done": done, "total": total, "unit": unit, "what": what}
     observe(Report(kind="event", data={"name": "install", "data": {**data}}))

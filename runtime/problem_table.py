@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from packages.errors import PackageError
-from runtime.errors import RuntimeFault
-from runtime.outages import outage_of
+from runtime.faults.errors import RuntimeFault
+from runtime.faults.outages import outage_of
 from runtime.values.bounds import kept_problems
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError

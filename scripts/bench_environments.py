@@ -27,7 +27,7 @@ from measured import disk_bytes, pip_build, timed, tiny_wheel, uv_build
 
 from packages.activation import Workshop, prepare
 from packages.archive import Bundles, receive
-from packages.environment.runnable import runnable
+from packages.environment.bundle_bytecode import runnable
 from packages.lock.grant import GateState
 from packages.lock.lock import Lock
 from packages.lock.uv import compile_pylock
@@ -105,14 +105,14 @@ async def upload_to_active(bench: Bench) -> list[Figure]:
     for _ in range(bench.rounds):
         upload.seek(0)
         workshop = Workshop(
-            house=bench.house,
+            wheelhouse=bench.wheelhouse,
             locker=bench.locker,
             environments=bench.environments(),
             run=bench.sandbox.run,
             data_root=bench.fresh(),
         )
         started = time.perf_counter()
-        bundle = receive(upload, bundles=Bundles(bench.fresh(), judges=bench.house.judges))
+        bundle = receive(upload, bundles=Bundles(bench.fresh(), judges=bench.wheelhouse.judges))
         await prepare(bundle, workshop=workshop, gate=GateState())
         took.append((time.perf_counter() - started) * 1000)
     flat, listing = bench.flat(lock)
@@ -163,7 +163,7 @@ async def cold_import(bench: Bench) -> list[Figure]:
     """
     built = await bench.warm(await bench.lock(SPREADSHEET))
     upload = packed({"extract.py": PROBE, "neighbour.py": "X = 1\n"})
-    bundle = receive(upload, bundles=Bundles(bench.fresh(), judges=bench.house.judges))
+    bundle = receive(upload, bundles=Bundles(bench.fresh(), judges=bench.wheelhouse.judges))
     shown = await runnable(bundle, interpreter=bench.python, run=bench.sandbox.run)
     command = Command(
         target="extract:extract",
@@ -229,10 +229,10 @@ async def _overlapping(bench: Bench, lock: Lock) -> Figure:
             made.add(names)
             part = Lock(python_minor=lock.python_minor, packages=tuple(chosen))
             await environments.ensure(part, interpreter=bench.python)
-    wheels = [bench.house.get(p.sha256, name=p.name) for p in lock.packages]
+    wheels = [bench.wheelhouse.get(p.sha256, name=p.name) for p in lock.packages]
     tag = f"cpython-{bench.python.soabi.split('-')[1]}"
-    stored = [unpacked_folder(bench.house, wheel) for wheel in wheels]
-    stored += [bytecode_folder(bench.house, wheel, cache_tag=tag) for wheel in wheels]
+    stored = [unpacked_folder(bench.wheelhouse, wheel) for wheel in wheels]
+    stored += [bytecode_folder(bench.wheelhouse, wheel, cache_tag=tag) for wheel in wheels]
     than = disk_bytes(*stored)
     value = disk_bytes(*stored, environments.root)
     baseline = "the distinct wheels, unpacked and compiled"
@@ -291,7 +291,7 @@ async def upload_judge(bench: Bench) -> list[Figure]:
     for _ in range(bench.rounds):
         started = time.perf_counter()
         with upload.open("rb") as stream:
-            receive(stream, bundles=Bundles(bench.fresh(), judges=bench.house.judges))
+            receive(stream, bundles=Bundles(bench.fresh(), judges=bench.wheelhouse.judges))
         ours.append(size_mb / (time.perf_counter() - started))
         quiet = ["unzip", "-tqq", str(upload)]
         theirs.append(size_mb / (timed(lambda: subprocess.run(quiet, check=True)) / 1000))  # noqa: B023

@@ -22,10 +22,12 @@ class Bench:
 
     def __init__(self, home: Path, sandbox: Sandbox, rounds: int):
         self.home, self.sandbox, self.rounds = home, sandbox, rounds
-        self.house = Wheelhouse(home / "wheelhouse")
+        self.wheelhouse = Wheelhouse(home / "wheelhouse")
         bundle = os.environ.get("SSL_CERT_FILE")
         index = Index(ca_bundle=Path(bundle) if bundle else None)
-        self.locker = Locker(house=self.house, clock=lambda: datetime.now(UTC), index=index)
+        self.locker = Locker(
+            wheelhouse=self.wheelhouse, clock=lambda: datetime.now(UTC), index=index
+        )
         self.python = running()
         self.rooms = home / "rounds" / str(os.getpid())
         self.count = 0
@@ -39,7 +41,9 @@ class Bench:
 
     def environments(self) -> Environments:
         """Return an empty store of environments on the shared house."""
-        builder = Builder(house=self.house, run=self.sandbox.run, clock=lambda: datetime.now(UTC))
+        builder = Builder(
+            wheelhouse=self.wheelhouse, run=self.sandbox.run, clock=lambda: datetime.now(UTC)
+        )
         return Environments(root=self.fresh(), builder=builder)
 
     async def lock(self, text: str) -> Lock:
@@ -58,8 +62,8 @@ class Bench:
         """Return a flat folder of the wheels of `lock`, and a hashed requirements file."""
         folder = self.fresh()
         for package in lock.packages:
-            wheel = self.house.get(package.sha256, name=package.name)
-            os.link(self.house.path(wheel), folder / package.wheel)
+            wheel = self.wheelhouse.get(package.sha256, name=package.name)
+            os.link(self.wheelhouse.path(wheel), folder / package.wheel)
         listing = folder / "requirements.txt"
         lines = (f"{p.name}=={p.version} --hash={p.sha256}\n" for p in lock.packages)
         listing.write_text("".join(lines))

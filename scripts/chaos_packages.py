@@ -109,11 +109,11 @@ async def work(home: Path, carrier: Path, public: bytes, started: Callable[[], N
         started()
         import_wheels(house, carrier, public_keys_pem=[public], clock=utc_now, by="chaos")
         bundle = receive(io.BytesIO(bundle_of()), bundles=Bundles(home / "bundles"))
-        builder = Builder(house=house, run=sandbox.run, clock=utc_now)
+        builder = Builder(wheelhouse=house, run=sandbox.run, clock=utc_now)
         environments = Environments(root=home / "environments", builder=builder)
         workshop = Workshop(
-            house=house,
-            locker=Locker(house=house, clock=utc_now),
+            wheelhouse=house,
+            locker=Locker(wheelhouse=house, clock=utc_now),
             environments=environments,
             run=sandbox.run,
             data_root=home / "data",
@@ -136,7 +136,7 @@ def torn(home: Path) -> list[str]:
         for folder in (home / "wheelhouse").glob(place):
             if not folder.name.startswith("."):
                 found += [f"{folder}: {path}" for path in verify_unpacked(read_unpacked(folder))]
-    builder = Builder(house=house, run=no_run, clock=utc_now)  # type: ignore[arg-type]
+    builder = Builder(wheelhouse=house, run=no_run, clock=utc_now)  # type: ignore[arg-type]
     environments = Environments(root=home / "environments", builder=builder)
     for path in (home / "environments").glob("*"):
         if not path.name.startswith(".") and not environments.is_there(path.name):

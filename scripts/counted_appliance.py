@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from runtime.cli.main import main
-from runtime.store.sqlite import SqliteReader, SqliteWriter
+from runtime.store.databases.sqlite import SqliteReader, SqliteWriter
 
 EVERY_S = 0.2
 

@@ -13,14 +13,14 @@ from pathlib import Path
 from figures import Figure, against, alone
 from wire import Client, Served, served
 
-from runtime.ids import new_id
+from runtime.store.databases.sqlite import sqlite_engine
 from runtime.store.jobs import claims
 from runtime.store.jobs import jobs as job_store
-from runtime.store.migrate import migrate
-from runtime.store.sqlite import sqlite_engine
-from runtime.values.line import Ability
+from runtime.store.schema.migrate import migrate
+from runtime.values.ids import new_id
 from runtime.values.records import Activation, Job, RequestContext, Worker
 from runtime.values.states import State
+from runtime.values.when.line import Ability
 
 FEW, MANY, PACKAGES = 10, 100_000, 1000
 ROUNDS = 300

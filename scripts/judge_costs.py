@@ -206,10 +206,10 @@ def _snapshot_reader(path: Path, folder: Path) -> Callable[[], object]:
 
 
 def _names_reader(names: list[str]) -> Callable[[], object]:
-    if taking := _named("runtime.jobs.submission:InputNames"):
+    if taking := _named("runtime.jobs.orders.submission:InputNames"):
         taken = taking(most=1000)
         return lambda: [taken.take(name) for name in names]
-    judge: Any = _named("runtime.jobs.submission:judge_input_names")
+    judge: Any = _named("runtime.jobs.orders.submission:judge_input_names")
     return lambda: [judge(names[:n], most=1000) for n in range(1, len(names) + 1)]
 
 

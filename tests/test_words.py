@@ -22,8 +22,8 @@ OLD: dict[str, frozenset[str]] = {
         """
         _said _tell _told activating as_seen_at assembly bell Bell building bundling
         carrying check_rooms Draining environment_part EnvironmentPart ErrorPart ErrorView
-        filling ForeignRoom Gatekeeper gatekeeper Guest guest hands Hands happening_of
-        HookPart house house_names InputPart is_id is_rehearsal ledger OutputPart
+        filling ForeignRoom is_lasting Gatekeeper gatekeeper Guest guest hands Hands happening_of
+        HookPart house house_names InputPart is_id is_rehearsal lasting ledger OutputPart
         PackagePart Parts parts_of PartsOf PhasePart prune_house pruning removing ring
         ring_all Room rooms runnable settings_told sweeping tell tell_ignored trying
         verify_house wait_for_ring workshop_of
@@ -31,13 +31,19 @@ OLD: dict[str, frozenset[str]] = {
     ),
     "sandbox": words(
         """
+        _said _tell tell
         birth birth_on_host Birth cgroup_v1 cgroup_v2 hugetext kept_warm lasting mail
         mover Mover rehearsal _Seat Seat seat stage Stage stage_set stagehand Stagehand
         terminating verdicts
         """
     ),
-    "packages": words("is_rehearsal prepared_dict"),
-    "wheelhouse": words("is_rehearsal"),
+    "packages": words(
+        """
+        _said _tell crowd cutting house house_names is_of_the_house is_rehearsal Keeper keeper
+        Nobody prepared_dict runnable Said Stage stage tell
+        """
+    ),
+    "wheelhouse": words("house is_rehearsal settle"),
 }
 
 

@@ -30,7 +30,7 @@ class Lack:
     """The files of that name that are here."""
 
 
-def lacks(house: Wheelhouse, wanted: Iterable[Requirement], *, target: Target) -> list[Lack]:
+def lacks(wheelhouse: Wheelhouse, wanted: Iterable[Requirement], *, target: Target) -> list[Lack]:
     """Return each requirement, direct or brought along, that the house cannot meet."""
     found: list[Lack] = []
     seen: set[str] = set()
@@ -42,7 +42,7 @@ def lacks(house: Wheelhouse, wanted: Iterable[Requirement], *, target: Target) -
         if key in seen or not target.holds(requirement.marker):
             continue
         seen.add(key)
-        wheels = house.find(name)
+        wheels = wheelhouse.find(name)
         wheel = newest(wheels, requirement, target=target)
         if wheel is None:
             found.append(_lack(requirement, asked_by, wheels))

@@ -59,12 +59,12 @@ class MissingList:
         found = [MISSING_JSON.validate_json(path.read_bytes()) for path in files]
         return sorted(found, key=lambda missing: missing.at, reverse=True)
 
-    def settle(self, house: Wheelhouse) -> int:
+    def strike_off(self, wheelhouse: Wheelhouse) -> int:
         """Strike off what the house has for the target by now; return how many entries."""
         struck = 0
         for path in list(self.folder.glob("*.json")) if self.folder.is_dir() else []:
             missing = MISSING_JSON.validate_json(path.read_bytes())
-            if _is_here(missing, house):
+            if _is_here(missing, wheelhouse):
                 path.unlink(missing_ok=True)
                 struck += 1
         return struck
@@ -98,9 +98,9 @@ class MissingList:
         return [{**asdict(m), "at": rfc3339(m.at)} for m in self.entries()]
 
 
-def _is_here(missing: Missing, house: Wheelhouse) -> bool:
+def _is_here(missing: Missing, wheelhouse: Wheelhouse) -> bool:
     requirement = Requirement(missing.requirement)
-    wheels = house.find(requirement.name)
+    wheels = wheelhouse.find(requirement.name)
     if missing.sha256:
         return any(wheel.sha256 == missing.sha256 for wheel in wheels)
     return newest(wheels, requirement, target=missing.target) is not None

@@ -65,24 +65,24 @@ class Unpacked:
 FOLDERS_JSON = TypeAdapter(tuple[UnpackedFolder, ...])
 
 
-def unpacked_folder(house: Wheelhouse, wheel: Wheel) -> Path:
+def unpacked_folder(wheelhouse: Wheelhouse, wheel: Wheel) -> Path:
     """Return where `wheel` is, or will be, unpacked."""
-    return house.root / "unpacked" / wheel.hex_digest
+    return wheelhouse.root / "unpacked" / wheel.hex_digest
 
 
-def bytecode_folder(house: Wheelhouse, wheel: Wheel, *, cache_tag: str) -> Path:
+def bytecode_folder(wheelhouse: Wheelhouse, wheel: Wheel, *, cache_tag: str) -> Path:
     """Return where the bytecode of `wheel` for the interpreters of `cache_tag` is kept."""
-    return house.root / "bytecode" / wheel.hex_digest / cache_tag
+    return wheelhouse.root / "bytecode" / wheel.hex_digest / cache_tag
 
 
-def unpack(house: Wheelhouse, wheel: Wheel) -> Unpacked:
+def unpack(wheelhouse: Wheelhouse, wheel: Wheel) -> Unpacked:
     """Unpack `wheel`, unless that was done before. Raises WheelCorrupt, leaving nothing."""
-    folder = unpacked_folder(house, wheel)
+    folder = unpacked_folder(wheelhouse, wheel)
     if folder.is_dir() and _has_cached_bytecode(read_unpacked(folder)):
         remove_tree(folder)  # by an earlier version
     if not folder.is_dir():
         with folder_aside(folder) as aside:
-            write_listing(aside, _spread(house.path(wheel), wheel, aside))
+            write_listing(aside, _spread(wheelhouse.path(wheel), wheel, aside))
             flush_filesystem(aside)
     return read_unpacked(folder)
 
@@ -113,10 +113,10 @@ def verify_unpacked(unpacked: Unpacked) -> list[str]:
     return [path for path, file in _each(unpacked) if not _is_whole(unpacked.folder / path, file)]
 
 
-def forget_unpacked(house: Wheelhouse, wheel: Wheel) -> None:
+def forget_unpacked(wheelhouse: Wheelhouse, wheel: Wheel) -> None:
     """Remove what was unpacked and compiled of `wheel`, so that it is made anew."""
-    remove_tree(unpacked_folder(house, wheel))
-    remove_tree(house.root / "bytecode" / wheel.hex_digest)
+    remove_tree(unpacked_folder(wheelhouse, wheel))
+    remove_tree(wheelhouse.root / "bytecode" / wheel.hex_digest)
 
 
 def is_cached_bytecode(path: str) -> bool:

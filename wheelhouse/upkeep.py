@@ -26,7 +26,7 @@ class Pruned:
 
 
 def verify(
-    house: Wheelhouse, *, targets: Iterable[Target] = (), names: Iterable[str] = ()
+    wheelhouse: Wheelhouse, *, targets: Iterable[Target] = (), names: Iterable[str] = ()
 ) -> list[Problem]:
     """Return a problem for each wheel that rotted, and for each dependency that is missing.
 
@@ -34,26 +34,32 @@ def verify(
     narrows the look to these distributions.
     """
     wanted = list(names)
-    wheels = [w for name in wanted for w in house.find(name)] if wanted else list(house.wheels())
-    problems = [problem for wheel in wheels for problem in _verify_file(house, wheel)]
+    wheels = (
+        [w for name in wanted for w in wheelhouse.find(name)]
+        if wanted
+        else list(wheelhouse.wheels())
+    )
+    problems = [problem for wheel in wheels for problem in _verify_file(wheelhouse, wheel)]
     for target in targets:
-        problems += [_missing(lack, target) for lack in missing_for(house, wheels, target=target)]
+        problems += [
+            _missing(lack, target) for lack in missing_for(wheelhouse, wheels, target=target)
+        ]
     return problems
 
 
-def missing_for(house: Wheelhouse, wheels: Iterable[Wheel], *, target: Target) -> list[Lack]:
+def missing_for(wheelhouse: Wheelhouse, wheels: Iterable[Wheel], *, target: Target) -> list[Lack]:
     """Return what `wheels` need on `target` and the house lacks, each once."""
     fitting = [wheel for wheel in wheels if target.rank(wheel.filename) is not None]
     found: dict[str, Lack] = {}
     for wheel in fitting:
         pinned = Requirement(f"{wheel.name}=={wheel.version}")
-        for lack in lacks(house, [pinned], target=target):
+        for lack in lacks(wheelhouse, [pinned], target=target):
             found.setdefault(lack.requirement, lack)
     return list(found.values())
 
 
 def prune(
-    house: Wheelhouse, *, in_use: Iterable[str], now: float, is_dry_run: bool = False
+    wheelhouse: Wheelhouse, *, in_use: Iterable[str], now: float, is_dry_run: bool = False
 ) -> Pruned:
     """Remove the wheels whose digest is not `in_use`, and what was unpacked of wheels gone by.
 
@@ -61,29 +67,29 @@ def prune(
     nothing. `now` (seconds since the epoch) tells abandoned half-made things from fresh ones.
     """
     kept = {digest.removeprefix("sha256:") for digest in in_use}
-    unused = [wheel for wheel in house.wheels() if wheel.hex_digest not in kept]
+    unused = [wheel for wheel in wheelhouse.wheels() if wheel.hex_digest not in kept]
     size = sum(wheel.size_bytes for wheel in unused)
     gone = {wheel.hex_digest for wheel in unused}
-    here = {wheel.hex_digest for wheel in house.wheels()} - gone
-    folders = [f for f in _derived(house) if f.name not in here and not f.name.startswith(".")]
+    here = {wheel.hex_digest for wheel in wheelhouse.wheels()} - gone
+    folders = [f for f in _derived(wheelhouse) if f.name not in here and not f.name.startswith(".")]
     size += sum(_size_of(folder) for folder in folders)
     if not is_dry_run:
         for wheel in unused:
-            house.remove(wheel)
+            wheelhouse.remove(wheel)
         for folder in folders:
             remove_tree(folder)
-        for place in (house.root, house.root / "unpacked"):
+        for place in (wheelhouse.root, wheelhouse.root / "unpacked"):
             sweep_aside(place, older_than_s=ABANDONED_AFTER_S, now=now)
     return Pruned(wheels=tuple(unused), unpacked=len(folders), size_bytes=size)
 
 
-def is_rotten(house: Wheelhouse, wheel: Wheel) -> bool:
+def is_rotten(wheelhouse: Wheelhouse, wheel: Wheel) -> bool:
     """Return whether the file of `wheel` is gone, or no longer what was added."""
-    return any(_verify_file(house, wheel))
+    return any(_verify_file(wheelhouse, wheel))
 
 
-def _verify_file(house: Wheelhouse, wheel: Wheel) -> Iterator[Problem]:
-    path = house.path(wheel)
+def _verify_file(wheelhouse: Wheelhouse, wheel: Wheel) -> Iterator[Problem]:
+    path = wheelhouse.path(wheel)
     if not path.is_file():
         yield _rotten(wheel, "its file is missing")
     elif digest_of(path) != wheel.sha256:
@@ -113,9 +119,9 @@ def _missing(lack: Lack, target: Target) -> Problem:
     )
 
 
-def _derived(house: Wheelhouse) -> list[Path]:
+def _derived(wheelhouse: Wheelhouse) -> list[Path]:
     """Return the folders of everything that was made from wheels."""
-    places = (house.root / "unpacked", house.root / "bytecode")
+    places = (wheelhouse.root / "unpacked", wheelhouse.root / "bytecode")
     return [folder for place in places if place.is_dir() for folder in place.iterdir()]
 
 

@@ -113,7 +113,7 @@ FailureName = Annotated[str, StringConstraints(pattern=FAILURE, max_length=200)]
 NoNul = Annotated[str, StringConstraints(pattern=WITHOUT_NUL, max_length=4000)]
 
 
-class _Part(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
@@ -123,7 +123,7 @@ class _Part(BaseModel):
     )
 
 
-class Hook(_Part):
+class Hook(_Section):
     """A function that runs at a moment of the package's life."""
 
     target: Target = Field(examples=["hooks.prepare:run"])
@@ -135,7 +135,7 @@ class Hook(_Part):
 HookOrTarget = Annotated[Hook, BeforeValidator(_hook, json_schema_input_type=Hook | Target)]
 
 
-class Hooks(_Part):
+class Hooks(_Section):
     """The hooks. A file hooks/on_activate.py or hooks/on_after_extract.py needs no entry here."""
 
     on_activate: HookOrTarget | None = Field(default=None, examples=["hooks.prepare:run"])
@@ -144,7 +144,7 @@ class Hooks(_Part):
     """Runs after each job, after a failed one as well."""
 
 
-class Network(_Part):
+class Network(_Section):
     """What the bundle wishes of the network; what it gets is the admin's to say."""
 
     install: Literal["never", "if-open", "required"] = Field(default="if-open", examples=["never"])
@@ -157,7 +157,7 @@ class Network(_Part):
     """What a run wants to reach; where none is named, whatever the admin allows."""
 
 
-class Retry(_Part):
+class Retry(_Section):
     """How often a job is run whose package failed; the caller may ask otherwise."""
 
     attempts: int = Field(ge=1, le=100, examples=[3])
@@ -170,7 +170,7 @@ class Retry(_Part):
     """Codes of errors, or names of exceptions; where none is named, any failure."""
 
 
-class Concurrency(_Part):
+class Concurrency(_Section):
     """How many jobs run at a time that have the same key."""
 
     key: Key = Field(examples=["parameters.customer"])
@@ -179,7 +179,7 @@ class Concurrency(_Part):
     """How many of them run at a time."""
 
 
-class Rate(_Part):
+class Rate(_Section):
     """How many jobs start in so many seconds that have the same key; evenly spread."""
 
     key: Key = Field(examples=["principal"])
@@ -190,7 +190,7 @@ class Rate(_Part):
     """In how many seconds."""
 
 
-class Wishes(_Part):
+class Wishes(_Section):
     """Limits that the bundle asks for; what is left out is the appliance's to choose."""
 
     wall_s: float | None = Field(default=None, gt=0, le=86_400, examples=[120])
@@ -223,7 +223,7 @@ class Wishes(_Part):
         return Limits(**self.model_dump(exclude_none=True))
 
 
-class Manifest(_Part):
+class Manifest(_Section):
     """What is in manifest.json."""
 
     model_config = ConfigDict(

@@ -91,7 +91,9 @@ def _what(details: ErrorDetails, words: Words) -> str:
     if len(shown) > MOST_SHOWN_CHARS:
         shown = f"{shown[:MOST_SHOWN_CHARS]}…"
     meant = _meant(details, words)
-    return f"{label} is {shown}; it should be {meant}" if meant else f"{label}: {_said(details)}"
+    return (
+        f"{label} is {shown}; it should be {meant}" if meant else f"{label}: {_message_of(details)}"
+    )
 
 
 def _mend(details: ErrorDetails, words: Words) -> str:
@@ -135,13 +137,13 @@ def _meant(details: ErrorDetails, words: Words) -> str:
     if details["type"] == "string_pattern_mismatch":
         return words.meant[str(details.get("ctx", {})["pattern"])]
     # What is wrong has a type in pydantic (2.14.4), what it should be has only a sentence.
-    found = re.fullmatch(r"it should (?:be (?P<kind>.*)|have (?P<size>.*))", _said(details))
+    found = re.fullmatch(r"it should (?:be (?P<kind>.*)|have (?P<size>.*))", _message_of(details))
     if not found:
         return ""
     return found["kind"] or f"text of {found['size']}"
 
 
-def _said(details: ErrorDetails) -> str:
+def _message_of(details: ErrorDetails) -> str:
     """Return pydantic's sentence, or our own, in plain words."""
     said = details["msg"].removeprefix("Value error, ")
     for theirs, ours in (("Input ", "it "), ("String ", "it ")):

@@ -13,8 +13,8 @@ from packages.environment.linking import (
     Clash,
     Damage,
     Damaged,
-    Part,
     Plan,
+    WheelFiles,
     lay_out,
     plan,
     site_packages_of,
@@ -26,7 +26,7 @@ from packages.interpreters import cache_tag, platform_of
 from packages.lock.diagnosis import disk_full
 from packages.lock.lock import FILE as LOCK_FILE
 from packages.lock.lock import Lock
-from packages.progress import tell
+from packages.progress import report_progress
 from sandbox.command import Interpreter, Observe, Run
 from wheelhouse.durable import (
     close_folders,
@@ -48,7 +48,7 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 class Builder:
     """Builds environments from the wheels of `house`; compiles with `run`. `clock` gives UTC."""
 
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     run: Run
     clock: Callable[[], datetime]
 
@@ -57,11 +57,11 @@ class Builder:
     ) -> None:
         """Build the environment of `lock` at `final`. Raises EnvironmentFailed, leaving nothing."""
         try:
-            wheels = [self.house.get(p.sha256, name=p.name) for p in lock.packages]
+            wheels = [self.wheelhouse.get(p.sha256, name=p.name) for p in lock.packages]
             try:
                 await self._try(final, lock, wheels, interpreter, observe)
             except Damaged as damaged:
-                self._forget(final.parent, wheels, {one.part for one in damaged.damages})
+                self._forget(final.parent, wheels, {one.wheel for one in damaged.damages})
                 await self._try(final, lock, wheels, interpreter, observe)
         except WheelhouseError as error:
             raise EnvironmentFailed(*error.problems) from error
@@ -74,33 +74,40 @@ class Builder:
 
     async def prepare(
         self, wheels: Sequence[Wheel], *, interpreter: Interpreter, observe: Observe
-    ) -> list[Part]:
+    ) -> list[WheelFiles]:
         """Unpack and compile each wheel, where that is new; return what is to be linked."""
-        crowd = asyncio.Semaphore(AT_ONCE)
+        semaphore = asyncio.Semaphore(AT_ONCE)
         done = 0
 
-        async def one(wheel: Wheel) -> tuple[Part, Part]:
+        async def one(wheel: Wheel) -> tuple[WheelFiles, WheelFiles]:
             nonlocal done
-            async with crowd:
-                parts = await self._prepare(wheel, interpreter)
+            async with semaphore:
+                files = await self._prepare(wheel, interpreter)
             done += 1
             what = wheel.filename
-            tell(observe, "unpack", done=done, total=len(wheels), unit="wheels", what=what)
-            return parts
+            report_progress(
+                observe, "unpack", done=done, total=len(wheels), unit="wheels", what=what
+            )
+            return files
 
         pairs = await asyncio.gather(*(one(wheel) for wheel in wheels))
-        return [part for pair in pairs for part in pair]
+        return [files for pair in pairs for files in pair]
 
-    async def _prepare(self, wheel: Wheel, interpreter: Interpreter) -> tuple[Part, Part]:
-        unpacked = await asyncio.to_thread(unpack, self.house, wheel)
-        compiler = Compiler(house=self.house, run=self.run)
+    async def _prepare(
+        self, wheel: Wheel, interpreter: Interpreter
+    ) -> tuple[WheelFiles, WheelFiles]:
+        unpacked = await asyncio.to_thread(unpack, self.wheelhouse, wheel)
+        compiler = Compiler(wheelhouse=self.wheelhouse, run=self.run)
         bytecode: Unpacked = await compiler.compiled(
             wheel,
             unpacked,
             interpreter=interpreter,
             site_packages=site_packages_of(interpreter),
         )
-        return Part(name=wheel.name, unpacked=unpacked), Part(name=wheel.name, unpacked=bytecode)
+        return (
+            WheelFiles(name=wheel.name, unpacked=unpacked),
+            WheelFiles(name=wheel.name, unpacked=bytecode),
+        )
 
     async def _try(
         self,
@@ -110,25 +117,30 @@ class Builder:
         interpreter: Interpreter,
         observe: Observe,
     ) -> None:
-        parts = await self.prepare(wheels, interpreter=interpreter, observe=observe)
-        planned = await asyncio.to_thread(plan, parts, interpreter=interpreter)
+        files = await self.prepare(wheels, interpreter=interpreter, observe=observe)
+        planned = await asyncio.to_thread(plan, files, interpreter=interpreter)
         if planned.clashes:
             raise EnvironmentFailed(*map(_clashing, planned.clashes))
         tag = cache_tag(interpreter)
         names = {wheel.name: f"{wheel.hex_digest}-{tag}" for wheel in wheels}
         site = site_packages_of(interpreter)
         own = await asyncio.to_thread(share, planned, names=names, site=site)
-        shared = tuple(sorted({names[link.part] for link in own.links}))
+        shared = tuple(sorted({names[link.wheel] for link in own.links}))
         inventory = await asyncio.to_thread(
             self._inventory, final.name, lock, interpreter, wheels, planned, shared
         )
         _ready(final.parent)
         await asyncio.to_thread(
-            place_shared, final.parent, own.links, parts=parts, names=names, interpreter=interpreter
+            place_shared,
+            final.parent,
+            own.links,
+            wheels=files,
+            names=names,
+            interpreter=interpreter,
         )
         with folder_aside(final) as aside:
             await asyncio.to_thread(_fill, aside, own, lock, inventory, interpreter)
-        tell(observe, "link", done=planned.files, total=planned.files, unit="files")
+        report_progress(observe, "link", done=planned.files, total=planned.files, unit="files")
 
     def _inventory(
         self,
@@ -157,7 +169,7 @@ class Builder:
     def _forget(self, root: Path, wheels: Sequence[Wheel], names: set[str]) -> None:
         for wheel in wheels:
             if wheel.name in names:
-                forget_unpacked(self.house, wheel)
+                forget_unpacked(self.wheelhouse, wheel)
                 forget_shared(root, wheel.hex_digest)
 
 
@@ -201,7 +213,7 @@ def _damaged(damage: Damage) -> Problem:
     return Problem(
         code="corrupt-wheel",
         what=f"{damage.path} is not as RECORD says, even freshly unpacked",
-        where=damage.part,
+        where=damage.wheel,
         mend="check the disk; then `fumehood wheelhouse verify`",
     )
 
@@ -209,7 +221,7 @@ def _damaged(damage: Damage) -> Problem:
 def _clashing(clash: Clash) -> Problem:
     return Problem(
         code="name-collision",
-        what=f"{clash.part} brings the file {clash.path}, and {clash.what}",
-        where=clash.part,
-        mend=f"ask for another version of {clash.part}, or leave out what it clashes with",
+        what=f"{clash.wheel} brings the file {clash.path}, and {clash.what}",
+        where=clash.wheel,
+        mend=f"ask for another version of {clash.wheel}, or leave out what it clashes with",
     )

@@ -35,7 +35,7 @@ GROWTH = 4
 class Compiler:
     """Compiles the modules of unpacked wheels with `run`, and keeps the result in `house`."""
 
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     run: Run
 
     async def compiled(
@@ -46,7 +46,7 @@ class Compiler:
         Raises EnvironmentFailed where the walled step did not come to its end.
         """
         tag = cache_tag(interpreter)
-        final = bytecode_folder(self.house, wheel, cache_tag=tag)
+        final = bytecode_folder(self.wheelhouse, wheel, cache_tag=tag)
         if not final.is_dir():
             with folder_aside(final) as aside:
                 await self._compile(wheel, unpacked, aside, interpreter, site_packages)

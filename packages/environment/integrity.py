@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from packages.environment.inventory import FILE, INVENTORY_JSON, Installed, Inventory
-from packages.environment.linking import Part, plan, site_packages_of
+from packages.environment.linking import WheelFiles, plan, site_packages_of
 from packages.environment.sharing import PLACE
 from packages.errors import PackageError
 from packages.interpreters import cache_tag
@@ -25,7 +25,7 @@ type Expected = dict[str, tuple[int, str]]
 """The size and the digest, as RECORD spells it, of each file, by its path in the environment."""
 
 
-def verify_environment(folder: Path, *, house: Wheelhouse, is_full: bool) -> list[Problem]:
+def verify_environment(folder: Path, *, wheelhouse: Wheelhouse, is_full: bool) -> list[Problem]:
     """Return a problem for each file that is missing, altered, or should not be there.
 
     A full look computes each SHA-256; otherwise sizes are compared, which takes milliseconds.
@@ -38,7 +38,7 @@ def verify_environment(folder: Path, *, house: Wheelhouse, is_full: bool) -> lis
         return [_damaged(key, FILE, f"it cannot be read: {error}")]
     if lock.digest != inventory.lock_digest:
         return [_damaged(key, LOCK_FILE, "it is not the lock that was installed")]
-    expected, is_complete = _expected(folder, inventory, house)
+    expected, is_complete = _expected(folder, inventory, wheelhouse)
     problems = list(_compare(folder, expected, is_full=is_full))
     if is_complete:
         problems += _extra(folder, expected, key=key)
@@ -49,20 +49,20 @@ def verify_environment(folder: Path, *, house: Wheelhouse, is_full: bool) -> lis
     return problems
 
 
-def _expected(folder: Path, inventory: Inventory, house: Wheelhouse) -> tuple[Expected, bool]:
+def _expected(folder: Path, inventory: Inventory, wheelhouse: Wheelhouse) -> tuple[Expected, bool]:
     """Return what should be there, and whether that is everything.
 
     A wheel that has left the house is known by the RECORD in the environment alone.
     """
     interpreter = _interpreter(inventory)
-    parts: list[Part] = []
+    wheels: list[WheelFiles] = []
     recorded: Expected = {}
     for item in inventory.installed:
         try:
-            parts += _parts(house, item, interpreter)
+            wheels += _wheels_of(wheelhouse, item, interpreter)
         except (WheelhouseError, OSError, ValueError):
             recorded |= _recorded(folder, item, site_packages_of(interpreter))
-    planned = plan(parts, interpreter=interpreter)
+    planned = plan(wheels, interpreter=interpreter)
     expected = {
         f"{bunch.target}/{file.name}".lstrip("/"): (file.size_bytes, file.sha256)
         for bunch in planned.bunches
@@ -71,11 +71,16 @@ def _expected(folder: Path, inventory: Inventory, house: Wheelhouse) -> tuple[Ex
     return {**recorded, **expected}, not recorded
 
 
-def _parts(house: Wheelhouse, item: Installed, interpreter: Interpreter) -> list[Part]:
-    wheel = house.get(item.sha256, name=item.name)
+def _wheels_of(
+    wheelhouse: Wheelhouse, item: Installed, interpreter: Interpreter
+) -> list[WheelFiles]:
+    wheel = wheelhouse.get(item.sha256, name=item.name)
     tag = cache_tag(interpreter)
-    folders = (unpacked_folder(house, wheel), bytecode_folder(house, wheel, cache_tag=tag))
-    return [Part(name=item.name, unpacked=read_unpacked(folder)) for folder in folders]
+    folders = (
+        unpacked_folder(wheelhouse, wheel),
+        bytecode_folder(wheelhouse, wheel, cache_tag=tag),
+    )
+    return [WheelFiles(name=item.name, unpacked=read_unpacked(folder)) for folder in folders]
 
 
 def _recorded(folder: Path, item: Installed, site: str) -> Expected:

@@ -31,7 +31,7 @@ NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class WheelFiles:
     """One wheel's files or bytecode to lay out, called `name`."""
 
     name: str
@@ -40,9 +40,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Bunch:
-    """Files of one part that go from one folder to another; `target` is below the environment."""
+    """Files of one wheel that go from one folder to another; `target` is below the environment."""
 
-    part: str
+    wheel: str
     source: str
     target: str
     files: Sequence[UnpackedFile]
@@ -50,18 +50,18 @@ class Bunch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A link at `target`, below the environment, to a folder of the wheel called `part`."""
+    """A link at `target`, below the environment, to a folder of the wheel called `wheel`."""
 
-    part: str
+    wheel: str
     target: str
     to: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clash:
-    """A file of the wheel called `part` at `path`, where there is to be something else."""
+    """A file of the wheel called `wheel` at `path`, where there is to be something else."""
 
-    part: str
+    wheel: str
     path: str
     what: str
 
@@ -90,9 +90,9 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A file of the wheel called `part` that is absent or has another size than RECORD says."""
+    """A file of the wheel called `wheel` that is absent or has another size than RECORD says."""
 
-    part: str
+    wheel: str
     path: str
 
 
@@ -109,23 +109,23 @@ def site_packages_of(interpreter: Interpreter) -> str:
     return f"lib/python{minor_of(interpreter.version)}/site-packages"
 
 
-def plan(parts: Iterable[Part], *, interpreter: Interpreter) -> Plan:
-    """Decide what goes where. Of two files for one place the first, by part, is kept."""
+def plan(wheels: Iterable[WheelFiles], *, interpreter: Interpreter) -> Plan:
+    """Decide what goes where. Of two files for one place the first, by wheel, is kept."""
     owners: dict[str, dict[str, tuple[str, UnpackedFile]]] = {site_packages_of(interpreter): {}}
     bunches: list[Bunch] = []
     overlaps: list[Overlap] = []
-    for part in parts:
-        places = _places(interpreter, part.name)
-        for folder in part.unpacked.folders:
+    for wheel in wheels:
+        places = _places(interpreter, wheel.name)
+        for folder in wheel.unpacked.folders:
             target = _below(places[folder.place], folder.path)
-            source = _below(f"{part.unpacked.folder}/{folder.place}", folder.path)
+            source = _below(f"{wheel.unpacked.folder}/{folder.place}", folder.path)
             taken = owners.setdefault(target, {})
             fresh = [file for file in folder.files if file.name not in taken]
             if len(fresh) < len(folder.files):
-                overlaps += _overlaps(part.name, target, folder.files, taken)
-            taken.update({file.name: (part.name, file) for file in fresh})
+                overlaps += _overlaps(wheel.name, target, folder.files, taken)
+            taken.update({file.name: (wheel.name, file) for file in fresh})
             if fresh:
-                bunches.append(Bunch(part.name, source, target, fresh))
+                bunches.append(Bunch(wheel.name, source, target, fresh))
     folders = _with_parents(owners)
     return Plan(
         folders=folders,
@@ -149,14 +149,16 @@ def _clashes(
     for folder in folders:
         if folder in ours:
             (owner, _), *_ = _inside(folder, owners)
-            yield Clash(part=owner, path=folder, what="the environment has a file of its own there")
+            yield Clash(
+                wheel=owner, path=folder, what="the environment has a file of its own there"
+            )
     for path, what in [
         *((path, "the environment has a file of its own there") for path in sorted(ours)),
         *((folder, "others have a folder there") for folder in folders),
     ]:
         above, _, name = path.rpartition("/")
         if name in owners.get(above, {}):
-            yield Clash(part=owners[above][name][0], path=path, what=what)
+            yield Clash(wheel=owners[above][name][0], path=path, what=what)
 
 
 def _inside(
@@ -212,7 +214,7 @@ def _link_all(root: str, bunches: Iterable[Bunch]) -> list[Damage]:
         try:
             for file in bunch.files:
                 if _link(file.name, source, target) != file.size_bytes:
-                    damages.append(Damage(bunch.part, f"{bunch.target}/{file.name}"))
+                    damages.append(Damage(bunch.wheel, f"{bunch.target}/{file.name}"))
         finally:
             os.close(source)
             os.close(target)
@@ -254,16 +256,16 @@ def _shares(bunches: Iterable[Bunch]) -> list[list[Bunch]]:
 
 
 def _overlaps(
-    part: str,
+    wheel: str,
     target: str,
     files: Iterable[UnpackedFile],
     taken: dict[str, tuple[str, UnpackedFile]],
 ) -> Iterable[Overlap]:
     """Yield each file that is there already, unless it is the same to the last byte."""
     for file in files:
-        owner, kept = taken.get(file.name, (part, file))
+        owner, kept = taken.get(file.name, (wheel, file))
         if kept.sha256 != file.sha256:
-            yield Overlap(path=f"{target}/{file.name}", kept=owner, left_out=part)
+            yield Overlap(path=f"{target}/{file.name}", kept=owner, left_out=wheel)
 
 
 def _places(interpreter: Interpreter, name: str) -> dict[Place, str]:

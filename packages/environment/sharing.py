@@ -23,8 +23,8 @@ from packages.environment.linking import (
     Damage,
     Damaged,
     Link,
-    Part,
     Plan,
+    WheelFiles,
     and_parents,
     link_files,
     plan,
@@ -40,20 +40,20 @@ _LIBRARY = re.compile(r"\.(so|dylib|dll|pyd)(\.|$)")
 def share(planned: Plan, *, names: Mapping[str, str], site: str) -> Plan:
     """Return the plan with links in place of the folders that only one wheel fills.
 
-    `names` has the folder of each part in .shared.
+    `names` has the folder of each wheel in .shared.
     """
     owners: dict[str, set[str]] = {}
     with_libraries: set[str] = set()
     for bunch in _below_site(planned.bunches, site):
         has_library = any(_LIBRARY.search(file.name) for file in bunch.files)
         for folder in and_parents(bunch.target):
-            owners.setdefault(folder, set()).add(bunch.part)
+            owners.setdefault(folder, set()).add(bunch.wheel)
             if has_library:
                 with_libraries.add(folder)
     fit = {
-        path: min(parts)
-        for path, parts in owners.items()
-        if len(parts) == 1 and path not in with_libraries and not path.endswith(".dist-info")
+        path: min(wheels)
+        for path, wheels in owners.items()
+        if len(wheels) == 1 and path not in with_libraries and not path.endswith(".dist-info")
     }
     shared = [path for path in fit if not any(above in fit for above in and_parents(path)[1:])]
     links = (_link(fit[path], path, names=names, site=site) for path in sorted(shared))
@@ -64,7 +64,7 @@ def place_shared(
     root: Path,
     links: Iterable[Link],
     *,
-    parts: Sequence[Part],
+    wheels: Sequence[WheelFiles],
     names: Mapping[str, str],
     interpreter: Interpreter,
 ) -> None:
@@ -75,9 +75,9 @@ def place_shared(
     damages: list[Damage] = []
     is_new = False
     with ExitStack() as fresh:
-        for part in sorted({link.part for link in links}):
-            folder = root / PLACE / names[part]
-            bunches = _all_of(part, parts, interpreter)
+        for wheel in sorted({link.wheel for link in links}):
+            folder = root / PLACE / names[wheel]
+            bunches = _all_of(wheel, wheels, interpreter)
             if folder.is_dir():
                 os.utime(folder)  # it is wanted, says this to whoever sweeps
                 damages += _look(folder, bunches)
@@ -92,9 +92,11 @@ def place_shared(
             flush_filesystem(root)
 
 
-def _all_of(part: str, parts: Sequence[Part], interpreter: Interpreter) -> tuple[Bunch, ...]:
+def _all_of(
+    wheel: str, wheels: Sequence[WheelFiles], interpreter: Interpreter
+) -> tuple[Bunch, ...]:
     """Return all that one wheel brings below site-packages, its bytecode too."""
-    whole = plan([one for one in parts if one.name == part], interpreter=interpreter)
+    whole = plan([one for one in wheels if one.name == wheel], interpreter=interpreter)
     return tuple(_below_site(whole.bunches, site_packages_of(interpreter)))
 
 
@@ -113,9 +115,9 @@ def _below_site(bunches: Iterable[Bunch], site: str) -> Iterable[Bunch]:
             yield replace(bunch, target=bunch.target[len(site) + 1 :])
 
 
-def _link(part: str, path: str, *, names: Mapping[str, str], site: str) -> Link:
+def _link(wheel: str, path: str, *, names: Mapping[str, str], site: str) -> Link:
     up = "../" * (len(and_parents(path)) + len(and_parents(site)))
-    return Link(part=part, target=f"{site}/{path}", to=f"{up}{PLACE}/{names[part]}/{path}")
+    return Link(wheel=wheel, target=f"{site}/{path}", to=f"{up}{PLACE}/{names[wheel]}/{path}")
 
 
 def _with_links(planned: Plan, links: tuple[Link, ...]) -> Plan:
@@ -146,5 +148,5 @@ def _look(folder: Path, bunches: Iterable[Bunch]) -> list[Damage]:
             except OSError:
                 size_bytes = -1
             if size_bytes != file.size_bytes:
-                damages.append(Damage(bunch.part, path))
+                damages.append(Damage(bunch.wheel, path))
     return damages

@@ -24,7 +24,7 @@ from packages.errors import BuildFailed, EnvironmentFailed, LockFailed
 from packages.judging import REQUIREMENTS
 from packages.lock.grant import Grant
 from packages.lock.locker import Locker
-from packages.progress import quiet, tell
+from packages.progress import quiet, report_progress
 from sandbox.command import Command, Folder, Interpreter, Json, Observe, Outcome, Run
 from sandbox.limits import Limits
 from wheelhouse.errors import WheelRefused
@@ -42,7 +42,7 @@ LIMITS = Limits(
 class SourceBuilder:
     """Builds wheels into `house`. `clock` gives UTC."""
 
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     locker: Locker
     environments: Environments
     run: Run
@@ -65,7 +65,7 @@ class SourceBuilder:
             raise BuildFailed(_refused(sdist.name))
         with tempfile.TemporaryDirectory(prefix=".build-", dir=self._room()) as folder:
             room = Path(folder)
-            system = await self.house.judges.beside(self._unpack, sdist, room)
+            system = await self.wheelhouse.judges.beside(self._unpack, sdist, room)
             tree = room / "tree" / system.folder
             environment = await self._environment(system.requires, interpreter, grant, observe)
             step = _command(tree, environment, interpreter, system, step="requires")
@@ -74,10 +74,10 @@ class SourceBuilder:
             if further:
                 wanted = (*system.requires, *further)
                 environment = await self._environment(wanted, interpreter, grant, observe)
-            tell(observe, "build", done=0, total=1, unit="wheels", what=sdist.name)
+            report_progress(observe, "build", done=0, total=1, unit="wheels", what=sdist.name)
             step = _command(tree, environment, interpreter, system, step="build")
             await self._step(step, room / "made", sdist, observe)
-            return await self.house.judges.beside(
+            return await self.wheelhouse.judges.beside(
                 self._keep, room / "made", sdist, environment, by=by
             )
 
@@ -85,7 +85,7 @@ class SourceBuilder:
         """Unpack the source distribution; return what it says of its build. Raises BuildFailed."""
         room.chmod(0o755)
         (room / "tree").mkdir()
-        system, problems = self.house.judges.judge(
+        system, problems = self.wheelhouse.judges.judge(
             SDIST,
             about=sdist.name,
             budget=SDIST.budget.for_input(sdist.stat().st_size),
@@ -107,7 +107,7 @@ class SourceBuilder:
         observe: Observe,
     ) -> Environment:
         """Lock and build what the backend needs, by the rules for any requirements."""
-        wanted = await self.house.judges.beside(self._wanted, requires)
+        wanted = await self.wheelhouse.judges.beside(self._wanted, requires)
         try:
             locking = await self.locker.lock(
                 wanted, interpreter=interpreter, grant=grant, observe=observe
@@ -120,7 +120,7 @@ class SourceBuilder:
 
     def _wanted(self, requires: Sequence[str]) -> Requirements:
         """Read what a backend asks for. Raises BuildFailed with every fault."""
-        wanted, problems = self.house.judges.judge(
+        wanted, problems = self.wheelhouse.judges.judge(
             REQUIREMENTS, about="pyproject.toml", texts={FILE: "\n".join(requires)}, start=FILE
         )
         if wanted is None or problems:
@@ -145,13 +145,13 @@ class SourceBuilder:
         note = f"from {sdist.name} {digest_of(sdist)}, build requirements locked as {lock}"
         origin = Origin(kind="built", at=self.clock(), by=by, note=note)
         try:
-            return self.house.add(wheels[0], origin=origin)
+            return self.wheelhouse.add(wheels[0], origin=origin)
         except WheelRefused as refused:
             raise BuildFailed(*refused.problems) from refused
 
     def _room(self) -> Path:
-        self.house.root.mkdir(parents=True, exist_ok=True)
-        return self.house.root
+        self.wheelhouse.root.mkdir(parents=True, exist_ok=True)
+        return self.wheelhouse.root
 
 
 def _refuse_another(wheel: str, sdist: str) -> None:

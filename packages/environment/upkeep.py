@@ -72,8 +72,8 @@ def listing(environments: Environments) -> list[Kept]:
 
 def verify(environments: Environments, key: str, *, is_full: bool = True) -> list[Problem]:
     """Return a problem for each file of `key` that is missing, altered, or should not be there."""
-    house = environments.builder.house
-    return verify_environment(environments.folder(key), house=house, is_full=is_full)
+    wheelhouse = environments.builder.wheelhouse
+    return verify_environment(environments.folder(key), wheelhouse=wheelhouse, is_full=is_full)
 
 
 async def repair(
@@ -247,16 +247,16 @@ def _discard(environments: Environments, key: str) -> None:
 
 def _forget_rotten(environments: Environments, inventory: Inventory) -> None:
     """Throw away each unpacked wheel, and its bytecode, whose files are not what they were."""
-    house = environments.builder.house
+    wheelhouse = environments.builder.wheelhouse
     for item in inventory.installed:
         try:
-            wheel = house.get(item.sha256, name=item.name)
+            wheel = wheelhouse.get(item.sha256, name=item.name)
         except WheelhouseError:
             continue
-        derived = [unpacked_folder(house, wheel)]
-        derived += (house.root / "bytecode" / wheel.hex_digest).glob("*")
+        derived = [unpacked_folder(wheelhouse, wheel)]
+        derived += (wheelhouse.root / "bytecode" / wheel.hex_digest).glob("*")
         if not all(_is_whole(folder) for folder in derived):
-            forget_unpacked(house, wheel)
+            forget_unpacked(wheelhouse, wheel)
         forget_shared(environments.root, wheel.hex_digest)
 
 

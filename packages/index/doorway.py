@@ -87,14 +87,14 @@ class Doorway:
             else:
                 writer.write(_head(404, {}))
         except (LeadsElsewhereError, UnreadableError) as error:
-            self._tell("leads-elsewhere", parts[-1], str(error))
+            self._note_problem("leads-elsewhere", parts[-1], str(error))
             writer.write(_head(404, {}))
         except TooCostlyError as error:
-            self._tell("too-costly", parts[-1], str(error))
+            self._note_problem("too-costly", parts[-1], str(error))
             writer.write(_head(502, {}))
         except httpx2.HTTPError as error:
             what = self.reader.index.redact(f"{type(error).__name__} {error}")
-            self._tell("index-unreachable", parts[-1], what)
+            self._note_problem("index-unreachable", parts[-1], what)
             writer.write(_head(502, {}))
 
     async def _page(self, name: str, writer: asyncio.StreamWriter) -> None:
@@ -113,7 +113,7 @@ class Doorway:
             leads = self.reader.index.leads
             listing = read_listing(content, media_type=kind, url=answer.url, leads=leads)
         for why in listing.left_out:
-            self._tell("leads-elsewhere", name, why)
+            self._note_problem("leads-elsewhere", name, why)
         for file in listing.files:
             if file["filename"].endswith(".whl") and "sha256" not in file["hashes"]:
                 self.unhashed.add(file["filename"])
@@ -149,7 +149,7 @@ class Doorway:
 
     def _refused(self, what: str, status: int, writer: asyncio.StreamWriter) -> None:
         if status not in (404, 410):
-            self._tell("index-unreachable", what, f"it answers {status}")
+            self._note_problem("index-unreachable", what, f"it answers {status}")
         writer.write(_head(status if status >= 400 else 502, {}))
 
     async def _counted(self, answer: Answer) -> AsyncIterator[bytes]:
@@ -171,7 +171,7 @@ class Doorway:
     def _address(self, url: str, filename: str) -> str:
         return address_at(self.base, url, filename)
 
-    def _tell(self, code: str, where: str, what: str) -> None:
+    def _note_problem(self, code: str, where: str, what: str) -> None:
         line = json.dumps({"code": code, "where": where[:200], "what": what[:500]})
         if line not in self.told and len(self.told) < 200:
             self.told.add(line)

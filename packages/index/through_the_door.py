@@ -27,7 +27,7 @@ MENDS = {
 
 
 @dataclass(slots=True, kw_only=True)
-class Said:
+class DoorwayReport:
     """What the doorway at `base` told: problems, and the digest of each metadata it gave."""
 
     base: str
@@ -69,7 +69,7 @@ class Said:
 
 
 @asynccontextmanager
-async def doorway(index: Index, *, kept_out: Iterable[str] = ()) -> AsyncGenerator[Said]:
+async def doorway(index: Index, *, kept_out: Iterable[str] = ()) -> AsyncGenerator[DoorwayReport]:
     """Offer a doorway to `index` in which the names `kept_out` are not. Raises OSError."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -90,7 +90,7 @@ async def doorway(index: Index, *, kept_out: Iterable[str] = ()) -> AsyncGenerat
             first = await process.stdout.readline()
         if not first:
             raise OSError("the doorway to the index ended before it began")
-        said = Said(base=json.loads(first)["base"], shown=index.shown)
+        said = DoorwayReport(base=json.loads(first)["base"], shown=index.shown)
         listening = asyncio.create_task(_listen(process.stdout, said))
         yield said
         process.stdin.close()
@@ -103,7 +103,7 @@ async def doorway(index: Index, *, kept_out: Iterable[str] = ()) -> AsyncGenerat
         await process.wait()
 
 
-async def _listen(lines: asyncio.StreamReader, said: Said) -> None:
+async def _listen(lines: asyncio.StreamReader, said: DoorwayReport) -> None:
     heard = 0
     while line := await lines.readline():
         heard += 1

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from packages.errors import LockFailed
 from packages.index.index import Index
-from packages.index.through_the_door import Said as DoorSaid
-from packages.index.through_the_door import doorway
+from packages.index.through_the_door import DoorwayReport, doorway
 from packages.lock.diagnosis import (
     Circumstances,
     diagnose,
@@ -110,7 +109,7 @@ async def ask_index(
         stderr = index.redact(door.redact(said.stderr))
         from_uv = [elsewhere.get(one.where, one) for one in diagnose(stderr, [], tried)]
         problems = _weighed(from_uv, door.problems)
-        raise LockFailed(*(_of_the_house(one, kept_out) for one in problems))
+        raise LockFailed(*(_named_for_wheelhouse(one, kept_out) for one in problems))
     return Told(
         text=door.true_addresses(text),
         metadata=door.metadata,
@@ -119,7 +118,7 @@ async def ask_index(
 
 
 async def _on_other_pythons(
-    stderr: str, python: Path, door: DoorSaid, tried: Circumstances, timeout_s: float
+    stderr: str, python: Path, door: DoorwayReport, tried: Circumstances, timeout_s: float
 ) -> dict[str, Problem]:
     """Return a problem for each name of which uv found no wheel, and another Python has one.
 
@@ -155,7 +154,7 @@ def _other_minors(own: str) -> list[str]:
     return [f"3.{one}" for one in (*later, *earlier)]
 
 
-def _of_the_house(problem: Problem, kept_out: Iterable[str]) -> Problem:
+def _named_for_wheelhouse(problem: Problem, kept_out: Iterable[str]) -> Problem:
     """Say of a name that the index was not asked for it, where that is so."""
     if problem.where not in kept_out:
         return problem

@@ -19,7 +19,6 @@ from packages.index.reading import (
     TooCostlyError,
     client_of,
 )
-from packages.lock.cutting import still_open, while_open
 from packages.lock.diagnosis import (
     disk_full,
     gate_closed,
@@ -28,11 +27,12 @@ from packages.lock.diagnosis import (
     resolve_cut,
     too_costly,
 )
+from packages.lock.gate_cancellation import still_open, while_open
+from packages.lock.gate_watch import GateWatcher, UnwatchedGate
 from packages.lock.grant import GateState
-from packages.lock.keeping import Keeper, Nobody
 from packages.lock.lock import Offered
 from packages.lock.policy import LockPolicy, too_large
-from packages.progress import tell
+from packages.progress import report_progress
 from sandbox.command import Observe
 from sandbox.limits import MIB
 from wheelhouse.errors import WheelRefused
@@ -49,10 +49,10 @@ class Fetcher:
     All wheels of one fetch together have no more than `most_mb`, whatever was said of them.
     """
 
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     index: Index
     clock: Callable[[], datetime]
-    keeper: Keeper = field(default_factory=Nobody)
+    watcher: GateWatcher = field(default_factory=UnwatchedGate)
     most_mb: int = LockPolicy().wheels_mb
 
     async def fetch(
@@ -61,12 +61,14 @@ class Fetcher:
         """Fetch each wheel. Raises FetchFailed with every problem; what came stays in the house."""
         if not wanted:
             return ()
-        crowd = asyncio.Semaphore(AT_ONCE)
+        semaphore = asyncio.Semaphore(AT_ONCE)
         total_bytes = sum(w.size_bytes or 0 for w in wanted)
         tally = _Tally(observe, total_bytes=total_bytes, most_bytes=self.most_mb * MIB)
         async with await asyncio.to_thread(client_of, self.index) as client:
             reader = Reader(index=self.index, client=client)
-            one = (self._one(reader, w, gate=gate, tally=tally, crowd=crowd) for w in wanted)
+            one = (
+                self._one(reader, w, gate=gate, tally=tally, semaphore=semaphore) for w in wanted
+            )
             results = await asyncio.gather(*one)
         problems = [result for result in results if isinstance(result, Problem)]
         if problems:
@@ -80,18 +82,18 @@ class Fetcher:
         *,
         gate: GateState,
         tally: "_Tally",
-        crowd: asyncio.Semaphore,
+        semaphore: asyncio.Semaphore,
     ) -> Wheel | Problem:
-        async with crowd:
-            is_open = still_open(self.keeper, gate=gate, clock=self.clock)
-            gate = await self.keeper.gate(gate)
+        async with semaphore:
+            is_open = still_open(self.watcher, gate=gate, clock=self.clock)
+            gate = await self.watcher.gate(gate)
             if closed := self._closed(gate, wanted):
                 return closed
             try:
                 work = self._fetch(reader, wanted, gate=gate, tally=tally, is_open=is_open)
                 return await while_open(
                     work,
-                    keeper=self.keeper,
+                    watcher=self.watcher,
                     gate=gate,
                     clock=self.clock,
                     doing=f"{wanted.wheel} came, so it was left",
@@ -135,14 +137,14 @@ class Fetcher:
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=self._root()) as folder:
             path = Path(folder) / wanted.wheel
             await self._download(reader, wanted, path, tally, is_open=is_open)
-            staging = self.house.staged(path, origin=self._origin(gate), filename=wanted.wheel)
-            staged = await self.house.judges.beside(staging.__enter__)
+            staging = self.wheelhouse.staged(path, origin=self._origin(gate), filename=wanted.wheel)
+            staged = await self.wheelhouse.judges.beside(staging.__enter__)
             try:
-                gate = await self.keeper.keep(
+                gate = await self.watcher.keep(
                     wanted, staged=staged, index=self.index.shown, granted=gate
                 )
                 closed = self._closed(gate, wanted)
-                return closed or await asyncio.to_thread(self.house.shown, staged)
+                return closed or await asyncio.to_thread(self.wheelhouse.shown, staged)
             finally:
                 staging.__exit__(None, None, None)
 
@@ -192,8 +194,8 @@ class Fetcher:
         )
 
     def _root(self) -> Path:
-        self.house.root.mkdir(parents=True, exist_ok=True)
-        return self.house.root
+        self.wheelhouse.root.mkdir(parents=True, exist_ok=True)
+        return self.wheelhouse.root
 
 
 class _MismatchError(Exception):
@@ -226,7 +228,7 @@ class _Tally:
         if is_last or self.done_bytes - self.told_bytes >= self.STEP_BYTES:
             self.told_bytes = self.done_bytes
             done, total = self.done_bytes, self.total_bytes
-            tell(self.observe, "fetch", done=done, total=total, unit="bytes", what=what)
+            report_progress(self.observe, "fetch", done=done, total=total, unit="bytes", what=what)
 
 
 def _mismatch(wanted: Offered, what: str) -> Problem:

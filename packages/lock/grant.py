@@ -113,13 +113,15 @@ def decide(manifest: Manifest, *, ceiling: Ceiling, gate: GateState) -> Grant:
 
 def _install_network(manifest: Manifest, ceiling: Ceiling, gate: GateState) -> Decision:
     if manifest.network.install == "never":
-        return _said("install-network", False, "the manifest refuses the network for its install")
+        return _decision(
+            "install-network", False, "the manifest refuses the network for its install"
+        )
     if not ceiling.install_network:
-        return _said("install-network", False, "the admin lets no install use the network")
+        return _decision("install-network", False, "the admin lets no install use the network")
     if not gate.is_open:
-        return _said("install-network", False, "the network gate is closed")
+        return _decision("install-network", False, "the network gate is closed")
     until = f" until {_zulu(gate.until)}" if gate.until else ""
-    return _said("install-network", True, f"{gate.who or 'an admin'} opened the gate{until}")
+    return _decision("install-network", True, f"{gate.who or 'an admin'} opened the gate{until}")
 
 
 def _run_network(
@@ -139,34 +141,34 @@ def _run_network(
     missing = [host for host in wished if host not in granted.hosts]
     short = f", but not {', '.join(missing)}" if missing else ""
     why = f"the manifest asks and the admin allows {granted}{short}"
-    return granted, _said("run-network", True, why)
+    return granted, _decision("run-network", True, why)
 
 
 def _no_network(why: str) -> tuple[None, Decision]:
-    return None, _said("run-network", False, why)
+    return None, _decision("run-network", False, why)
 
 
 def _source_builds(ceiling: Ceiling) -> Decision:
     if ceiling.source_builds:
-        return _said("source-builds", True, "the admin allows builds from source, in a cell")
-    return _said("source-builds", False, "the admin allows wheels only")
+        return _decision("source-builds", True, "the admin allows builds from source, in a cell")
+    return _decision("source-builds", False, "the admin allows wheels only")
 
 
 def _limits(wished: Limits, granted: Limits) -> Decision:
     if wished == granted:
-        return _said("limits", True, "the limits are as the manifest asks")
+        return _decision("limits", True, "the limits are as the manifest asks")
     cut = [name for name, value in asdict(granted).items() if value != getattr(wished, name)]
-    return _said("limits", False, f"the admin's ceiling lowers {', '.join(cut)}")
+    return _decision("limits", False, f"the admin's ceiling lowers {', '.join(cut)}")
 
 
 def _secrets(manifest: Manifest, granted: tuple[str, ...]) -> Decision:
     refused = sorted(set(manifest.secrets) - set(granted))
     if refused:
-        return _said("secrets", False, f"the admin does not hand out {', '.join(refused)}")
-    return _said("secrets", True, "every secret that is asked for may be handed out")
+        return _decision("secrets", False, f"the admin does not hand out {', '.join(refused)}")
+    return _decision("secrets", True, "every secret that is asked for may be handed out")
 
 
-def _said(about: Any, is_granted: bool, why: str) -> Decision:  # noqa: FBT001
+def _decision(about: Any, is_granted: bool, why: str) -> Decision:  # noqa: FBT001
     return Decision(about=about, is_granted=is_granted, why=why)
 
 

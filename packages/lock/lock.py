@@ -134,7 +134,11 @@ def diff(before: Lock | None, after: Lock) -> tuple[Change, ...]:
     new = {p.name: p for p in after.packages}
     changed = sorted(n for n in old.keys() | new.keys() if old.get(n) != new.get(n))
     return tuple(
-        Change(name=n, before=_said(old.get(n), new.get(n)), after=_said(new.get(n), old.get(n)))
+        Change(
+            name=n,
+            before=_shown_beside(old.get(n), new.get(n)),
+            after=_shown_beside(new.get(n), old.get(n)),
+        )
         for n in changed
     )
 
@@ -223,7 +227,7 @@ def _origin_of(package: Package) -> str:
     return origin if origin in ORIGINS else ""
 
 
-def _said(one: Locked | None, other: Locked | None) -> str:
+def _shown_beside(one: Locked | None, other: Locked | None) -> str:
     """Return the version, and the wheel's name and digest where only those differ."""
     if one is None:
         return ""

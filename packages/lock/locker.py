@@ -19,7 +19,6 @@ from packages.interpreters import target_of
 from packages.lock.addresses import Told, addressed, ask_index, excluding
 from packages.lock.author_lock import judge_closure
 from packages.lock.choosing import choice, judge_hashes, unfit
-from packages.lock.cutting import while_open
 from packages.lock.diagnosis import (
     Circumstances,
     diagnose,
@@ -30,11 +29,12 @@ from packages.lock.diagnosis import (
     without_digest,
 )
 from packages.lock.fetch import Fetcher
+from packages.lock.gate_cancellation import while_open
+from packages.lock.gate_watch import GateWatcher, UnwatchedGate
 from packages.lock.grant import Grant
 from packages.lock.judging import author_offers, packages_of
-from packages.lock.keeping import Keeper, Nobody
 from packages.lock.lock import Lock, Locked, Offered, make_lock
-from packages.lock.origins import house_names, judge_lacking, judge_origins
+from packages.lock.origins import judge_lacking, judge_origins, wheelhouse_only_names
 from packages.lock.policy import (
     LockPolicy,
     judge_advisories,
@@ -42,8 +42,8 @@ from packages.lock.policy import (
     judge_policy,
     judge_records,
 )
-from packages.lock.uv import Said, UvTimeoutError, compile_pylock, scratch_folder
-from packages.progress import quiet, tell
+from packages.lock.uv import UvEnd, UvTimeoutError, compile_pylock, scratch_folder
+from packages.progress import quiet, report_progress
 from sandbox.command import Interpreter, Observe
 from wheelhouse.advisories.advisories import Advisories
 from wheelhouse.closure import Lack, lacks
@@ -77,13 +77,13 @@ class Locking:
 class Locker:
     """Locks against `house`, and through the gate against `index`. `clock` gives UTC."""
 
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     clock: Callable[[], datetime]
     index: Index = field(default_factory=Index)
     policy: LockPolicy = field(default_factory=LockPolicy)
     missing: MissingList | None = None
     advisories: Advisories | None = None
-    keeper: Keeper = field(default_factory=Nobody)
+    watcher: GateWatcher = field(default_factory=UnwatchedGate)
 
     async def lock(
         self,
@@ -131,7 +131,7 @@ class Locker:
         if problems:
             raise LockFailed(*problems)
         took_ms = (time.perf_counter() - started) * 1000
-        tell(observe, "lock", done=len(chosen), total=len(chosen), unit="wheels")
+        report_progress(observe, "lock", done=len(chosen), total=len(chosen), unit="wheels")
         unheld = [without_digest(one.name) for one in chosen if one.is_unhashed]
         warnings = (*known, *unheld, *wrong)
         return Locking(lock=lock, fetched=fetched, duration_ms=took_ms, warnings=warnings)
@@ -139,25 +139,25 @@ class Locker:
     def _judge_index(self, chosen: Sequence[Offered]) -> Iterator[Problem]:
         """Yield a problem for each wheel that is not what its index said, or not the index's."""
         wheels = self._wheels(chosen)
-        yield from judge_origins(wheels, self.house, self.policy)
+        yield from judge_origins(wheels, self.wheelhouse, self.policy)
         for one, wheel in zip(chosen, wheels, strict=True):
             if one.metadata_sha256 not in ("", wheel.metadata_sha256):
                 yield metadata_differs(wheel.filename, wheel.name)
 
     def _wheels(self, chosen: Sequence[Offered]) -> list[Wheel]:
-        return [self.house.get(one.sha256, name=one.name) for one in chosen]
+        return [self.wheelhouse.get(one.sha256, name=one.name) for one in chosen]
 
     def _judge_author(
         self, lock: Lock, requirements: Requirements, target: Target
     ) -> list[Problem]:
-        wheels = [self.house.get(p.sha256, name=p.name) for p in lock.packages]
+        wheels = [self.wheelhouse.get(p.sha256, name=p.name) for p in lock.packages]
         return judge_closure(wheels, requirements, target=target)
 
     async def _author_chose(
         self, text: str, requirements: Requirements, target: Target
     ) -> tuple[Offered, ...]:
         """Return the wheels of the author's lock. Raises LockRefused with every fault."""
-        judges = self.house.judges
+        judges = self.wheelhouse.judges
         chosen, problems = await judges.beside(
             author_offers, text, requirements, target=target, judges=judges
         )
@@ -169,7 +169,7 @@ class Locker:
         self, text: str, target: Target, *, told: Told | None = None
     ) -> tuple[Offered, ...]:
         """Return the wheel of each package of uv's lock that the target takes best."""
-        judges = self.house.judges
+        judges = self.wheelhouse.judges
         found, problems = await judges.beside(packages_of, text, target=target, judges=judges)
         if problems:
             raise LockFailed(*problems)
@@ -185,12 +185,12 @@ class Locker:
         observe: Observe,
     ) -> tuple[Offered, ...]:
         """Ask uv: the house alone first, then the index too if the Grant lets it."""
-        said = Said(code=1, stderr="")
+        said = UvEnd(code=1, stderr="")
         if network != "required":
-            said, text = await self._ask_house(requirements, interpreter)
+            said, text = await self._ask_wheelhouse(requirements, interpreter)
             if said.code == 0:
                 return await self._choice(text, target)
-        lacking = lacks(self.house, _requirements(requirements.wanted), target=target)
+        lacking = lacks(self.wheelhouse, _requirements(requirements.wanted), target=target)
         tried = self._circumstances(target, grant)
         if grant.install_network:
             work = self._ask_index(requirements, interpreter, tried)
@@ -218,7 +218,7 @@ class Locker:
         lacking = [one for one in chosen if not self._is_here(one)]
         if not lacking or not grant.install_network:
             return tuple(chosen)
-        if ours := judge_lacking(lacking, self.house, self.policy):
+        if ours := judge_lacking(lacking, self.wheelhouse, self.policy):
             raise LockFailed(*ours)
         work = addressed(
             lacking,
@@ -226,20 +226,20 @@ class Locker:
             python=interpreter.executable,
             exclude_newer=self.policy.cutoff(self.clock()),
             tried=self._circumstances(target_of(interpreter), grant),
-            judges=self.house.judges,
+            judges=self.wheelhouse.judges,
         )
         found = await self._while_open(work, grant)
         addresses = {one.sha256: one.url for one in found}
         return tuple(replace(one, url=addresses.get(one.sha256, "")) for one in chosen)
 
     async def _while_open[T](self, work: Coroutine[Any, Any, T], grant: Grant) -> T:
-        return await while_open(work, keeper=self.keeper, gate=grant.gate, clock=self.clock)
+        return await while_open(work, watcher=self.watcher, gate=grant.gate, clock=self.clock)
 
-    async def _ask_house(
+    async def _ask_wheelhouse(
         self, requirements: Requirements, interpreter: Interpreter
-    ) -> tuple[Said, str]:
+    ) -> tuple[UvEnd, str]:
         """Run uv on the house alone. Raises LockFailed where it hangs or the disk fills."""
-        simple = str(await asyncio.to_thread(self.house.simple))  # which may wait for a lock
+        simple = str(await asyncio.to_thread(self.wheelhouse.simple))  # which may wait for a lock
         try:
             with scratch_folder() as folder:
                 return await compile_pylock(
@@ -260,8 +260,8 @@ class Locker:
         self, requirements: Requirements, interpreter: Interpreter, tried: Circumstances
     ) -> Told:
         """Run uv on the house and the index; names of the house are not the index's."""
-        simple = str(await asyncio.to_thread(self.house.simple))
-        ours = await asyncio.to_thread(house_names, self.house, self.policy)
+        simple = str(await asyncio.to_thread(self.wheelhouse.simple))
+        ours = await asyncio.to_thread(wheelhouse_only_names, self.wheelhouse, self.policy)
         with scratch_folder() as folder:
             return await ask_index(
                 requirements.text,
@@ -270,7 +270,7 @@ class Locker:
                 python=interpreter.executable,
                 options=self._sources(simple, Path(folder)),
                 tried=tried,
-                kept_out=(*ours, *self.policy.house_names),
+                kept_out=(*ours, *self.policy.wheelhouse_names),
                 awaited="lock",
             )
 
@@ -285,8 +285,8 @@ class Locker:
             return ["--index", simple, "--index-strategy", "unsafe-best-match"]
         flat = scratch / "house"
         flat.mkdir()
-        for wheel in self.house.wheels():
-            (flat / wheel.filename).symlink_to(self.house.path(wheel).resolve())
+        for wheel in self.wheelhouse.wheels():
+            (flat / wheel.filename).symlink_to(self.wheelhouse.path(wheel).resolve())
         return ["--find-links", str(flat), *excluding(cutoff)]
 
     async def _bring(
@@ -305,10 +305,10 @@ class Locker:
                 self._note(pinned, asked_by=asked_by, target=target, sha256=one.sha256)
             raise LockFailed(*(self._not_here(o, grant, target) for o in wanted))
         fetcher = Fetcher(
-            house=self.house,
+            wheelhouse=self.wheelhouse,
             index=self.index,
             clock=self.clock,
-            keeper=self.keeper,
+            watcher=self.watcher,
             most_mb=self.policy.wheels_mb,
         )
         try:
@@ -318,13 +318,13 @@ class Locker:
 
     def _is_here(self, wanted: Offered) -> bool:
         try:
-            self.house.get(wanted.sha256, name=wanted.name)
+            self.wheelhouse.get(wanted.sha256, name=wanted.name)
         except WheelNotFound:
             return False
         return True
 
     def _locked(self, chosen: Offered) -> Locked:
-        wheel = self.house.get(chosen.sha256, name=chosen.name)
+        wheel = self.wheelhouse.get(chosen.sha256, name=chosen.name)
         return Locked(
             name=wheel.name,
             version=wheel.version,
@@ -337,7 +337,7 @@ class Locker:
     def _judge_pythons(self, lock: Lock, target: Target) -> Iterator[Problem]:
         """Yield a problem for each wheel that refuses this Python; uv takes lower bounds only."""
         for package in lock.packages:
-            wanted = self.house.get(package.sha256, name=package.name).requires_python
+            wanted = self.wheelhouse.get(package.sha256, name=package.name).requires_python
             if wanted and not SpecifierSet(wanted).contains(target.python, prereleases=True):
                 what = f"{package.wheel} is for Python {wanted}; this is {target.python}"
                 yield replace(unfit(package.name, target), what=what)
@@ -364,7 +364,7 @@ class Locker:
 
     def _not_here(self, wanted: Offered, grant: Grant, target: Target) -> Problem:
         """Return the problem of a locked wheel that is absent, or here with another digest."""
-        found = self.house.find(canonicalize_name(wanted.name))
+        found = self.wheelhouse.find(canonicalize_name(wanted.name))
         same_name = [w for w in found if w.filename == wanted.wheel]
         if same_name:
             return Problem(

@@ -22,7 +22,7 @@ from packages.lock.fetch import Fetcher
 from packages.lock.grant import Ceiling, GateState, Grant, decide
 from packages.lock.judging import Package, packages_of
 from packages.lock.lock import Offered
-from packages.lock.origins import house_names, judge_lacking
+from packages.lock.origins import judge_lacking, wheelhouse_only_names
 from packages.lock.policy import LockPolicy, judge_extent
 from packages.lock.uv import scratch_folder
 from packages.progress import quiet
@@ -54,7 +54,7 @@ class Mirrored:
 class Mirror:
     """Fills `house` from `index`. `python` is the interpreter that uv runs to learn markers."""
 
-    house: Wheelhouse
+    wheelhouse: Wheelhouse
     index: Index
     clock: Callable[[], datetime]
     python: Path
@@ -110,7 +110,7 @@ class Mirror:
             offers = await self._exact(offers, requirements, target)
         else:
             offers = await self._at_our_index(await self._offers(lock, target), target)
-        problems = judge_lacking(self._lacking(offers), self.house, self.policy)
+        problems = judge_lacking(self._lacking(offers), self.wheelhouse, self.policy)
         problems += judge_extent([one.size_bytes or 0 for one in offers], self.policy)
         if problems:
             raise LockFailed(*problems)
@@ -121,11 +121,13 @@ class Mirror:
     ) -> tuple[Wheel, ...]:
         gate = GateState(is_open=True, who=self.by, reason="fumehood wheelhouse mirror")
         most_mb = self.policy.wheels_mb * targets
-        fetcher = Fetcher(house=self.house, index=self.index, clock=self.clock, most_mb=most_mb)
+        fetcher = Fetcher(
+            wheelhouse=self.wheelhouse, index=self.index, clock=self.clock, most_mb=most_mb
+        )
         return await fetcher.fetch(lacking, gate=gate, observe=observe)
 
     def _lacking(self, offers: Iterable[Offered]) -> list[Offered]:
-        here = {wheel.sha256 for wheel in self.house.wheels()}
+        here = {wheel.sha256 for wheel in self.wheelhouse.wheels()}
         return [offer for offer in offers if offer.sha256 not in here]
 
     async def _resolve(self, requirements: Requirements, target: Target) -> str:
@@ -133,7 +135,7 @@ class Mirror:
 
         Of the house uv sees the wheels of its own names alone, in a flat folder.
         """
-        ours = house_names(self.house, self.policy)
+        ours = wheelhouse_only_names(self.wheelhouse, self.policy)
         with scratch_folder() as folder:
             await asyncio.to_thread(self._lay_out, ours, Path(folder))
             told = await ask_index(
@@ -148,14 +150,14 @@ class Mirror:
                     *excluding(self._cutoff),
                 ],
                 tried=self._tried(target),
-                kept_out=(*ours, *self.policy.house_names),
+                kept_out=(*ours, *self.policy.wheelhouse_names),
                 awaited="lock",
             )
         return told.text
 
     def _lay_out(self, names: Iterable[str], folder: Path) -> None:
-        for wheel in (wheel for name in names for wheel in self.house.find(name)):
-            (folder / wheel.filename).symlink_to(self.house.path(wheel).resolve())
+        for wheel in (wheel for name in names for wheel in self.wheelhouse.find(name)):
+            (folder / wheel.filename).symlink_to(self.wheelhouse.path(wheel).resolve())
 
     async def _exact(
         self, offers: Sequence[Offered], requirements: Requirements, target: Target
@@ -178,7 +180,7 @@ class Mirror:
     async def _at_our_index(self, offers: Sequence[Offered], target: Target) -> tuple[Offered, ...]:
         """Return `offers` with addresses where the house lacks them. Raises LockFailed."""
         lacking = self._lacking(offers)
-        if ours := judge_lacking(lacking, self.house, self.policy):
+        if ours := judge_lacking(lacking, self.wheelhouse, self.policy):
             raise LockFailed(*ours)
         here = [offer for offer in offers if offer not in lacking]
         return (*here, *(await self._addressed(lacking, target) if lacking else ()))
@@ -195,12 +197,12 @@ class Mirror:
             python=self.python,
             exclude_newer=self._cutoff,
             tried=self._tried(target),
-            judges=self.house.judges,
+            judges=self.wheelhouse.judges,
         )
 
     async def _offers(self, text: str, target: Target) -> list[Offered]:
         """Return what a lock offers to `target`. Raises LockFailed with every problem."""
-        judges = self.house.judges
+        judges = self.wheelhouse.judges
         found, problems = await judges.beside(packages_of, text, target=target, judges=judges)
         problems += [_unfit(package, target) for package in found if package.offer is None]
         if problems:

@@ -14,14 +14,16 @@ from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
 
 
-def house_names(house: Wheelhouse, policy: LockPolicy) -> frozenset[str]:
+def wheelhouse_only_names(wheelhouse: Wheelhouse, policy: LockPolicy) -> frozenset[str]:
     """Return the names in the house that come from it alone."""
-    return frozenset(n for n in house.names() if is_of_the_house(n, house.find(n), policy))
+    return frozenset(
+        n for n in wheelhouse.names() if comes_from_wheelhouse_only(n, wheelhouse.find(n), policy)
+    )
 
 
-def is_of_the_house(name: str, here: Iterable[Wheel], policy: LockPolicy) -> bool:
+def comes_from_wheelhouse_only(name: str, here: Iterable[Wheel], policy: LockPolicy) -> bool:
     """Return whether `name`, of which the wheels `here` are in the house, is the house's alone."""
-    if any(fnmatchcase(name, pattern) for pattern in policy.house_names):
+    if any(fnmatchcase(name, pattern) for pattern in policy.wheelhouse_names):
         return True
     if any(fnmatchcase(name, pattern) for pattern in policy.shared_names):
         return False
@@ -29,12 +31,12 @@ def is_of_the_house(name: str, here: Iterable[Wheel], policy: LockPolicy) -> boo
 
 
 def judge_origins(
-    locked: Iterable[Wheel], house: Wheelhouse, policy: LockPolicy
+    locked: Iterable[Wheel], wheelhouse: Wheelhouse, policy: LockPolicy
 ) -> Iterable[Problem]:
     """Yield a problem for each locked wheel of the index's whose name is the house's."""
     for wheel in locked:
-        if wheel.origin.kind == "fetched" and is_of_the_house(
-            wheel.name, house.find(wheel.name), policy
+        if wheel.origin.kind == "fetched" and comes_from_wheelhouse_only(
+            wheel.name, wheelhouse.find(wheel.name), policy
         ):
             yield in_both_places(
                 wheel.name, f"{wheel.filename} came from {wheel.origin.index or 'an index'}"
@@ -42,13 +44,13 @@ def judge_origins(
 
 
 def judge_lacking(
-    lacking: Iterable[Offered], house: Wheelhouse, policy: LockPolicy
+    lacking: Iterable[Offered], wheelhouse: Wheelhouse, policy: LockPolicy
 ) -> list[Problem]:
     """Return a problem for each wheel that would come from the index and has a house's name."""
     return [
         in_both_places(one.name, f"the lock's {one.wheel} is not in it")
         for one in lacking
-        if is_of_the_house(one.name, house.find(one.name), policy)
+        if comes_from_wheelhouse_only(one.name, wheelhouse.find(one.name), policy)
     ]
 
 

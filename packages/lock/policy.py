@@ -35,7 +35,7 @@ class LockPolicy:
     records: Literal["note", "refuse"] = "note"
     """What a wheel with a wrong RECORD leads to."""
 
-    house_names: tuple[str, ...] = ()
+    wheelhouse_names: tuple[str, ...] = ()
     """Names, or patterns of them (`acme-*`), that come from the house alone, in it or not."""
     shared_names: tuple[str, ...] = ()
     """Names that may come from the index although some of their wheels were uploaded."""

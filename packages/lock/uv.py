@@ -28,7 +28,7 @@ MOST_OUTPUT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class UvEnd:
     """How a call of uv ended, and what it wrote to stderr (and stdout)."""
 
     code: int
@@ -48,7 +48,7 @@ async def compile_pylock(
     variables: Mapping[str, str],
     timeout_s: float,
     scratch: Path,
-) -> tuple[Said, str]:
+) -> tuple[UvEnd, str]:
     """Run `uv pip compile` in the empty folder `scratch`; return what it said and the lock.
 
     `sources` are the options that say where distributions come from.
@@ -69,7 +69,7 @@ async def compile_pylock(
 
 async def call(
     argv: Sequence[str], *, variables: Mapping[str, str], scratch: Path, timeout_s: float
-) -> Said:
+) -> UvEnd:
     """Run uv with `argv` in `scratch`. Raises UvTimeoutError after killing it."""
     process = await asyncio.create_subprocess_exec(
         find_uv_bin(),
@@ -91,7 +91,7 @@ async def call(
     finally:
         await _end(process)
     text = stderr[:MOST_OUTPUT_BYTES].decode("utf-8", "replace")
-    return Said(code=process.returncode or 0, stderr=text)
+    return UvEnd(code=process.returncode or 0, stderr=text)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -14,7 +14,7 @@ from sandbox.command import Command, Folder, Input, Interpreter, Json, Level, Ou
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class RunContext:
     """Where the functions of an activated version run: what is in sight and in force."""
 
     bundle: Bundle
@@ -43,7 +43,7 @@ class Stage:
 
 
 def extract_command(
-    stage: Stage,
+    context: RunContext,
     *,
     job_id: str,
     inputs: Sequence[Input] = (),
@@ -53,18 +53,18 @@ def extract_command(
 ) -> Command:
     """Return the Command of one attempt of a job: the entry point with `job`."""
     return _command(
-        stage,
-        stage.bundle.manifest.entrypoint,
+        context,
+        context.bundle.manifest.entrypoint,
         handle="job",
-        facts=_job_facts(stage, job_id=job_id, parameters=parameters, request=request),
+        facts=_job_facts(context, job_id=job_id, parameters=parameters, request=request),
         inputs=tuple(inputs),
         answers=dict(answers or {}),
-        is_warm=stage.bundle.manifest.start == "warm",
+        is_warm=context.bundle.manifest.start == "warm",
     )
 
 
 def on_after_extract_command(
-    stage: Stage,
+    context: RunContext,
     *,
     job_id: str,
     outcome: Mapping[str, Json],
@@ -72,22 +72,22 @@ def on_after_extract_command(
     request: Mapping[str, Json] | None = None,
 ) -> Command:
     """Return the Command of the hook after a job, of a version that has one."""
-    hook = stage.bundle.on_after_extract
+    hook = context.bundle.on_after_extract
     if hook is None:
-        raise LookupError(f"{stage.bundle.manifest.name} has no on_after_extract")
+        raise LookupError(f"{context.bundle.manifest.name} has no on_after_extract")
     arguments: dict[str, Json] = {"outcome": dict(outcome)}
     return _command(
-        stage,
+        context,
         hook.target,
         handle="context",
-        facts=_job_facts(stage, job_id=job_id, parameters=parameters, request=request),
+        facts=_job_facts(context, job_id=job_id, parameters=parameters, request=request),
         arguments=arguments,
-        is_warm=stage.bundle.manifest.start == "warm",
+        is_warm=context.bundle.manifest.start == "warm",
     )
 
 
 def _job_facts(
-    stage: Stage,
+    context: RunContext,
     *,
     job_id: str,
     parameters: Mapping[str, Json] | None,
@@ -98,8 +98,8 @@ def _job_facts(
         "id": job_id,
         "parameters": dict(parameters or {}),
         "request": dict(request or {}),
-        "package": stage.package,
-        "installed": stage.installed,
+        "package": context.package,
+        "installed": context.installed,
     }
 
 
@@ -112,34 +112,34 @@ def told_start(outcome: Outcome, *, manifest: Manifest) -> Outcome:
     return replace(outcome, isolation=told)
 
 
-def on_activate_command(stage: Stage) -> Command | None:
+def on_activate_command(context: RunContext) -> Command | None:
     """Return the Command of the hook before a version becomes active; None if there is none.
 
     What it leaves in its output_dir becomes the version's data folder.
     """
-    hook = stage.bundle.on_activate
+    hook = context.bundle.on_activate
     if hook is None:
         return None
-    facts: dict[str, Json] = {"package": stage.package, "installed": stage.installed}
-    return _command(stage, hook.target, handle="context", facts=facts, is_warm=False)
+    facts: dict[str, Json] = {"package": context.package, "installed": context.installed}
+    return _command(context, hook.target, handle="context", facts=facts, is_warm=False)
 
 
-def warm_key(stage: Stage) -> str:
+def warm_key(context: RunContext) -> str:
     """Return the key under which runs of this version may share a warm cell."""
-    data = str(stage.data_folder) if stage.data_folder else ""
-    parts: list[object] = [stage.bundle.digest, stage.environment.key, data]
-    parts += [stage.grant.run_network is not None, asdict(stage.grant.limits)]
+    data = str(context.data_folder) if context.data_folder else ""
+    parts: list[object] = [context.bundle.digest, context.environment.key, data]
+    parts += [context.grant.run_network is not None, asdict(context.grant.limits)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def preload_of(stage: Stage) -> tuple[str, ...]:
+def preload_of(context: RunContext) -> tuple[str, ...]:
     """Return what a warm cell imports: the wished modules, then the entry module."""
-    manifest = stage.bundle.manifest
+    manifest = context.bundle.manifest
     return tuple(dict.fromkeys([*manifest.preload, manifest.entrypoint.partition(":")[0]]))
 
 
 def _command(
-    stage: Stage,
+    context: RunContext,
     target: str,
     *,
     handle: str,
@@ -149,30 +149,30 @@ def _command(
     answers: Mapping[str, Json] | None = None,
     is_warm: bool = True,
 ) -> Command:
-    warmth = Warmth(key=warm_key(stage), preload=preload_of(stage)) if is_warm else None
+    warmth = Warmth(key=warm_key(context), preload=preload_of(context)) if is_warm else None
     return Command(
         target=target,
         handle=handle,
-        interpreter=stage.interpreter,
-        limits=stage.grant.limits,
-        folders=_folders(stage),
+        interpreter=context.interpreter,
+        limits=context.grant.limits,
+        folders=_folders(context),
         inputs=inputs,
-        facts=facts if stage.data_folder else {**facts, "data": None},
+        facts=facts if context.data_folder else {**facts, "data": None},
         arguments=dict(arguments or {}),
         answers=dict(answers or {}),
-        variables=stage.bundle.manifest.env,
+        variables=context.bundle.manifest.env,
         secrets={
-            name: stage.secrets[name] for name in stage.grant.secrets if name in stage.secrets
+            name: context.secrets[name] for name in context.grant.secrets if name in context.secrets
         },
-        network=stage.grant.run_network,
-        least=stage.least,
+        network=context.grant.run_network,
+        least=context.least,
         warmth=warmth,
     )
 
 
-def _folders(stage: Stage) -> tuple[Folder, ...]:
-    bundle = Folder(name="bundle", source=stage.bundle.folder, on_path=True)
-    in_sight = (bundle, *stage.environment.in_sight())
-    if stage.data_folder is None:
+def _folders(context: RunContext) -> tuple[Folder, ...]:
+    bundle = Folder(name="bundle", source=context.bundle.folder, on_path=True)
+    in_sight = (bundle, *context.environment.in_sight())
+    if context.data_folder is None:
         return in_sight
-    return (*in_sight, Folder(name="data", source=stage.data_folder))
+    return (*in_sight, Folder(name="data", source=context.data_folder))

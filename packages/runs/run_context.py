@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from packages.bundle.bundle import Bundle
+from packages.environment.bundle_bytecode import with_bytecode
 from packages.environment.environment import Environment
-from packages.environment.runnable import runnable
 from packages.lock.grant import Grant
-from packages.runs.hooks import Stage
+from packages.runs.hooks import RunContext
 from sandbox.command import Interpreter, Level, Run
 
 
@@ -21,13 +21,13 @@ async def run_context(
     least: Level,
     data_folder: Path | None = None,
     secrets: Mapping[str, str] | None = None,
-) -> Stage:
+) -> RunContext:
     """Return where the functions of `bundle` run; its bytecode is compiled first, with `run`.
 
     Raises EnvironmentFailed where that step did not come to its end.
     """
-    return Stage(
-        bundle=await runnable(bundle, interpreter=interpreter, run=run),
+    return RunContext(
+        bundle=await with_bytecode(bundle, interpreter=interpreter, run=run),
         environment=environment,
         interpreter=interpreter,
         grant=grant,

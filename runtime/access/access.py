@@ -13,9 +13,9 @@ from runtime.access.login import Links, Login
 from runtime.access.rates import Rates
 from runtime.access.signing_key import signing_key
 from runtime.access.wrong_tokens import WrongTokens
-from runtime.clock import Clock
-from runtime.settings import Settings
-from runtime.store.store import Store
+from runtime.settings.settings import Settings
+from runtime.store.databases.store import Store
+from runtime.values.clock import Clock
 from sandbox.command import Level
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozens
             clock=clock,
             links=Links(monotonic=time.monotonic),
             idle=idle,
-            lasting=timedelta(seconds=settings.session_s),
+            session_length=timedelta(seconds=settings.session_s),
         ),
         wrong_tokens=WrongTokens(
             monotonic=time.monotonic, most_of_one=settings.wrong_tokens_per_minute

@@ -16,9 +16,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from runtime.store import audit
-from runtime.store.rows import AUDIT_ENTRY, plain
-from runtime.store.store import Store
+from runtime.store.access import audit
+from runtime.store.databases.store import Store
+from runtime.store.statements.rows import AUDIT_ENTRY, plain
 from runtime.values.records import AuditEntry
 from wheelhouse.times import rfc3339
 

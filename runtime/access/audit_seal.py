@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from runtime.access.key_rotation import KnownKey, keys_of
 from runtime.access.signing_key import FOLDER, is_signed, key_id
-from runtime.store import audit
+from runtime.store.access import audit
 from runtime.values.records import AuditHead
 from wheelhouse.times import rfc3339
 

@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 
 from runtime.access.token_text import digest_of, is_whole
 from runtime.access.tokens import is_live
-from runtime.clock import Clock
-from runtime.store import sessions, tokens
-from runtime.store.store import Store
+from runtime.store.access import sessions, tokens
+from runtime.store.databases.store import Store
 from runtime.values.access import Principal, Scope, Session, Token, Way
+from runtime.values.clock import Clock
 
 if TYPE_CHECKING:
     from runtime.access.oidc import Oidc

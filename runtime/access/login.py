@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 from runtime.access.identification import LOCAL
 from runtime.access.token_text import digest_of, is_whole
 from runtime.access.tokens import is_live
-from runtime.clock import Clock
-from runtime.ids import new_id
-from runtime.store import audit, sessions, tokens
-from runtime.store.store import Store
+from runtime.store.access import audit, sessions, tokens
+from runtime.store.databases.store import Store
 from runtime.values.access import NOBODY, Principal, Scope, Session
+from runtime.values.clock import Clock
+from runtime.values.ids import new_id
 from runtime.values.records import JsonObject
 
 LINK_S = 600.0
@@ -52,7 +52,7 @@ class Login:
     clock: Clock
     links: Links
     idle: timedelta
-    lasting: timedelta
+    session_length: timedelta
 
     async def by_token(self, text: str, *, source: str, agent: str) -> str | None:
         """Begin a session with a token; return its cookie, None where the token is not valid."""
@@ -116,7 +116,7 @@ class Login:
             token_id=token_id,
             started_at=at,
             seen_at=at,
-            expires_at=at + self.lasting,
+            expires_at=at + self.session_length,
             source=source,
             agent=agent[:200],
             scopes=scopes,

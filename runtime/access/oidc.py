@@ -18,10 +18,10 @@ from joserfc import jws, jwt
 from joserfc.errors import JoseError
 
 from runtime.access.oidc_provider import Provider
-from runtime.clock import Clock
-from runtime.door_settings import OidcSettings
-from runtime.errors import ProviderUnreachable
+from runtime.faults.errors import ProviderUnreachable
+from runtime.settings.door_settings import OidcSettings
 from runtime.values.access import Principal, Scope, Way
+from runtime.values.clock import Clock
 
 PREFIX = "oidc:"
 """How the names of those begin whom a provider vouches for."""

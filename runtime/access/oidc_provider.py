@@ -18,7 +18,7 @@ import httpx2
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
-from runtime.errors import ProviderUnreachable
+from runtime.faults.errors import ProviderUnreachable
 
 DISCOVERY = "/.well-known/openid-configuration"
 TIMEOUT_S = 5.0

@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from runtime.errors import SettingsRefused
+from runtime.faults.errors import SettingsRefused
 
 FOLDER = "keys"
 FILE = "appliance.pem"

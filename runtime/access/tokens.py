@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from runtime.access.token_text import digest_of, new_text
-from runtime.errors import InputRefused
-from runtime.ids import new_id
-from runtime.store import audit, packages, tokens
+from runtime.faults.errors import InputRefused
+from runtime.store.access import audit, tokens
+from runtime.store.packages import packages
 from runtime.values.access import Scope, Token
+from runtime.values.ids import new_id
 from runtime.values.records import JsonObject
 from wheelhouse.problem import Problem
 from wheelhouse.times import rfc3339

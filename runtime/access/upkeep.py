@@ -9,9 +9,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from runtime.access.access import Access
-from runtime.clock import Clock
-from runtime.store import audit
-from runtime.store.store import Store
+from runtime.store.access import audit
+from runtime.store.databases.store import Store
+from runtime.values.clock import Clock
 
 TOLD_EVERY_S = 60.0
 SIGNED_EVERY = 60

@@ -17,7 +17,7 @@ from packages.interpreters import as_here
 from packages.lock.lock import read_lock
 from runtime.activations.prepared import interpreter_of
 from runtime.blobs.depot import Depot, Kind
-from runtime.errors import BlobMissing
+from runtime.faults.errors import BlobMissing
 from runtime.values.records import PreparedRecord
 from sandbox.command import Interpreter
 

@@ -12,13 +12,14 @@ from sqlalchemy import Connection
 from packages.archive import Bundles, receive
 from packages.bundle.bundle import Bundle
 from runtime.activations.supply import SharedHomeSupply, Supply
-from runtime.clock import Clock
-from runtime.errors import NotAllowed
-from runtime.ids import new_id
+from runtime.faults.errors import NotAllowed
 from runtime.queue.dispatch import Dispatch
-from runtime.store import activations, audit, packages
-from runtime.store.store import Store
+from runtime.store.access import audit
+from runtime.store.databases.store import Store
+from runtime.store.packages import activations, packages
 from runtime.values.access import is_bound_to
+from runtime.values.clock import Clock
+from runtime.values.ids import new_id
 from runtime.values.records import Activation, JsonObject, Package, PackageVersion
 from wheelhouse.archives.judging import Ceilings
 from wheelhouse.judges.pool import Judges

@@ -2,9 +2,9 @@
 
 import json
 
-from runtime.clock import Clock
+from runtime.artifact.reports import event_of
+from runtime.values.clock import Clock
 from runtime.values.records import JsonObject
-from runtime.values.reports import event_of
 from sandbox.command import Report
 from wheelhouse.times import rfc3339
 

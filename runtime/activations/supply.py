@@ -21,7 +21,7 @@ from packages.lock.lock import Locked, read_lock
 from runtime.activations.carried_environments import CarriedEnvironments
 from runtime.activations.home_cache import HomeCache
 from runtime.blobs.depot import Depot, Kind
-from runtime.clock import Clock
+from runtime.values.clock import Clock
 from runtime.values.records import Activation, PreparedRecord
 from wheelhouse.archives.judging import Ceilings
 from wheelhouse.durable import close_folders, flush_filesystem, folder_aside

@@ -14,14 +14,15 @@ from packages.errors import PackageError
 from runtime.activations.log import ActivationLog
 from runtime.activations.prepared import record_of
 from runtime.activations.supply import SharedHomeSupply, Supply
-from runtime.clock import Clock
-from runtime.errors import StateConflict
+from runtime.faults.errors import StateConflict
 from runtime.gate.opening import close_if_over
 from runtime.gate.watch import gate_state
 from runtime.problem_table import fault_of
 from runtime.queue.notifier import Notifier
-from runtime.store import activations, audit
-from runtime.store.store import Store
+from runtime.store.access import audit
+from runtime.store.databases.store import Store
+from runtime.store.packages import activations
+from runtime.values.clock import Clock
 from runtime.values.records import Activation, PreparedRecord
 
 log = logging.getLogger("fumehood.activation")

@@ -3,8 +3,8 @@
 import asyncio
 
 from runtime.queue.notifier import Notifier, wait_for_news
-from runtime.store import activations
-from runtime.store.store import Store
+from runtime.store.databases.store import Store
+from runtime.store.packages import activations
 from runtime.values.records import Activation
 
 LOOK_AGAIN_S = 1.0

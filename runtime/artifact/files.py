@@ -14,8 +14,8 @@ from typing import Any
 
 from runtime.artifact.model import Artifact, from_bytes, shown_of, to_bytes
 from runtime.blobs.depot import Depot, Kind, SharedHome
-from runtime.errors import BlobMissing, NotFound
-from runtime.ids import new_id
+from runtime.faults.errors import BlobMissing, NotFound
+from runtime.values.ids import new_id
 from wheelhouse.durable import remove_tree, write_file
 
 SHOWN_WHOLE_BYTES = 1 << 18

@@ -15,9 +15,10 @@ from packages.environment.inventory import INVENTORY_JSON
 from runtime.artifact import steps
 from runtime.artifact.entries import environment_entry, install_entry
 from runtime.artifact.model import Artifact, UsageEntry
-from runtime.errors import NotFound
-from runtime.store import activations, gate
+from runtime.faults.errors import NotFound
+from runtime.store.access import gate
 from runtime.store.jobs import events, jobs
+from runtime.store.packages import activations
 from runtime.values.records import Activation, Attempt, Claim, Event, JsonObject, Worker
 
 

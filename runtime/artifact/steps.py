@@ -11,9 +11,9 @@ from pydantic import TypeAdapter
 from packages.runs.missing_modules import mend_of
 from runtime.artifact import model
 from runtime.artifact.model import Artifact
-from runtime.clock import milliseconds_between
+from runtime.values.around.questions import unaskable
 from runtime.values.bounds import kept_notes, shortened
-from runtime.values.questions import unaskable
+from runtime.values.clock import milliseconds_between
 from runtime.values.records import (
     Claim,
     JobError,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from runtime.errors import BlobMissing
+from runtime.faults.errors import BlobMissing
 
 DIGEST_PREFIX = "sha256:"
 PARTS = 256

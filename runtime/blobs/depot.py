@@ -11,7 +11,7 @@ from typing import Protocol
 
 from runtime.blobs.blob import DIGEST_PREFIX
 from runtime.blobs.objects import Objects
-from runtime.errors import BlobMissing
+from runtime.faults.errors import BlobMissing
 
 
 class Kind(Enum):

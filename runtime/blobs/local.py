@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from runtime.blobs.blob import DIGEST_PREFIX, Blob, hex_of, missing
-from runtime.errors import TooLarge
-from runtime.ids import new_id
+from runtime.faults.errors import TooLarge
+from runtime.values.ids import new_id
 from sandbox.limits import MIB
 from wheelhouse.durable import flush_folder
 

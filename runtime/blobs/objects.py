@@ -19,8 +19,8 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
 from runtime.blobs.blob import DIGEST_PREFIX
-from runtime.errors import BlobMissing, BlobsAway
-from runtime.ids import new_id
+from runtime.faults.errors import BlobMissing, BlobsAway
+from runtime.values.ids import new_id
 
 CHUNK_BYTES = 5 * 1024 * 1024
 """Of a big file: what is sent or received at a time (the least that S3 takes for a part)."""

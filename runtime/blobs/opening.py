@@ -7,7 +7,7 @@ from runtime.blobs.blob import Blobs
 from runtime.blobs.cached import CachedBlobs
 from runtime.blobs.depot import Depot, ObjectDepot, SharedHome
 from runtime.blobs.local import LocalBlobs
-from runtime.settings import Settings
+from runtime.settings.settings import Settings
 from sandbox.limits import MIB
 
 log = logging.getLogger("fumehood.blobs")

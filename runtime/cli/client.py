@@ -9,9 +9,9 @@ from runtime.access.token_text import is_whole
 from runtime.cli.output.remote_faults import remote_fault
 from runtime.client.client import Client, Refused, Unreachable
 from runtime.client.operations import is_alive
-from runtime.errors import ServerUnreachable, SettingsRefused
+from runtime.faults.errors import ServerUnreachable, SettingsRefused
 from runtime.home.socket import SOCKET_NAME, short_of
-from runtime.settings import load
+from runtime.settings.settings import load
 
 DEFAULT_URL = "http://127.0.0.1:8800"
 

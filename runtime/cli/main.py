@@ -15,57 +15,63 @@ from runtime.cli.lazy import Table, lazy_group
 from runtime.cli.output.printing import say
 from runtime.cli.output.remote_faults import RemoteFault
 from runtime.cli.shadowed_imports import check_not_shadowed
-from runtime.errors import RuntimeFault
+from runtime.faults.errors import RuntimeFault
 from runtime.problem_table import EXIT_BUG, Fault, fault_of
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
 
 COMMANDS: Table = {
-    "up": ("runtime.cli.up:up", "Serve the API and the pages, and work."),
-    "worker": ("runtime.cli.worker:worker", "Work only: another process serves."),
+    "up": ("runtime.cli.appliance.up:up", "Serve the API and the pages, and work."),
+    "worker": ("runtime.cli.appliance.worker:worker", "Work only: another process serves."),
     "package": (
-        "runtime.cli.package_making:app",
+        "runtime.cli.packages.making:app",
         "Make, check, upload, activate, lock and list packages.",
     ),
-    "run": ("runtime.cli.run:run", "Submit a job, follow it, fetch its outputs; exit as it does."),
+    "run": (
+        "runtime.cli.jobs.run:run",
+        "Submit a job, follow it, fetch its outputs; exit as it does.",
+    ),
     "job": (
-        "runtime.cli.around.job_commands:app",
+        "runtime.cli.jobs.commands:app",
         "Submit jobs, follow them, fetch what they left.",
     ),
     "bulk": (
-        "runtime.cli.around.bulk:app",
+        "runtime.cli.many.bulk:app",
         "Cancel, retry or delete every job that a filter means.",
     ),
     "retention": (
-        "runtime.cli.around.retention:app",
+        "runtime.cli.many.retention:app",
         "How long things are kept; what goes and went.",
     ),
     "batch": (
-        "runtime.cli.around.batch:app",
+        "runtime.cli.many.batch:app",
         "Group jobs under a name; count, await, cancel them.",
     ),
     "webhook": (
-        "runtime.cli.around.webhook:app",
+        "runtime.cli.many.webhook:app",
         "Tell others when jobs end, and see how that went.",
     ),
-    "preset": ("runtime.cli.around.preset:app", "Save filters of jobs under a name."),
-    "schedule": ("runtime.cli.schedule:app", "Let jobs run at times to come."),
-    "queue": ("runtime.cli.queue:app", "What waits and why; pause and drain."),
-    "top": ("runtime.cli.top:top", "Queue, workers, jobs and rates, anew each second."),
-    "gate": ("runtime.cli.gate:app", "Show, open and close the network gate."),
-    "token": ("runtime.cli.token:app", "Make, list, rotate and revoke tokens."),
-    "login": ("runtime.cli.login:login", "Print a link that logs a browser in."),
+    "preset": ("runtime.cli.many.preset:app", "Save filters of jobs under a name."),
+    "schedule": ("runtime.cli.many.schedule:app", "Let jobs run at times to come."),
+    "queue": ("runtime.cli.many.queue:app", "What waits and why; pause and drain."),
+    "top": ("runtime.cli.appliance.top:top", "Queue, workers, jobs and rates, anew each second."),
+    "gate": ("runtime.cli.access.gate:app", "Show, open and close the network gate."),
+    "token": ("runtime.cli.access.token:app", "Make, list, rotate and revoke tokens."),
+    "login": ("runtime.cli.access.login:login", "Print a link that logs a browser in."),
     "wheelhouse": (
         "runtime.cli.wheelhouse.commands:app",
         "Add wheels, see which there are, carry them.",
     ),
-    "env": ("runtime.cli.env:app", "See, verify and collect environments."),
-    "audit": ("runtime.cli.audit:app", "Read the audit log, and check that it is whole."),
-    "config": ("runtime.cli.config:app", "Show the settings and where they come from."),
-    "schema": ("runtime.cli.schema:schema", "Print a published JSON Schema."),
-    "try": ("runtime.cli.try_:try_command", "Run a bundle here, with no server."),
-    "doctor": ("runtime.cli.doctor:doctor", "Attack every wall of this host; say which held."),
-    "version": ("runtime.cli.version:version", "Print the version."),
+    "env": ("runtime.cli.appliance.env:app", "See, verify and collect environments."),
+    "audit": ("runtime.cli.access.audit:app", "Read the audit log, and check that it is whole."),
+    "config": ("runtime.cli.appliance.config:app", "Show the settings and where they come from."),
+    "schema": ("runtime.cli.appliance.schema:schema", "Print a published JSON Schema."),
+    "try": ("runtime.cli.packages.try_:try_command", "Run a bundle here, with no server."),
+    "doctor": (
+        "runtime.cli.appliance.doctor:doctor",
+        "Attack every wall of this host; say which held.",
+    ),
+    "version": ("runtime.cli.appliance.version:version", "Print the version."),
 }
 
 

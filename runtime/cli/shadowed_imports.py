@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from types import ModuleType
 
-from runtime.errors import ShadowedImport
+from runtime.faults.errors import ShadowedImport
 
 ROOMS = ("runtime", "sandbox", "packages", "wheelhouse")
 

@@ -11,9 +11,9 @@ from types import MappingProxyType
 from packaging.utils import InvalidName, canonicalize_name
 from sqlalchemy import Connection
 
-from runtime.errors import InputRefused
-from runtime.store import audit as audit_store
-from runtime.store import gate as gate_store
+from runtime.faults.errors import InputRefused
+from runtime.store.access import audit as audit_store
+from runtime.store.access import gate as gate_store
 from runtime.values.records import Gate, JsonObject
 from wheelhouse.problem import Problem
 from wheelhouse.times import rfc3339

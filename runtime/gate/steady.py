@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from runtime.clock import Clock, utc_now
+from runtime.values.clock import Clock, utc_now
 from runtime.values.records import Gate
 
 

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from packages.lock.gate_watch import Closings
 from packages.lock.grant import GateState
-from packages.lock.keeping import Closings
 from packages.lock.lock import Offered
 from runtime.gate.opening import close_if_over
 from runtime.gate.steady import GateClock
-from runtime.store import audit, totals
-from runtime.store.store import Store
+from runtime.store import totals
+from runtime.store.access import audit
+from runtime.store.databases.store import Store
 from runtime.values.records import Gate
 from runtime.values.totals import Total
 from wheelhouse.store import Staged

@@ -8,12 +8,12 @@ from pathlib import Path
 from packages.environment.building import Builder
 from packages.environment.environment import Environments
 from packages.index.index import Bounds, Index
-from packages.lock.keeping import Keeper, Nobody
+from packages.lock.gate_watch import GateWatcher, UnwatchedGate
 from packages.lock.locker import Locker
 from packages.lock.policy import LockPolicy
-from runtime.clock import utc_now
-from runtime.setting_types import IndexSettings, LockSettings
-from runtime.settings import Settings
+from runtime.settings.setting_types import IndexSettings, LockSettings
+from runtime.settings.settings import Settings
+from runtime.values.clock import utc_now
 from sandbox.command import Run
 from sandbox.limits import MIB
 from sandbox.sandbox import Sandbox
@@ -46,7 +46,7 @@ def advisories_of(wheelhouse: Wheelhouse) -> Advisories:
 
 def environments_of(home: Path, *, wheelhouse: Wheelhouse, run: Run) -> Environments:
     """Return the environments of a home, which are built with `run`."""
-    builder = Builder(house=wheelhouse, run=run, clock=utc_now)
+    builder = Builder(wheelhouse=wheelhouse, run=run, clock=utc_now)
     return Environments(root=home / "environments", builder=builder)
 
 
@@ -83,16 +83,18 @@ def index_of(settings: IndexSettings) -> Index:
     )
 
 
-def locker_of(settings: Settings, *, wheelhouse: Wheelhouse, watch: Keeper | None = None) -> Locker:
+def locker_of(
+    settings: Settings, *, wheelhouse: Wheelhouse, watch: GateWatcher | None = None
+) -> Locker:
     """Return what locks by the admin's rules; `watch` is asked about the gate meanwhile."""
     return Locker(
-        house=wheelhouse,
+        wheelhouse=wheelhouse,
         clock=utc_now,
         index=index_of(settings.index),
         policy=policy_of(settings.lock),
         missing=missing_of(wheelhouse),
         advisories=advisories_of(wheelhouse),
-        keeper=watch or Nobody(),
+        watcher=watch or UnwatchedGate(),
     )
 
 
@@ -102,7 +104,7 @@ def policy_of(settings: LockSettings) -> LockPolicy:
         exclude_newer=settings.exclude_newer,
         allow=settings.allow,
         deny=settings.deny,
-        house_names=settings.wheelhouse_names,
+        wheelhouse_names=settings.wheelhouse_names,
         shared_names=settings.shared_names,
         advisories=settings.advisories,
         records=settings.records,

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from runtime.errors import SettingsRefused
+from runtime.faults.errors import SettingsRefused
+from runtime.faults.outages import outage_of
 from runtime.home.guard import guard_home
-from runtime.outages import outage_of
 from wheelhouse.problem import Problem
 
 LOCKS = ("*.lock", "wheelhouse/.lock", "wheelhouse/.*.lock", "environments/.l*s/*")

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from runtime.errors import SettingsRefused
+from runtime.faults.errors import SettingsRefused
 from sandbox.walls.host import is_crossed_by_cells
 from wheelhouse.problem import Problem
 

@@ -1,8 +1,8 @@
 """Which cluster a process belongs to, by its settings and its home."""
 
 from runtime.home.sole_use import id_of
-from runtime.setting_types import without_login
-from runtime.settings import Settings
+from runtime.settings.setting_types import without_login
+from runtime.settings.settings import Settings
 from runtime.values.cluster import Cluster
 
 

@@ -8,11 +8,11 @@ from typing import Concatenate
 
 from sqlalchemy import Connection
 
-from runtime.clock import utc_now
 from runtime.home.local_user import local_user
-from runtime.settings import Settings
-from runtime.store import audit
-from runtime.store.database import Database, database_at
+from runtime.settings.settings import Settings
+from runtime.store.access import audit
+from runtime.store.databases.database import Database, database_at
+from runtime.values.clock import utc_now
 from runtime.values.records import JsonObject
 
 

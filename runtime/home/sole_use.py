@@ -6,8 +6,8 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from runtime.errors import HomeInUse, MixedSetUp
-from runtime.ids import new_id
+from runtime.faults.errors import HomeInUse, MixedSetUp
+from runtime.values.ids import new_id
 from wheelhouse.durable import write_file
 from wheelhouse.locks import holders, open_lock, try_lock
 

@@ -3,7 +3,7 @@
 import secrets
 from pathlib import Path
 
-from runtime.settings import Settings
+from runtime.settings.settings import Settings
 from wheelhouse.durable import write_file
 
 FOLDER = "keys"

@@ -9,10 +9,10 @@ from packages.environment.upkeep import locked_digests
 from packages.errors import PackageError
 from packages.lock.judging import addresses_of
 from packages.lock.lock import read_lock
-from runtime.errors import StateConflict
+from runtime.faults.errors import StateConflict
 from runtime.home.offline_database import in_home
-from runtime.settings import Settings
-from runtime.store import activations
+from runtime.settings.settings import Settings
+from runtime.store.packages import activations
 from wheelhouse.store import Wheelhouse
 from wheelhouse.upkeep import Pruned, prune
 

@@ -9,9 +9,10 @@ from packages.archive import Bundles
 from packages.environment.environment import Environments
 from packages.environment.upkeep import listing
 from packages.lock.lock import read_lock
-from runtime.errors import StateConflict
+from runtime.faults.errors import StateConflict
 from runtime.home.wheel_pruning import activation_under_way, authors_digests
-from runtime.store import activations, audit
+from runtime.store.access import audit
+from runtime.store.packages import activations
 from runtime.values.records import JsonObject
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse

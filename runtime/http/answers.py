@@ -14,8 +14,8 @@ from starlette.requests import ClientDisconnect
 
 from packages.errors import PackageError
 from runtime.access.operations import methods_at
-from runtime.errors import Malformed, NotFound, RuntimeFault
-from runtime.outages import outage_of
+from runtime.faults.errors import Malformed, NotFound, RuntimeFault
+from runtime.faults.outages import outage_of
 from runtime.problem_table import TABLE, Answer, Fault, fault_of
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError

@@ -8,27 +8,15 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.telemetry import TelemetryConfig
 
 from runtime.http.answers import install_answers
-from runtime.http.api import (
-    audit,
-    evidence,
-    gate,
-    health,
-    jobs,
-    metrics,
-    packages,
-    results,
-    schemas,
-    simple,
-    tokens,
-    wheelhouse,
-)
+from runtime.http.api import audit, gate, health, metrics, schemas, tokens
 from runtime.http.api.around import questions, retention, webhooks
+from runtime.http.api.jobs import jobs, results
 from runtime.http.api.many import batches, bulk, job_lists, submissions
-from runtime.http.api.views import ProblemDocument
+from runtime.http.api.models.views import ProblemDocument
+from runtime.http.api.packages import evidence, packages, simple, wheelhouse
 from runtime.http.api.when import dead_letters, pauses, queue, schedules
-from runtime.http.bounded_bodies import BoundedBodies
+from runtime.http.bodies.bounded_bodies import BoundedBodies
 from runtime.http.conditional import Conditional
-from runtime.http.context import Services
 from runtime.http.entrance.description import described
 from runtime.http.entrance.host_names import HostNames
 from runtime.http.entrance.identity import Identify
@@ -40,6 +28,7 @@ from runtime.http.pages import access as access_page
 from runtime.http.pages import audit as audit_page
 from runtime.http.pages import login, oidc, pages
 from runtime.http.pages.rendering import Templates
+from runtime.http.services import Services
 
 DESCRIPTION = """Runs other people's packages without breathing them in.
 

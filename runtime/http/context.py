@@ -7,7 +7,6 @@ its pool, which was 36 hops for a job.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,27 +14,28 @@ from fastapi import Depends, Header, Path, Query, Request
 
 from packages.activation import Workshop
 from packages.archive import Bundles
-from packages.lock.keeping import Closings
+from packages.lock.gate_watch import Closings
 from runtime.access.access import Access
 from runtime.access.decisions import own_sight_of, sight_of
 from runtime.activations.intake import Intake
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
-from runtime.clock import Clock
 from runtime.gate.steady import GateClock
+from runtime.http.services import Services
+from runtime.jobs.attempts.events import EventLog
 from runtime.jobs.bulk import Bulk
-from runtime.jobs.deliveries import Deliveries
-from runtime.jobs.events import EventLog
+from runtime.jobs.orders.submission import Submissions
 from runtime.jobs.questions import Questions
-from runtime.jobs.retention import Retention
+from runtime.jobs.retention.retention import Retention
 from runtime.jobs.schedules import Schedules
-from runtime.jobs.submission import Submissions
+from runtime.jobs.webhooks.deliveries import Deliveries
 from runtime.queue.notifier import Notifier
-from runtime.settings import Settings
-from runtime.store.cursor import decode_cursor
-from runtime.store.store import Store
+from runtime.settings.settings import Settings
+from runtime.store.databases.store import Store
+from runtime.store.statements.cursor import decode_cursor
 from runtime.telemetry.meter import Meter
 from runtime.values.access import Principal, Sight
+from runtime.values.clock import Clock
 from runtime.values.records import JsonObject, RequestContext
 from runtime.worker.readiness import Readiness
 from wheelhouse.judges.pool import Judges
@@ -43,39 +43,6 @@ from wheelhouse.store import Wheelhouse
 
 MOST_WAIT_S = 300
 KEPT_HEADERS = ("user-agent", "x-origin")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """What there is to ask for. `stopping` is set when open streams shall end."""
-
-    settings: Settings
-    clock: Clock
-    store: Store
-    closings: Closings
-    notifier: Notifier
-    events: EventLog
-    artifacts: ArtifactFiles
-    blobs: Blobs
-    bundles: Bundles
-    wheelhouse: Wheelhouse
-    judges: Judges
-    workshop: Workshop
-    submissions: Submissions
-    schedules: Schedules
-    intake: Intake
-    access: Access
-    stopping: asyncio.Event
-    # around the job
-    bulk: Bulk
-    retention: Retention
-    deliveries: Deliveries
-    questions: Questions
-    # whether it can work
-    readiness: Readiness
-    gate_clock: GateClock
-    # seen from outside
-    meter: Meter
 
 
 def _service(name: str) -> Callable[[Request], Any]:

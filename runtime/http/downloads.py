@@ -12,26 +12,26 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
 from runtime.blobs.blob import Blobs
-from runtime.errors import OutputGone
+from runtime.faults.errors import OutputGone
 from runtime.http.conditional import is_known
 from runtime.values.records import StoredOutput
 
 SANDBOXED = {"Content-Security-Policy": "sandbox; default-src 'none'"}
 """For what others wrote: should a browser show it all the same, it is no page of our origin."""
-LASTING = "private, max-age=31536000, immutable"
+IMMUTABLE = "private, max-age=31536000, immutable"
 CHANGING = "private, no-cache"
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 async def download(
-    request: Request, *, output: StoredOutput, blobs: Blobs, is_lasting: bool
+    request: Request, *, output: StoredOutput, blobs: Blobs, is_immutable: bool
 ) -> Response:
     """Return the response with the bytes of `output`, or a part of them.
 
     `is_lasting` says whether the same address will always have the same bytes: of an address
     without an attempt a browser kept those of the attempt before.
     """
-    headers = _headers(output) | {"Cache-Control": LASTING if is_lasting else CHANGING}
+    headers = _headers(output) | {"Cache-Control": IMMUTABLE if is_immutable else CHANGING}
     if is_known(headers["ETag"], said=request.headers.get("if-none-match", "")):
         kept = {name: headers[name] for name in ("ETag", "Cache-Control")}
         return Response(status_code=304, headers=kept)

@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Query
 
-from runtime.errors import InputRefused
+from runtime.faults.errors import InputRefused
 from runtime.http.context import PrincipalOf, SightOf, StoreOf
+from runtime.store.databases.store import Store
 from runtime.store.lists import batches, presets
-from runtime.store.store import Store
 from runtime.values.access import Sight
 from runtime.values.job_filter import (
     MOST_TEXT_CHARS,

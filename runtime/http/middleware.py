@@ -6,10 +6,10 @@ from fastapi import Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from runtime.errors import CrossSite
+from runtime.faults.errors import CrossSite
 from runtime.http.answers import problem_response
-from runtime.ids import new_id
 from runtime.problem_table import fault_of
+from runtime.values.ids import new_id
 
 REQUEST_ID_MOST = 128
 TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")

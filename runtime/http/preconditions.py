@@ -11,7 +11,7 @@ from fastapi import Depends, Header
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
-from runtime.errors import PreconditionFailed, PreconditionRequired
+from runtime.faults.errors import PreconditionFailed, PreconditionRequired
 from runtime.http.conditional import is_known, tag_of
 
 type Look = Callable[[Connection], BaseModel]

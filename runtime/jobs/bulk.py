@@ -6,21 +6,21 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from runtime.clock import Clock
-from runtime.errors import InputRefused
-from runtime.ids import new_id
-from runtime.jobs.cancellations import Cancellations
-from runtime.jobs.collecting import Collector
+from runtime.faults.errors import InputRefused
+from runtime.jobs.attempts.cancellations import Cancellations
+from runtime.jobs.retention.collecting import Collector
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
-from runtime.store import audit
+from runtime.store.access import audit
+from runtime.store.databases.store import Store
 from runtime.store.jobs import jobs as job_store
 from runtime.store.lists import bulk
 from runtime.store.retention import deletion
 from runtime.store.retention.deletion import Gone
-from runtime.store.store import Store
 from runtime.values.access import Sight
-from runtime.values.bulk import Act, BulkOperation, BulkState, judge
+from runtime.values.around.bulk import Act, BulkOperation, BulkState, judge
+from runtime.values.clock import Clock
+from runtime.values.ids import new_id
 from runtime.values.job_filter import JobFilter, filter_to
 from runtime.values.records import JsonObject
 

@@ -4,12 +4,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from runtime.errors import NotFound
-from runtime.store import audit, packages
+from runtime.faults.errors import NotFound
+from runtime.store.access import audit
+from runtime.store.packages import packages
 from runtime.store.when import pauses
 from runtime.store.when import schedules as schedule_store
 from runtime.values.records import JsonObject
-from runtime.values.schedules import ALL, PACKAGE, SCHEDULE, Pause
+from runtime.values.when.schedules import ALL, PACKAGE, SCHEDULE, Pause
 from wheelhouse.times import rfc3339
 
 

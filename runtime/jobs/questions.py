@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from packages.bundle.orders import ANSWER
-from runtime.clock import Clock
-from runtime.errors import InputRefused, NotFound, StateConflict
+from runtime.faults.errors import InputRefused, NotFound, StateConflict
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
+from runtime.store.databases.store import Store
 from runtime.store.jobs import questions
-from runtime.store.store import Store
-from runtime.values.questions import NOBODY, Answer, Asked
+from runtime.values.around.questions import NOBODY, Answer, Asked
+from runtime.values.clock import Clock
 from runtime.values.records import Job
 from sandbox.command import Json
 from wheelhouse.judges.pool import Judges

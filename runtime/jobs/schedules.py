@@ -7,20 +7,21 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from runtime.clock import Clock
-from runtime.errors import InputRefused, NotFound, QueueFull, RuntimeFault, Superseded
-from runtime.ids import new_id
-from runtime.jobs.orders import Sender, Target
-from runtime.jobs.rules import Wish, judge_wish
-from runtime.jobs.submission import Submissions
-from runtime.store import audit, tokens, webhooks
+from runtime.faults.errors import InputRefused, NotFound, QueueFull, RuntimeFault, Superseded
+from runtime.jobs.orders.orders import Sender, Target
+from runtime.jobs.orders.rules import Wish, judge_wish
+from runtime.jobs.orders.submission import Submissions
+from runtime.store import webhooks
+from runtime.store.access import audit, tokens
+from runtime.store.databases.store import Store
 from runtime.store.jobs import admission
 from runtime.store.jobs import jobs as job_store
-from runtime.store.store import Store
 from runtime.store.when import schedules as schedule_store
+from runtime.values.clock import Clock
+from runtime.values.ids import new_id
 from runtime.values.records import Job, JobInput, JsonObject, RequestContext
-from runtime.values.schedules import Schedule, Tick
-from runtime.values.when.retries import RetryPolicy
+from runtime.values.retries import RetryPolicy
+from runtime.values.when.schedules import Schedule, Tick
 from runtime.values.when.ticks import Due, Missed, Outcome, Overlap, due_ticks
 from runtime.values.when.timetable import Timetable, judge_timetable, next_tick
 

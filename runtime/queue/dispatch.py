@@ -9,9 +9,9 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from runtime.clock import Clock
-from runtime.ids import new_id
 from runtime.queue.queue import Queues
+from runtime.values.clock import Clock
+from runtime.values.ids import new_id
 from runtime.values.records import Job
 
 TICKET_TASK = "fumehood_ticket"

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from runtime.queue.news import news_of_others
 from runtime.queue.queue import Chore, Queues, Task
-from runtime.settings import Settings
+from runtime.settings.settings import Settings
 
 HAND_OVER_S = 2.0
 RESOLUTION_MS = 250

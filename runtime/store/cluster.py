@@ -5,8 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from runtime.errors import MixedSetUp
-from runtime.store import tables, upsert, workers
+from runtime.faults.errors import MixedSetUp
+from runtime.store import workers
+from runtime.store.schema import tables
+from runtime.store.statements import upsert
 from runtime.values.cluster import Cluster, differences
 from runtime.values.records import Worker
 

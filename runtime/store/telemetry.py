@@ -8,14 +8,15 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from runtime.store import gate, tables
+from runtime.store.access import gate
 from runtime.store.jobs import admission
-from runtime.store.tables_around import job_endings, totals
+from runtime.store.schema import tables
+from runtime.store.schema.tables_around import job_endings, totals
 from runtime.store.totals import add
-from runtime.values.line import NOT_DUE
 from runtime.values.records import JsonObject
 from runtime.values.states import State
 from runtime.values.totals import Reading, SeenWorker, Total, WorkerReading
+from runtime.values.when.line import NOT_DUE
 
 READING = TypeAdapter(WorkerReading)
 LOOKED_AT = 100

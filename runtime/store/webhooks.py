@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, func, select, update
 
-from runtime.errors import NotFound, StateConflict
-from runtime.store import tables
-from runtime.store.cursor import page_of
-from runtime.store.rows import DELIVERY, JOB, plain, value_of
-from runtime.store.tables_around import deliveries, webhooks
+from runtime.faults.errors import NotFound, StateConflict
+from runtime.store.schema import tables
+from runtime.store.schema.tables_around import deliveries, webhooks
+from runtime.store.statements.cursor import page_of
+from runtime.store.statements.rows import DELIVERY, JOB, plain, value_of
 from runtime.values.access import EVERYTHING, Sight
+from runtime.values.around.webhooks import Delivery, DeliveryState, Webhook, host_of
 from runtime.values.records import Job, Page
 from runtime.values.states import State
-from runtime.values.webhooks import Delivery, DeliveryState, Webhook, host_of
 
 MOST_OF_ONE = 100
 OF_TOKENS = "token:"

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, select, update
 
-from runtime.errors import NotFound
-from runtime.store import tables
-from runtime.store.rows import WORKER, plain, value_of
+from runtime.faults.errors import NotFound
+from runtime.store.schema import tables
+from runtime.store.statements.rows import WORKER, plain, value_of
 from runtime.values.records import Worker
 
 

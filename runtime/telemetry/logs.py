@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TextIO
 
-from runtime.outages import OncePerCause
-from runtime.settings import Settings
+from runtime.faults.outages import OncePerCause
+from runtime.settings.settings import Settings
 from runtime.telemetry.log_bounds import Causes
 from runtime.telemetry.redaction import Redaction, redaction_of
 

@@ -12,10 +12,10 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from runtime.clock import Clock
 from runtime.store import telemetry
-from runtime.store.store import Store
+from runtime.store.databases.store import Store
 from runtime.telemetry.tally import Tally
+from runtime.values.clock import Clock
 from runtime.values.totals import Reading, Total, WorkerReading
 from sandbox.command import Command, Observe, Outcome, Run
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from packages.environment.environment import Environments
-from runtime.clock import Clock
-from runtime.settings import Settings
-from runtime.store.store import Store
+from runtime.settings.settings import Settings
+from runtime.store.databases.store import Store
 from runtime.telemetry.builds import counted_builder
 from runtime.telemetry.meter import CountedRun, Meter
 from runtime.telemetry.telemetry import Telemetry
 from runtime.telemetry.traces import traces_of
+from runtime.values.clock import Clock
 from runtime.values.records import Worker
 from sandbox.command import Run
 

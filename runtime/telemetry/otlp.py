@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from runtime.setting_types import TelemetrySettings
+from runtime.settings.setting_types import TelemetrySettings
 from runtime.values.records import Claim, Job
 from runtime.values.states import State
 

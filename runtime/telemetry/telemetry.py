@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from runtime.telemetry.tally import Tally
 from runtime.telemetry.traces import NoTraces, Traces
-from runtime.values.questions import Waits
+from runtime.values.around.questions import Waits
 from runtime.values.records import Finish, Job
 from runtime.values.states import State
 

@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
 from typing import Protocol
 
-from runtime.errors import SettingsRefused
-from runtime.settings import Settings
+from runtime.faults.errors import SettingsRefused
+from runtime.settings.settings import Settings
 from runtime.values.records import Claim, Job
 from runtime.values.states import State
 

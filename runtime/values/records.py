@@ -9,8 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import BeforeValidator, SerializerFunctionWrapHandler, WrapSerializer
 
 from runtime.values.job_filter import JobFilter
+from runtime.values.retries import RetryPolicy
 from runtime.values.states import State
-from runtime.values.when.retries import RetryPolicy
 from sandbox.command import Json
 
 type JsonObject = Mapping[str, Json]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum
 
-from runtime.errors import StateConflict
+from runtime.faults.errors import StateConflict
 
 
 class State(StrEnum):

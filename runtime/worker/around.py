@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from runtime.home.webhook_key import webhook_key
-from runtime.jobs.attempt import AttemptRunner
+from runtime.jobs.attempts.attempt import AttemptRunner
 from runtime.jobs.bulk import BULK_NEWS, Bulk
-from runtime.jobs.collecting import Collector
-from runtime.jobs.deliveries import DELIVERY_NEWS, Deliveries
+from runtime.jobs.orders.quotas import Quotas
 from runtime.jobs.questions import QUESTION_NEWS, Questions
-from runtime.jobs.quotas import Quotas
-from runtime.jobs.retention import RETENTION_NEWS, Retention
-from runtime.jobs.telling import Messenger
+from runtime.jobs.retention.collecting import Collector
+from runtime.jobs.retention.retention import RETENTION_NEWS, Retention
+from runtime.jobs.webhooks.deliveries import DELIVERY_NEWS, Deliveries
+from runtime.jobs.webhooks.telling import Messenger
 from runtime.queue.dispatch import Dispatch
-from runtime.settings import Settings
+from runtime.settings.settings import Settings
 from runtime.worker.loops import Loop
 from wheelhouse.judges.pool import Judges
 

@@ -1,7 +1,7 @@
 """One attempt as a task of a worker: an attempt that we fail, or stop, goes back to the queue.
 
 Everything here is about being delivered at least once, being stopped, and being killed.
-What an attempt does is told in `runtime.jobs.attempt`.
+What an attempt does is told in `runtime.jobs.attempts.attempt`.
 """
 
 import asyncio
@@ -11,17 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-from runtime.clock import Clock
-from runtime.errors import Superseded
-from runtime.ids import new_id
-from runtime.jobs.attempt import AttemptRunner
-from runtime.jobs.persistence import until_written
+from runtime.faults.errors import Superseded
+from runtime.jobs.attempts.attempt import AttemptRunner
+from runtime.jobs.attempts.persistence import until_written
 from runtime.problem_table import fault_of
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
+from runtime.store.databases.store import Store
 from runtime.store.jobs import claims, job_lists
-from runtime.store.store import Store
 from runtime.telemetry.about import about
+from runtime.values.clock import Clock
+from runtime.values.ids import new_id
 from runtime.values.records import Claim, JobError
 from runtime.values.states import State
 from runtime.worker.slots import Slot

@@ -10,9 +10,9 @@ from datetime import datetime
 from packages.environment.environment import Environments
 from packages.environment.upkeep import Repaired, repair
 from packages.interpreters import every
-from runtime.clock import Clock
-from runtime.store import audit
-from runtime.store.store import Store
+from runtime.store.access import audit
+from runtime.store.databases.store import Store
+from runtime.values.clock import Clock
 from sandbox.command import Json
 
 MOST_TOLD = 10

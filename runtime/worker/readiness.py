@@ -9,10 +9,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, update
 
-from runtime.errors import DiskFull, HomeReadOnly, RuntimeFault, StoreBusy
-from runtime.outages import MENDS, outage_of
-from runtime.store import tables
-from runtime.store.store import Store
+from runtime.faults.errors import DiskFull, HomeReadOnly, RuntimeFault, StoreBusy
+from runtime.faults.outages import MENDS, outage_of
+from runtime.store.databases.store import Store
+from runtime.store.schema import tables
 from runtime.worker.signs_of_life import Living
 from wheelhouse.problem import Problem
 

@@ -7,14 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from runtime.clock import Clock
-from runtime.errors import StateConflict, Superseded
+from runtime.faults.errors import StateConflict, Superseded
 from runtime.gate.opening import close_if_over
 from runtime.gate.steady import GateClock
 from runtime.queue.dispatch import Dispatch
-from runtime.store import activations
+from runtime.store.databases.store import Store
 from runtime.store.jobs import claims, job_lists, submissions
-from runtime.store.store import Store
+from runtime.store.packages import activations
+from runtime.values.clock import Clock
 from runtime.values.records import Job, JobError
 from runtime.values.states import State
 from runtime.worker.signs_of_life import Living

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from runtime.store import workers
-from runtime.store.store import Store
+from runtime.store.databases.store import Store
 
 
 class SignsOfLife:

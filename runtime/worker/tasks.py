@@ -10,16 +10,16 @@ from datetime import timedelta
 
 from packages.environment.environment import Environments
 from runtime.activations.switchover import Switchover
-from runtime.clock import Clock
-from runtime.jobs.cancellations import Cancellations
+from runtime.jobs.attempts.cancellations import Cancellations
 from runtime.queue.dispatch import ACTIVATION_TASK, TICKET_TASK, Dispatch
 from runtime.queue.queue import Queue
-from runtime.settings import Settings
+from runtime.settings.settings import Settings
 from runtime.store import workers
+from runtime.store.databases.store import Store
 from runtime.store.jobs import job_lists
-from runtime.store.store import Store
 from runtime.store.when import queue
 from runtime.telemetry.meter import Meter
+from runtime.values.clock import Clock
 from runtime.values.records import Claim, Worker
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.environment_check import check_environments

@@ -5,10 +5,10 @@ from datetime import timedelta
 from packages.archive import Bundles
 from runtime.activations.supply import Supply
 from runtime.activations.switchover import Switchover
-from runtime.jobs.attempt import AttemptRunner
+from runtime.jobs.attempts.attempt import AttemptRunner
 from runtime.jobs.schedules import Schedules
 from runtime.queue.dispatch import Dispatch
-from runtime.settings import Settings
+from runtime.settings.settings import Settings
 from runtime.telemetry.opening import Seen
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.reconcile import Reconciler

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from importlib.metadata import version as distribution_version
 
 from packages.interpreters import abi_of, every, platform_of, running
-from runtime.clock import utc_now
 from runtime.home.sole_use import id_of
-from runtime.ids import new_id
-from runtime.settings import Settings
-from runtime.values.line import ANY_PYTHON, as_words
+from runtime.settings.settings import Settings
+from runtime.values.clock import utc_now
+from runtime.values.ids import new_id
 from runtime.values.records import Worker
+from runtime.values.when.line import ANY_PYTHON, as_words
 from sandbox.command import Level
 
 

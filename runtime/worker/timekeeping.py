@@ -7,19 +7,20 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from runtime.clock import Clock
 from runtime.jobs.schedules import Schedules
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
-from runtime.store import audit, tables
+from runtime.store.access import audit
+from runtime.store.databases.store import Store
 from runtime.store.jobs import jobs as job_store
-from runtime.store.store import Store
+from runtime.store.schema import tables
+from runtime.store.schema import tables_when as when_tables
 from runtime.store.when import pauses
 from runtime.store.when import schedules as schedule_store
-from runtime.store.when import tables as when_tables
-from runtime.values.line import NOT_DUE, turn_when_due
-from runtime.values.schedules import Pause
+from runtime.values.clock import Clock
 from runtime.values.states import State
+from runtime.values.when.line import NOT_DUE, turn_when_due
+from runtime.values.when.schedules import Pause
 
 EVERY_S = 1.0
 TIDY_EVERY = 3600

@@ -29,7 +29,7 @@ def sweep(home: Path) -> None:
 
 
 def _end_group(folder: Path) -> None:
-    """Kill who is left in a group, as a keeper would have, and remove it."""
+    """Kill who is left in a group, as a subreaper would have, and remove it."""
     for _ in range(50):
         with contextlib.suppress(OSError):
             for pid in (folder / "cgroup.procs").read_text().split():

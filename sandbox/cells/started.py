@@ -83,7 +83,7 @@ class ColdTree:
 
     async def exit(self) -> Exit:
         """Return how our child ended, which ends as the run's process does."""
-        return await self.child.tell()
+        return await self.child.wait()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

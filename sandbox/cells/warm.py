@@ -91,7 +91,7 @@ class WarmCell:
                 return ColdReason(f"the warm cell cannot be moved to its cgroup: {fault}")
             if guard is not None and guard.done():
                 return ColdReason(f"preload took {guard.result()}")
-            return ColdReason(f"the warm cell ended while it imported: {self._said()}")
+            return ColdReason(f"the warm cell ended while it imported: {self._printed_text()}")
         finally:
             if guard is not None:
                 guard.cancel()
@@ -314,7 +314,7 @@ class WarmCell:
             if self._printed_bytes > _MOST_PRINTED_BYTES:
                 self._stop()
 
-    def _said(self) -> str:
+    def _printed_text(self) -> str:
         return self.tail.decode("utf-8", "backslashreplace").strip() or "it printed nothing"
 
 

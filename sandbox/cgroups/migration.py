@@ -45,7 +45,7 @@ class Migrator:
         default_factory=queue.SimpleQueue["_Order | None"]
     )
     _thread: threading.Thread | None = None
-    _keeper: asyncio.TimerHandle | None = None
+    _timer: asyncio.TimerHandle | None = None
     _latest_s: float = float("-inf")
     """When the latest move was asked for, by the clock."""
     _moved_s: float = float("-inf")
@@ -56,7 +56,7 @@ class Migrator:
         """Begin to move the process; the future raises OSError where the kernel refuses."""
         moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         now_s = self.clock()
-        if self._keeper is None and now_s - self._latest_s < _CLOSE_S:
+        if self._timer is None and now_s - self._latest_s < _CLOSE_S:
             self._look_again()
         self._latest_s = now_s
         if now_s - self._moved_s < _OPEN_S:
@@ -75,17 +75,17 @@ class Migrator:
 
     def close(self) -> None:
         """Let the thread end once all moves are done."""
-        if self._keeper is not None:
-            self._keeper.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         self._orders.put(None)
 
     def _look_again(self) -> None:
-        self._keeper = asyncio.get_running_loop().call_later(_STAY_S, self._keep_open)
+        self._timer = asyncio.get_running_loop().call_later(_STAY_S, self._keep_open)
 
     def _keep_open(self) -> None:
         """Keep the way open as long as a move may come soon, unless it closed already."""
         now_s = self.clock()
-        self._keeper = None
+        self._timer = None
         if now_s - self._latest_s > _CLOSE_S:
             return
         self._look_again()

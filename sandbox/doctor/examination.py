@@ -236,7 +236,7 @@ def _targets() -> Generator[dict[str, Json]]:
         secret.write_text("host file", encoding="utf-8")
         for sock in (listener, abstract):
             sock.listen()
-            threading.Thread(target=_tell, args=(sock,), daemon=True).start()
+            threading.Thread(target=_answer, args=(sock,), daemon=True).start()
         try:
             yield {
                 "host_file": str(secret),
@@ -258,7 +258,7 @@ def _targets() -> Generator[dict[str, Json]]:
                 sock.close()
 
 
-def _tell(listener: socket.socket) -> None:
+def _answer(listener: socket.socket) -> None:
     while True:
         try:
             connection, _ = listener.accept()

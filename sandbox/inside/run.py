@@ -43,7 +43,7 @@ def answer(
     try:
         finish()
     except Terminated:
-        done = call.CANCELLED
+        done = call.CANCELLED  # told to end while its exit functions ran: what it returned is late
     call.flush_streams()
     channel.send(done)
     return done.get("exit_code", 0)

@@ -27,11 +27,11 @@ def keep(run: Callable[[], None], fd: int) -> None:
     # SIGTERM that ended the keeper itself would leave its orphans to the host's init.
     _signal.pthread_sigmask(_signal.SIG_BLOCK, {_signal.SIGTERM, _signal.SIGCHLD})
     syscalls.hear_of_parents_end()
-    keeper = os.getpid()
+    subreaper = os.getpid()
     pid = os.fork()
     if pid == 0:
         syscalls.die_with_parent()
-        if os.getppid() != keeper:  # it died before it was asked for: nothing is sent (prctl(2))
+        if os.getppid() != subreaper:  # it died before it was asked for: nothing is sent (prctl(2))
             os._exit(70)
         _signal.pthread_sigmask(_signal.SIG_UNBLOCK, {_signal.SIGTERM, _signal.SIGCHLD})
         run()

@@ -66,6 +66,7 @@ class Walls:
 
     def shut(self) -> None:
         """Drop every privilege, then shut them behind us; nothing comes after."""
+        # The bounding set wants CAP_SETPCAP, and a filter without capabilities wants no_new_privs.
         syscalls.drop_capabilities()
         syscalls.no_new_privileges()
         syscalls.be_measurable()
@@ -105,13 +106,14 @@ def shut_around_import(setup: dict[str, Any]) -> None:
         own["RLIMIT_NPROC"] = limits["RLIMIT_NPROC"] * _RUNS_BESIDE
     around = Walls(setup["warm_landlock"], setup["warm_seccomp"], own)
     around.confine()
+    # All but the streams and the door: a low RLIMIT_NOFILE would leave open what lies above it.
     os.closerange(4, 65536)
     around.limit()
 
 
 def own_user_namespace() -> None:
     """Move this process to a user namespace below its own, as the same user."""
-    own = identity(os.getuid(), os.getgid())
+    own = identity(os.getuid(), os.getgid())  # before: there, until it is mapped, we are nobody
     syscalls.unshare(syscalls.CLONE_NEWUSER)
     _write_all(own)
 

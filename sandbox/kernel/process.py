@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
-_KEEPER_S = 5.0
+_SUBREAPER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,17 +55,17 @@ class Child:
     async def end(self) -> Exit:
         """Kill the process and return how it ended."""
         self.send(signal.SIGKILL)
-        return await self.tell()
+        return await self.wait()
 
-    async def tell(self) -> Exit:
+    async def wait(self) -> Exit:
         """Return how it ended, once it has."""
         return await asyncio.shield(self.ended)
 
     async def terminate_then_end(self) -> Exit:
-        """Tell a keeper to kill all that it keeps, and return how it ended."""
+        """Tell a subreaper to kill all below it, and return how it ended."""
         self.send(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(asyncio.shield(self.ended), _KEEPER_S)
+            return await asyncio.wait_for(asyncio.shield(self.ended), _SUBREAPER_S)
         return await self.end()
 
     def _reap(self) -> None:

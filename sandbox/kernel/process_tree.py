@@ -5,7 +5,7 @@ import contextlib
 import psutil
 
 WALL_TASKS = 3
-"""Of a tree's processes, bubblewrap's own or the keeper."""
+"""Of a tree's processes, bubblewrap's own or the subreaper."""
 
 
 class Tree:

@@ -32,20 +32,20 @@ def answer(question: bytes, *, find: Find) -> bytes | None:
     if flags & _IS_ANSWER:
         return None
     if flags & _OPCODE:
-        return _said(number, flags, _NOT_HERE)
+        return _response(number, flags, _NOT_HERE)
     asked = _asked(question) if questions == 1 else None
     if asked is None:
-        return _said(number, flags, _MALFORMED)
+        return _response(number, flags, _MALFORMED)
     name, kind, end = asked
     echoed = question[_HEADER.size : end]
     try:
         address = find(name)
     except LookupError:
-        return _said(number, flags, _NO_SUCH_NAME, echoed)
+        return _response(number, flags, _NO_SUCH_NAME, echoed)
     if address is None:
-        return _said(number, flags, _OUT_OF_ROOM, echoed)
+        return _response(number, flags, _OUT_OF_ROOM, echoed)
     record = _record(address) if kind == (_A, _IN) else b""
-    return _said(number, flags, 0, echoed, record)
+    return _response(number, flags, 0, echoed, record)
 
 
 def _asked(question: bytes) -> tuple[str, tuple[int, int], int] | None:
@@ -68,6 +68,8 @@ def _record(address: str) -> bytes:
     return _ANSWER.pack(_NAME_OF_QUESTION, _A, _IN, _TTL_S, len(packed)) + packed
 
 
-def _said(number: int, flags: int, code: int, echoed: bytes = b"", record: bytes = b"") -> bytes:
+def _response(
+    number: int, flags: int, code: int, echoed: bytes = b"", record: bytes = b""
+) -> bytes:
     told = _IS_ANSWER | _IS_RECURSIVE | flags & _IS_WANTED_RECURSIVE | code
     return _HEADER.pack(number, told, bool(echoed), bool(record), 0, 0) + echoed + record

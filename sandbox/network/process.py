@@ -55,7 +55,7 @@ async def _serve(
     """
     reader, writer = await asyncio.open_unix_connection(sock=channel)
     book = _Book(writer)
-    relay = Relay(rules, resolve=resolve, tell=book.enter)
+    relay = Relay(rules, resolve=resolve, report=book.enter)
     writer.write(_line({"ready": True}))
     serving = asyncio.create_task(relay.serve(sockets))
     closed = asyncio.create_task(reader.read())

@@ -72,13 +72,13 @@ class Relay:
         rules: NetworkRules,
         *,
         resolve: Resolve,
-        tell: Callable[[Connection], None],
+        report: Callable[[Connection], None],
         bounds: Bounds | None = None,
     ) -> None:
         self._rules = rules
         self._allowed = addresses.networks(rules.private)
         self._resolve = resolve
-        self._tell = tell
+        self._report = report
         self._bounds = bounds or Bounds()
         self._names = Names()
         self._budget = Budget(rules.most_mb * _MIB)
@@ -146,7 +146,7 @@ class Relay:
         finally:
             if told.state != "carried":  # an end would look as if all had been said
                 inner.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-            self._tell(told)
+            self._report(told)
 
     async def _carry(self, inner: socket.socket, told: Connection) -> None:
         if why := self._rules.refusal(told.host, told.port):
@@ -177,14 +177,14 @@ class Relay:
                 return await self._connect_to(address, told.port)
             except OSError as error:
                 fault = error
-        raise _FailedError(f"{told.address} cannot be reached: {_said(fault)}")
+        raise _FailedError(f"{told.address} cannot be reached: {_cause_of(fault)}")
 
     async def _look_up(self, host: str, port: int) -> list[str]:
         try:
             async with asyncio.timeout(self._bounds.resolve_s):
                 found = await self._resolve(host, port)
         except OSError as fault:  # TimeoutError is one
-            raise _FailedError(f"{host} cannot be found: {_said(fault)}") from None
+            raise _FailedError(f"{host} cannot be found: {_cause_of(fault)}") from None
         if not found:
             raise _FailedError(f"{host} cannot be found: it has no address")
         return list(dict.fromkeys(found))[:_MOST_ADDRESSES]
@@ -269,5 +269,5 @@ def _send(datagrams: socket.socket, answer: bytes, receiver: tuple[str, int]) ->
         return
 
 
-def _said(fault: OSError | None) -> str:
+def _cause_of(fault: OSError | None) -> str:
     return "no answer in time" if isinstance(fault, TimeoutError) else str(fault)

@@ -34,7 +34,7 @@ def crossed(cell: Cell, limits: Limits) -> tuple[str, float, float] | None:
     if not is_worth_a_look(cell, limits):
         return None
     for fd, name, most_mb in _folders(cell, limits):
-        found = _crossed_by_folder(_held(fd, most_mb), name, most_mb)
+        found = _crossed_by_folder(_usage_of(fd, most_mb), name, most_mb)
         if found is not None:
             return found
     return None
@@ -45,12 +45,14 @@ def filled(cell: Cell, limits: Limits) -> str:
 
     That of the folder which crosses one, else of the one that holds more.
     """
-    held = [(_held(fd, most_mb), name, most_mb) for fd, name, most_mb in _folders(cell, limits)]
-    for usage, name, most_mb in held:
+    found_in = [
+        (_usage_of(fd, most_mb), name, most_mb) for fd, name, most_mb in _folders(cell, limits)
+    ]
+    for usage, name, most_mb in found_in:
         found = _crossed_by_folder(usage, name, most_mb)
         if found is not None:
             return found[0]
-    (output, _, _), (scratch, _, _) = held
+    (output, _, _), (scratch, _, _) = found_in
     return "output_mb" if output.size_bytes > scratch.size_bytes else "scratch_mb"
 
 
@@ -61,18 +63,18 @@ def _folders(cell: Cell, limits: Limits) -> tuple[tuple[int, str, int], ...]:
     )
 
 
-def _crossed_by_folder(held: "_Held", name: str, most_mb: int) -> tuple[str, float, float] | None:
-    if held.size_bytes > most_mb * MIB:
-        return (f"{name}_mb", most_mb, held.size_bytes / MIB)
-    if held.inodes > most_inodes(most_mb):
-        return (f"{name}_inodes", most_inodes(most_mb), held.inodes)
-    if held.depth > _DEEPEST:
-        return (f"{name}_depth", _DEEPEST, held.depth)
+def _crossed_by_folder(usage: "_Usage", name: str, most_mb: int) -> tuple[str, float, float] | None:
+    if usage.size_bytes > most_mb * MIB:
+        return (f"{name}_mb", most_mb, usage.size_bytes / MIB)
+    if usage.inodes > most_inodes(most_mb):
+        return (f"{name}_inodes", most_inodes(most_mb), usage.inodes)
+    if usage.depth > _DEEPEST:
+        return (f"{name}_depth", _DEEPEST, usage.depth)
     return None
 
 
 @dataclass(slots=True)
-class _Held:
+class _Usage:
     size_bytes: int = 0
     inodes: int = 0
     depth: int = 0
@@ -80,34 +82,34 @@ class _Held:
     """Inodes that have more than one name: each is held once."""
 
 
-def _held(fd: int, most_mb: int) -> _Held:
-    held = _Held()
-    _sum_up(held, fd, ".", depth=1, most_inodes=most_inodes(most_mb))
-    return held
+def _usage_of(fd: int, most_mb: int) -> _Usage:
+    usage = _Usage()
+    _sum_up(usage, fd, ".", depth=1, most_inodes=most_inodes(most_mb))
+    return usage
 
 
-def _sum_up(held: _Held, parent_fd: int, name: str, *, depth: int, most_inodes: int) -> None:
+def _sum_up(usage: _Usage, parent_fd: int, name: str, *, depth: int, most_inodes: int) -> None:
     """Add a folder to what is held, until it is too much or too deep; a run may change it."""
-    held.inodes += 1
-    held.depth = max(held.depth, depth)
-    if held.depth > _DEEPEST:
+    usage.inodes += 1
+    usage.depth = max(usage.depth, depth)
+    if usage.depth > _DEEPEST:
         return
     opening = opened(parent_fd, name, os.O_DIRECTORY)
     with contextlib.suppress(OSError), opening as fd, os.scandir(fd) as entries:
         for entry in entries:
-            if held.inodes > most_inodes or held.depth > _DEEPEST:
+            if usage.inodes > most_inodes or usage.depth > _DEEPEST:
                 return
             if entry.is_dir(follow_symlinks=False):
-                _sum_up(held, fd, entry.name, depth=depth + 1, most_inodes=most_inodes)
+                _sum_up(usage, fd, entry.name, depth=depth + 1, most_inodes=most_inodes)
                 continue
-            held.inodes += 1
+            usage.inodes += 1
             with contextlib.suppress(OSError):
-                _add(held, entry.stat(follow_symlinks=False))
+                _add(usage, entry.stat(follow_symlinks=False))
 
 
-def _add(held: _Held, status: os.stat_result) -> None:
+def _add(usage: _Usage, status: os.stat_result) -> None:
     if status.st_nlink > 1:
-        if status.st_ino in held.linked:
+        if status.st_ino in usage.linked:
             return
-        held.linked.add(status.st_ino)
-    held.size_bytes += status.st_blocks * 512
+        usage.linked.add(status.st_ino)
+    usage.size_bytes += status.st_blocks * 512

@@ -77,7 +77,7 @@ class Streams:
         self._cell = cell
         self._mask = mask
         self._held_back = mask.longest_bytes if mask else 0
-        self._said = said
+        self._reports = said
         self._loop = asyncio.get_running_loop()
         self._open: dict[int, Literal["stdout", "stderr"]] = {}
         self._rest: dict[int, bytes] = {}
@@ -129,8 +129,8 @@ class Streams:
     def _split(self, fd: int, chunk: bytes) -> None:
         *lines, rest = (self._rest[fd] + chunk).split(b"\n")
         for at, line in enumerate(map(_last_drawn, lines)):
-            if self._said.crossed is not None:
-                self._said.drop(sum(map(len, lines[at:])) + len(lines) - at)
+            if self._reports.crossed is not None:
+                self._reports.drop(sum(map(len, lines[at:])) + len(lines) - at)
                 break
             self._line(fd, line, len(line) + 1)
         self._rest[fd] = self._cut(fd, rest)
@@ -153,7 +153,7 @@ class Streams:
         line = line.rstrip(b"\r")
         shown = line if self._mask is None else self._mask.octets(line)
         report = protocol.stream_report(self._open[fd], shown[:_LINE_BYTES])
-        self._said.report(report, size_bytes)
+        self._reports.report(report, size_bytes)
 
     def _close(self, fd: int) -> None:
         self._loop.remove_reader(fd)

@@ -44,10 +44,10 @@ class Supervision:
         self._verdict: asyncio.Future[Verdict] = self._loop.create_future()
         self._frames = protocol.Frames(largest_bytes=most_frame_bytes(command.limits))
         self.mask = mask = mask_of(command.secrets)
-        self._said = Reports(
+        self._reports = Reports(
             limits=command.limits, decide=self._decide, observe=masked(observe, mask)
         )
-        self._streams = Streams(cell, self._said, mask=mask)
+        self._streams = Streams(cell, self._reports, mask=mask)
         self._unmasked = too_short(command.secrets)
         self._look: asyncio.Future[Verdict | None] | None = None
         """A look that may be under way; it uses the cell's descriptors."""
@@ -105,12 +105,12 @@ class Supervision:
     @property
     def stack(self) -> str:
         """Where the run's threads were, if it said so at its end."""
-        return stacks.stack(list(self._said.last_errors))
+        return stacks.stack(list(self._reports.last_errors))
 
     @property
     def dropped_log_bytes(self) -> int:
         """How much the run printed that was not kept."""
-        return self._said.dropped_bytes
+        return self._reports.dropped_bytes
 
     def _give(self, request: bytes) -> bytes:
         """Send as much of the request as fits; a cell that is dead is found out by its channel."""
@@ -144,7 +144,7 @@ class Supervision:
 
     async def _await_cancel(self, cancelled: asyncio.Event, grace_s: float) -> None:
         await cancelled.wait()
-        self._said.is_cancelled = True
+        self._reports.is_cancelled = True
         self._cell.tell_where()
         self._cell.terminate()
         await asyncio.sleep(grace_s)
@@ -219,8 +219,8 @@ class Supervision:
             return
         try:
             for frame in self._frames.feed(chunk):
-                if self._said.crossed is not None:
-                    self._said.drop(len(frame))
+                if self._reports.crossed is not None:
+                    self._reports.drop(len(frame))
                 else:
                     self._hear(protocol.read(frame), len(frame))
         except protocol.ProtocolFault as fault:
@@ -228,10 +228,10 @@ class Supervision:
 
     def _hear(self, message: protocol.Message, size_bytes: int) -> None:
         if isinstance(message, protocol.Done):
-            kind = "cancelled" if self._said.is_cancelled else "done"
+            kind = "cancelled" if self._reports.is_cancelled else "done"
             self._decide(Verdict(kind=kind, done=message))
         elif isinstance(message, Report):
-            self._said.report(message, size_bytes)
+            self._reports.report(message, size_bytes)
         else:
             raise protocol.ProtocolFault("a message out of turn")
 
@@ -245,7 +245,7 @@ class Supervision:
         """The channel closed without a word: usually the process is just ending."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._cell.exit(), _DRAIN_S)
-        kind = "cancelled" if self._said.is_cancelled else "ended"
+        kind = "cancelled" if self._reports.is_cancelled else "ended"
         self._decide(Verdict(kind=kind))
 
     def _last_word(self, verdict: Verdict) -> Verdict:
@@ -253,6 +253,6 @@ class Supervision:
         if verdict.kind in {"ended", "done"} and self.counted.oom_kills:
             reached = self.counted.peak_memory_bytes / MIB
             return over("memory_mb", self._limits.memory_mb, reached)
-        if self._said.crossed is not None and verdict.kind != "cancelled":
-            return self._said.crossed
+        if self._reports.crossed is not None and verdict.kind != "cancelled":
+            return self._reports.crossed
         return verdict

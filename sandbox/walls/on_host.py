@@ -38,8 +38,8 @@ class HostWalls:
     def level(self, barriers: Barriers, *, has_cell_users: bool, has_cgroup: bool) -> Level:
         """Return whether what there is counts as walls at all.
 
-        A run shares its host user with its keeper, so without Landlock's scopes it could kill the
-        keeper and outlive the run, unless a cgroup holds the tree as well.
+        A run has the host user of its subreaper, so without Landlock's scopes it could kill the
+        subreaper and outlive the run, unless a cgroup holds the tree as well.
         """
         abi = barriers.landlock_abi
         confines_signals = abi >= _SCOPES_SIGNALS or (has_cell_users and has_cgroup)

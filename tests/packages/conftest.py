@@ -89,13 +89,13 @@ def index() -> Index:
 def locker(house: Wheelhouse, index: Index) -> Locker:
     """A locker on the house."""
     missing = MissingList(house.root / "missing")
-    return Locker(house=house, clock=utc_now, index=index, missing=missing)
+    return Locker(wheelhouse=house, clock=utc_now, index=index, missing=missing)
 
 
 @pytest.fixture
 def environments(home: Path, house: Wheelhouse, sandbox: Sandbox) -> Environments:
     """A store of environments that compiles in real cells."""
-    builder = Builder(house=house, run=sandbox.run, clock=utc_now)
+    builder = Builder(wheelhouse=house, run=sandbox.run, clock=utc_now)
     return Environments(root=home / "environments", builder=builder)
 
 

@@ -13,13 +13,13 @@ from support.elf import library
 from packages.activation import Prepared, Workshop, prepare
 from packages.archive import Bundles, receive
 from packages.bundle.bundle import Bundle
+from packages.environment.bundle_bytecode import with_bytecode
 from packages.environment.environment import Environments
-from packages.environment.runnable import runnable
 from packages.errors import ActivationFailed, ActivationRefused
 from packages.interpreters import cache_tag
 from packages.lock.grant import Ceiling, GateState
 from packages.lock.locker import Locker
-from packages.runs.hooks import Stage, extract_command, on_after_extract_command
+from packages.runs.hooks import RunContext, extract_command, on_after_extract_command
 from sandbox.command import Json, Outcome, Report
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
@@ -39,7 +39,7 @@ def workshop(
     sandbox: Sandbox,
 ) -> Workshop:
     return Workshop(
-        house=house,
+        wheelhouse=house,
         locker=locker,
         environments=environments,
         run=sandbox.run,
@@ -56,8 +56,8 @@ def received(home: Path) -> Receive:
     return receiving
 
 
-def stage_of(bundle: Bundle, prepared: Prepared) -> Stage:
-    return Stage(
+def context_of(bundle: Bundle, prepared: Prepared) -> RunContext:
+    return RunContext(
         bundle=bundle,
         environment=prepared.environment,
         interpreter=prepared.interpreter,
@@ -128,12 +128,12 @@ async def test_the_whole_way_from_a_bundle_to_its_first_job(
     assert "getting ready with 1.5" in [report.data.get("line") for report in said]
     assert prepared.install.source == "wheelhouse"
 
-    stage = stage_of(bundle, prepared)
+    context = context_of(bundle, prepared)
     parameters: dict[str, Json] = {"n": 7}
-    command = extract_command(stage, job_id="job-1", parameters=parameters)
+    command = extract_command(context, job_id="job-1", parameters=parameters)
     outcome = await sandbox.run(command, outputs_to=home / "out", observe=lambda report: None)
     assert outcome.value == {"model": "trained on 1.0", "told": 7}, outcome.failure
-    after = on_after_extract_command(stage, job_id="job-1", outcome={"state": "succeeded"})
+    after = on_after_extract_command(context, job_id="job-1", outcome={"state": "succeeded"})
     assert after is not None
     outcome = await sandbox.run(after, outputs_to=home / "out2", observe=lambda report: None)
     assert outcome.value == {"saw": "succeeded", "job": "job-1"}, outcome.failure
@@ -211,7 +211,7 @@ async def test_the_admins_ceiling_binds_the_hook_and_the_jobs(
     ceiling = Ceiling(limits=Limits(wall_s=5))
     prepared = await prepare(bundle, workshop=replace(workshop, ceiling=ceiling), gate=CLOSED)
     assert (prepared.grant.limits.wall_s, prepared.grant.limits.memory_mb) == (5, 64)
-    command = extract_command(stage_of(bundle, prepared), job_id="j")
+    command = extract_command(context_of(bundle, prepared), job_id="j")
     assert command.network is None
     assert "the admin's ceiling lowers wall_s" in prepared.grant.reasons
 
@@ -256,8 +256,8 @@ async def test_no_module_of_the_bundle_is_compiled_when_a_job_runs(
         }
     )
     prepared = await prepare(bundle, workshop=workshop, gate=CLOSED)
-    shown = await runnable(bundle, interpreter=prepared.interpreter, run=workshop.run)
-    command = extract_command(stage_of(shown, prepared), job_id="j")
+    shown = await with_bytecode(bundle, interpreter=prepared.interpreter, run=workshop.run)
+    command = extract_command(context_of(shown, prepared), job_id="j")
     if not is_warm:
         command = replace(command, warmth=None)
     outcome = await workshop.run(command, outputs_to=home / "out", observe=lambda report: None)
@@ -278,7 +278,7 @@ async def test_a_bundle_is_made_runnable_once_and_read_only(
     async def nothing(*_: object, **__: object) -> Outcome:
         raise AssertionError("it is there already")
 
-    shown = await runnable(bundle, interpreter=prepared.interpreter, run=nothing)
+    shown = await with_bytecode(bundle, interpreter=prepared.interpreter, run=nothing)
     held = sorted(str(p.relative_to(shown.folder)) for p in shown.folder.rglob("*") if p.is_file())
     tag = cache_tag(prepared.interpreter)
     assert held == [

@@ -77,10 +77,12 @@ async def test_what_is_laid_out_elsewhere_is_the_same_to_the_last_byte(
     assert not list(there.parent.glob(".carried*")) and inventory.shared
     again = await elsewhere.ensure(lock, interpreter=interpreter)
     assert again.is_reused
-    house = environments.builder.house
-    assert verify_environment(there, house=house, is_full=True) == []
+    house = environments.builder.wheelhouse
+    assert verify_environment(there, wheelhouse=house, is_full=True) == []
     nothing = Wheelhouse(tmp_path / "no-wheels")
-    assert verify_environment(there, house=nothing, is_full=True) == [], "it has no wheels there"
+    assert verify_environment(there, wheelhouse=nothing, is_full=True) == [], (
+        "it has no wheels there"
+    )
 
 
 def packed_with(packed: Path, to: Path, change: Change) -> Path:

@@ -204,7 +204,7 @@ async def test_what_an_earlier_version_unpacked_with_its_bytecode_is_unpacked_an
     pyc = f"demo/__pycache__/who.{tag}.pyc"
     files = {"demo/__init__.py": b"", "demo/who.py": b"", pyc: lying_bytecode(interpreter)}
     demo = add("demo", files=files)
-    house = environments.builder.house
+    house = environments.builder.wheelhouse
     with monkeypatch.context() as earlier:
         earlier.setattr("wheelhouse.unpacked.is_cached_bytecode", lambda _: False)
         unpack(house, demo)

@@ -49,7 +49,7 @@ async def test_a_lock_names_each_wheel_with_its_digest_and_no_address(
     ]
     assert locking.source == "wheelhouse"
     assert "://" not in locking.lock.text
-    assert str(locker.house.root) not in locking.lock.text
+    assert str(locker.wheelhouse.root) not in locking.lock.text
     assert read_lock(locking.lock.text) == locking.lock
     assert read_lock(locking.lock.text).digest == locking.lock.digest
 
@@ -64,10 +64,10 @@ async def test_the_same_wheels_give_the_same_bytes_in_another_house(
 ) -> None:
     add("inner"), add("outer", requires=["inner"])
     other = Wheelhouse(tmp_path / "another" / "house")
-    for wheel in reversed(list(locker.house.wheels())):
-        other.add(locker.house.path(wheel), origin=UPLOADED)
+    for wheel in reversed(list(locker.wheelhouse.wheels())):
+        other.add(locker.wheelhouse.path(wheel), origin=UPLOADED)
     first = await locker.lock(wants("outer"), interpreter=interpreter, grant=closed)
-    second = await replace(locker, house=other).lock(
+    second = await replace(locker, wheelhouse=other).lock(
         wants("outer"), interpreter=interpreter, grant=closed
     )
     assert first.lock.text == second.lock.text
@@ -96,7 +96,7 @@ async def test_a_yanked_wheel_is_avoided(
     locker: Locker, add: Add, wants: Wants, interpreter: Interpreter, closed: Grant
 ) -> None:
     add("demo", "1.0")
-    locker.house.yank(add("demo", "2.0"), reason="broken")
+    locker.wheelhouse.yank(add("demo", "2.0"), reason="broken")
     locking = await locker.lock(wants("demo"), interpreter=interpreter, grant=closed)
     assert [p.version for p in locking.lock.packages] == ["1.0"]
 
@@ -134,7 +134,7 @@ async def test_everything_that_is_missing_is_told_at_once_and_listed(
     ]
     assert "fumehood wheelhouse mirror missing.txt --python 3." in listed
     add("inner")
-    assert locker.missing.settle(locker.house) == 1
+    assert locker.missing.strike_off(locker.wheelhouse) == 1
 
 
 async def test_a_version_that_is_not_there_is_told_with_what_is(
@@ -252,7 +252,7 @@ async def test_an_install_that_requires_the_network_says_that_the_gate_is_closed
 async def test_a_corrupt_wheel_in_the_house_is_told(
     locker: Locker, add: Add, wants: Wants, interpreter: Interpreter, closed: Grant
 ) -> None:
-    path = locker.house.path(add("demo"))
+    path = locker.wheelhouse.path(add("demo"))
     path.chmod(0o644)
     path.write_bytes(b"PK not a zip at all")
     told = await problems_of(locker, wants("demo"), interpreter, closed)
@@ -432,7 +432,7 @@ async def test_the_authors_lock_is_not_followed_to_the_addresses_in_it(
 
         other = author_lock(replace(wheel, sha256=f"sha256:{'0' * 64}"))
         told = await problems_of(
-            replace(through, house=Wheelhouse(tmp_path / "empty")),
+            replace(through, wheelhouse=Wheelhouse(tmp_path / "empty")),
             wants("demo"),
             interpreter,
             opened,

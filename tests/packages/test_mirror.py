@@ -24,7 +24,7 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 @pytest.fixture
 def mirror(house: Wheelhouse, index: Index, interpreter: Interpreter) -> Mirror:
     return Mirror(
-        house=house,
+        wheelhouse=house,
         index=index,
         clock=lambda: datetime.now(UTC),
         python=interpreter.executable,

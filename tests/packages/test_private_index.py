@@ -48,7 +48,7 @@ async def test_a_private_index_is_used_and_its_password_stays_between_us(
     ]
     assert any(path.endswith(".metadata") for path in served.asked), "PEP 658 spares whole wheels"
     assert [w.origin.index for w in locking.fetched] == [served.url] * 2
-    kept = [p.read_bytes() for p in locker.house.root.rglob("*") if p.is_file()]
+    kept = [p.read_bytes() for p in locker.wheelhouse.root.rglob("*") if p.is_file()]
     everything = [locking.lock.text.encode(), repr(private).encode(), repr(said).encode(), *kept]
     assert not [text for text in everything if b"s3cret" in text or b"robot" in text]
 
@@ -90,7 +90,7 @@ async def test_a_wheel_that_was_altered_on_its_way_is_refused(
                 wants("outer"), interpreter=interpreter, grant=opened
             )
     assert [(p.code, p.where) for p in failed.value.problems] == [("hash-mismatch", wheel.filename)]
-    assert [w.name for w in locker.house.wheels()] == ["outer"], "what was right stays"
+    assert [w.name for w in locker.wheelhouse.wheels()] == ["outer"], "what was right stays"
 
 
 @pytest.mark.parametrize("tool", ["uv", "pip"])

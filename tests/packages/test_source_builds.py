@@ -25,7 +25,7 @@ def builder(
     house: Wheelhouse, locker: Locker, environments: Environments, sandbox: Sandbox
 ) -> SourceBuilder:
     return SourceBuilder(
-        house=house,
+        wheelhouse=house,
         locker=locker,
         environments=environments,
         run=sandbox.run,

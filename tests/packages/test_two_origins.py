@@ -46,7 +46,7 @@ async def test_a_name_of_the_house_is_not_even_asked_for(
     opened: Grant,
     tmp_path: Path,
 ) -> None:
-    locker.house.add(make_wheel(tmp_path / "ours", "internal", "1.0"), origin=origin)
+    locker.wheelhouse.add(make_wheel(tmp_path / "ours", "internal", "1.0"), origin=origin)
     with index_of(theirs) as served:
         through = replace(locker, index=Index(url=served.url))
         locking = await through.lock(
@@ -64,7 +64,7 @@ async def test_a_name_of_the_house_is_not_even_asked_for(
 async def test_a_name_on_the_admins_list_is_the_houses_before_there_is_any(
     theirs: Wheelhouse, locker: Locker, wants: Wants, interpreter: Interpreter, opened: Grant
 ) -> None:
-    listed = replace(locker, policy=LockPolicy(house_names=("inter*",)))
+    listed = replace(locker, policy=LockPolicy(wheelhouse_names=("inter*",)))
     with index_of(theirs) as served:
         through = replace(listed, index=Index(url=served.url))
         with pytest.raises(LockFailed) as failed:
@@ -85,8 +85,8 @@ async def test_a_name_first_seen_in_both_places_is_told(
     tmp_path: Path,
 ) -> None:
     """The index's came first, by another package, and the admin's own was uploaded after it."""
-    locker.house.add(make_wheel(tmp_path / "won", "internal", "99.0"), origin=FETCHED)
-    locker.house.add(make_wheel(tmp_path / "ours", "internal", "1.0"), origin=UPLOADED)
+    locker.wheelhouse.add(make_wheel(tmp_path / "won", "internal", "99.0"), origin=FETCHED)
+    locker.wheelhouse.add(make_wheel(tmp_path / "ours", "internal", "1.0"), origin=UPLOADED)
     with index_of(theirs) as served:
         through = replace(locker, index=Index(url=served.url))
         asked = {"interpreter": interpreter, "grant": opened if is_open else closed}
@@ -122,12 +122,12 @@ async def test_an_authors_lock_brings_no_other_origin_either(
             )
     assert [p.code for p in failed.value.problems] == ["two-origins"]
     assert served.asked == []
-    assert [w.version for w in locker.house.find("internal")] == ["1.0"]
+    assert [w.version for w in locker.wheelhouse.find("internal")] == ["1.0"]
 
 
 def mirror_of(house: Wheelhouse, url: str, interpreter: Interpreter, **rules: object) -> Mirror:
     return Mirror(
-        house=house,
+        wheelhouse=house,
         index=Index(url=url),
         clock=lambda: UPLOADED.at,
         python=interpreter.executable,
@@ -155,7 +155,7 @@ async def test_a_mirror_does_not_ask_an_index_for_what_the_admin_keeps_from_it(
     theirs: Wheelhouse, house: Wheelhouse, wants: Wants, interpreter: Interpreter
 ) -> None:
     with index_of(theirs) as served:
-        mirror = mirror_of(house, served.url, interpreter, house_names=("inter*",))
+        mirror = mirror_of(house, served.url, interpreter, wheelhouse_names=("inter*",))
         with pytest.raises(LockFailed) as failed:
             await mirror.mirror(wants("public"), **TARGETS)
     assert "internal" in str(failed.value) and not list(house.wheels())
@@ -201,12 +201,14 @@ async def test_all_wheels_of_a_lock_together_are_bounded(
         )
         theirs.add(wheel, origin=UPLOADED)
         if where == "house":
-            locker.house.add(wheel, origin=UPLOADED)
+            locker.wheelhouse.add(wheel, origin=UPLOADED)
     policy = LockPolicy(**{bound: {"wheels": 2, "wheels_mb": 1}[bound]})
     asked = wants("one | two | three")
     with index_of(theirs) as served:
         bounded = replace(locker, index=Index(url=served.url), policy=policy)
-        mirror = mirror_of(locker.house, served.url, interpreter, **{bound: getattr(policy, bound)})
+        mirror = mirror_of(
+            locker.wheelhouse, served.url, interpreter, **{bound: getattr(policy, bound)}
+        )
         with pytest.raises((LockFailed, FetchFailed)) as failed:
             if where == "mirror":
                 await mirror.mirror(asked, **TARGETS)
@@ -214,4 +216,4 @@ async def test_all_wheels_of_a_lock_together_are_bounded(
                 await bounded.lock(asked, interpreter=interpreter, grant=opened)
     assert {problem.code for problem in failed.value.problems} == {"too-costly"}
     assert f"lock.{bound})" in str(failed.value)
-    assert sum(wheel.size_bytes for wheel in locker.house.wheels()) < 2_000_000
+    assert sum(wheel.size_bytes for wheel in locker.wheelhouse.wheels()) < 2_000_000

@@ -21,10 +21,10 @@ from support.postgres import Postgres, name_in, postgres_server
 from support.preloaded.starting import start
 
 from runtime.home.socket import short_of
-from runtime.ids import new_id
-from runtime.store import activations, packages
-from runtime.store.database import database_at
-from runtime.store.store import Store
+from runtime.store.databases.database import database_at
+from runtime.store.databases.store import Store
+from runtime.store.packages import activations, packages
+from runtime.values.ids import new_id
 from runtime.values.records import (
     Activation,
     Job,

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import SettingsRefused
+from runtime.faults.errors import SettingsRefused
 from runtime.home.factories import policy_of
-from runtime.setting_types import without_login
-from runtime.settings import load
+from runtime.settings.setting_types import without_login
+from runtime.settings.settings import load
 
 
 def test_each_place_wins_over_the_one_before(tmp_path: Path) -> None:

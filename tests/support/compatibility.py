@@ -145,12 +145,12 @@ class Comparison:
 
     def __init__(self, home: Path, sandbox: Sandbox, *, limits: Limits = LIMITS) -> None:
         self.sandbox, self.limits = sandbox, limits
-        self.house = Wheelhouse(home / "wheelhouse")
+        self.wheelhouse = Wheelhouse(home / "wheelhouse")
         self.home, self.rooms = home, home / f"rooms-{os.getpid()}"
         bundle = os.environ.get("SSL_CERT_FILE")
         index = Index(ca_bundle=Path(bundle) if bundle else None)
-        self.locker = Locker(house=self.house, clock=_now, index=index)
-        builder = Builder(house=self.house, run=sandbox.run, clock=_now)
+        self.locker = Locker(wheelhouse=self.wheelhouse, clock=_now, index=index)
+        builder = Builder(wheelhouse=self.wheelhouse, run=sandbox.run, clock=_now)
         self.environments = Environments(root=home / "environments", builder=builder)
 
     async def row(self, one: Distribution) -> Row:
@@ -203,7 +203,9 @@ class Comparison:
         subprocess.run([*install, "--target", str(self.rooms / "unused"), name], check=True)
         for wheel in cache.glob("sdists-*/**/*.whl"):
             if wheel.is_file():
-                self.house.add(wheel, origin=Origin(kind="built", at=_now(), by="compatibility"))
+                self.wheelhouse.add(
+                    wheel, origin=Origin(kind="built", at=_now(), by="compatibility")
+                )
         shutil.rmtree(self.rooms)
 
     async def _locked(self, one: Distribution) -> Lock:
@@ -268,8 +270,8 @@ class Comparison:
         venv, flat = room / "venv", room / "flat"
         flat.mkdir()
         for package in lock.packages:
-            wheel = self.house.get(package.sha256, name=package.name)
-            os.link(self.house.path(wheel), flat / package.wheel)
+            wheel = self.wheelhouse.get(package.sha256, name=package.name)
+            os.link(self.wheelhouse.path(wheel), flat / package.wheel)
         subprocess.run([*uv, "venv", "--python", sys.executable, str(venv)], check=True)
         names = [f"{package.name}=={package.version}" for package in lock.packages]
         options = ["--no-index", "--no-deps", "--find-links", str(flat)]

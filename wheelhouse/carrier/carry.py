@@ -43,7 +43,12 @@ class Carried:
 
 
 def export_wheels(
-    house: Wheelhouse, wheels: Iterable[Wheel], *, to: Path, private_key_pem: bytes, at: datetime
+    wheelhouse: Wheelhouse,
+    wheels: Iterable[Wheel],
+    *,
+    to: Path,
+    private_key_pem: bytes,
+    at: datetime,
 ) -> int:
     """Write `wheels` to one signed archive at `to`; return how many they are.
 
@@ -62,7 +67,7 @@ def export_wheels(
             with tarfile.open(fileobj=aside, mode="w") as archive:
                 _add(archive, ENVELOPE, io.BytesIO(envelope), len(envelope))
                 for wheel in chosen:
-                    with house.path(wheel).open("rb") as stream:
+                    with wheelhouse.path(wheel).open("rb") as stream:
                         _add(archive, f"wheels/{wheel.filename}", stream, wheel.size_bytes)
             aside.flush()
             Path(aside.name).replace(to)
@@ -74,7 +79,7 @@ def export_wheels(
 
 
 def import_wheels(
-    house: Wheelhouse,
+    wheelhouse: Wheelhouse,
     source: Path,
     *,
     public_keys_pem: list[bytes],
@@ -87,15 +92,15 @@ def import_wheels(
     """
     with tempfile.TemporaryDirectory(prefix="fumehood-import-") as name:
         folder = Path(name)
-        signed = _signed(house, source, folder=folder, public_keys_pem=public_keys_pem)
+        signed = _signed(wheelhouse, source, folder=folder, public_keys_pem=public_keys_pem)
         told = _told(signed.payload)
-        _unpack(house, source, told, folder=folder)
-        known = {wheel.sha256 for wheel in house.wheels()}
+        _unpack(wheelhouse, source, told, folder=folder)
+        known = {wheel.sha256 for wheel in wheelhouse.wheels()}
 
         def origin(facts: dict[str, Any]) -> Origin:
             return _origin(facts, by=by, at=clock(), keyid=signed.keyid)
 
-        added = _add_all(house, folder, told, origin=origin, known=known)
+        added = _add_all(wheelhouse, folder, told, origin=origin, known=known)
     return Carried(
         added=tuple(wheel for wheel in added if wheel.sha256 not in known),
         known=tuple(wheel for wheel in added if wheel.sha256 in known),
@@ -104,7 +109,7 @@ def import_wheels(
 
 
 def _add_all(
-    house: Wheelhouse,
+    wheelhouse: Wheelhouse,
     folder: Path,
     told: dict[str, dict[str, Any]],
     *,
@@ -117,27 +122,27 @@ def _add_all(
     try:
         for filename, facts in told.items():
             try:
-                added.append(house.add(folder / filename, origin=origin(facts)))
+                added.append(wheelhouse.add(folder / filename, origin=origin(facts)))
             except WheelRefused as refused:
                 problems += refused.problems
                 continue
             if facts["yanked"] is not None and added[-1].sha256 not in known:
-                added[-1] = house.yank(added[-1], reason=facts["yanked"])
+                added[-1] = wheelhouse.yank(added[-1], reason=facts["yanked"])
         if problems:
             raise CarrierRefused(*problems)
     except BaseException:
         for wheel in added:
             if wheel.sha256 not in known:
-                house.remove(wheel)
+                wheelhouse.remove(wheel)
         raise
     return added
 
 
 def _signed(
-    house: Wheelhouse, source: Path, *, folder: Path, public_keys_pem: list[bytes]
+    wheelhouse: Wheelhouse, source: Path, *, folder: Path, public_keys_pem: list[bytes]
 ) -> Signed:
     """Return the manifest of a carrier, which one of the keys signed. Raises CarrierRefused."""
-    sealed, problems = house.judges.judge(
+    sealed, problems = wheelhouse.judges.judge(
         SEALED, about=source.name, source=str(source.resolve()), folder=str(folder.resolve())
     )
     if sealed is None or problems:
@@ -168,14 +173,14 @@ def _told(payload: bytes) -> dict[str, dict[str, Any]]:
 
 
 def _unpack(
-    house: Wheelhouse, source: Path, told: dict[str, dict[str, Any]], *, folder: Path
+    wheelhouse: Wheelhouse, source: Path, told: dict[str, dict[str, Any]], *, folder: Path
 ) -> None:
     """Write the wheels that the manifest names to `folder`. Raises CarrierRefused."""
     wanted = {
         name: {"size_bytes": facts["size_bytes"], "sha256": facts["sha256"]}
         for name, facts in told.items()
     }
-    _, problems = house.judges.judge(
+    _, problems = wheelhouse.judges.judge(
         CARRIED,
         about=source.name,
         budget=CARRIED.budget.for_input(source.stat().st_size),

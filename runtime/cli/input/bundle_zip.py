@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from packages.notices import is_leftover
-from runtime.errors import InputRefused, NotFound
+from runtime.faults.errors import InputRefused, NotFound
 from wheelhouse.problem import Problem
 
 EPOCH = (1980, 1, 1, 0, 0, 0)

@@ -1,13 +1,14 @@
 """Which jobs a command means: the conditions that lists and bulk operations share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from inspect import Parameter, Signature, signature
 from typing import Annotated, Any
 
 import typer
 
 from runtime.cli.input.spans import SPAN, minutes_of
-from runtime.clock import utc_now
+from runtime.values.clock import utc_now
 
 OfState = Annotated[str | None, typer.Option("--state", help="Only jobs in this state.")]
 OfPackage = Annotated[str | None, typer.Option("--package", help="Only jobs of this package.")]
@@ -34,35 +35,50 @@ Labels = Annotated[
 ]
 
 
-def conditions(
-    *,
-    state: str | None = None,
-    package: str | None = None,
-    version: str | None = None,
-    principal: str | None = None,
-    worker: str | None = None,
-    batch: str | None = None,
-    error: str | None = None,
-    labels: Sequence[str] | None = None,
-    since: str | None = None,
-    until: str | None = None,
-    text: str | None = None,
-) -> dict[str, Any]:
-    """Return the conditions that were given, by the names that the API has for them."""
-    given: Mapping[str, Any] = {
-        "state": state,
-        "package": package,
-        "version": version,
-        "principal": principal,
-        "worker": worker,
-        "batch": batch,
-        "error": error,
-        "labels": list(labels or ()),
-        "since": moment(since),
-        "until": moment(until),
-        "text": text,
-    }
-    return {name: value for name, value in given.items() if value}
+type Conditions = Mapping[str, Any]
+"""What was given of them, by the names that the API has for them."""
+CONDITIONS: Mapping[str, Any] = {
+    "state": OfState,
+    "package": OfPackage,
+    "version": OfVersion,
+    "principal": OfPrincipal,
+    "worker": OfWorker,
+    "batch": OfBatch,
+    "error": OfError,
+    "label": OfLabels,
+    "since": Since,
+    "until": Until,
+    "text": OfText,
+}
+"""The options of a filter, in the order of the help."""
+
+
+def with_conditions(command: Callable[..., None]) -> Callable[..., None]:
+    """Return `command` with the options of a filter; it is handed their values as `wanted`.
+
+    Typer reads signatures, so the options are written into one.
+    """
+    own = signature(command).parameters.values()
+    optional = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        for name, option in CONDITIONS.items()
+    ]
+
+    def told(**given: Any) -> None:
+        command(wanted=_wanted({name: given.pop(name) for name in CONDITIONS}), **given)
+
+    taken = [one for one in own if one.name != "wanted"]
+    first = [one for one in taken if one.kind is not Parameter.KEYWORD_ONLY]
+    last = [one for one in taken if one.kind is Parameter.KEYWORD_ONLY]
+    vars(told)["__signature__"] = Signature([*first, *optional, *last])
+    told.__doc__, told.__name__ = command.__doc__, command.__name__
+    return told
+
+
+def _wanted(given: Mapping[str, Any]) -> Conditions:
+    named = {**given, "since": moment(given["since"]), "until": moment(given["until"])}
+    named["labels"] = list(named.pop("label") or ())
+    return {name: value for name, value in named.items() if value}
 
 
 def moment(text: str | None) -> str | None:

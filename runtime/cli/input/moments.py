@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from runtime.cli.input.spans import minutes_of
-from runtime.clock import utc_now
-from runtime.errors import Malformed
+from runtime.faults.errors import Malformed
+from runtime.values.clock import utc_now
 from wheelhouse.times import rfc3339
 
 NotBefore = Annotated[

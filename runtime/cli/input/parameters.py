@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, cast
 
-from runtime.errors import Malformed
+from runtime.faults.errors import Malformed
 
 MEND = 'write one JSON object, such as {"name": "Ada"}'
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from runtime.cli.output.printing import say_to_people
-from runtime.settings import Settings, load
+from runtime.settings.settings import Settings, load
 
 
 def settings_in_force(

@@ -2,7 +2,7 @@
 
 import re
 
-from runtime.errors import Malformed
+from runtime.faults.errors import Malformed
 
 SPAN = re.compile(r"(\d{1,6})([smhd])")
 MINUTES = {"s": 1 / 60, "m": 1, "h": 60, "d": 1440}

@@ -7,17 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from packages.archive import Bundles
+from runtime.cli.appliance.env import environments_here
 from runtime.cli.client import connected
-from runtime.cli.env import environments_here
 from runtime.cli.output.printing import AsJson, emit
 from runtime.cli.wheelhouse.listing import is_alone, wheel_rows
 from runtime.client.operations import add_wheel
-from runtime.clock import utc_now
 from runtime.home.factories import wheelhouse_of
 from runtime.home.local_user import local_user
 from runtime.home.offline_database import has_database, in_home, write_down
 from runtime.home.wheel_removal import needed_by, refuse_needed, remove_wheel
-from runtime.settings import load
+from runtime.settings.settings import load
+from runtime.values.clock import utc_now
 from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Origin
 

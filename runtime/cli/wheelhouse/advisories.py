@@ -7,12 +7,12 @@ import typer
 
 from packages.environment.sbom import touching
 from packages.environment.upkeep import listing
-from runtime.cli.env import environments_here
+from runtime.cli.appliance.env import environments_here
 from runtime.cli.output.printing import AsJson, emit, table
-from runtime.clock import utc_now
 from runtime.home.factories import advisories_of, wheelhouse_of
 from runtime.home.offline_database import write_down
-from runtime.settings import load
+from runtime.settings.settings import load
+from runtime.values.clock import utc_now
 from wheelhouse.advisories.advisories import Snapshot
 from wheelhouse.times import rfc3339
 

@@ -10,14 +10,14 @@ import typer
 from packages.bundle.manifest import Manifest
 from packages.environment.source_build import SourceBuilder
 from packages.lock.grant import Ceiling, GateState, decide
-from runtime.cli.doctor import wanted_python
+from runtime.cli.appliance.doctor import wanted_python
 from runtime.cli.output.printing import AsJson, emit, say
-from runtime.clock import utc_now
 from runtime.home.factories import environments_of, locker_of, wheelhouse_of
 from runtime.home.folders import make_home
 from runtime.home.local_user import local_user
 from runtime.home.offline_database import write_down
-from runtime.settings import Settings, load
+from runtime.settings.settings import Settings, load
+from runtime.values.clock import utc_now
 from sandbox.command import Interpreter, Report
 from sandbox.sandbox import Sandbox
 from wheelhouse.store import Wheel
@@ -56,7 +56,7 @@ async def _build(settings: Settings, sdist: Path, *, interpreter: Interpreter) -
         sandbox = await Sandbox.open(Path(folder) / "cells", crossed=(settings.home,))
         try:
             builder = SourceBuilder(
-                house=wheelhouse,
+                wheelhouse=wheelhouse,
                 locker=locker_of(settings, wheelhouse=wheelhouse),
                 environments=environments_of(settings.home, wheelhouse=wheelhouse, run=sandbox.run),
                 run=sandbox.run,

@@ -14,10 +14,10 @@ from runtime.cli.client import connected, has_no_appliance
 from runtime.cli.input.targets import Platforms, Pythons, targets_of
 from runtime.cli.output.printing import AsJson, emit, facts, say, table
 from runtime.client.operations import list_wheels as wheels_there
-from runtime.errors import NotFound
+from runtime.faults.errors import NotFound
 from runtime.home.factories import advisories_of, missing_of, wheelhouse_of
 from runtime.problem_table import EXIT_UNVERIFIED
-from runtime.settings import load
+from runtime.settings.settings import load
 from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.upkeep import verify as verify_wheels
 
@@ -127,7 +127,7 @@ def missing(
     """List what failed locks lacked, as a file for `wheelhouse mirror` on a connected machine."""
     wheelhouse = wheelhouse_of(load().settings.home)
     wanted = missing_of(wheelhouse)
-    wanted.settle(wheelhouse)
+    wanted.strike_off(wheelhouse)
     if output:
         output.write_text(wanted.requirements(), encoding="utf-8")
         say(f"wrote {output}")

@@ -4,13 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from runtime.cli.env import environments_here, span
+from runtime.cli.appliance.env import environments_here, span
 from runtime.cli.output.printing import AsJson, emit, table
-from runtime.clock import utc_now
 from runtime.home.factories import wheelhouse_of
 from runtime.home.offline_database import write_down
 from runtime.home.wheel_pruning import prune_wheels
-from runtime.settings import load
+from runtime.settings.settings import load
+from runtime.values.clock import utc_now
 from wheelhouse.upkeep import Pruned
 
 

@@ -13,12 +13,12 @@ from packages.lock.mirror import Mirror
 from runtime.cli.input.targets import DEFAULT_PLATFORM, Platforms, Pythons
 from runtime.cli.output.printing import AsJson, emit
 from runtime.cli.wheelhouse.listing import found_of
-from runtime.clock import utc_now
-from runtime.errors import InputRefused
+from runtime.faults.errors import InputRefused
 from runtime.home.factories import index_of, policy_of, wheelhouse_of
 from runtime.home.local_user import local_user
 from runtime.home.offline_database import write_down
-from runtime.settings import load
+from runtime.settings.settings import load
+from runtime.values.clock import utc_now
 from wheelhouse.carrier.carry import export_wheels, import_wheels
 from wheelhouse.judges.pool import Judges
 
@@ -105,7 +105,7 @@ def mirror(
     interpreter = running()
     asked, lock = _asked(wanted)
     mirroring = Mirror(
-        house=wheelhouse_of(settings.home),
+        wheelhouse=wheelhouse_of(settings.home),
         index=index_of(settings.index),
         clock=utc_now,
         python=interpreter.executable,

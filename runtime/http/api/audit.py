@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from runtime.http.api.views import AuditView, PageOf, page_view
+from runtime.http.api.models.views import AuditView, PageOf, page_view
 from runtime.http.context import CursorOf, Limit, StoreOf
 from runtime.http.entrance.operations import operations
-from runtime.store import audit
+from runtime.store.access import audit
 
 router = operations(prefix="/v1/audit", tags=["audit"])
 

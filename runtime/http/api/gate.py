@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.gate.opening import close_gate, close_if_over, open_gate, opened
-from runtime.http.api.sent_values import Flag, Number, Sentence
-from runtime.http.api.views import GateView, gate_view
+from runtime.http.api.models.sent_values import Flag, Number, Sentence
+from runtime.http.api.models.views import GateView, gate_view
 from runtime.http.context import (
     AccessOf,
     CallerOf,

@@ -1,6 +1,6 @@
 """/healthz and /readyz: is it alive, can it work."""
 
-from runtime.errors import NotReady
+from runtime.faults.errors import NotReady
 from runtime.http.context import ReadinessOf
 from runtime.http.entrance.operations import operations
 

@@ -6,7 +6,7 @@ from importlib import import_module
 
 from fastapi.responses import PlainTextResponse, Response
 
-from runtime.errors import NotAllowed
+from runtime.faults.errors import NotAllowed
 from runtime.http.context import MeterOf, PrincipalOf, SettingsOf
 from runtime.http.entrance.operations import operations
 from runtime.values.totals import Reading

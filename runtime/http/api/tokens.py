@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access import tokens as token_story
 from runtime.access.tokens import OVERLAP, TokenWish
-from runtime.http.api.sent_values import Sentence, WholeNumber
-from runtime.http.api.views import PageOf, View
+from runtime.http.api.models.sent_values import Sentence, WholeNumber
+from runtime.http.api.models.views import PageOf, View
 from runtime.http.context import (
     AccessOf,
     CallerOf,
@@ -19,7 +19,7 @@ from runtime.http.context import (
 )
 from runtime.http.entrance.operations import operations
 from runtime.http.preconditions import PreconditionOf
-from runtime.store import tokens as token_store
+from runtime.store.access import tokens as token_store
 from runtime.values.access import Scope, Token
 from runtime.values.times import Moment, Time
 

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runtime.errors import Misdirected
+from runtime.faults.errors import Misdirected
 from runtime.http.answers import problem_response
 from runtime.problem_table import fault_of
 

@@ -19,15 +19,15 @@ from runtime.access.access import Access
 from runtime.access.identification import local_admin
 from runtime.access.operations import FREE_FOLDERS
 from runtime.access.rates import Standing
-from runtime.errors import (
+from runtime.faults.errors import (
     RuntimeFault,
     TooManyRequests,
     TooManyWrongTokens,
     Unauthorized,
     WrongToken,
 )
+from runtime.faults.outages import outage_of
 from runtime.http.answers import problem_response
-from runtime.outages import outage_of
 from runtime.problem_table import fault_of
 from runtime.values.access import NOBODY, VISITOR, Principal, Way
 

@@ -11,16 +11,16 @@ from fastapi import Request
 
 from runtime.access.decisions import changes_of, may, sight_of
 from runtime.access.operations import scopes_for
-from runtime.errors import CrossSite, NotAllowed, NotFound
-from runtime.http.bodies import is_multipart
+from runtime.faults.errors import CrossSite, NotAllowed, NotFound
+from runtime.http.bodies.bodies import is_multipart
 from runtime.http.context import ServicesOf
 from runtime.http.entrance.deprecation import deprecation_of
 from runtime.http.entrance.identity import is_free
 from runtime.http.middleware import SAFE_METHODS
-from runtime.store import activations, packages
+from runtime.store.databases.store import Store
 from runtime.store.jobs import jobs as job_store
+from runtime.store.packages import activations, packages
 from runtime.store.retention.sweeps import is_there_or_was
-from runtime.store.store import Store
 from runtime.store.when import schedules
 from runtime.values.access import Principal, Way, is_bound_to
 

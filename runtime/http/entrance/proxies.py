@@ -12,7 +12,7 @@ from ipaddress import ip_address, ip_network
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from runtime.http.connection_table import PROXY_SOCKET
+from runtime.http.connections.connection_table import PROXY_SOCKET
 
 PAIR = re.compile(r'(\w+)=("[^"]*"|[^;,\s]*)')
 type Hop = tuple[str, str]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from runtime.access import tokens as token_story
 from runtime.access.tokens import TokenWish
-from runtime.errors import RuntimeFault
+from runtime.faults.errors import RuntimeFault
 from runtime.http.context import (
     AccessOf,
     CallerOf,
@@ -23,7 +23,7 @@ from runtime.http.entrance.operations import page_operations
 from runtime.http.pages.rendering import render
 from runtime.http.preconditions import Look, Precondition, view_tag
 from runtime.problem_table import fault_of
-from runtime.store import tokens as token_store
+from runtime.store.access import tokens as token_store
 from runtime.values.access import SCOPE_MEANS
 from runtime.values.times import Time
 

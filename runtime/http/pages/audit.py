@@ -8,8 +8,8 @@ from fastapi.responses import HTMLResponse
 from runtime.http.context import CursorOf, StoreOf
 from runtime.http.entrance.operations import page_operations
 from runtime.http.pages.rendering import render
-from runtime.store import audit
-from runtime.store.cursor import encode_cursor
+from runtime.store.access import audit
+from runtime.store.statements.cursor import encode_cursor
 
 ROWS = 50
 

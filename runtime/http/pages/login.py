@@ -7,7 +7,7 @@ from fastapi import Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from runtime.access.access import Access
-from runtime.errors import RuntimeFault
+from runtime.faults.errors import RuntimeFault
 from runtime.http.context import AccessOf, CallerOf, PrincipalOf, origin_of
 from runtime.http.entrance.identity import cookie_name, is_over_tls, source_of, wrong_token
 from runtime.http.entrance.operations import page_operations
@@ -101,7 +101,7 @@ def set_cookie(request: Request, answer: Response, *, access: Access, value: str
     answer.set_cookie(
         cookie_name(request.scope),
         value,
-        max_age=round(access.login.lasting.total_seconds()),
+        max_age=round(access.login.session_length.total_seconds()),
         path="/",
         secure=is_over_tls(request.scope),
         httponly=True,

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from runtime.errors import NotFound
+from runtime.faults.errors import NotFound
 from runtime.http.context import AccessOf
 from runtime.http.entrance.identity import is_over_tls, source_of, wrong_token
 from runtime.http.entrance.operations import page_operations

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.narrative import narrated
-from runtime.errors import NotFound
+from runtime.faults.errors import NotFound
 from runtime.http.context import (
     ArtifactsOf,
     AttemptNumber,
@@ -34,22 +34,22 @@ from runtime.http.entrance.operations import page_operations
 from runtime.http.filters import FilterOf
 from runtime.http.pages.job_story import story_of
 from runtime.http.pages.rendering import render
-from runtime.store import activations, packages
-from runtime.store.cursor import encode_cursor
+from runtime.store.databases.store import Store
 from runtime.store.jobs import admission, job_counts, job_lists
 from runtime.store.jobs import events as event_store
 from runtime.store.jobs import jobs as job_store
 from runtime.store.jobs import questions as question_store
 from runtime.store.lists import filtered
-from runtime.store.store import Store
+from runtime.store.packages import activations, packages
+from runtime.store.statements.cursor import encode_cursor
 from runtime.store.when import pauses
 from runtime.store.when.wait_facts import facts_of
 from runtime.values.access import Sight
-from runtime.values.questions import Asked
+from runtime.values.around.questions import Asked
 from runtime.values.records import Attempt, Event, Job, StoredOutput
 from runtime.values.records import Page as PageOf
-from runtime.values.schedules import is_told
 from runtime.values.states import State
+from runtime.values.when.schedules import is_told
 from runtime.values.when.waits import Wait, waits_for
 from sandbox.command import Json
 

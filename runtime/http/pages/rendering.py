@@ -10,8 +10,9 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from runtime.gate.opening import as_of
-from runtime.http.context import Services, principal_of
-from runtime.store import gate as gate_store
+from runtime.http.context import principal_of
+from runtime.http.services import Services
+from runtime.store.access import gate as gate_store
 
 
 class Templates:

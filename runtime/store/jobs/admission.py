@@ -4,8 +4,8 @@ import math
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from runtime.errors import QueueFull
-from runtime.store import tables
+from runtime.faults.errors import QueueFull
+from runtime.store.schema import tables
 
 QUEUED = "jobs-queued"
 SAMPLE = 20

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from runtime.errors import StateConflict
+from runtime.faults.errors import StateConflict
 from runtime.store.lists import batches
-from runtime.store.tables_around import input_blobs, job_labels
+from runtime.store.schema.tables_around import input_blobs, job_labels
 from runtime.values.records import Job
 
 INSERT_LABELS = job_labels.insert()

@@ -10,15 +10,15 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection, bindparam, update
 
-from runtime.errors import Superseded
-from runtime.store import activations, gate, tables
-from runtime.store.jobs import admission, events, job_changes, job_counts, turns
+from runtime.faults.errors import Superseded
+from runtime.store.access import gate
+from runtime.store.jobs import admission, dead_letters, events, job_changes, job_counts, turns
 from runtime.store.jobs import jobs as job_store
 from runtime.store.jobs.events import Happening
-from runtime.store.rows import STORED_OUTPUT, plain, plain_error
-from runtime.store.when import dead_letters
+from runtime.store.packages import activations
+from runtime.store.schema import tables
+from runtime.store.statements.rows import STORED_OUTPUT, plain, plain_error
 from runtime.values.backoff import backoff, jitter_of
-from runtime.values.line import Ability, Choice, choose
 from runtime.values.records import (
     Activation,
     Attempt,
@@ -29,8 +29,9 @@ from runtime.values.records import (
     JsonObject,
     Worker,
 )
+from runtime.values.retries import again_at
 from runtime.values.states import ENDINGS, Change, State, after, is_allowed
-from runtime.values.when.retries import again_at
+from runtime.values.when.line import Ability, Choice, choose
 from runtime.values.when.verdicts import verdict
 
 DRAINED = "drained"

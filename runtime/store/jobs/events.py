@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from runtime.store import tables
-from runtime.store.rows import EVENT, value_of
+from runtime.store.schema import tables
+from runtime.store.statements.rows import EVENT, value_of
 from runtime.values.records import Event, JsonObject
 
 type Happening = tuple[datetime, str, JsonObject]

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from runtime.store import tables
 from runtime.store.jobs import events
-from runtime.store.rows import ATTEMPT, JOB, value_of
+from runtime.store.schema import tables
+from runtime.store.statements.rows import ATTEMPT, JOB, value_of
 from runtime.values.records import Attempt, Job, JsonObject
 from runtime.values.states import State
 

@@ -5,8 +5,9 @@ To count a million ended jobs took 130 ms for each page. Those that run or wait 
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from runtime.store import tables, totals
-from runtime.store.in_sight import sight_of
+from runtime.store import totals
+from runtime.store.schema import tables
+from runtime.store.statements.in_sight import sight_of
 from runtime.values.access import EVERYTHING, Sight
 from runtime.values.states import FINAL, State
 

@@ -5,13 +5,13 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select
 
-from runtime.errors import NotFound
-from runtime.store import tables
-from runtime.store.cursor import page_of
-from runtime.store.rows import JOB, STORED_OUTPUT, value_of
-from runtime.values.line import turn_when_due
+from runtime.faults.errors import NotFound
+from runtime.store.schema import tables
+from runtime.store.statements.cursor import page_of
+from runtime.store.statements.rows import JOB, STORED_OUTPUT, value_of
 from runtime.values.records import Job, Page, StoredOutput
 from runtime.values.states import State
+from runtime.values.when.line import turn_when_due
 
 
 def are_due(connection: Connection, *, before: datetime) -> bool:

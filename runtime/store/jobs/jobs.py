@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from runtime.errors import NotFound
-from runtime.store import tables
+from runtime.faults.errors import NotFound
 from runtime.store.jobs import (
     admission,
     belongings,
+    dead_letters,
     events,
     job_changes,
     job_counts,
@@ -18,12 +18,12 @@ from runtime.store.jobs import (
     turns,
     uniqueness,
 )
-from runtime.store.rows import JOB, plain, plain_error
-from runtime.store.when import dead_letters
+from runtime.store.schema import tables
+from runtime.store.statements.rows import JOB, plain, plain_error
 from runtime.values.access import EVERYTHING, Sight
-from runtime.values.line import Place
 from runtime.values.records import Attempt, Job, JobError, JsonObject, Pinned, SentKey
 from runtime.values.states import Change, State, after
+from runtime.values.when.line import Place
 from wheelhouse.times import rfc3339
 
 type Keep = Literal["first", "newest"]

@@ -9,13 +9,13 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 
-from runtime.errors import NotFound, StateConflict, Superseded
+from runtime.faults.errors import NotFound, StateConflict, Superseded
 from runtime.store.jobs import admission, claims, events, job_changes, job_counts, turns
 from runtime.store.jobs import jobs as job_store
 from runtime.store.jobs.events import Happening
-from runtime.store.rows import ASKED, plain, plain_error, value_of
-from runtime.store.tables_around import questions
-from runtime.values.questions import Answer, Asked, expired
+from runtime.store.schema.tables_around import questions
+from runtime.store.statements.rows import ASKED, plain, plain_error, value_of
+from runtime.values.around.questions import Answer, Asked, expired
 from runtime.values.records import Finish, Job, JobError, JsonObject
 from runtime.values.states import Change, State, after
 from sandbox.command import Json

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from runtime.errors import KeyUsed
-from runtime.store import tables
+from runtime.faults.errors import KeyUsed
+from runtime.store.schema import tables
 from runtime.values.records import SentKey
 
 KNOWN = select(tables.submissions).where(

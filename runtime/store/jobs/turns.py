@@ -21,9 +21,12 @@ from sqlalchemy import (
     update,
 )
 
-from runtime.store import tables, upsert
-from runtime.store.when.tables import pauses, rates
-from runtime.values.line import (
+from runtime.store.schema import tables
+from runtime.store.schema.tables_when import pauses, rates
+from runtime.store.statements import upsert
+from runtime.values.records import Job
+from runtime.values.states import State
+from runtime.values.when.line import (
     KEY,
     NOT_DUE,
     PACKAGE,
@@ -37,8 +40,6 @@ from runtime.values.line import (
     turn_when_due,
     turn_when_held,
 )
-from runtime.values.records import Job
-from runtime.values.states import State
 
 WINDOW = 16
 """How many of those who wait are looked at together."""

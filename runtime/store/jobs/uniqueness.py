@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, bindparam, select
 
-from runtime.store import tables
+from runtime.store.schema import tables
 from runtime.values.records import Job
 from runtime.values.states import State
 

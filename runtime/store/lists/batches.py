@@ -7,13 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from runtime.errors import NotFound, StateConflict
-from runtime.store import tables
-from runtime.store.cursor import page_of
-from runtime.store.rows import BATCH, value_of
-from runtime.store.tables_around import batches
+from runtime.faults.errors import NotFound, StateConflict
+from runtime.store.schema import tables
+from runtime.store.schema.tables_around import batches
+from runtime.store.statements.cursor import page_of
+from runtime.store.statements.rows import BATCH, value_of
 from runtime.values.access import EVERYTHING, Sight
-from runtime.values.batches import Batch, Counted
+from runtime.values.around.batches import Batch, Counted
 from runtime.values.records import Page
 from runtime.values.states import FINAL, State
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from runtime.errors import NotFound, QueueFull, StateConflict
-from runtime.store import tables
-from runtime.store.cursor import page_of
+from runtime.faults.errors import NotFound, QueueFull, StateConflict
 from runtime.store.lists import filtered
-from runtime.store.tables_around import bulk_operations
+from runtime.store.schema import tables
+from runtime.store.schema.tables_around import bulk_operations
+from runtime.store.statements.cursor import page_of
 from runtime.values.access import EVERYTHING, Sight
-from runtime.values.bulk import (
+from runtime.values.around.bulk import (
     Act,
     BulkOperation,
     BulkState,

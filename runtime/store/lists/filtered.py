@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, func, or_, select
 
-from runtime.ids import first_id_at
-from runtime.store import tables
-from runtime.store.in_sight import sight_of
-from runtime.store.rows import JOB, value_of
-from runtime.store.tables_around import job_labels
+from runtime.store.schema import tables
+from runtime.store.schema.tables_around import job_labels
+from runtime.store.statements.in_sight import sight_of
+from runtime.store.statements.rows import JOB, value_of
 from runtime.values.access import EVERYTHING, Sight
+from runtime.values.ids import first_id_at
 from runtime.values.job_filter import ANY_JOB, UPLOAD_AT_MOST, JobFilter, Way, way_of
 from runtime.values.records import Job, Page
 

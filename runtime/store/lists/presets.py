@@ -4,9 +4,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, select
 
-from runtime.errors import NotFound, StateConflict
-from runtime.store.cursor import page_of
-from runtime.store.tables_around import presets
+from runtime.faults.errors import NotFound, StateConflict
+from runtime.store.schema.tables_around import presets
+from runtime.store.statements.cursor import page_of
 from runtime.values.job_filter import JobFilter, filter_from, filter_to
 from runtime.values.records import Page, Preset
 

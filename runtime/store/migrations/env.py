@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from runtime.store.tables_around import metadata
+from runtime.store.schema.tables_around import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

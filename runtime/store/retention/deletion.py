@@ -5,12 +5,12 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, Text, cast, delete, func, select
 
-from runtime.errors import StateConflict
-from runtime.store import tables
+from runtime.faults.errors import StateConflict
 from runtime.store.jobs import job_counts
 from runtime.store.jobs import jobs as job_store
-from runtime.store.tables_around import input_blobs, metadata, pins
-from runtime.store.when.tables import schedules
+from runtime.store.schema import tables
+from runtime.store.schema.tables_around import input_blobs, metadata, pins
+from runtime.store.schema.tables_when import schedules
 from runtime.values.records import Job
 
 

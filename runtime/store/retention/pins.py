@@ -2,10 +2,10 @@
 
 from sqlalchemy import Connection, delete, select
 
-from runtime.errors import NotFound
+from runtime.faults.errors import NotFound
 from runtime.store.jobs import jobs as job_store
-from runtime.store.rows import PIN, plain, value_of
-from runtime.store.tables_around import pins
+from runtime.store.schema.tables_around import pins
+from runtime.store.statements.rows import PIN, plain, value_of
 from runtime.values.records import Pin
 
 

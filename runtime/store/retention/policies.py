@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from runtime.store import tables
-from runtime.store.in_sight import among
-from runtime.store.tables_around import freed, input_blobs, policies
-from runtime.values.retention import Policy, Quota
+from runtime.store.schema import tables
+from runtime.store.schema.tables_around import freed, input_blobs, policies
+from runtime.store.statements.in_sight import among
+from runtime.values.around.retention import Policy, Quota
 
 RETENTION = "retention"
 

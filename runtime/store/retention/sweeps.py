@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Table, delete, select, tuple_, update
 
-from runtime.errors import NotFound
-from runtime.store import tables
+from runtime.faults.errors import NotFound
 from runtime.store.jobs import job_changes
 from runtime.store.jobs import jobs as job_store
 from runtime.store.retention import deletion, policies
-from runtime.store.tables_around import former_jobs, input_blobs, pins
+from runtime.store.schema import tables
+from runtime.store.schema.tables_around import former_jobs, input_blobs, pins
 from runtime.values.access import EVERYTHING, Sight
+from runtime.values.around.retention import Ended, Kind
 from runtime.values.records import FormerJob
-from runtime.values.retention import Ended, Kind
 from runtime.values.states import FINAL, State
 
 GONE_AT: Mapping[Kind, str] = {

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, select
 
-from runtime.errors import StateConflict
-from runtime.store import packages, tables
-from runtime.store.activations import UNFINISHED
-from runtime.store.when.tables import schedules
+from runtime.faults.errors import StateConflict
+from runtime.store.packages import packages
+from runtime.store.packages.activations import UNFINISHED
+from runtime.store.schema import tables
+from runtime.store.schema.tables_when import schedules
 from wheelhouse.problem import Problem
 
 MOST_TOLD = 20

@@ -4,13 +4,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, String, bindparam, delete, func, literal, or_, select, update
 
-from runtime.store import tables, upsert
 from runtime.store.jobs import turns
-from runtime.store.rows import PAUSE, plain, value_of
-from runtime.store.when.tables import pauses
-from runtime.values.line import HELD, KEY, NOT_DUE, PACKAGE, RATE
-from runtime.values.schedules import Pause
+from runtime.store.schema import tables
+from runtime.store.schema.tables_when import pauses
+from runtime.store.statements import upsert
+from runtime.store.statements.rows import PAUSE, plain, value_of
 from runtime.values.states import State
+from runtime.values.when.line import HELD, KEY, NOT_DUE, PACKAGE, RATE
+from runtime.values.when.schedules import Pause
 
 MOST_HOLDERS = 1000
 HELD_BY = tables.jobs.c.held_by

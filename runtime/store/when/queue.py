@@ -4,13 +4,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, case, func, literal, select
 
-from runtime.store import tables
-from runtime.store.in_sight import sight_of
+from runtime.store.schema import tables
+from runtime.store.statements.in_sight import sight_of
 from runtime.store.when.wait_facts import workers_seen
 from runtime.values.access import EVERYTHING, Sight
-from runtime.values.line import HELD, KEY, NOT_DUE, PACKAGE, RATE
-from runtime.values.queue import RunningJob, WaitingGroup, WorkerNow
 from runtime.values.states import State
+from runtime.values.when.line import HELD, KEY, NOT_DUE, PACKAGE, RATE
+from runtime.values.when.queue import RunningJob, WaitingGroup, WorkerNow
 
 MOST_GROUPS = 200
 MOST_RUNNING = 1000

@@ -4,16 +4,16 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
 
-from runtime.errors import NotFound, StateConflict
-from runtime.store import upsert
-from runtime.store.cursor import page_of
-from runtime.store.in_sight import among
-from runtime.store.rows import SCHEDULE, TICK, plain, value_of
-from runtime.store.when.tables import pauses, schedules, ticks
+from runtime.faults.errors import NotFound, StateConflict
+from runtime.store.schema.tables_when import pauses, schedules, ticks
+from runtime.store.statements import upsert
+from runtime.store.statements.cursor import page_of
+from runtime.store.statements.in_sight import among
+from runtime.store.statements.rows import SCHEDULE, TICK, plain, value_of
 from runtime.values.access import EVERYTHING, Sight
 from runtime.values.records import Page
-from runtime.values.schedules import SCHEDULE as SUBJECT
-from runtime.values.schedules import Schedule, Tick
+from runtime.values.when.schedules import SCHEDULE as SUBJECT
+from runtime.values.when.schedules import Schedule, Tick
 
 DUE = (
     select(schedules)

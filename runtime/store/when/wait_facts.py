@@ -4,17 +4,18 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, func, or_, select
 
-from runtime.store import tables, workers
-from runtime.store.in_sight import sight_of
+from runtime.store import workers
 from runtime.store.jobs import events
 from runtime.store.jobs import jobs as job_store
+from runtime.store.schema import tables
+from runtime.store.schema.tables_when import rates
+from runtime.store.statements.in_sight import sight_of
 from runtime.store.when import pauses
-from runtime.store.when.tables import rates
 from runtime.values.access import Sight
-from runtime.values.line import NOT_DUE, PACKAGE
 from runtime.values.records import Job
-from runtime.values.schedules import ALL
 from runtime.values.states import State
+from runtime.values.when.line import NOT_DUE, PACKAGE
+from runtime.values.when.schedules import ALL
 from runtime.values.when.waits import MOST_NAMED, Facts, WorkerSeen
 
 jobs = tables.jobs

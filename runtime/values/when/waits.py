@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from runtime.values.line import lacking
 from runtime.values.records import Job, Worker
-from runtime.values.schedules import Pause
 from runtime.values.states import State
+from runtime.values.when.line import lacking
+from runtime.values.when.schedules import Pause
 from wheelhouse.times import rfc3339
 
 MOST_NAMED = 20

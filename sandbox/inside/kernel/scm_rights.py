@@ -25,6 +25,7 @@ class Outbox:
         self._control = syscalls.Room(_HEAD_BYTES + 2 * 8)
         self._vector, self._header = syscalls.Room(16), syscalls.Room(_HEADER_BYTES)
         told = _HEAD_BYTES + _STREAMS * _FD_BYTES
+        # Its length is a word in two halves, the low one first: cells run on x86-64 and aarch64.
         self._control.numbers[:4] = _as_ints((told, 0, _SOL_SOCKET, _SCM_RIGHTS))
         body, vector, control = map(
             syscalls.address_of, (self._body.place, self._vector.place, self._control.place)
@@ -46,6 +47,7 @@ class Inbox:
 
     def __init__(self, *, most_bytes: int, most_fds: int) -> None:
         self._body = syscalls.Room(most_bytes)
+        # What comes after the head is padded to words (CMSG_SPACE, cmsg(3)).
         self._control = syscalls.Room(_HEAD_BYTES + -(-most_fds * _FD_BYTES // 8) * 8)
         self._header = syscalls.Room(_HEADER_BYTES)
         body, control = self._body.place, self._control.place
@@ -60,7 +62,7 @@ class Inbox:
 
     def receive(self, fd: int) -> tuple[bytes, tuple[int, ...]]:
         """Return what there is, and the descriptors beside it; no bytes at the end."""
-        self._header.here[:] = self._fresh
+        self._header.here[:] = self._fresh  # the kernel writes the lengths that it found into it
         count = syscalls.do_at_once("recvmsg", fd, self._header.pointer, MSG_CMSG_CLOEXEC)
         has_fds = self._header.numbers[_CONTROL_AT // 4] > 0
         end = self._control.numbers[0] // _FD_BYTES if has_fds else 0

@@ -82,8 +82,9 @@ class ForkScript:
 
     def _become_a_process(self, setup: dict[str, Any]) -> None:
         """Die with the warm cell; have a session, its ids, and no signals held back."""
-        self._add("prctl", syscalls.PR_SET_PDEATHSIG, _KILL)
+        self._add("prctl", syscalls.PR_SET_PDEATHSIG, _KILL)  # clone(2) inherits no such wish
         self._add("setsid")
+        # The import may have blocked SIGTERM, by which a run is told to end (sigprocmask(2)).
         self._add("rt_sigprocmask", syscalls.SIG_SETMASK, bytes(8), 0, 8)
         for path, text in walls.identity(setup["uid"], setup["gid"]):
             fd = self._open(path, os.O_WRONLY)

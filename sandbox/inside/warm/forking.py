@@ -32,6 +32,7 @@ def be_forked(begin: Callable[[], None], have_again: Callable[[], None], *, id_p
     The fork calls `begin`, which must not raise, and `have_again`, before the functions that
     packages have registered with os.register_at_fork.
     """
+    # As os.fork does: locks of the interpreter that another thread held would stay held in a fork.
     _before_fork()
     if syscalls.call(syscalls.NUMBERS["setns"], -1, 0, None, id_place, id_place) != 0:
         os._exit(_NOBODY_HOLDS_US)
@@ -76,6 +77,7 @@ class Wait:
     """
 
     def __init__(self) -> None:
+        # struct rusage: two timevals and fourteen longs (getrusage(2)).
         self._status, self._usage = syscalls.Room(4), syscalls.Room(144)
         self._times = memoryview(self._usage.here).cast("q")
 

@@ -38,6 +38,7 @@ class Imported:
         self._setup, self._kind = setup, kind
         self._processes_fd = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         kind.furnish()
+        # Before there is package code with our uid, which could trace us (ptrace(2)).
         syscalls.be_unreachable()
         self._door, self._their_door = scm_rights.pair()
         self._door_inode = os.fstat(self._their_door).st_ino
@@ -46,6 +47,7 @@ class Imported:
             self._be_it()
         self._tracee = tracee.Tracee(self.pid)
         self._networks: net_namespaces.Networks | None = None
+        # Forks are children of ours: the held process executes nothing, and so waits for nobody.
         self._flags = syscalls.SIGCHLD | syscalls.CLONE_PARENT
         self._places = _places(setup["landlock"])
         self._limits = syscalls.packed_limits(setup["rlimits"])
@@ -54,7 +56,7 @@ class Imported:
     def _be_it(self) -> None:
         """Be the child: with the streams and its door, and nothing else of ours."""
         try:
-            os.dup2(self._their_door, importing.DOOR)
+            os.dup2(self._their_door, importing.DOOR)  # the channel to the worker goes with that
             os.closerange(importing.DOOR + 1, 65_536)
             syscalls.die_with_parent()
             importing.main(self._setup, self._kind)
@@ -70,7 +72,7 @@ class Imported:
         os.close(self._their_door)
         watch = select.poll()
         watch.register(self._door, select.POLLIN)
-        watch.register(hang_up_fd, 0)
+        watch.register(hang_up_fd, 0)  # POLLHUP is told unasked (poll(2))
         if any(fd == hang_up_fd for fd, _ in watch.poll()):
             raise SystemExit
         word = os.read(self._door, _WORD_BYTES)
@@ -93,6 +95,7 @@ class Imported:
                 return Unfit("", _NO_PTRACE % (fault,))
             os.write(self._door, _GO)
             self._tracee.hold()
+            # Once more: it ran until now, and may have made since what it had not made before.
             unfit = self._unfitness(places=self._places)
             if unfit is None:
                 self._prepare()
@@ -135,7 +138,9 @@ class Imported:
                 os.close(door)
             raise
         finally:
+            # Whatever came of it: a door that stays open here would be in the next fork, too.
             self._tracee.make("close_range", importing.DOOR, _LAST_LOW, 0)
+        # Before its streams are sent, without which it gets no further, and runs no package code.
         syscalls.limit_other(pid, self._limits)
         self._send_streams(door, folder, fds)
         return pid, network

@@ -47,7 +47,7 @@ def main(setup: dict[str, Any], kind: Kind) -> None:
     cold.prepare(setup)
     kind.make_scratch(setup)
     walls.shut_around_import(setup)
-    call.failure_modules()
+    call.failure_modules()  # now: a fork that fails would load them into pages of its own
     watch, unseeded = generators.Watch(), generators.Unseeded()
     pools = thread_pools.Pools(setup["processors"])
     watch.begin()
@@ -64,7 +64,7 @@ def main(setup: dict[str, Any], kind: Kind) -> None:
     left = renewed.Renewed()
     left.take_down(apart_from=(0, 1, 2, DOOR))
     os.write(DOOR, IMPORTED)
-    os.read(DOOR, 1)
+    os.read(DOOR, 1)  # from its answer on the warden traces us, and what we do is not believed
     script = kind.script(setup, door=DOOR)
     warmup.rehearse(listener)
     channel = Channel(fork_script.CHANNEL)
@@ -93,12 +93,12 @@ def _serve(
 
 def _share(own: object) -> None:
     """Let forks share as much as can be of what is in memory now, until they write to it."""
-    gc.collect()
+    gc.collect()  # first: what is garbage shall not be moved, nor made immortal
     huge_pages.move()
     immortal.keep(own)
     heap.give_back_what_is_free()
     heap.gather_free_blocks()
-    gc.freeze()
+    gc.freeze()  # a collection in a fork writes to the head of each object that it looks at
 
 
 def _preload(setup: dict[str, Any], kind: Kind) -> Unfit | None:

@@ -93,7 +93,7 @@ class _Forks:
         try:
             self._fork(order["run"], order["folder"], fds)
         except OSError:  # too many processes just now: this run is lost, not the warm cell
-            self._tell(order["run"], _UNBORN, 0, 0)
+            self._send_end(order["run"], _UNBORN, 0, 0)
         except tracee.Gone:
             return False
         for number in fds:
@@ -133,14 +133,14 @@ class _Forks:
     def _answer(self, run: str) -> None:
         """Tell how a run ended, now or as soon as it has; until then, look often."""
         if run in self._ends:
-            self._tell(run, *self._ends.pop(run))
+            self._send_end(run, *self._ends.pop(run))
             self._asked.discard(run)
         else:
             self._asked.add(run)
         patience_us = _IMPATIENCE_US if self._asked else _PATIENCE_US
         scm_rights.be_patient(self._channel.fileno(), patience_us)
 
-    def _tell(self, run: str, code: int, cpu_us: int, peak_rss_kb: int) -> None:
+    def _send_end(self, run: str, code: int, cpu_us: int, peak_rss_kb: int) -> None:
         """Tell it in JSON that is written here: the encoder would touch more than all the rest."""
         body = _ENDED % (run.encode(), code, cpu_us, peak_rss_kb)
         self._channel.send_frame(len(body).to_bytes(4, "big") + body)

@@ -7,8 +7,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
-from runtime.store.migrate import MIGRATIONS, migrate
-from runtime.store.sqlite import sqlite_engine
+from runtime.store.databases.sqlite import sqlite_engine
+from runtime.store.schema.migrate import MIGRATIONS, migrate
 
 ROWS = (
     "INSERT INTO packages (name, created_at) VALUES ('p', '2026-01-01')",

@@ -19,10 +19,10 @@ from support.key_issuer import KeyIssuer, key_issuer
 
 from runtime.access import oidc_provider
 from runtime.access.oidc import Oidc, oidc_of
-from runtime.clock import utc_now
-from runtime.door_settings import OidcSettings
-from runtime.errors import ProviderUnreachable, SettingsRefused
-from runtime.settings import load
+from runtime.faults.errors import ProviderUnreachable, SettingsRefused
+from runtime.settings.door_settings import OidcSettings
+from runtime.settings.settings import load
+from runtime.values.clock import utc_now
 
 from ..conftest import PATIENCE_S, Server, running
 

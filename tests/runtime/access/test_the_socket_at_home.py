@@ -12,7 +12,7 @@ from support.lacking import lacking
 from support.world import open_folder
 
 from runtime.access.access import owners_at
-from runtime.errors import SettingsRefused
+from runtime.faults.errors import SettingsRefused
 from runtime.home.guard import guard_home
 from sandbox.command import Level
 

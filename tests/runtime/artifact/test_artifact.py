@@ -22,10 +22,10 @@ from runtime.artifact.model import (
     artifact_schema,
     to_bytes,
 )
-from runtime.errors import NotFound
+from runtime.faults.errors import NotFound
+from runtime.store.databases.store import Store
 from runtime.store.jobs import claims
 from runtime.store.jobs import jobs as job_store
-from runtime.store.store import Store
 from runtime.values.records import Activation, Claim, Job, JobInput, StoredOutput, Worker
 from runtime.values.states import State
 from sandbox.command import (

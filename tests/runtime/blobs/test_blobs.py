@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runtime.blobs.blob import Blob
 from runtime.blobs.local import LocalBlobs
-from runtime.errors import BlobMissing, TooLarge
+from runtime.faults.errors import BlobMissing, TooLarge
 
 
 async def stream(*chunks: bytes) -> AsyncIterator[bytes]:

@@ -10,13 +10,13 @@ import pytest
 
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.local import LocalBlobs
-from runtime.errors import BlobMissing
-from runtime.jobs.collecting import Collector
+from runtime.faults.errors import BlobMissing
+from runtime.jobs.retention.collecting import Collector
+from runtime.store.databases.store import Store
 from runtime.store.jobs import claims
 from runtime.store.jobs import jobs as job_store
 from runtime.store.retention import deletion
-from runtime.store.store import Store
-from runtime.store.when.tables import schedules
+from runtime.store.schema.tables_when import schedules
 from runtime.values.records import Job, JobInput
 
 from ..conftest import NOON, worker_named

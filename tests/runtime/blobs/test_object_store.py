@@ -15,7 +15,7 @@ from runtime.blobs.cached import CachedBlobs
 from runtime.blobs.depot import Kind, ObjectDepot
 from runtime.blobs.local import LocalBlobs
 from runtime.blobs.objects import Objects
-from runtime.errors import BlobMissing, BlobsAway
+from runtime.faults.errors import BlobMissing, BlobsAway
 
 MIB = 1 << 20
 

@@ -79,7 +79,7 @@ def cache_of(folder: Path, *, in_use: InUse) -> HomeCache:
         raise AssertionError("nothing is built here")
 
     house = Wheelhouse(folder / "wheelhouse")
-    builder = Builder(house=house, run=nowhere, clock=lambda: NOON)  # pyright: ignore
+    builder = Builder(wheelhouse=house, run=nowhere, clock=lambda: NOON)  # pyright: ignore
     return HomeCache(
         bundles=Bundles(folder / "bundles"),
         wheelhouse=house,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.store.database import database_at
+from runtime.store.databases.database import database_at
 
 from ..conftest import run_command, running, start_command
 from .conftest import Cluster, Places

@@ -18,14 +18,14 @@ from support.world import open_folder
 from packages.errors import FetchFailed
 from packages.index.index import Index
 from packages.lock.fetch import Fetcher
+from packages.lock.gate_watch import Closings, UnwatchedGate
 from packages.lock.grant import GateState
-from packages.lock.keeping import Closings, Nobody
 from packages.lock.lock import Offered
 from runtime.gate.opening import close_gate, open_gate, opened
 from runtime.gate.steady import GateClock
 from runtime.gate.watch import GateWatch
-from runtime.store import audit
-from runtime.store.store import Store
+from runtime.store.access import audit
+from runtime.store.databases.store import Store
 from sandbox.command import Report
 from wheelhouse.metadata.wheel import metadata_of
 from wheelhouse.store import Wheelhouse
@@ -181,7 +181,7 @@ async def test_each_read_asks_whether_the_gate_is_open(tmp_path: Path) -> None:
     """The gate closes between two reads, and the rest of the wheel has come already."""
     noise = random.Random(8).randbytes(6 << 20)
     wheel = make_wheel(tmp_path / "made", "large", files={"large.py": noise})
-    keeper, done = Nobody(), list[Report]()
+    keeper, done = UnwatchedGate(), list[Report]()
     keeper.closings = Unheard()
 
     def observe(report: Report) -> None:
@@ -200,7 +200,7 @@ async def test_each_read_asks_whether_the_gate_is_open(tmp_path: Path) -> None:
             url=odd.at("/f"),
         )
         index, clock = Index(url=odd.url), lambda: datetime.now(UTC)
-        fetcher = Fetcher(house=house, index=index, clock=clock, keeper=keeper)
+        fetcher = Fetcher(wheelhouse=house, index=index, clock=clock, watcher=keeper)
         with pytest.raises(FetchFailed) as failed:
             await fetcher.fetch([wanted], gate=GRANTED, observe=observe)
     assert [problem.code for problem in failed.value.problems] == ["gate-closed"]

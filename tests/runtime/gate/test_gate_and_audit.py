@@ -7,10 +7,11 @@ from datetime import datetime
 import pytest
 from sqlalchemy import Connection, update
 
-from runtime.errors import InputRefused
+from runtime.faults.errors import InputRefused
 from runtime.gate.opening import close_gate, close_if_over, is_open, open_gate, opened
-from runtime.store import audit, tables
-from runtime.store.store import Store
+from runtime.store.access import audit
+from runtime.store.databases.store import Store
+from runtime.store.schema import tables
 from runtime.values.records import Gate
 
 from ..conftest import NOON

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.lacking import lacking
 
-from runtime.settings import Settings
+from runtime.settings.settings import Settings
 from sandbox.command import Level
 from sandbox.walls import shown_level
 

@@ -12,7 +12,7 @@ from support.lacking import lacking
 from support.preloaded.starting import start
 from support.world import open_folder
 
-from runtime.errors import SettingsRefused
+from runtime.faults.errors import SettingsRefused
 from runtime.home.folders import locks_of_all, make_home
 
 from ..conftest import run_command, running, zipped

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.values.batches import Batch, Standing, progress, standing
+from runtime.values.around.batches import Batch, Standing, progress, standing
 from runtime.values.states import FINAL, State
 
 from ..conftest import NOON, Server, zipped

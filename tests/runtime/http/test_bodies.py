@@ -8,8 +8,8 @@ from fastapi import Request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import Malformed, RuntimeFault
-from runtime.http.bodies import form_parts
+from runtime.faults.errors import Malformed, RuntimeFault
+from runtime.http.bodies.bodies import form_parts
 
 BOUNDARY = "0123456789abcdef"
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import packages.archive
 import wheelhouse.store
-from runtime.cli.package import app
+from runtime.cli.packages.package import app
 from runtime.problem_table import EXIT_REJECTED, fault_of
 from wheelhouse.errors import WheelRefused
 from wheelhouse.judges.budget import Budget

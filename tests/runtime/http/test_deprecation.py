@@ -10,7 +10,7 @@ import pytest
 from runtime.http import app
 from runtime.http.entrance import deprecation
 from runtime.http.entrance.deprecation import Deprecation
-from runtime.settings import Settings
+from runtime.settings.settings import Settings
 from runtime.telemetry.tally import Tally
 
 

@@ -6,10 +6,10 @@ import socket
 
 import pytest
 
-from runtime.http.accept_loop import PAUSE_S, accept_on
-from runtime.http.connection_table import ConnectionBounds, ConnectionTable
-from runtime.serve import listening_on
-from runtime.settings import load
+from runtime.appliance.serve import listening_on
+from runtime.http.connections.accept_loop import PAUSE_S, accept_on
+from runtime.http.connections.connection_table import ConnectionBounds, ConnectionTable
+from runtime.settings.settings import load
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
@@ -52,7 +52,7 @@ async def test_accepting_pauses_while_descriptors_are_short(
         await real(0)
 
     monkeypatch.setattr(asyncio.get_running_loop(), "sock_accept", none_left)
-    monkeypatch.setattr("runtime.http.accept_loop.asyncio.sleep", noting)
+    monkeypatch.setattr("runtime.http.connections.accept_loop.asyncio.sleep", noting)
     with socket.socket() as listener:
         table = ConnectionTable(ConnectionBounds())
         accepting = asyncio.create_task(accept_on(listener, table=table, make=asyncio.Protocol))

@@ -8,7 +8,7 @@ import pytest
 
 from packages.errors import PackageError
 from runtime.access.operations import OPERATIONS, PAGES
-from runtime.errors import RuntimeFault
+from runtime.faults.errors import RuntimeFault
 from runtime.problem_table import TABLE, fault_of
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError

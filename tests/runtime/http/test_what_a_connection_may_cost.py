@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from support.world import open_folder
 
-from runtime.http.accept_loop import RESERVE, room_for
-from runtime.http.connection_table import ConnectionBounds, ConnectionTable
+from runtime.http.connections.accept_loop import RESERVE, room_for
+from runtime.http.connections.connection_table import ConnectionBounds, ConnectionTable
 
 from ..conftest import PATIENCE_S, Server, running, zipped
 

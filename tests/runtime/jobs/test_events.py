@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from runtime.jobs.events import EventLog, to_line
+from runtime.artifact.reports import event_of
+from runtime.jobs.attempts.events import EventLog, to_line
 from runtime.queue.notifier import Notifier
+from runtime.store.databases.store import Store
 from runtime.store.jobs import claims
 from runtime.store.jobs import events as event_store
 from runtime.store.jobs import jobs as job_store
-from runtime.store.store import Store
 from runtime.telemetry.meter import Meter
 from runtime.values.records import Event, Finish, Job
-from runtime.values.reports import event_of
 from runtime.values.states import State
 from sandbox.command import Report
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import StateConflict
+from runtime.faults.errors import StateConflict
 from runtime.values.states import ALLOWED, ENDINGS, FINAL, Change, State, after, is_allowed
 
 CHANGES = st.lists(st.sampled_from(list(Change)), max_size=40)

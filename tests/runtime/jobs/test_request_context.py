@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from runtime.artifact.steps import REQUEST
+from runtime.store.databases.store import Store
 from runtime.store.jobs import jobs
-from runtime.store.rows import JOB, plain
-from runtime.store.store import Store
+from runtime.store.statements.rows import JOB, plain
 from runtime.values.records import Job
 
 

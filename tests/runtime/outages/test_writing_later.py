@@ -7,9 +7,9 @@ import sqlite3
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from runtime.errors import BlobsAway, DiskFull, StoreAway, Superseded
-from runtime.jobs.persistence import LONGEST_WAIT_S, until_written
-from runtime.outages import AGAIN_AFTER_S, OncePerCause, outage_of
+from runtime.faults.errors import BlobsAway, DiskFull, StoreAway, Superseded
+from runtime.faults.outages import AGAIN_AFTER_S, OncePerCause, outage_of
+from runtime.jobs.attempts.persistence import LONGEST_WAIT_S, until_written
 from runtime.problem_table import fault_of
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from runtime.values.retention import (
+from runtime.values.around.retention import (
     Ended,
     Kind,
     Quota,

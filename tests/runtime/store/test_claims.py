@@ -12,16 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, select
 
-from runtime.errors import StateConflict, Superseded
-from runtime.ids import new_id
-from runtime.store import tables
+from runtime.faults.errors import StateConflict, Superseded
+from runtime.store.databases.store import Store
 from runtime.store.jobs import claims, job_counts, turns
 from runtime.store.jobs import jobs as job_store
-from runtime.store.store import Store
+from runtime.store.schema import tables
 from runtime.values.backoff import backoff
-from runtime.values.line import Ability
+from runtime.values.ids import new_id
 from runtime.values.records import Claim, Finish, Job, JobError, RequestContext
 from runtime.values.states import State
+from runtime.values.when.line import Ability
 
 from ..conftest import NOON, activate, fresh_store, job_on, version_of, worker_named
 

@@ -9,12 +9,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 
-from runtime.errors import StoreNewer, StoreOlder
-from runtime.store.database import SqliteFile
-from runtime.store.migrate import applied, migrate, newest
-from runtime.store.sqlite import sqlite_engine
-from runtime.store.upgrade import upgrade
-from runtime.store.when.tables import metadata
+from runtime.faults.errors import StoreNewer, StoreOlder
+from runtime.store.databases.database import SqliteFile
+from runtime.store.databases.sqlite import sqlite_engine
+from runtime.store.schema.migrate import applied, migrate, newest
+from runtime.store.schema.tables_when import metadata
+from runtime.store.schema.upgrade import upgrade
 
 INDEXES = text(
     "SELECT sql FROM sqlite_master WHERE type = 'index' AND tbl_name = :of AND sql <> ''"

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from runtime.store.sqlite import open_sqlite
-from runtime.store.store import Store
+from runtime.store.databases.sqlite import open_sqlite
+from runtime.store.databases.store import Store
 
 SLOW_S = 0.3
 

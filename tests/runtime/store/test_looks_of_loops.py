@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import Connection, event
 
 from runtime.store import webhooks
+from runtime.store.databases.store import Store
 from runtime.store.jobs import questions
 from runtime.store.lists import batches
 from runtime.store.retention import sweeps
 from runtime.store.retention.sweeps import Place
-from runtime.store.store import Store
 
 from ..conftest import NOON
 

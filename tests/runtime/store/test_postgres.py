@@ -18,14 +18,15 @@ from sqlalchemy import Connection, text
 from support.postgres import Postgres, postgres_server
 from support.postgres_relay import Loss, Relay, relay_before
 
-from runtime.errors import QueueFull, SettingsRefused, StoreAway
-from runtime.settings import Settings
-from runtime.store import tables, tables_around, workers
-from runtime.store.database import database_at
+from runtime.faults.errors import QueueFull, SettingsRefused, StoreAway
+from runtime.settings.settings import Settings
+from runtime.store import workers
+from runtime.store.databases.database import database_at
 from runtime.store.jobs import admission, claims
 from runtime.store.jobs import jobs as job_store
-from runtime.store.migrate import newest
-from runtime.values.line import Ability
+from runtime.store.schema import tables, tables_around
+from runtime.store.schema.migrate import newest
+from runtime.values.when.line import Ability
 
 from ..conftest import NOON, activate, fresh_store, job_on, version_of, worker_named
 
@@ -202,8 +203,8 @@ async def test_who_waits_for_a_lost_answer_is_told_when_the_store_closes(
 
 HOLDER = """
 import sys, time
-from runtime.store.postgres import TO_WRITE
-from runtime.store.postgres_session import PostgresSession
+from runtime.store.databases.postgres import TO_WRITE
+from runtime.store.databases.postgres_session import PostgresSession
 def stand_still(connection):
     print("held", flush=True)
     time.sleep(3600)
@@ -255,7 +256,7 @@ def test_an_address_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_a_lacking_driver_is_named_with_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("runtime.store.database.DRIVER", "no_such_driver")
+    monkeypatch.setattr("runtime.store.databases.database.DRIVER", "no_such_driver")
     with pytest.raises(SettingsRefused) as told:
         database_at("postgresql://here/it", home=tmp_path)
     assert "fumehood[postgres]" in told.value.problems[0].mend

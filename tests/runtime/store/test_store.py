@@ -7,13 +7,13 @@ from datetime import datetime
 import pytest
 from sqlalchemy import Connection
 
-from runtime.errors import NotFound, QueueFull, StateConflict, Superseded, VersionConflict
-from runtime.ids import new_id
-from runtime.store import activations, packages
+from runtime.faults.errors import NotFound, QueueFull, StateConflict, Superseded, VersionConflict
+from runtime.store.databases.store import Store
 from runtime.store.jobs import admission, claims, events, job_lists
 from runtime.store.jobs import jobs as job_store
 from runtime.store.lists import filtered
-from runtime.store.store import Store
+from runtime.store.packages import activations, packages
+from runtime.values.ids import new_id
 from runtime.values.records import Claim, Finish, Job, JobError, StoredOutput
 from runtime.values.states import State
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from runtime.store import telemetry, totals, workers
+from runtime.store.databases.store import Store
 from runtime.store.jobs import claims, job_counts
 from runtime.store.jobs import jobs as job_store
-from runtime.store.store import Store
-from runtime.values.line import Ability
 from runtime.values.records import Activation, Finish, Job
 from runtime.values.states import State
 from runtime.values.totals import Reading, Total, WorkerReading
+from runtime.values.when.line import Ability
 
 from ..conftest import NOON, activate, job_on, version_of, worker_named
 

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from support.wheels import make_wheel
 
-from runtime.setting_types import IndexSettings, TelemetrySettings, WebhookSettings
-from runtime.settings import Settings
+from runtime.settings.setting_types import IndexSettings, TelemetrySettings, WebhookSettings
+from runtime.settings.settings import Settings
 from runtime.telemetry.about import about
 from runtime.telemetry.json_lines import MOST_CHARS, json_lines
 from runtime.telemetry.log_bounds import MOST_CAUSES, WINDOW_S, Causes

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, event
 from support.wheels import make_wheel
 
 from runtime.store import telemetry
-from runtime.store.store import Store
+from runtime.store.databases.store import Store
 from runtime.telemetry.names import METRICS
 
 from ..conftest import NOON, Server, running, zipped

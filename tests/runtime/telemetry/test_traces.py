@@ -132,8 +132,8 @@ def test_nothing_of_it_is_imported_where_it_is_off(received: Received, tmp_path:
         assert request["traceparent"] == PARENT["traceparent"]
     assert received.spans == []
     program = (
-        "import sys, runtime.serve\n"
-        "from runtime.settings import Settings\n"
+        "import sys, runtime.appliance.serve\n"
+        "from runtime.settings.settings import Settings\n"
         "from runtime.telemetry.traces import traces_of\n"
         "traces_of(Settings(), worker='w')\n"
         # redis-py itself imports the metrics of the SDK, where that is installed.

@@ -7,14 +7,14 @@ from typing import Any, cast
 
 from runtime.access import tokens
 from runtime.access.tokens import TokenWish
-from runtime.ids import new_id
-from runtime.jobs.deliveries import Deliveries
+from runtime.jobs.webhooks.deliveries import Deliveries
 from runtime.queue.notifier import Notifier
 from runtime.store import webhooks
-from runtime.store.store import Store
+from runtime.store.databases.store import Store
 from runtime.values.access import Sight
+from runtime.values.around.webhooks import Delivery, Tried, Webhook, host_of
+from runtime.values.ids import new_id
 from runtime.values.states import State
-from runtime.values.webhooks import Delivery, Tried, Webhook, host_of
 
 from ..conftest import NOON
 

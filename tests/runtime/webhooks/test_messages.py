@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.servers import serving
 
-from runtime.jobs.telling import Messenger
-from runtime.values.webhooks import (
+from runtime.jobs.webhooks.telling import Messenger
+from runtime.values.around.webhooks import (
     TRIES_AFTER_S,
     Delivery,
     DeliveryState,

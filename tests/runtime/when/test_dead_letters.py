@@ -8,19 +8,18 @@ from typing import Any
 
 import pytest
 
-from runtime.errors import AttemptStuck
-from runtime.ids import new_id
-from runtime.jobs.cancellations import unless
-from runtime.store import activations
-from runtime.store.jobs import claims, events
+from runtime.faults.errors import AttemptStuck
+from runtime.jobs.attempts.cancellations import unless
+from runtime.store.databases.store import Store
+from runtime.store.jobs import claims, dead_letters, events
 from runtime.store.jobs import jobs as job_store
-from runtime.store.store import Store
-from runtime.store.when import dead_letters
+from runtime.store.packages import activations
 from runtime.values.access import Sight
-from runtime.values.line import Ability
+from runtime.values.ids import new_id
 from runtime.values.records import Activation, Claim, Job, JobError, RequestContext
 from runtime.values.records import ActivationState as Stands
 from runtime.values.states import State
+from runtime.values.when.line import Ability
 from runtime.values.when.verdicts import verdict
 from runtime.worker.attempt_task import _our_fault  # type: ignore[reportPrivateUsage]
 

@@ -11,19 +11,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, event, select
 
-from runtime.errors import StateConflict
-from runtime.ids import new_id
+from runtime.faults.errors import StateConflict
 from runtime.jobs import pausing
-from runtime.store import tables
+from runtime.store.databases.store import Store
 from runtime.store.jobs import claims
 from runtime.store.jobs import jobs as job_store
-from runtime.store.store import Store
+from runtime.store.schema import tables
 from runtime.store.when import pauses
-from runtime.values.line import HIGHEST, LOWEST, Ability, turn_after
+from runtime.values.ids import new_id
 from runtime.values.records import Activation, Claim, Finish, Job, JobError, RequestContext
-from runtime.values.schedules import Pause
 from runtime.values.states import State
 from runtime.values.when.keys import KeyRule, keyed, rule_for
+from runtime.values.when.line import HIGHEST, LOWEST, Ability, turn_after
+from runtime.values.when.schedules import Pause
 
 from ..conftest import NOON, activate, fresh_store, job_on, version_of, worker_named
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.values.backoff import backoff, doubled, jitter_of
-from runtime.values.when.retries import RetryCeiling, RetryPolicy, again_at, judge_retry
+from runtime.values.retries import RetryCeiling, RetryPolicy, again_at, judge_retry
 
 from ..conftest import NOON, Server, zipped
 

@@ -14,17 +14,17 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import Connection, select
 
-from runtime.ids import new_id
-from runtime.jobs.quotas import Quotas
+from runtime.jobs.orders.quotas import Quotas
+from runtime.jobs.orders.submission import Submissions
 from runtime.jobs.schedules import Schedules
-from runtime.jobs.submission import Submissions
-from runtime.store import tables
+from runtime.store.databases.store import Store
 from runtime.store.jobs import jobs as job_store
-from runtime.store.store import Store
+from runtime.store.schema import tables
 from runtime.store.when import schedules as schedule_store
+from runtime.values.around.retention import RetentionSettings
+from runtime.values.ids import new_id
 from runtime.values.records import Activation, Job, RequestContext
-from runtime.values.retention import RetentionSettings
-from runtime.values.schedules import Schedule
+from runtime.values.when.schedules import Schedule
 from runtime.values.when.ticks import Missed, Outcome, Overlap
 
 from ..conftest import NOON, Server, running, zipped

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from runtime.ids import new_id
+from runtime.values.ids import new_id
 from runtime.values.records import Activation, Job, RequestContext, Worker
-from runtime.values.schedules import Pause
 from runtime.values.states import State
+from runtime.values.when.schedules import Pause
 from runtime.values.when.waits import Facts, WorkerSeen, waits_for
 
 from ..conftest import NOON, Server, running, worker_named, zipped

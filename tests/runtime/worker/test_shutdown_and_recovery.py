@@ -148,15 +148,18 @@ def test_what_a_killed_upload_left_is_swept_at_the_next_start(tmp_path: Path) ->
             server.until("/healthz", lambda _: bool(list((home / "cache").iterdir())))
             server.process.kill()
             server.process.wait()
-    (runnable,) = home.glob("bundles/*/runnable/*")
-    for half_made in (home / "bundles/.receive-x1", runnable.with_name(f".{runnable.name}.x2")):
+    (with_bytecode,) = home.glob("bundles/*/runnable/*")
+    for half_made in (
+        home / "bundles/.receive-x1",
+        with_bytecode.with_name(f".{with_bytecode.name}.x2"),
+    ):
         (half_made / "files").mkdir(parents=True)
         (half_made / "files/extract.py").touch()
         (half_made / "files").chmod(0o555)
     with running(home) as server:
         assert list((home / "cache").iterdir()) == []
         assert not list(home.glob("bundles/.*"))
-        assert [path.name for path in runnable.parent.iterdir()] == [runnable.name]
+        assert [path.name for path in with_bytecode.parent.iterdir()] == [with_bytecode.name]
         assert server.ended(server.submit("counts-words").json()["id"])["state"] == "succeeded"
 
 

@@ -9,13 +9,13 @@ from datetime import timedelta
 
 import pytest
 
-from runtime.errors import Superseded
+from runtime.faults.errors import Superseded
+from runtime.store.databases.store import Store
 from runtime.store.jobs import claims
 from runtime.store.jobs import jobs as job_store
-from runtime.store.store import Store
-from runtime.values.line import Ability
 from runtime.values.records import Claim, Finish, Job, JobError
 from runtime.values.states import State
+from runtime.values.when.line import Ability
 
 from ..conftest import NOON, worker_named
 

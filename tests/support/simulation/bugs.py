@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
-from runtime.store import tables
 from runtime.store.jobs import admission, claims, job_lists, jobs, turns
+from runtime.store.schema import tables
 from runtime.values.records import Claim, Job
 from runtime.values.states import State
 

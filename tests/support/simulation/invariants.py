@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from support.simulation.seen import REFUSED, SUPERSEDED, JobSeen, Seen
 
-from runtime.values.line import HELD, KEY, NOT_DUE
 from runtime.values.states import ALLOWED, FINAL, State
+from runtime.values.when.line import HELD, KEY, NOT_DUE
 
 PAIRS = frozenset((a, b) for ways in ALLOWED.values() for a, b in ways.items())
 """Every change of state that there is."""

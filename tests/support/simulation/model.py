@@ -25,10 +25,12 @@ from support.simulation.seen import (
 )
 
 from runtime.values.backoff import backoff, jitter_of
-from runtime.values.line import (
+from runtime.values.retries import RetryPolicy, again_at
+from runtime.values.states import ALLOWED, ENDINGS, FINAL, Change, State
+from runtime.values.when.line import (
     KEY as HELD_BY_KEY,
 )
-from runtime.values.line import (
+from runtime.values.when.line import (
     NOT_DUE,
     Ability,
     Joining,
@@ -39,8 +41,6 @@ from runtime.values.line import (
     turn_when_due,
     turn_when_held,
 )
-from runtime.values.states import ALLOWED, ENDINGS, FINAL, Change, State
-from runtime.values.when.retries import RetryPolicy, again_at
 
 ANY = Ability(platform="")
 ANSWERED_WITHIN = timedelta(seconds=60)

@@ -24,14 +24,14 @@ from support.simulation.seen import (
     Wish,
 )
 
-from runtime.errors import NotFound, QueueFull, StateConflict, Superseded
-from runtime.jobs.deliveries import messages_of_job
-from runtime.jobs.events import _append_if_held  # pyright: ignore[reportPrivateUsage]
-from runtime.store import tables, tables_around, webhooks
+from runtime.faults.errors import NotFound, QueueFull, StateConflict, Superseded
+from runtime.jobs.attempts.events import _append_if_held  # pyright: ignore[reportPrivateUsage]
+from runtime.jobs.webhooks.deliveries import messages_of_job
+from runtime.store import webhooks
 from runtime.store.jobs import claims, job_lists, jobs, questions
-from runtime.store.when.tables import dead_letters
-from runtime.values.line import Ability
-from runtime.values.questions import Answer, Asked
+from runtime.store.schema import tables, tables_around
+from runtime.store.schema.tables_when import dead_letters
+from runtime.values.around.questions import Answer, Asked
 from runtime.values.records import (
     Activation,
     ActivationState,
@@ -42,8 +42,9 @@ from runtime.values.records import (
     SentKey,
     Worker,
 )
+from runtime.values.retries import RetryPolicy
 from runtime.values.states import FINAL, State
-from runtime.values.when.retries import RetryPolicy
+from runtime.values.when.line import Ability
 from runtime.worker.timekeeping import look_for
 
 ANY = Ability(platform="")

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
-from runtime.http.api.sent_values import is_json
-from runtime.http.api.views import JobDetail, View, job_detail
+from runtime.http.api.models.sent_values import is_json
+from runtime.http.api.models.views import JobDetail, View, job_detail
 from runtime.http.context import PrincipalOf, QuestionsOf, StoreOf
 from runtime.http.entrance.operations import operations
 from runtime.store.jobs import jobs as job_store

@@ -7,8 +7,8 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Connection
 
-from runtime.http.api.sent_values import Sentence
-from runtime.http.api.views import View
+from runtime.http.api.models.sent_values import Sentence
+from runtime.http.api.models.views import View
 from runtime.http.context import (
     CallerOf,
     ClockOf,
@@ -20,10 +20,10 @@ from runtime.http.context import (
     origin_of,
 )
 from runtime.http.entrance.operations import operations
-from runtime.store import audit
+from runtime.store.access import audit
 from runtime.store.retention import pins, policies, versions
+from runtime.values.around.retention import Policy, RetentionSettings
 from runtime.values.records import Pin
-from runtime.values.retention import Policy, RetentionSettings
 from runtime.values.times import Time
 from wheelhouse.durable import remove_tree
 

@@ -6,8 +6,8 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access.decisions import changes_of, own_changes_of, own_sight_of
-from runtime.http.api.sent_values import Sentence
-from runtime.http.api.views import PageOf, View, page_view
+from runtime.http.api.models.sent_values import Sentence
+from runtime.http.api.models.views import PageOf, View, page_view
 from runtime.http.context import (
     CallerOf,
     ClockOf,
@@ -21,12 +21,12 @@ from runtime.http.context import (
     origin_of,
 )
 from runtime.http.entrance.operations import operations
-from runtime.ids import new_id
 from runtime.store import webhooks as webhook_store
-from runtime.values.retention import PackagePattern
+from runtime.values.around.retention import PackagePattern
+from runtime.values.around.webhooks import DeliveryState, Webhook
+from runtime.values.ids import new_id
 from runtime.values.states import FINAL, State
 from runtime.values.times import Time
-from runtime.values.webhooks import DeliveryState, Webhook
 
 router = operations(tags=["webhooks"])
 EVERY_END = tuple(sorted(FINAL))

@@ -6,8 +6,8 @@ from fastapi import Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access.decisions import changes_of, own_changes_of
-from runtime.http.api.sent_values import Flag, Sentence
-from runtime.http.api.views import PageOf, View, page_view
+from runtime.http.api.models.sent_values import Flag, Sentence
+from runtime.http.api.models.views import PageOf, View, page_view
 from runtime.http.context import (
     BulkOf,
     CallerOf,
@@ -22,14 +22,14 @@ from runtime.http.context import (
     origin_of,
 )
 from runtime.http.entrance.operations import operations
-from runtime.ids import new_id
 from runtime.jobs.bulk import BulkOrder
-from runtime.jobs.deliveries import DELIVERY_NEWS
+from runtime.jobs.webhooks.deliveries import DELIVERY_NEWS
+from runtime.store.databases.store import Store
 from runtime.store.lists import batches
-from runtime.store.store import Store
 from runtime.values.access import Sight
-from runtime.values.batches import Batch, Counted, Standing, progress, standing
-from runtime.values.bulk import Act
+from runtime.values.around.batches import Batch, Counted, Standing, progress, standing
+from runtime.values.around.bulk import Act
+from runtime.values.ids import new_id
 from runtime.values.job_filter import JobFilter
 from runtime.values.states import State
 from runtime.values.times import Time

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access.decisions import changes_of, own_changes_of, own_sight_of
 from runtime.http.api.many.wanted import Wanted
-from runtime.http.api.sent_values import Flag, Sentence, WholeNumber
-from runtime.http.api.views import PageOf, View, page_view
+from runtime.http.api.models.sent_values import Flag, Sentence, WholeNumber
+from runtime.http.api.models.views import PageOf, View, page_view
 from runtime.http.context import (
     BulkOf,
     CallerOf,
@@ -23,7 +23,7 @@ from runtime.http.filters import with_batch
 from runtime.jobs.bulk import BulkOrder
 from runtime.store.lists import bulk as bulk_store
 from runtime.values.access import Principal, Sight
-from runtime.values.bulk import Act, BulkOperation, BulkState
+from runtime.values.around.bulk import Act, BulkOperation, BulkState
 from runtime.values.job_filter import filter_to
 from runtime.values.times import Time
 

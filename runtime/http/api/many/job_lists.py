@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Path, Request, Response
 
 from runtime.http.api.many.wanted import Wanted
-from runtime.http.api.views import JobView, PageOf, View, page_view
+from runtime.http.api.models.views import JobView, PageOf, View, page_view
 from runtime.http.context import ClockOf, CursorOf, Limit, PrincipalOf, SightOf, StoreOf
 from runtime.http.entrance.operations import operations
 from runtime.http.filters import FilterOf

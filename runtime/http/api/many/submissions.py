@@ -8,17 +8,17 @@ from typing import Annotated, Any, Literal
 from fastapi import Query, Request, Response
 from pydantic import Field, TypeAdapter, ValidationError
 
-from runtime.errors import InputRefused, Malformed
-from runtime.http.api.jobs import JobOrder, around_of
-from runtime.http.api.streams import NDJSON
-from runtime.http.api.views import JobView
-from runtime.http.bodies import whole_body
+from runtime.faults.errors import InputRefused, Malformed
+from runtime.http.api.jobs.jobs import JobOrder, around_of
+from runtime.http.api.jobs.streams import NDJSON
+from runtime.http.api.models.views import JobView
+from runtime.http.bodies.bodies import whole_body
 from runtime.http.context import CallerOf, PrincipalOf, SubmissionsOf
 from runtime.http.entrance.operations import operations
-from runtime.jobs.many import MOST, Line, Told, submit_all, submit_each
-from runtime.jobs.orders import Sender
+from runtime.jobs.orders.many import MOST, Line, Told, submit_all, submit_each
+from runtime.jobs.orders.orders import Sender
 from runtime.problem_table import fault_of
-from runtime.store.packages import no_package
+from runtime.store.packages.packages import no_package
 from runtime.values.access import is_bound_to
 from runtime.values.records import RequestContext
 from sandbox.limits import MIB

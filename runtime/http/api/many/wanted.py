@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runtime.http.api.sent_values import Sentence
+from runtime.http.api.models.sent_values import Sentence
 from runtime.http.filters import judged
 from runtime.values.job_filter import MOST_TEXT_CHARS, JobFilter, filter_from
 from runtime.values.states import State

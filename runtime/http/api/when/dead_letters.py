@@ -6,9 +6,9 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from runtime.access.decisions import changes_of
-from runtime.errors import InputRefused
-from runtime.http.api.sent_values import Flag, WholeNumber
-from runtime.http.api.views import JobView, PageOf, page_view
+from runtime.faults.errors import InputRefused
+from runtime.http.api.models.sent_values import Flag, WholeNumber
+from runtime.http.api.models.views import JobView, PageOf, page_view
 from runtime.http.api.when.views import DeadLetterView, ReplayView
 from runtime.http.context import (
     CallerOf,
@@ -22,9 +22,9 @@ from runtime.http.context import (
     origin_of,
 )
 from runtime.http.entrance.operations import operations
-from runtime.jobs.replays import Which, replay
-from runtime.store import audit
-from runtime.store.when import dead_letters
+from runtime.jobs.orders.replays import Which, replay
+from runtime.store.access import audit
+from runtime.store.jobs import dead_letters
 from runtime.values.records import DeadLetter
 from wheelhouse.problem import Problem
 

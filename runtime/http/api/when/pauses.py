@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runtime.errors import InputRefused
-from runtime.http.api.sent_values import Number, Sentence
-from runtime.http.api.views import PageOf
+from runtime.faults.errors import InputRefused
+from runtime.http.api.models.sent_values import Number, Sentence
+from runtime.http.api.models.views import PageOf
 from runtime.http.api.when.views import PauseView
 from runtime.http.context import (
     CallerOf,
@@ -20,11 +20,11 @@ from runtime.http.context import (
 )
 from runtime.http.entrance.operations import operations
 from runtime.jobs import pausing
-from runtime.store.packages import no_package
+from runtime.store.packages.packages import no_package
 from runtime.store.when import pauses
 from runtime.values.access import Principal, is_bound_to
-from runtime.values.schedules import ALL, PACKAGE, Pause, is_told
 from runtime.values.times import Year
+from runtime.values.when.schedules import ALL, PACKAGE, Pause, is_told
 from wheelhouse.problem import Problem
 
 router = operations(prefix="/v1/pauses", tags=["queue"])

@@ -4,9 +4,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from runtime.clock import Clock
-from runtime.errors import NotAllowed
-from runtime.http.api.views import PageOf
+from runtime.faults.errors import NotAllowed
+from runtime.http.api.models.views import PageOf
 from runtime.http.api.when.views import (
     PauseView,
     QueueView,
@@ -25,16 +24,18 @@ from runtime.http.context import (
     origin_of,
 )
 from runtime.http.entrance.operations import operations
-from runtime.settings import Settings
-from runtime.store import audit, workers
+from runtime.settings.settings import Settings
+from runtime.store import workers
+from runtime.store.access import audit
+from runtime.store.databases.store import Store
 from runtime.store.jobs import admission, job_counts
-from runtime.store.store import Store
 from runtime.store.when import pauses, queue
 from runtime.store.when.wait_facts import facts_of
 from runtime.values.access import Sight
+from runtime.values.clock import Clock
 from runtime.values.records import JsonObject
-from runtime.values.schedules import is_told
 from runtime.values.states import State
+from runtime.values.when.schedules import is_told
 
 router = operations(tags=["queue"])
 

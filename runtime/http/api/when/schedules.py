@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from sqlalchemy import Connection
 
-from runtime.http.api.order_forms import (
+from runtime.http.api.models.order_forms import (
     Priority,
     RetryOrder,
     first_field,
@@ -16,12 +16,12 @@ from runtime.http.api.order_forms import (
     read_inputs,
     read_order,
 )
-from runtime.http.api.sent_values import Parameters, Sentence, WholeNumber
-from runtime.http.api.views import PageOf, page_view
+from runtime.http.api.models.sent_values import Parameters, Sentence, WholeNumber
+from runtime.http.api.models.views import PageOf, page_view
 from runtime.http.api.when.pauses import PauseUntil, pause_until
 from runtime.http.api.when.views import ScheduleDetail, ScheduleView, schedule_view
-from runtime.http.bodies import form_parts, is_multipart, whole_body
-from runtime.http.bounded_bodies import MOST_BYTES, refuse_too_long
+from runtime.http.bodies.bodies import form_parts, is_multipart, whole_body
+from runtime.http.bodies.bounded_bodies import MOST_BYTES, refuse_too_long
 from runtime.http.context import (
     BlobsOf,
     CallerOf,
@@ -38,12 +38,12 @@ from runtime.http.context import (
 from runtime.http.entrance.operations import operations
 from runtime.jobs import pausing
 from runtime.jobs.schedules import ScheduleWish, remove
-from runtime.store.packages import no_package
+from runtime.store.packages.packages import no_package
 from runtime.store.when import pauses
 from runtime.store.when import schedules as schedule_store
 from runtime.values.access import Sight, is_bound_to
 from runtime.values.records import Page
-from runtime.values.schedules import SCHEDULE, Pause, Schedule
+from runtime.values.when.schedules import SCHEDULE, Pause, Schedule
 from runtime.values.when.ticks import Missed, Overlap
 from sandbox.limits import MIB
 

@@ -4,10 +4,10 @@ from datetime import datetime
 
 from pydantic import Field, JsonValue
 
-from runtime.http.api.views import InputView, JobView, RetryView, View
-from runtime.values.queue import WorkerNow
-from runtime.values.schedules import Pause, Schedule, Tick
+from runtime.http.api.models.views import InputView, JobView, RetryView, View
 from runtime.values.times import Time
+from runtime.values.when.queue import WorkerNow
+from runtime.values.when.schedules import Pause, Schedule, Tick
 from runtime.values.when.timetable import next_ticks
 from runtime.values.when.waits import Facts, waits_for
 

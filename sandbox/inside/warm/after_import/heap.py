@@ -27,6 +27,7 @@ def gather_free_blocks() -> None:
     stay taken, but for some that lie beside each other.
     """
     take, free = syscalls.function("malloc"), syscalls.function("free")
+    # _LOCKS beside each other, and before them whatever was free here and there.
     blocks = [take(_LOCK_BYTES) for _ in range(_SCATTERED_BLOCKS + _LOCKS)]
     for block in reversed(blocks[_SCATTERED_BLOCKS:]):
         free(syscalls.Word(block))

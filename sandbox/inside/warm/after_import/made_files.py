@@ -45,7 +45,7 @@ def below(folder: str) -> list[Made]:
                 content = file.read()
         elif stat.S_ISDIR(mode):
             content = b""
-        else:
+        else:  # a copy of it would be no copy: who has the one end could not talk with the other
             raise TooMuch("preload left a socket, a FIFO or a device: " + path)
         found.append(Made(os.fsencode(path), mode, content))
         if len(found) > MOST_FILES:

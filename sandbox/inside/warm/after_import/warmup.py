@@ -45,7 +45,7 @@ def rehearse(listener: Listener) -> None:
     channel = Channel(theirs)
     body = marshal.dumps(_REQUEST, 2)
     script = Batch()
-    script.add("chdir", b".")
+    script.add("chdir", b".")  # any call will do: it is the loop around it that is rehearsed
     for _ in range(_TIMES):
         script.play()
         os.write(ours, len(body).to_bytes(4, "big") + body)

@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, inspect
 
-from runtime.ids import new_id
+from runtime.store.databases.store import Store
 from runtime.store.jobs import jobs as job_store
 from runtime.store.lists import bulk
 from runtime.store.retention import deletion
-from runtime.store.store import Store
 from runtime.values.access import EVERYTHING, Sight
-from runtime.values.bulk import (
+from runtime.values.around.bulk import (
     MEANT,
     Act,
     BulkOperation,
@@ -26,6 +25,7 @@ from runtime.values.bulk import (
     states_of,
     stopped,
 )
+from runtime.values.ids import new_id
 from runtime.values.job_filter import ANY_JOB, JobFilter
 from runtime.values.records import Activation, Job
 from runtime.values.states import State

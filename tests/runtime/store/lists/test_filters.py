@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
 
-from runtime.ids import first_id_at, new_id
+from runtime.store.databases.store import Store
 from runtime.store.jobs import jobs as job_store
 from runtime.store.lists import filtered
-from runtime.store.store import Store
 from runtime.values.access import Sight
+from runtime.values.ids import first_id_at, new_id
 from runtime.values.job_filter import (
     ANY_JOB,
     JobFilter,

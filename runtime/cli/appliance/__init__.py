@@ -1,0 +1,1 @@
+"""Commands about the appliance itself: serve, work, look, examine, settings, schemas."""

@@ -1,1 +1,0 @@
-"""Commands around jobs: lists, bulk, batches, presets, retention, webhooks, answers."""

@@ -1,0 +1,1 @@
+"""Commands about many jobs: batches, bulk, presets, the queue, schedules, retention, webhooks."""

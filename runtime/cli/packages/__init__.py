@@ -1,0 +1,1 @@
+"""Commands about packages: make, check, try, upload, activate, and what they install."""

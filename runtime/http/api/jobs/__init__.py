@@ -1,0 +1,1 @@
+"""Operations on single jobs: submit, look at, follow, fetch, cancel, try again."""

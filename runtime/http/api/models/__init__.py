@@ -1,0 +1,1 @@
+"""What is sent and what is shown, as models for OpenAPI and as plain JSON."""

@@ -1,0 +1,1 @@
+"""Operations on packages and wheels: upload, activate, look at, install from."""

@@ -1,0 +1,1 @@
+"""Connections of the API: listened for, accepted while there is room, read strictly."""

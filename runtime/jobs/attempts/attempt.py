@@ -1,0 +1,389 @@
+"""The story of one attempt at a job: from its claim to what is published of it.
+
+Each step is a call downwards, and tells in the events of the job that it began and how it ended, so
+that a crash leaves a true narrative. What the package does wrong is an ending of the job; what we
+do wrong is an exception, and the worker gives the attempt back.
+"""
+
+import asyncio
+import mimetypes
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from packages.activation import Workshop
+from packages.environment.environment import Environment
+from packages.lock.grant import decide
+from packages.runs.hooks import RunContext, extract_command, on_after_extract_command, told_start
+from packages.runs.run_context import run_context
+from runtime.activations.in_use import InUse
+from runtime.activations.prepared import data_folder_of
+from runtime.artifact import steps
+from runtime.artifact.entries import callable_entries, environment_entry, install_entry
+from runtime.artifact.files import ArtifactFiles
+from runtime.artifact.model import Artifact
+from runtime.blobs.blob import Blobs
+from runtime.faults.errors import AttemptStuck
+from runtime.gate.opening import as_of
+from runtime.gate.steady import GateClock
+from runtime.gate.watch import gate_state
+from runtime.jobs.attempts.cancellations import Cancellations, unless
+from runtime.jobs.attempts.events import EventLog, EventWriter
+from runtime.jobs.attempts.outcomes import hook_outcome, told_of
+from runtime.jobs.attempts.persistence import until_written
+from runtime.jobs.attempts.versions import Version, Versions
+from runtime.queue.notifier import Notifier
+from runtime.store.databases.store import Store
+from runtime.store.jobs import claims, job_lists, questions
+from runtime.store.jobs.events import Happening
+from runtime.telemetry.telemetry import Telemetry
+from runtime.values.around.questions import Waits, asked, unaskable
+from runtime.values.clock import Clock, milliseconds_between
+from runtime.values.records import Claim, Finish, Gate, Job, JobError, StoredOutput, Worker
+from runtime.values.states import State
+from runtime.values.when.line import Ability
+from sandbox.command import Command, Input, Json, Outcome, Question
+from wheelhouse.durable import remove_tree
+
+
+def _nobody_waits() -> None:
+    """Do nothing about it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRunner:
+    """Runs attempts on this worker. `jobs_folder` is where outputs lie until they are kept.
+
+    `phase_s` is how long a phase may take in which nothing else bounds it.
+    """
+
+    store: Store
+    notifier: Notifier
+    events: EventLog
+    artifacts: ArtifactFiles
+    blobs: Blobs
+    versions: Versions
+    in_use: InUse
+    workshop: Workshop
+    cancellations: Cancellations
+    secrets: Mapping[str, SecretStr]
+    worker: Worker
+    ability: Ability
+    clock: Clock
+    gate_clock: GateClock
+    jobs_folder: Path
+    question_at_most: timedelta
+    phase_s: float = 3600.0
+    telemetry: Telemetry = field(default_factory=Telemetry)
+
+    async def claim(self, *, token: str) -> Claim | None:
+        """Take the job that this worker should do next; None when none waits for it."""
+        claim = await self.store.run(
+            claims.claim_next,
+            ability=self.ability,
+            token=token,
+            worker=self.worker,
+            at=self.clock(),
+            known=self.versions.activations(),
+        )
+        if claim is not None:
+            self.notifier.notify(claim.job.id)
+            self.telemetry.began(claim.job)
+        return claim
+
+    async def run(
+        self, claim: Claim, *, token: str, on_last_run: Callable[[], None] = _nobody_waits
+    ) -> Job | None:
+        """Run an attempt that was claimed, and publish what came of it.
+
+        Returns the job where it is to be tried again. `on_last_run` is called once nothing of it
+        is in a cell any more.
+        """
+        job = claim.job
+        async with self.events.writer(job_id=job.id, attempt=job.attempt, token=token) as writer:
+            artifact = steps.begin(claim, worker=self.worker)
+            attempt = _Attempt(claim=claim, runner=self, writer=writer, artifact=artifact)
+            is_asked = partial(self._shall_stop, job.id, token=token)
+            watching = self.cancellations.watch(job.id, is_asked=is_asked)
+            with self.in_use.running(claim.activation), watching as cancelled:
+                finish = await attempt.run(cancelled, on_last_run=on_last_run)
+            publishing = partial(self._publish, claim, finish, token=token, writer=writer)
+            with self.telemetry.publishing(finish):
+                return await until_written(publishing, doing=f"the end of job {job.id}")
+
+    async def _shall_stop(self, job_id: str, *, token: str) -> bool:
+        return await self.store.read(job_lists.shall_stop, job_id=job_id, token=token)
+
+    async def _publish(
+        self, claim: Claim, finish: Finish | Waits, *, token: str, writer: EventWriter
+    ) -> Job | None:
+        """Publish the end of an attempt with what of its events is not stored yet."""
+        async with writer.rest() as rest:
+            if isinstance(finish, Waits):
+                await self._ask(claim, finish, token=token, before=rest)
+                return None
+            return await self.store.run(
+                claims.finish,
+                job_id=claim.job.id,
+                token=token,
+                finish=finish,
+                at=self.clock(),
+                before=rest,
+            )
+
+    async def _ask(
+        self, claim: Claim, waits: Waits, *, token: str, before: Sequence[Happening]
+    ) -> None:
+        """Publish a question: the job waits for its answer, and nothing of it stays here."""
+        at, job = self.clock(), claim.job
+        question = asked(
+            waits.question, job_id=job.id, attempt=job.attempt, at=at, at_most=self.question_at_most
+        )
+        await self.store.run(
+            questions.ask,
+            asked=question,
+            token=token,
+            artifact_digest=waits.artifact_digest,
+            at=at,
+            before=before,
+        )
+
+    async def context(
+        self, version: Version, *, environment: Environment, gate: Gate
+    ) -> RunContext:
+        """Return what the functions of a version run in, under the grant as it is now."""
+        self.gate_clock.note(gate)
+        return await run_context(
+            version.bundle,
+            environment=environment,
+            interpreter=version.interpreter,
+            grant=decide(
+                version.bundle.manifest,
+                ceiling=self.workshop.ceiling,
+                gate=gate_state(as_of(gate, at=self.gate_clock())),
+            ),
+            run=self.workshop.run,
+            least=self.workshop.least,
+            data_folder=data_folder_of(version.prepared, data_root=self.workshop.data_root),
+            secrets={name: value.get_secret_value() for name, value in self.secrets.items()},
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Attempt:
+    """One attempt under way; its artifact grows phase by phase."""
+
+    claim: Claim
+    runner: AttemptRunner
+    writer: EventWriter
+    artifact: Artifact
+
+    async def run(
+        self, cancelled: asyncio.Event, *, on_last_run: Callable[[], None]
+    ) -> Finish | Waits:
+        """Run every phase; return what shall be published. It stops once `cancelled` is set."""
+        async with self._phase("environment") as told:
+            prepared = await unless(cancelled, self._bounded("environment", self._prepare(told)))
+        if prepared is None:
+            on_last_run()
+            return await self._ended(State.CANCELLED, error=None, outputs=())
+        context, environment = prepared
+        async with self.runner.workshop.environments.lease(environment.key):
+            async with self._phase("extract") as told:
+                outcome = await self._extract(context, cancelled=cancelled)
+                told.update(told_of(outcome))
+            if outcome.question is not None and unaskable(outcome.question) is None:
+                on_last_run()
+                return await self._waits(outcome.question)
+            async with self._phase("collect"):
+                outputs = await self._bounded("collect", self._keep(outcome))
+            state, error = await self._after_extract(context, outcome, cancelled=cancelled)
+        on_last_run()
+        return await self._ended(state, error=error, outputs=outputs)
+
+    async def _ended(
+        self, state: State, *, error: JobError | None, outputs: Sequence[StoredOutput]
+    ) -> Finish:
+        """Complete the artifact, and return what shall be published."""
+        self.artifact = steps.with_ending(
+            self.artifact, state=state, error=error, at=self.runner.clock()
+        )
+        digest = await self._saved()
+        return Finish(
+            state=state,
+            outputs=tuple(outputs),
+            error=error,
+            artifact_digest=digest,
+            is_partial=self.artifact.is_partial,
+        )
+
+    async def _saved(self) -> str:
+        """Save the artifact, as soon as there is room for it; return its digest."""
+        saving = partial(self.runner.artifacts.save, self.artifact)
+        return await until_written(saving, doing=f"the artifact of job {self.claim.job.id}")
+
+    async def _waits(self, question: Question) -> Waits:
+        """End the attempt here: what it left is made anew when there is an answer."""
+        remove_tree(self._folder / "outputs")
+        self.artifact = steps.with_ending(
+            self.artifact, state=State.WAITING, error=None, at=self.runner.clock()
+        )
+        digest = await self._saved()
+        return Waits(question=question, artifact_digest=digest)
+
+    async def _answers(self) -> Mapping[str, Json]:
+        """Return what was answered so far; a first attempt has asked nothing yet."""
+        job = self.claim.job
+        if job.attempt == 1:
+            return {}
+        return await self.runner.store.read(questions.answers, job_id=job.id)
+
+    async def _bounded[T](self, phase: str, work: Awaitable[T]) -> T:
+        """Do the work of a phase that no limit of the package bounds. Raises AttemptStuck."""
+        most_s = self.runner.phase_s
+        bound = asyncio.timeout(most_s)
+        try:
+            async with bound:
+                return await work
+        except TimeoutError as error:
+            if not bound.expired():
+                raise
+            raise AttemptStuck(
+                f"the attempt came to no end of the phase {phase} in {most_s:g} s",
+                where=phase,
+                mend="see the log of the worker; the setting is `dispatch.phase_s`",
+            ) from error
+
+    @asynccontextmanager
+    async def _phase(self, name: str) -> AsyncGenerator[dict[str, Json]]:
+        """Tell when a phase starts and ends; what is put into the dict is told with the end.
+
+        These events are the narrative: an artifact of an attempt that we do not end is rendered
+        from them (`runtime.artifact.narrative`).
+        """
+        told: dict[str, Json] = {}
+        started_at = self.runner.clock()
+        self.writer.write("job.phase", {"phase": name, "state": "started"})
+        with self.runner.telemetry.phase(name):
+            yield told
+        ended_at = self.runner.clock()
+        took_ms = milliseconds_between(started_at, ended_at)
+        self.artifact = steps.with_phase(
+            self.artifact, phase=name, started_at=started_at, ended_at=ended_at
+        )
+        ended = {"phase": name, "state": "ended", "duration_ms": took_ms, **told}
+        self.writer.write("job.phase", ended)
+
+    async def _prepare(self, told: dict[str, Json]) -> tuple[RunContext, Environment]:
+        """Bring bundle and environment in sight; say in the artifact what they are."""
+        version, environment = await self.runner.versions.ready(
+            self.claim.activation, observe=self.writer.observe
+        )
+        self.runner.in_use.runs_in(self.claim.activation, environment=environment.key)
+        context = await self.runner.context(version, environment=environment, gate=self.claim.gate)
+        told |= {"reused": environment.is_reused, "environment_ms": environment.duration_ms}
+        self.artifact = steps.with_environment(
+            self.artifact,
+            environment=environment_entry(environment.inventory),
+            install=install_entry(
+                version.prepared,
+                duration_ms=environment.duration_ms,
+                is_reused=environment.is_reused,
+            ),
+            callables=callable_entries(version.bundle),
+        )
+        return context, environment
+
+    async def _extract(self, context: RunContext, *, cancelled: asyncio.Event) -> Outcome:
+        job = self.claim.job
+        inputs = [
+            Input(name=one.name, source=await self.runner.blobs.local_path(one.sha256))
+            for one in job.inputs
+        ]
+        command = extract_command(
+            context,
+            job_id=job.id,
+            inputs=inputs,
+            parameters=job.parameters,
+            request=self.artifact.request,
+            answers=await self._answers(),
+        )
+        outcome = await self._run(command, folder="outputs", cancelled=cancelled)
+        outcome = told_start(outcome, manifest=context.bundle.manifest)
+        self.artifact = steps.with_run(self.artifact, outcome=outcome, limits=command.limits)
+        return outcome
+
+    async def _keep(self, outcome: Outcome) -> Sequence[StoredOutput]:
+        """Move the outputs into the store of bytes."""
+        folder = self._folder / "outputs"
+        outputs = [await self._keep_one(folder, one.path) for one in outcome.outputs]
+        remove_tree(folder)
+        for refusal in outcome.refusals:
+            message = f"the output {refusal.path!r} was not kept: {refusal.why}"
+            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
+        if outcome.refused > len(outcome.refusals):
+            message = f"{outcome.refused - len(outcome.refusals)} more outputs were not kept"
+            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
+        self.artifact = steps.with_outputs(
+            self.artifact, outputs=outputs, is_partial=not outcome.is_ok and bool(outputs)
+        )
+        return outputs
+
+    async def _keep_one(self, folder: Path, path: str) -> StoredOutput:
+        blob = await self.runner.blobs.put_file(folder / path, consume=True)
+        return StoredOutput(
+            path=path,
+            size_bytes=blob.size_bytes,
+            sha256=blob.sha256,
+            media_type=mimetypes.guess_type(path)[0] or "application/octet-stream",
+        )
+
+    async def _after_extract(
+        self, context: RunContext, outcome: Outcome, *, cancelled: asyncio.Event
+    ) -> tuple[State, JobError | None]:
+        """Run the hook after success and failure; return how the job ends with it."""
+        state, error = steps.state_of(outcome), steps.error_of(outcome)
+        hook = context.bundle.on_after_extract
+        if hook is None or state is State.CANCELLED:
+            return state, error
+        command = on_after_extract_command(
+            context,
+            job_id=self.claim.job.id,
+            outcome=hook_outcome(outcome, state=state, error=error, artifact=self.artifact),
+            parameters=self.claim.job.parameters,
+            request=self.artifact.request,
+        )
+        async with self._phase("on_after_extract"):
+            ended = await self._run(command, folder="hook", cancelled=cancelled)
+            self.artifact = steps.with_hook(self.artifact, name="on_after_extract", outcome=ended)
+            self._tell_left(ended)
+            remove_tree(self._folder / "hook")
+        return steps.ending_with_hook(state, error, hook=ended, is_required=hook.required)
+
+    def _tell_left(self, hook: Outcome) -> None:
+        """Say that what a hook after the job leaves is not the job's."""
+        if hook.outputs:
+            more = f" and {len(hook.outputs) - 1} more files" if hook.outputs[1:] else ""
+            message = (
+                f"on_after_extract left {hook.outputs[0].path}{more} in output_dir, where only "
+                "what extract leaves is kept"
+            )
+            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
+
+    async def _run(self, command: Command, *, folder: str, cancelled: asyncio.Event) -> Outcome:
+        remove_tree(self._folder / folder)
+        return await self.runner.workshop.run(
+            command,
+            outputs_to=self._folder / folder,
+            observe=self.writer.observe,
+            cancelled=cancelled,
+        )
+
+    @property
+    def _folder(self) -> Path:
+        return self.runner.jobs_folder / self.claim.job.id / str(self.claim.job.attempt)

@@ -1,0 +1,1 @@
+"""Ends of jobs, told to whoever asked for it."""

@@ -1,0 +1,40 @@
+"""The network gate: one row, as an admin left it."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from runtime.store.schema import tables
+from runtime.store.statements import upsert
+from runtime.store.statements.rows import GATE, plain, value_of
+from runtime.values.records import Gate
+
+ROW = 1
+THE_GATE = select(tables.gate).where(tables.gate.c.id == ROW)
+
+
+def get(connection: Connection) -> Gate:
+    """Return the gate; it is closed until somebody opens it."""
+    row = connection.execute(THE_GATE).first()
+    return value_of(row, GATE) if row else CLOSED
+
+
+def put(connection: Connection, *, gate: Gate) -> Gate:
+    """Replace the gate."""
+    values = {
+        **plain(gate, GATE),
+        "until": gate.until,
+        "changed_at": gate.changed_at,
+    }
+    upsert.put(connection, tables.gate, key={"id": ROW}, values=values)
+    return gate
+
+
+CLOSED = Gate(
+    is_open=False,
+    until=None,
+    reason="closed by default",
+    who="fumehood",
+    packages=(),
+    changed_at=datetime.fromisoformat("1970-01-01T00:00:00+00:00"),
+)

@@ -1,0 +1,1 @@
+"""What is around a job: batches, bulk operations, questions, retention, webhooks."""
