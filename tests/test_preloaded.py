@@ -5,11 +5,12 @@ import os
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support.preloaded.starting import start
+from support.preloaded.starting import ForkServer, start
 
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 OF_STATUS = ("Name", "Umask", "Uid", "Gid", "Groups", "SigBlk", "SigIgn", "SigCgt", "CapEff")
@@ -79,6 +80,24 @@ def test_it_can_be_killed_and_waited_for(tmp_path: Path, *, is_real: bool) -> No
         process.kill()
         assert process.wait(timeout=60) == -signal.SIGKILL
     assert not Path(f"/proc/{process.pid}").exists()
+
+
+def test_nothing_is_left_behind_where_the_tests_are_killed(tmp_path: Path) -> None:
+    server, (ours, theirs) = ForkServer(), os.pipe()
+    given = environ(tmp_path / "home")
+    words = ["fumehood", "up", "--port", "0", "--json"]
+    streams = [theirs, theirs, theirs]
+    pid, heard = server.fork(words, environ=given, umask=-1, streams=streams)
+    os.close(theirs)
+    with heard, os.fdopen(ours) as said:
+        assert any("url" in line for line in said)
+        os.kill(server.pid, signal.SIGKILL)
+        server.close()
+        assert "no longer listening" in said.read(), "it stopped in order"
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_what_is_read_at_start_only_wants_a_real_start(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ LATER = (
     "sqlalchemy.dialects.postgresql.asyncpg",
 )
 """What is imported after the start only: by a queue inside the process, and a PostgreSQL."""
-PR_SET_NAME = 15
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 
 
 @dataclass(slots=True)
@@ -93,11 +93,6 @@ class ForkServer:
             # Who asked may have ended meanwhile.
             heard.send(str(status).encode(), socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
 
-    def end_all(self) -> None:
-        """Ask every process that still runs to stop: whoever ordered it is gone."""
-        for pid, _ in self.running.values():
-            os.kill(pid, signal.SIGTERM)
-
 
 def preload() -> None:
     """Import every command, and what an appliance imports when it has started; run nothing."""
@@ -123,6 +118,7 @@ def become(order: dict[str, Any]) -> None:
     sys.argv = order["words"]
     sys.orig_argv = [sys.executable, *order["words"]]
     libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # a session of its own gets no Ctrl-C
     libc.prctl(PR_SET_NAME, NAME.encode())  # as execve(2) would of the script: locks name it
     if "sitecustomize" in sys.modules:  # the watch of event loops: it looks at how it was started
         importlib.reload(sys.modules["sitecustomize"])
@@ -135,13 +131,13 @@ def main() -> None:
     preload()
     order = server.next_child()
     if order is None:
-        return server.end_all()
+        return  # what still runs is asked to stop by the kernel
     del server
     become(order)
     from runtime.cli.main import main as fumehood
 
-    return fumehood()
+    sys.exit(fumehood())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

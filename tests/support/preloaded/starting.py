@@ -56,6 +56,11 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
             )
 
+    @property
+    def pid(self) -> int:
+        """Return its number."""
+        return self._process.pid
+
     def fork(
         self, words: Sequence[str], *, environ: Mapping[str, str], umask: int, streams: list[int]
     ) -> tuple[int, socket.socket]:
