@@ -5,6 +5,7 @@ Whatever goes wrong, the version that was active before stays active.
 
 import asyncio
 import logging
+from collections.abc import Container, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -50,10 +51,14 @@ class Switchover:
         finally:
             self.holding.discard(activation_id)
 
-    async def look_at_own(self, *, most_tries: int) -> None:
-        """Put back what is recorded as running here, and nobody here has in hand any more."""
-        before = frozenset(self.holding)  # what ends while we look was in hand, and is no more
-        for activation_id in await self.store.read(activations.running_on, worker=self.worker_id):
+    async def look_at_own(
+        self, running: Iterable[str], *, before: Container[str], most_tries: int
+    ) -> None:
+        """Put back what is recorded as running here, and nobody here has in hand any more.
+
+        `before` is what was in hand before the look: what ended meanwhile is no more.
+        """
+        for activation_id in running:
             if activation_id not in before and activation_id not in self.holding:
                 log.warning(
                     "activation %s is recorded as running here, and does not", activation_id

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, func, select, update
+from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, select, update
 
 from runtime.faults.errors import NotFound, StateConflict
 from runtime.store.schema import tables
@@ -21,6 +21,34 @@ MOST_OF_ONE = 100
 OF_TOKENS = "token:"
 """How the names of principals begin that are tokens."""
 jobs, tokens = tables.jobs, tables.tokens
+
+
+# Made once, since they are asked each second: to build one anew costs more than running it.
+_EVERY = select(webhooks).order_by(webhooks.c.id)
+_UNTOLD = (
+    select(jobs)
+    .where(
+        jobs.c.told_attempt.is_not(None),
+        jobs.c.finished_at.is_not(None),
+        jobs.c.told_attempt < jobs.c.attempt,
+    )
+    .order_by(jobs.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+_IS_DUE = and_(deliveries.c.state == DeliveryState.WAITING, deliveries.c.due_at <= bindparam("at"))
+_HOSTS = (
+    select(deliveries.c.host)
+    .where(_IS_DUE)
+    .group_by(deliveries.c.host)
+    .order_by(func.min(deliveries.c.due_at))
+    .limit(bindparam("most", type_=Integer))
+)
+_DUE_AT = (
+    select(deliveries)
+    .where(_IS_DUE, deliveries.c.host == bindparam("host"))
+    .order_by(deliveries.c.due_at)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 def add(connection: Connection, *, webhook: Webhook) -> Webhook:
@@ -60,7 +88,7 @@ def _webhook(row: Any) -> Webhook:
 
 def every(connection: Connection, *, at: datetime) -> tuple[Webhook, ...]:
     """Return all webhooks but those of tokens that are over, which are told nothing."""
-    found = map(_webhook, connection.execute(select(webhooks).order_by(webhooks.c.id)))
+    found = map(_webhook, connection.execute(_EVERY))
     return tuple(one for one in found if not _is_over(connection, one.owner, at=at))
 
 
@@ -115,13 +143,7 @@ def untold(connection: Connection, *, limit: int) -> tuple[Job, ...]:
 
     The index holds these only: to ask costs the same beside a million jobs.
     """
-    query = select(jobs).where(
-        jobs.c.told_attempt.is_not(None),
-        jobs.c.finished_at.is_not(None),
-        jobs.c.told_attempt < jobs.c.attempt,
-    )
-    rows = connection.execute(query.order_by(jobs.c.id).limit(limit))
-    return tuple(value_of(row, JOB) for row in rows)
+    return tuple(value_of(row, JOB) for row in connection.execute(_UNTOLD, {"most": limit}))
 
 
 def note_told(connection: Connection, *, job: Job) -> bool:
@@ -149,16 +171,11 @@ def due(
     connection: Connection, *, at: datetime, hosts: int, of_one: int, busy: Collection[str] = ()
 ) -> tuple[Delivery, ...]:
     """Return what is due: a few for each host that is not busy, those that wait longest."""
-    is_due = and_(deliveries.c.state == DeliveryState.WAITING, deliveries.c.due_at <= at)
-    host = deliveries.c.host
-    waiting = select(host).where(is_due).group_by(host)
-    if busy:
-        waiting = waiting.where(host.not_in(busy))
-    names = connection.execute(waiting.order_by(func.min(deliveries.c.due_at)).limit(hosts))
+    waiting = _HOSTS.where(deliveries.c.host.not_in(busy)) if busy else _HOSTS
+    names = connection.execute(waiting, {"at": at, "most": hosts})
     found: list[Delivery] = []
     for name in names.scalars().all():
-        query = select(deliveries).where(is_due, host == name).order_by(deliveries.c.due_at)
-        rows = connection.execute(query.limit(of_one))
+        rows = connection.execute(_DUE_AT, {"at": at, "host": name, "most": of_one})
         found += [value_of(row, DELIVERY) for row in rows]
     return tuple(found)
 

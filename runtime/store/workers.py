@@ -3,12 +3,15 @@
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from runtime.faults.errors import NotFound
 from runtime.store.schema import tables
 from runtime.store.statements.rows import WORKER, plain, value_of
 from runtime.values.records import Worker
+
+_SEEN = update(tables.workers).where(tables.workers.c.id == bindparam("worker"))
+"""Made once: it is written each second."""
 
 
 def register(connection: Connection, *, worker: Worker) -> None:
@@ -19,8 +22,7 @@ def register(connection: Connection, *, worker: Worker) -> None:
 
 def see(connection: Connection, *, worker: Worker, at: datetime) -> None:
     """Note a sign of life; who was forgotten meanwhile is there again."""
-    seen = update(tables.workers).where(tables.workers.c.id == worker.id).values(seen_at=at)
-    if connection.execute(seen).rowcount == 0:
+    if connection.execute(_SEEN, {"worker": worker.id, "seen_at": at}).rowcount == 0:
         register(connection, worker=replace(worker, seen_at=at))
 
 
@@ -50,12 +52,6 @@ def get(connection: Connection, *, worker: str) -> Worker:
     if row is None:
         raise NotFound(f"There is no worker {worker}", where=worker)
     return value_of(row, WORKER)
-
-
-def is_drained(connection: Connection, *, worker: str) -> bool:
-    """Return whether a worker shall take no more jobs."""
-    query = select(tables.workers.c.drained_at).where(tables.workers.c.id == worker)
-    return connection.execute(query).scalar() is not None
 
 
 def signs(connection: Connection) -> dict[str, datetime]:

@@ -6,7 +6,7 @@ What an attempt does is told in `runtime.jobs.attempts.attempt`.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +18,7 @@ from runtime.problem_table import fault_of
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
 from runtime.store.databases.store import Store
-from runtime.store.jobs import claims, job_lists
+from runtime.store.jobs import claims
 from runtime.telemetry.about import about
 from runtime.values.clock import Clock
 from runtime.values.ids import new_id
@@ -89,11 +89,14 @@ class AttemptTask:
         ):
             await self._run(claim, token=token, slot=slot, on_claim=on_claim)
 
-    async def look_at_own(self) -> None:
-        """Give back what is recorded as running here, and nobody here has in hand any more."""
-        before = frozenset(self.holding)  # what ends while we look was in hand, and is no more
-        found = await self.store.read(job_lists.running_on, worker=self.runner.worker.id)
-        for job_id, token in found:
+    async def look_at_own(
+        self, running: Iterable[tuple[str, str]], *, before: Container[str]
+    ) -> None:
+        """Give back what is recorded as running here, and nobody here has in hand any more.
+
+        `before` is what was in hand before the look: what ended meanwhile is no more.
+        """
+        for job_id, token in running:
             if token not in before and token not in self.holding:
                 log.warning("job %s is recorded as running here, and does not", job_id)
                 await self._give_back(job_id, token=token, error=FORGOTTEN)

@@ -54,5 +54,8 @@ class Living:
 
     async def workers(self) -> frozenset[str]:
         """Return the ids of the workers that are alive now."""
-        signs = await self.store.read(workers.signs)
+        return self.seen(await self.store.read(workers.signs))
+
+    def seen(self, signs: Mapping[str, datetime]) -> frozenset[str]:
+        """Return the ids of the workers that are alive, by signs that were just read."""
         return self.signs.alive(signs, now_s=self.steady())

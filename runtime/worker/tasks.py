@@ -16,7 +16,7 @@ from runtime.queue.queue import Queue
 from runtime.settings.settings import Settings
 from runtime.store import workers
 from runtime.store.databases.store import Store
-from runtime.store.jobs import job_lists
+from runtime.store.jobs import heartbeat, job_lists
 from runtime.store.when import queue
 from runtime.telemetry.meter import Meter
 from runtime.values.clock import Clock
@@ -230,13 +230,15 @@ async def _beat(tasks: WorkerTasks) -> None:
 
 
 async def _beat_once(tasks: WorkerTasks) -> None:
-    own = tasks.worker.id
-    await tasks.store.run(workers.see, worker=tasks.worker, at=tasks.clock())
+    attempts, activations = frozenset(tasks.attempt.holding), frozenset(tasks.switchover.holding)
+    heard = await tasks.store.run(heartbeat.beat, worker=tasks.worker, at=tasks.clock())
     await tasks.meter.keep()
-    await tasks.living.workers()
-    await tasks.rest(is_drained=await tasks.store.read(workers.is_drained, worker=own))
-    for job_id in await tasks.store.read(job_lists.cancelling, worker=own):
+    tasks.living.seen(heard.signs)
+    await tasks.rest(is_drained=heard.is_drained)
+    for job_id in heard.cancelling:
         tasks.cancellations.heard(job_id)
-    await tasks.attempt.look_at_own()
-    await tasks.switchover.look_at_own(most_tries=tasks.settings.most_attempts)
+    await tasks.attempt.look_at_own(heard.running, before=attempts)
+    await tasks.switchover.look_at_own(
+        heard.activations, before=activations, most_tries=tasks.settings.most_attempts
+    )
     await tasks.reconciler.run_if_late()

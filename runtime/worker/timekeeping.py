@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from runtime.jobs.schedules import Schedules
 from runtime.queue.dispatch import Dispatch
@@ -30,6 +30,29 @@ TICKS_LIVE = timedelta(days=30)
 MOST_AT_ONCE = 100
 
 log = logging.getLogger("fumehood.timekeeper")
+
+# Made once, since they are asked each second: to build one anew costs more than running it.
+_IS_QUEUED = tables.jobs.c.state == State.QUEUED
+_TICK = (
+    select(when_tables.schedules.c.id)
+    .where(when_tables.schedules.c.next_at <= bindparam("at"))
+    .limit(1)
+)
+_DUE = (
+    select(tables.jobs.c.id)
+    .where(_IS_QUEUED, tables.jobs.c.turn.between(NOT_DUE, bindparam("turn")))
+    .limit(1)
+)
+_LATE = (
+    select(tables.jobs.c.id)
+    .where(
+        tables.jobs.c.expires_at.is_not(None),
+        tables.jobs.c.expires_at <= bindparam("at"),
+        _IS_QUEUED,
+    )
+    .limit(MOST_AT_ONCE)
+)
+_HELD = select(tables.jobs.c.id).where(tables.jobs.c.held_by.is_not(None)).limit(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,25 +110,19 @@ class Timekeeper:
 
 def look_for(connection: Connection, *, at: datetime, is_whole: bool = True) -> Found:
     """Return what there is to do, by one look into an index each."""
-    jobs, schedules = tables.jobs, when_tables.schedules
-    is_queued = jobs.c.state == State.QUEUED
-    late = select(jobs.c.id).where(jobs.c.expires_at.is_not(None), jobs.c.expires_at <= at)
-    due = jobs.c.turn.between(NOT_DUE, turn_when_due(at))
-    tick = select(schedules.c.id).where(schedules.c.next_at <= at)
+    due = {"turn": turn_when_due(at)}
     return Found(
-        are_schedules_due=connection.execute(tick.limit(1)).first() is not None,
-        is_job_due=connection.execute(select(jobs.c.id).where(is_queued, due).limit(1)).first()
-        is not None,
+        are_schedules_due=connection.execute(_TICK, {"at": at}).first() is not None,
+        is_job_due=connection.execute(_DUE, due).first() is not None,
         released=_released(connection, is_whole=is_whole),
-        late=tuple(connection.execute(late.where(is_queued).limit(MOST_AT_ONCE)).scalars()),
+        late=tuple(connection.execute(_LATE, {"at": at}).scalars()),
         over=pauses.over(connection, at=at),
     )
 
 
 def _released(connection: Connection, *, is_whole: bool) -> tuple[str, ...]:
     """Return what holds jobs and should not: now and then (`is_whole`) by a look at all of them."""
-    is_held = tables.jobs.c.held_by.is_not(None)
-    if connection.execute(select(tables.jobs.c.id).where(is_held).limit(1)).first() is None:
+    if connection.execute(_HELD).first() is None:
         return ()
     return pauses.resumed(connection) + (pauses.forgotten(connection) if is_whole else ())
 

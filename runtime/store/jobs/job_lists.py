@@ -32,16 +32,6 @@ def running_elsewhere(connection: Connection, *, alive: Collection[str]) -> tupl
     return tuple(value_of(row, JOB) for row in connection.execute(query))
 
 
-def cancelling(connection: Connection, *, worker: str) -> tuple[str, ...]:
-    """Return the ids of the jobs that `worker` runs and that somebody asked to cancel."""
-    query = select(tables.jobs.c.id).where(
-        tables.jobs.c.state == State.RUNNING,
-        tables.jobs.c.worker == worker,
-        tables.jobs.c.cancel_requested_at.is_not(None),
-    )
-    return tuple(connection.execute(query).scalars())
-
-
 def shall_stop(connection: Connection, *, job_id: str, token: str) -> bool:
     """Return whether the attempt that holds `token` is to stop.
 
@@ -50,14 +40,6 @@ def shall_stop(connection: Connection, *, job_id: str, token: str) -> bool:
     query = select(tables.jobs.c.token, tables.jobs.c.cancel_requested_at)
     row = connection.execute(query.where(tables.jobs.c.id == job_id)).first()
     return row is None or row.token != token or row.cancel_requested_at is not None
-
-
-def running_on(connection: Connection, *, worker: str) -> tuple[tuple[str, str], ...]:
-    """Return each job that is recorded as running on `worker`, with its fencing token."""
-    query = select(tables.jobs.c.id, tables.jobs.c.token).where(
-        tables.jobs.c.state == State.RUNNING, tables.jobs.c.worker == worker
-    )
-    return tuple((row.id, row.token or "") for row in connection.execute(query))
 
 
 def list_outputs(

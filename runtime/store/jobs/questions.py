@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, bindparam, delete, select, update
 
 from runtime.faults.errors import NotFound, StateConflict, Superseded
 from runtime.store.jobs import admission, claims, events, job_changes, job_counts, turns
@@ -19,6 +19,14 @@ from runtime.values.around.questions import Answer, Asked, expired
 from runtime.values.records import Finish, Job, JobError, JsonObject
 from runtime.values.states import Change, State, after
 from sandbox.command import Json
+
+_OVERDUE = (
+    select(questions)
+    .where(questions.c.answered_at.is_(None), questions.c.expires_at <= bindparam("at"))
+    .order_by(questions.c.expires_at)
+    .limit(bindparam("most", type_=Integer))
+)
+"""Made once: it is asked each second."""
 
 
 def ask(
@@ -134,8 +142,7 @@ def answer(
 
 def overdue(connection: Connection, *, at: datetime, limit: int) -> tuple[Asked, ...]:
     """Return open questions whose time is over."""
-    query = select(questions).where(questions.c.answered_at.is_(None), questions.c.expires_at <= at)
-    rows = connection.execute(query.order_by(questions.c.expires_at).limit(limit))
+    rows = connection.execute(_OVERDUE, {"at": at, "most": limit})
     return tuple(value_of(row, ASKED) for row in rows)
 
 

@@ -5,7 +5,7 @@ A batch takes jobs until it is sealed; it has ended when it is sealed and all it
 
 from datetime import datetime
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, or_, select, update
 
 from runtime.faults.errors import NotFound, StateConflict
 from runtime.store.schema import tables
@@ -16,6 +16,17 @@ from runtime.values.access import EVERYTHING, Sight
 from runtime.values.around.batches import Batch, Counted
 from runtime.values.records import Page
 from runtime.values.states import FINAL, State
+
+_UNDER_WAY = select(tables.jobs.c.id).where(
+    tables.jobs.c.batch == batches.c.id,
+    tables.jobs.c.state.in_(sorted(frozenset(State) - FINAL)),
+)
+_ENDED = (
+    select(batches)
+    .where(batches.c.ended_at.is_(None), batches.c.sealed_at.is_not(None), ~_UNDER_WAY.exists())
+    .limit(bindparam("most", type_=Integer))
+)
+"""Made once: it is asked each second."""
 
 
 def create(connection: Connection, *, batch: Batch) -> Batch:
@@ -96,14 +107,7 @@ def seal(connection: Connection, *, batch_id: str, at: datetime) -> None:
 
 def that_have_ended(connection: Connection, *, limit: int) -> tuple[Batch, ...]:
     """Return sealed batches that are not told of yet, and of whose jobs none is under way."""
-    jobs = tables.jobs
-    under_way = select(jobs.c.id).where(
-        jobs.c.batch == batches.c.id, jobs.c.state.in_(sorted(frozenset(State) - FINAL))
-    )
-    query = select(batches).where(
-        batches.c.ended_at.is_(None), batches.c.sealed_at.is_not(None), ~under_way.exists()
-    )
-    return tuple(_batch(row) for row in connection.execute(query.limit(limit)))
+    return tuple(_batch(row) for row in connection.execute(_ENDED, {"most": limit}))
 
 
 def end(connection: Connection, *, batch_id: str, at: datetime) -> bool:

@@ -198,15 +198,6 @@ def running_elsewhere(connection: Connection, *, alive: Collection[str]) -> tupl
     return tuple(connection.execute(query).scalars())
 
 
-def running_on(connection: Connection, *, worker: str) -> tuple[str, ...]:
-    """Return the ids of the activations that are recorded as running on a worker."""
-    query = select(tables.activations.c.id).where(
-        tables.activations.c.state == ActivationState.RUNNING,
-        tables.activations.c.worker == worker,
-    )
-    return tuple(connection.execute(query).scalars())
-
-
 def unfinished(connection: Connection) -> tuple[str, ...]:
     """Return the ids of all activations that wait or run."""
     query = select(tables.activations.c.id).where(tables.activations.c.state.in_(UNFINISHED))

@@ -25,6 +25,10 @@ MOST_RELEASED = 200
 """How many jobs of a package join their lines at once when it is resumed."""
 
 
+_OVER = select(pauses).where(pauses.c.until.is_not(None), pauses.c.until <= bindparam("at"))
+"""Made once: it is asked each second."""
+
+
 def get(connection: Connection, *, subject: str) -> Pause | None:
     """Return the pause of `subject`, None for none."""
     row = connection.execute(select(pauses).where(pauses.c.subject == subject)).first()
@@ -121,5 +125,4 @@ def let_go(connection: Connection, *, held_by: tuple[str, ...], at: datetime) ->
 
 def over(connection: Connection, *, at: datetime) -> tuple[Pause, ...]:
     """Return the pauses that are over by their own word."""
-    query = select(pauses).where(pauses.c.until.is_not(None), pauses.c.until <= at)
-    return tuple(value_of(row, PAUSE) for row in connection.execute(query))
+    return tuple(value_of(row, PAUSE) for row in connection.execute(_OVER, {"at": at}))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from runtime.faults.errors import NotFound, QueueFull, StateConflict, Superseded, VersionConflict
 from runtime.store.databases.store import Store
-from runtime.store.jobs import admission, claims, events, job_lists
+from runtime.store.jobs import admission, claims, events, heartbeat, job_lists
 from runtime.store.jobs import jobs as job_store
 from runtime.store.lists import filtered
 from runtime.store.packages import activations, packages
@@ -173,7 +173,7 @@ async def test_a_running_job_is_asked_to_stop_and_a_finished_one_cannot_be(
     await claim(store, job)
     asked = await store.run(job_store.cancel, job_id=job.id, at=NOON)
     assert asked.state is State.RUNNING and asked.cancel_requested_at == NOON
-    assert await store.run(job_lists.cancelling, worker="w1") == (job.id,)
+    assert (await store.run(heartbeat.hear, worker="w1")).cancelling == (job.id,)
 
     await finish(store, job, Finish(state=State.SUCCEEDED))
     with pytest.raises(StateConflict):

@@ -28,7 +28,7 @@ from runtime.faults.errors import NotFound, QueueFull, StateConflict, Superseded
 from runtime.jobs.attempts.events import _append_if_held  # pyright: ignore[reportPrivateUsage]
 from runtime.jobs.webhooks.deliveries import messages_of_job
 from runtime.store import webhooks
-from runtime.store.jobs import claims, job_lists, jobs, questions
+from runtime.store.jobs import claims, heartbeat, job_lists, jobs, questions
 from runtime.store.schema import tables, tables_around
 from runtime.store.schema.tables_when import dead_letters
 from runtime.values.around.questions import Answer, Asked
@@ -209,7 +209,7 @@ class OfStore:
         return tuple((job.id, job.token or "") for job in found)
 
     def running_on(self, worker: str) -> tuple[Held, ...]:
-        return job_lists.running_on(self._connection, worker=worker)
+        return heartbeat.hear(self._connection, worker=worker).running
 
     def are_due(self, *, before: datetime) -> bool:
         return job_lists.are_due(self._connection, before=before)
