@@ -108,10 +108,7 @@ async def prepare(
     """
     grant = decide(bundle.manifest, ceiling=workshop.ceiling, gate=gate)
     try:
-        # In a thread: to look for another Python starts each one of this host.
-        interpreter = await asyncio.to_thread(
-            workshop.interpreter_for, bundle.manifest.requires_python
-        )
+        interpreter = await _interpreter_of(bundle, workshop)
         locking = await workshop.locker.lock(
             bundle.requirements,
             interpreter=interpreter,
@@ -151,6 +148,11 @@ async def prepare(
         hook=hook,
         data_folder=data_folder,
     )
+
+
+async def _interpreter_of(bundle: Bundle, workshop: Workshop) -> Interpreter:
+    # In a thread: to look for another Python starts each one of this host.
+    return await asyncio.to_thread(workshop.interpreter_for, bundle.manifest.requires_python)
 
 
 async def _missing_libraries(

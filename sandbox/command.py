@@ -209,6 +209,8 @@ class Isolation:
     """The same in a word, where an author may do something about it: threads, open, slow …"""
     host_libraries: tuple[HostLibrary, ...] = ()
     """Those that the import of a warm run has mapped, and a cold one at its end."""
+    host_libraries_dropped: int = 0
+    """How many more there were, at least: a package can map without end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from sandbox.cells.cell import Cell
+from sandbox.cells.host_libraries import Mapped
 from sandbox.cells.launcher import Launcher
 from sandbox.cells.namespaced import NamespacedCells
 from sandbox.cells.on_host import HostCells
 from sandbox.cgroups.leaves import Leaves
-from sandbox.command import ColdReason, Command, HostLibrary, Interpreter, Isolation, Layer, Level
+from sandbox.command import ColdReason, Command, Interpreter, Isolation, Layer, Level
 from sandbox.errors import SandboxError
 from sandbox.kernel import procfs
 from sandbox.limits import Limits
@@ -95,7 +96,7 @@ def in_force(
     network: NetworkRules | None,
     landlock_abi: int,
     cgroup: str,
-    host_libraries: tuple[HostLibrary, ...],
+    mapped: Mapped,
 ) -> Isolation:
     """Return the walls around a cell that is about to be given its run.
 
@@ -104,6 +105,7 @@ def in_force(
     layers = _layers(
         tuple(procfs.field(cell.hello.status, name) for name in _FIELDS),
         cell.hello.namespaces,
+        has_routes=cell.hello.has_routes,
         refuses_sockets=cell.facts.refuses_sockets,
         network=network,
         landlock_abi=landlock_abi,
@@ -115,7 +117,8 @@ def in_force(
         start=cell.start,
         start_reason=cell.reason.text if cell.reason else "",
         start_word=cell.reason.word if cell.reason else "",
-        host_libraries=host_libraries,
+        host_libraries=mapped.libraries,
+        host_libraries_dropped=mapped.dropped,
     )
 
 
@@ -124,6 +127,7 @@ def _layers(
     fields: tuple[str, ...],
     own: tuple[str, ...],
     *,
+    has_routes: bool,
     refuses_sockets: bool,
     network: NetworkRules | None,
     landlock_abi: int,
@@ -133,7 +137,9 @@ def _layers(
     status = dict(zip(_FIELDS, fields, strict=True))
     return (
         Layer(name="namespaces", in_force=bool(own), detail=" ".join(own)),
-        _no_network(status, own, refuses_sockets=refuses_sockets, network=network),
+        _no_network(
+            status, own, has_routes=has_routes, refuses_sockets=refuses_sockets, network=network
+        ),
         Layer(name="read-only root", in_force="mnt" in own, detail="its own" if own else ""),
         Layer(
             name="seccomp",
@@ -190,13 +196,15 @@ def _no_network(
     status: Mapping[str, str],
     own: tuple[str, ...],
     *,
+    has_routes: bool,
     refuses_sockets: bool,
     network: NetworkRules | None,
 ) -> Layer:
     if network is not None:
         return Layer(name="network", in_force="net" in own, detail=f"proxy: {network}")
     if "net" in own:
-        detail = "a network namespace with nothing in it"
+        inside = "its own loopback" if has_routes else "nothing"
+        detail = f"a network namespace with {inside} in it"
         return Layer(name="no network", in_force=True, detail=detail)
     is_refused = status["Seccomp"] == "2" and refuses_sockets
     detail = "seccomp refuses every socket" if is_refused else ""

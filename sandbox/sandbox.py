@@ -176,7 +176,7 @@ class Sandbox:
                 network=command.network,
                 landlock_abi=self.host.barriers.landlock_abi,
                 cgroup=self.hierarchy.version if self.hierarchy else "",
-                host_libraries=watch.host_libraries,
+                mapped=watch.mapped,
             )
             usage = self._usage(cell, watch, wall_ms)
             outcome = await self._outcome(

@@ -104,7 +104,7 @@ def test_modules_and_functions_fit_a_screen():
         assert text.count("\n") <= 400, path
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                assert (node.end_lineno or 0) - node.lineno < 60, (path, node.name)
+                assert (node.end_lineno or 0) - node.lineno < 50, (path, node.name)
 
 
 MOST_NAMES = 17

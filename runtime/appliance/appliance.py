@@ -12,7 +12,7 @@ from pathlib import Path
 
 from packages.activation import Workshop
 from packages.archive import Bundles
-from runtime.access.access import access_of, owners_at
+from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.in_use import InUse
 from runtime.activations.intake import Intake
 from runtime.activations.supply import Supply
@@ -89,21 +89,12 @@ async def open_appliance(
     the best level of this host is noted, if not in the home. Raises HomeInUse, MixedSetUp.
     """
     async with AsyncExitStack() as stack:
-        await asyncio.to_thread(make_home, settings.home)
-        is_alone = settings.is_one_process
-        if role is Role.SERVES:
-            stack.enter_context(alone_in(settings.home))
-        stack.enter_context(one_of(settings.home, cluster=membership.places_of(settings)))
-        if swept := await asyncio.to_thread(sweep_home, settings.home, is_alone=is_alone):
-            log.info("removed %d half-made things that a killed process had left", swept)
+        await _take_home(settings, role=role, stack=stack)
         kept = await open_bytes(settings)
         store = await _open_store(settings, role=role)
         stack.push_async_callback(store.close)
         queues = await stack.enter_async_context(open_queues(settings))
-        sandbox = await Sandbox.open(settings.home / "cells", crossed=homes_around(settings.home))
-        for reason in sandbox.missing:
-            log.warning("cells run at level %s: %s", sandbox.level, reason)
-        stack.push_async_callback(sandbox.close)
+        sandbox = await _open_sandbox(settings, stack=stack)
         _warn_of_no_advisories(settings)
         level_file = level_file or settings.home / LEVEL_FILE
         least = await asyncio.to_thread(least_level, settings, sandbox.level, level_file)
@@ -126,11 +117,30 @@ async def open_appliance(
             makes_activations=role is Role.SERVES or kept.is_shared_home,
         )
         appliance.tasks.register()
-        if is_alone:
+        if settings.is_one_process:
             await _recover(appliance.tasks)
         else:
             await stack.enter_async_context(queues.news(appliance.services.notifier))
         yield appliance
+
+
+async def _take_home(settings: Settings, *, role: Role, stack: AsyncExitStack) -> None:
+    """Make the home ours until `stack` is left, and sweep it. Raises HomeInUse, MixedSetUp."""
+    await asyncio.to_thread(make_home, settings.home)
+    if role is Role.SERVES:
+        stack.enter_context(alone_in(settings.home))
+    stack.enter_context(one_of(settings.home, cluster=membership.places_of(settings)))
+    swept = await asyncio.to_thread(sweep_home, settings.home, is_alone=settings.is_one_process)
+    if swept:
+        log.info("removed %d half-made things that a killed process had left", swept)
+
+
+async def _open_sandbox(settings: Settings, *, stack: AsyncExitStack) -> Sandbox:
+    sandbox = await Sandbox.open(settings.home / "cells", crossed=homes_around(settings.home))
+    for reason in sandbox.missing:
+        log.warning("cells run at level %s: %s", sandbox.level, reason)
+    stack.push_async_callback(sandbox.close)
+    return sandbox
 
 
 @asynccontextmanager
@@ -199,23 +209,51 @@ def _appliance(
     schedules = _schedules(settings, store=store, submissions=submissions)
     taking = partial(tasks_of, settings, runner=runner, supply=supply, dispatch=dispatch, seen=seen)
     tasks = taking(bundles=bundles, schedules=schedules, makes_activations=makes_activations)
-    services = Services(
+    access = access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level))
+    offering = partial(_services, settings, runner=runner, tasks=tasks, around=around, watch=watch)
+    services = offering(
+        bundles=bundles,
+        judges=judges,
+        submissions=submissions,
+        schedules=schedules,
+        intake=intake,
+        access=access,
+    )
+    return Appliance(services=services, tasks=tasks, around=around)
+
+
+def _services(
+    settings: Settings,
+    *,
+    runner: AttemptRunner,
+    tasks: WorkerTasks,
+    around: AroundJobs,
+    watch: GateWatch,
+    bundles: Bundles,
+    judges: Judges,
+    submissions: Submissions,
+    schedules: Schedules,
+    intake: Intake,
+    access: Access,
+) -> Services:
+    store = runner.store
+    return Services(
         settings=settings,
         clock=utc_now,
         store=store,
         closings=watch.closings,
-        notifier=notifier,
+        notifier=runner.notifier,
         events=runner.events,
         artifacts=runner.artifacts,
         blobs=runner.blobs,
         bundles=bundles,
-        wheelhouse=workshop.wheelhouse,
+        wheelhouse=runner.workshop.wheelhouse,
         judges=judges,
-        workshop=workshop,
+        workshop=runner.workshop,
         submissions=submissions,
         schedules=schedules,
         intake=intake,
-        access=access_of(settings, store=store, clock=utc_now, owners=owners_at(sandbox.level)),
+        access=access,
         stopping=asyncio.Event(),
         bulk=around.bulk,
         retention=around.retention,
@@ -223,9 +261,8 @@ def _appliance(
         questions=around.questions,
         readiness=Readiness(store=store, home=settings.home, living=tasks.living),
         gate_clock=watch.clock,
-        meter=seen.meter,
+        meter=tasks.meter,
     )
-    return Appliance(services=services, tasks=tasks, around=around)
 
 
 def _schedules(settings: Settings, *, store: Store, submissions: Submissions) -> Schedules:

@@ -164,7 +164,9 @@ class IsolationEntry(Entry):
     start: str
     start_reason: str = ""
     host_libraries: tuple[HostLibraryEntry, ...] = ()
-    """Those of the host that the import of a warm run mapped; of a cold one nothing is known."""
+    """Those of the host that the import of a warm run mapped, and a cold run had at its end."""
+    host_libraries_dropped: int = 0
+    """How many more there were, at least."""
 
 
 class UsageEntry(Entry):

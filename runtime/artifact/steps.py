@@ -210,6 +210,7 @@ def _isolation(outcome: Outcome) -> model.IsolationEntry:
         start=isolation.start,
         start_reason=isolation.start_reason,
         host_libraries=_libraries(isolation.host_libraries),
+        host_libraries_dropped=isolation.host_libraries_dropped,
     )
 
 

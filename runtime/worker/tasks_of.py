@@ -46,15 +46,7 @@ def tasks_of(
             clock=clock,
             most_attempts=settings.most_attempts,
         ),
-        switchover=Switchover(
-            store=store,
-            notifier=runner.notifier,
-            bundles=bundles,
-            workshop=runner.workshop,
-            clock=clock,
-            worker_id=runner.worker.id,
-            supply=supply,
-        ),
+        switchover=_switchover(runner, bundles=bundles, supply=supply),
         reconciler=_reconciler(settings, runner=runner, dispatch=dispatch, living=living),
         timekeeper=Timekeeper(
             store=store,
@@ -74,6 +66,18 @@ def tasks_of(
         slots=Slots(settings.slots),
         activation_slots=Slots(settings.slots),
         meter=seen.meter,
+    )
+
+
+def _switchover(runner: AttemptRunner, *, bundles: Bundles, supply: Supply) -> Switchover:
+    return Switchover(
+        store=runner.store,
+        notifier=runner.notifier,
+        bundles=bundles,
+        workshop=runner.workshop,
+        clock=runner.clock,
+        worker_id=runner.worker.id,
+        supply=supply,
     )
 
 

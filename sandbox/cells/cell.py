@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sandbox.cells.host_libraries import Mapped
 from sandbox.cells.inspection import Hello
 from sandbox.cells.started import StartedCell
 from sandbox.cgroups.leaf import Leaf
-from sandbox.command import ColdReason, HostLibrary
+from sandbox.command import ColdReason
 from sandbox.kernel.process import Exit
 from sandbox.walls.layout import Layout
 from sandbox.walls.walls import Facts
@@ -40,7 +41,7 @@ class Cell:
     start: Literal["cold", "warm"]
     reason: ColdReason | None
     """Why it is cold."""
-    host_libraries: tuple[HostLibrary, ...]
+    mapped: Mapped
     owner: StartedCell
     """Who kills it and gives it back."""
 
@@ -92,6 +93,6 @@ def cell(owner: StartedCell, hello: Hello, *, top_pid: int) -> Cell:
         top_pid=top_pid,
         start=plan.start,
         reason=plan.reason,
-        host_libraries=plan.host_libraries,
+        mapped=plan.mapped,
         owner=owner,
     )

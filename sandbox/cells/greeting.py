@@ -90,6 +90,7 @@ async def _look(
         pidfd=pidfd,
         status=status,
         namespaces=namespaces,
+        has_routes=plan.start == "cold" and procfs.has_routes(pid),
         output_fd=output_fd,
         scratch_fd=scratch_fd,
     )

@@ -5,7 +5,8 @@ artifact says on which. Each file is hashed once for as long as it is the same o
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,13 +18,24 @@ _MOST_MAPS_BYTES = 2 << 20
 """Of a list that a package can lengthen; torch has half a megabyte of it."""
 
 
-def mapped(pid: int) -> tuple[HostLibrary, ...]:
-    """Return the libraries of the host that a process can execute, 200 at most."""
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """Libraries that a process can execute, 200 at most, and how many more there are."""
+
+    libraries: tuple[HostLibrary, ...] = ()
+    dropped: int = 0
+
+
+NOTHING_MAPPED = Mapped()
+
+
+def mapped_by(pid: int) -> Mapped:
+    """Return the libraries of the host that a process can execute."""
     return hashed(files_mapped(pid))
 
 
 def files_mapped(pid: int) -> list[tuple[str, int]]:
-    """Return path and inode of each, as the kernel tells it now (proc_pid_maps(5)).
+    """Return path and inode of every one, as the kernel tells it now (proc_pid_maps(5)).
 
     A path is that of the cell, which sees these folders where the host has them.
     """
@@ -33,15 +45,16 @@ def files_mapped(pid: int) -> list[tuple[str, int]]:
     except OSError:
         return []
     found = {_file(line) for line in lines}
-    return sorted(file for file in found if file is not None)[:_MOST]
+    return sorted(file for file in found if file is not None)
 
 
-def hashed(files: Iterable[tuple[str, int]]) -> tuple[HostLibrary, ...]:
-    """Return them with their digests, but for a file that is another one by now.
+def hashed(files: Sequence[tuple[str, int]]) -> Mapped:
+    """Return the first of them with their digests, but for a file that is another one by now.
 
     It takes seconds where a package maps much: not while that goes on, watched by nobody.
     """
-    return tuple(library for file in files if (library := _hashed(*file)) is not None)
+    libraries = tuple(library for file in files[:_MOST] if (library := _hashed(*file)) is not None)
+    return Mapped(libraries, len(files) - len(libraries))
 
 
 def _file(line: str) -> tuple[str, int] | None:

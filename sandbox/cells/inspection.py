@@ -44,6 +44,8 @@ class Hello:
     """/proc/PID/status (proc(5))."""
     namespaces: tuple[str, ...]
     """Those that it does not share with us."""
+    has_routes: bool
+    """Whether there is more in its net namespace than nothing; a fork's is its warden's to know."""
     output_fd: int
     scratch_fd: int
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from sandbox.cells.ends import Ends
+from sandbox.cells.host_libraries import NOTHING_MAPPED, Mapped
 from sandbox.cells.inspection import Expected
 from sandbox.cells.kind import CellKind
 from sandbox.cgroups.leaf import Leaf
-from sandbox.command import ColdReason, HostLibrary
+from sandbox.command import ColdReason
 from sandbox.errors import CellLostError
 from sandbox.kernel.process import Child, Exit
 from sandbox.kernel.waiting import until_dead
@@ -97,7 +98,7 @@ class Plan:
     start: Literal["cold", "warm"]
     reason: ColdReason | None = None
     """Why it is cold."""
-    host_libraries: tuple[HostLibrary, ...] = ()
+    mapped: Mapped = NOTHING_MAPPED
     namespaces: tuple[str, ...] | None = None
     """Those that it does not share with us; what is not known yet is read at the hello."""
     expected: Expected | None = None

@@ -19,14 +19,14 @@ from sandbox.cells.cell import Cell
 from sandbox.cells.ends import ends
 from sandbox.cells.forks import KILLED, Fork, Forks
 from sandbox.cells.greeting import greet
-from sandbox.cells.host_libraries import mapped
+from sandbox.cells.host_libraries import NOTHING_MAPPED, Mapped, mapped_by
 from sandbox.cells.import_guard import outgrowing
 from sandbox.cells.inspection import Expected
 from sandbox.cells.kind import CellKind, Start
 from sandbox.cells.launcher import Launcher
 from sandbox.cells.started import Plan, StartedCell
 from sandbox.cgroups.leaf import Leaf
-from sandbox.command import ColdReason, Command, HostLibrary
+from sandbox.command import ColdReason, Command
 from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.kernel import procfs
 from sandbox.kernel.process import Child, Exit
@@ -52,7 +52,7 @@ class WarmCell:
     leaf: Leaf | None
     log_fds: tuple[int, int]
     pss_bytes: int = 0
-    host_libraries: tuple[HostLibrary, ...] = ()
+    mapped: Mapped = NOTHING_MAPPED
     """Those that its import has mapped, and so all its forks have."""
     ordered: int = 0
     tail: bytes = b""
@@ -99,7 +99,7 @@ class WarmCell:
             return ColdReason(said.unfit, word=said.word)
         self._held_pid = (*procfs.children(self.warden_pid), 0)[0]
         self.pss_bytes = await asyncio.to_thread(proportional_bytes, self.child.pid)
-        self.host_libraries = await asyncio.to_thread(mapped, self._held_pid)
+        self.mapped = await asyncio.to_thread(mapped_by, self._held_pid)
         return None
 
     def _listen(self) -> None:
@@ -199,7 +199,7 @@ class WarmCell:
             layout=self._layout(folder),
             folder=folder,
             start="warm",
-            host_libraries=self.host_libraries,
+            mapped=self.mapped,
             namespaces=self._namespaces,
             expected=expected,
         )

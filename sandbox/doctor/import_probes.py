@@ -49,4 +49,10 @@ IMPORT_PROBES = (
         tried="take four times the memory of a run",
         mend="delegate a cgroup (systemd: Delegate=yes)",
     ),
+    ImportProbe(
+        module="import_sockets",
+        layer="import",
+        tried="hold memory in sockets, where no limit counts it",
+        mend=_WARDEN,
+    ),
 )

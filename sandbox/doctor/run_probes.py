@@ -63,6 +63,13 @@ ATTACKS = (
         "allow network namespaces, or seccomp filters",
     ),
     Probe(
+        "hold_in_sockets",
+        "network",
+        "hold memory in sockets, where no limit counts it",
+        "allow a cell's first process its capabilities (AppArmor's profile of bwrap takes them), "
+        "and use a kernel with seccomp filters",
+    ),
+    Probe(
         "lease_own_code",
         "seccomp",
         "take a lease on a file that others open",

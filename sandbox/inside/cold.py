@@ -33,6 +33,8 @@ def main(fd: int) -> None:
         return
     prepare(setup)
     walls.make_scratch(setup["scratch_dir"])
+    if setup["leaves_network"]:
+        walls.leave_network()
     shut_walls(channel, setup, walls.of_cold(setup))
     request = channel.receive()
     if request is None:  # the worker let the cell go, and there is nothing of a package to end

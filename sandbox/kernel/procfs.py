@@ -44,6 +44,14 @@ def tree(pid: int) -> list[int]:
     return found
 
 
+def has_routes(pid: int) -> bool:
+    """Say whether anything has ever been up in the process's net namespace (proc_pid_net(5)).
+
+    Its table of routes is empty until then, and a loopback that is up has some to itself.
+    """
+    return bool(read(f"/proc/{pid}/net/fib_trie"))
+
+
 def own_namespaces(pid: int) -> tuple[str, ...]:
     """Return the namespaces that the process does not share with us (namespaces(7)).
 

@@ -52,7 +52,7 @@ class Supervision:
         self._look: asyncio.Future[Verdict | None] | None = None
         """A look that may be under way; it uses the cell's descriptors."""
         self._overdue: Verdict | None = None
-        self.host_libraries = cell.host_libraries
+        self.mapped = cell.mapped
         """Those of the host that the run had mapped, as far as they are still what they were."""
         self.peak_bytes = 0
         self.ended = Exit(code=0)
@@ -94,7 +94,7 @@ class Supervision:
             files = await asyncio.to_thread(files_mapped, self._cell.hello.pid)
         await self._cell.end()
         if files:  # to hash them may take long, in which nobody would watch the limits
-            self.host_libraries = await asyncio.to_thread(hashed, files)
+            self.mapped = await asyncio.to_thread(hashed, files)
         if verdict.kind == "ended" or not self._cell.shows_its_end:
             self.ended = await self._cell.exit()
         await self._streams.drain()

@@ -27,8 +27,10 @@ _WALLS = {
         "bring what is there along, as an input or in the bundle",
     ),
     "listen": (
-        "a run has no port to listen at: it has no network, not even one with itself",
-        "use threads, processes, pipes or a pair of sockets in place of a server",
+        "a run has no port to listen at: it has no network, not even one with itself, as no limit "
+        "counts what waits in its connections",
+        "let the server listen at a UNIX socket below HOME, where the host gives runs namespaces, "
+        "or use threads, processes, pipes or a pair of sockets in place of it",
     ),
     "network": ("runs have no network", NETWORK_MEND),
     "shared": (

@@ -32,6 +32,7 @@ def setup(
         "input_dir": layout.input_dir,
         "work_dir": WORK,
         "mounts": walls.mounts(command.limits),
+        "leaves_network": walls.facts.takes_network and command.network is None,
         "landlock": _ruleset(walls.confinement(command, layout), barriers),
         "warm_landlock": _ruleset(walls.warm_confinement(command, layout), barriers),
         "seccomp": _program(walls.facts.job_filter, barriers),

@@ -5,7 +5,7 @@ and its IPC nobody else's, so what is left is what reaches the kernel itself.
 """
 
 from collections.abc import Iterable, Sequence
-from errno import EAFNOSUPPORT, EPERM
+from errno import EAFNOSUPPORT, ENOPROTOOPT, EOPNOTSUPP, EPERM
 
 from sandbox.walls import bpf
 from sandbox.walls.bpf import Instruction
@@ -15,6 +15,10 @@ _FIRST, _SIGKILL = 1, 9
 _AF_UNIX, _AF_INET, _AF_INET6 = 1, 2, 10
 _SOCK_RAW, _SOCK_PACKET = 3, 10
 _SOCK_TYPE_MASK = 0xF
+_MSG_MORE = 0x8000
+_FLAGS_OF_SENDING = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
+"""Which argument they are, by call (send(2), sendmmsg(2))."""
+_SOL_UDP, _SOL_UDPLITE, _UDP_CORK = 17, 136, 1
 
 
 def denied(policy: SyscallPolicy) -> Sequence[str]:
@@ -48,6 +52,27 @@ def of_sockets(numbers: dict[str, int]) -> Iterable[Instruction]:
     yield from bpf.when(numbers["socket"], "socket", _socket_families())
     pair = bpf.only(0, [_AF_UNIX], EAFNOSUPPORT)
     yield from bpf.when(numbers["socketpair"], "socketpair", pair)
+    for name, flags in _FLAGS_OF_SENDING.items():
+        more = bpf.if_any_bit(flags, _MSG_MORE, answer=bpf.ERRNO | EOPNOTSUPP)
+        yield from bpf.when(numbers[name], name, more)
+    yield from bpf.when(numbers["setsockopt"], "setsockopt", _corks())
+
+
+def _corks() -> list[Instruction]:
+    """Refuse to hold datagrams back (UDP_CORK, udp(7)), as MSG_MORE is (send(2)).
+
+    What is held back counts as its bytes alone, and keeps whole pages: 32 KiB for one byte, 544 KiB
+    for a socket, of which 692 MB were held with a limit of 160 (measured). Datagrams to 0.0.0.0 are
+    taken in a net namespace of which nothing is up, too.
+    """
+    return [
+        bpf.argument(1),
+        Instruction(bpf.EQUAL, 1, 0, _SOL_UDP, "of UDP"),
+        Instruction(bpf.EQUAL, 0, 3, _SOL_UDPLITE, "of UDP-Lite"),
+        bpf.argument(2),
+        Instruction(bpf.EQUAL, 0, 1, _UDP_CORK, "UDP_CORK"),
+        bpf.errno(ENOPROTOOPT, "as if the kernel did not have it"),
+    ]
 
 
 def _kill_of_the_first(signal_at: int) -> list[Instruction]:

@@ -271,6 +271,7 @@ class Arena:
             "mark": self.mark,
             "sleeper": [sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"],
             "patience_s": 2.0,
+            "hold_s": 0.2,
             "worker": os.getpid(),
             "rendezvous": self.mark,
         }

@@ -41,6 +41,7 @@ def catalogue() -> list[Attack]:
     _processes(book)
     _files(book)
     _network(book)
+    _hoards(book)
     _shared(book)
     _kernel(book)
     _runner(book)
@@ -80,6 +81,14 @@ def _resources(book: _Catalogue) -> None:
     limited("sleep_beyond_the_clock", "wall_s")
     limited("giant_result", "result_kb", proof="needs no proof")
     book.add("resources", "raise_own_limits", proof="root")
+
+
+def _hoards(book: _Catalogue) -> None:
+    book.add(
+        "hoards",
+        "datagrams_held_back datagrams_held_back_to_nowhere datagrams_corked "
+        "datagrams_nobody_reads connections_nobody_accepts",
+    )
 
 
 def _processes(book: _Catalogue) -> None:

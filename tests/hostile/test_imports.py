@@ -9,13 +9,14 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import psutil
 import pytest
 from hostile import imports
-from hostile.arena import LIMITS, Arena
+from hostile.arena import ATTACKS, LIMITS, Arena
+from hostile.catalogue import catalogue
 
 from sandbox.command import Command, Ending, Folder, Input, Outcome, Report, Warmth
 from sandbox.limits import MIB
@@ -255,6 +256,58 @@ async def _most_memory() -> None:
                 _peak["bytes"] = max(_peak["bytes"], process.memory_info().rss)
             except psutil.Error:
                 continue
+        await asyncio.sleep(0.002)
+
+
+@LEVELS
+@pytest.mark.parametrize(
+    "attack", [str(one) for one in catalogue() if one.target.startswith("hoards:")]
+)
+async def test_an_import_keeps_nothing_in_sockets_that_nobody_counts(
+    attack: str, level: str, jobs, bundle
+):
+    """It has a network namespace for itself, as a run has, and once all the time of a run."""
+    client = Client("hoards")
+    before = _in_tcp_bytes()
+    watching = asyncio.create_task(_most_in_tcp())
+    code = HOARDING.replace("ATTACK", attack).replace("LIMITS", repr(asdict(LIMITS)))
+    await jobs(bundle(code), [client])
+    watching.cancel()
+    assert client.outcome is not None and client.outcome.is_ok, client.outcome
+    assert not client.outcome.value["worked"], client.outcome
+    assert _peak["in_tcp"] - before < LIMITS.memory_mb * MIB
+
+
+HOARDING = (
+    (ATTACKS / "hoards.py").read_text()
+    + """
+from types import SimpleNamespace
+def hoard(attack, **limits):
+    try:
+        return attack(job=SimpleNamespace(hold_s=0.2, **limits))
+    except OSError as fault:
+        return {"worked": False, "why": str(fault)}
+SAID = hoard(ATTACK, **LIMITS)
+def extract(*, job, **_):
+    return SAID
+"""
+)
+
+
+def _in_tcp_bytes() -> int:
+    """Return what TCP holds of the whole host's memory, as its kernel counts it (proc(5))."""
+    line = next(one for one in read_lines("/proc/net/sockstat") if one.startswith("TCP:"))
+    return int(line.split()[-1]) * 4096
+
+
+def read_lines(path: str) -> list[str]:
+    return Path(path).read_text().splitlines()
+
+
+async def _most_in_tcp() -> None:
+    _peak["in_tcp"] = 0
+    while True:
+        _peak["in_tcp"] = max(_peak["in_tcp"], _in_tcp_bytes())
         await asyncio.sleep(0.002)
 
 

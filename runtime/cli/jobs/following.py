@@ -4,10 +4,8 @@ A stream ends when the appliance stops, too: only the job itself says that it ha
 nobody answers it is asked again, from the last event that came.
 """
 
-import mimetypes
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +15,7 @@ from runtime.cli.input.spans import minutes_of
 from runtime.cli.output.job_text import event_line, with_artifact
 from runtime.cli.output.printing import say
 from runtime.client.client import Client, Refused, Unreachable
-from runtime.client.operations import Input, get_artifact, get_job, get_output, list_outputs
+from runtime.client.operations import get_artifact, get_job, get_output, list_outputs
 from runtime.client.views import Event, OutputView
 from runtime.faults.errors import ServerUnreachable, StillRunning
 from runtime.problem_table import EXIT_JOB_FAILED
@@ -88,13 +86,6 @@ def name_and_version(package: str) -> tuple[str, str | None]:
     if not name or (is_pinned and not version):
         raise typer.BadParameter(f"{package} is not NAME or NAME@VERSION", param_hint="package")
     return name, version or None
-
-
-def input_of(path: Path, *, stack: ExitStack) -> Input:
-    """Return a file as an input, open until `stack` is left."""
-    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    content = stack.enter_context(path.open("rb"))
-    return Input(name=path.name, content=content, media_type=media_type)
 
 
 def to_the_end(client: Client, job_id: str, *, timeout: str | None = None) -> Mapping[str, Any]:

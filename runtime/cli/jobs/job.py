@@ -12,6 +12,7 @@ import typer
 from runtime.cli.client import connected
 from runtime.cli.input.arguments import Inputs, JobId, Pairs, Parameters
 from runtime.cli.input.conditions import Labels, labels_of
+from runtime.cli.input.files import input_of
 from runtime.cli.input.moments import (
     Attempts,
     Backoff,
@@ -30,7 +31,6 @@ from runtime.cli.jobs.following import (
     Timeout,
     exit_as,
     fetch_outputs,
-    input_of,
     name_and_version,
     to_its_end,
     to_the_end,
@@ -92,38 +92,45 @@ def submit(
     It waits for an appliance that is restarted; where that does not come back it exits 75, as it
     does after --timeout: the job goes on without us.
     """
-    for option, value in {"--outputs": outputs_to, "--timeout": timeout}.items():
-        if value and not wait:
-            raise typer.BadParameter(f"{option} needs --wait", param_hint=option)
+    _judge_waiting(wait=wait, options={"--outputs": outputs_to, "--timeout": timeout})
     name, version = name_and_version(package)
-    given = parameters_of(parameters, pairs=parameter or ())
-    said = {"labels": labels_of(label), "batch": batch, "webhook": webhook}
-    around = {name: value for name, value in said.items() if value}
+    around = {"labels": labels_of(label), "batch": batch, "webhook": webhook}
+    retry = retry_of(attempts, backoff_s=backoff_s, on=retry_on)
     when = _when(
-        retry=retry_of(attempts, backoff_s=backoff_s, on=retry_on),
-        times=(not_before, expires),
-        unique=unique,
-        newest=newest,
-        priority=priority,
+        retry=retry, times=(not_before, expires), unique=unique, newest=newest, priority=priority
     )
     with connected() as client, ExitStack() as stack:
         call = submit_job(
             name,
             version=version,
-            parameters=given,
+            parameters=parameters_of(parameters, pairs=parameter or ()),
             inputs=[input_of(path, stack=stack) for path in files or ()],
             key=key,
             when=when,
-            around=around,
+            around={name: value for name, value in around.items() if value},
         )
         job: Mapping[str, Any] = client.ask(call)
         if wait:
-            say(job["id"])  # so that it can be found again, whatever becomes of us
-            job = to_the_end(client, job["id"], timeout=timeout)
-        if wait and outputs_to:
-            fetch_outputs(client, job["id"], folder=outputs_to)
+            job = _followed(client, job["id"], timeout=timeout, outputs_to=outputs_to)
     emit(job, as_json=as_json, show=job_facts if wait else lambda one: one["id"])
     exit_as(job, waited=wait)
+
+
+def _judge_waiting(*, wait: bool, options: Mapping[str, Any]) -> None:
+    """Raise typer.BadParameter for an option that only who waits can want."""
+    for option, value in options.items():
+        if value and not wait:
+            raise typer.BadParameter(f"{option} needs --wait", param_hint=option)
+
+
+def _followed(
+    client: Client, job_id: str, *, timeout: str | None, outputs_to: Path | None
+) -> Mapping[str, Any]:
+    say(job_id)  # so that it can be found again, whatever becomes of us
+    job = to_the_end(client, job_id, timeout=timeout)
+    if outputs_to:
+        fetch_outputs(client, job_id, folder=outputs_to)
+    return job
 
 
 def _when(

@@ -9,12 +9,12 @@ import typer
 from runtime.cli.client import connected
 from runtime.cli.input.arguments import Inputs, Pairs, Parameters
 from runtime.cli.input.conditions import Labels, labels_of
+from runtime.cli.input.files import input_of
 from runtime.cli.input.parameters import parameters_of
 from runtime.cli.jobs.job import (
     Timeout,
     exit_as,
     fetch_outputs,
-    input_of,
     name_and_version,
     to_the_end,
 )

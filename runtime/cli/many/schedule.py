@@ -1,6 +1,5 @@
 """`fumehood schedule`: jobs for times to come."""
 
-import mimetypes
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Annotated, Any, Literal
@@ -9,11 +8,11 @@ import typer
 
 from runtime.cli.client import connected
 from runtime.cli.input.arguments import Inputs, Pairs, Parameters, plain
+from runtime.cli.input.files import input_of
 from runtime.cli.input.moments import Attempts, Backoff, Priority, RetryOn, retry_of
 from runtime.cli.input.parameters import parameters_of
 from runtime.cli.input.spans import minutes_of, seconds_of
 from runtime.cli.output.printing import AsJson, emit, facts, table
-from runtime.client.calls import Input
 from runtime.client.client import Client
 from runtime.client.when import (
     create_schedule,
@@ -73,14 +72,6 @@ def create(
     """Keep a schedule, and show when it comes. Input files are kept with it."""
     target, _, version = package.partition("@")
     with connected() as client, ExitStack() as stack:
-        inputs = [
-            Input(
-                name=path.name,
-                content=stack.enter_context(path.open("rb")),
-                media_type=mimetypes.guess_type(path.name)[0] or "application/octet-stream",
-            )
-            for path in files or ()
-        ]
         call = create_schedule(
             name,
             target,
@@ -89,7 +80,7 @@ def create(
             zone=zone,
             version=version or None,
             parameters=parameters_of(parameters, pairs=parameter or ()),
-            inputs=inputs,
+            inputs=[input_of(path, stack=stack) for path in files or ()],
             missed=missed,
             overlap=overlap,
             priority=priority,

@@ -1,7 +1,7 @@
 """What a caller wishes of when its job runs, and what comes of it by manifest and admin. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from runtime.settings.setting_types import DispatchSettings, KeySettings
 from runtime.store.jobs.jobs import Keep
-from runtime.values.records import JsonObject
+from runtime.values.records import Job, JsonObject
 from runtime.values.retries import RetryCeiling, RetryPolicy, judge_retry, under
 from runtime.values.when.keys import Keyed, KeyRule, keyed, rule_for
 from runtime.values.when.line import HIGHEST
@@ -53,6 +53,19 @@ class Rules:
     retry: RetryPolicy | None
     slot: Keyed | None
     rate: Keyed | None
+
+
+def with_rules(job: Job, rules: Rules) -> Job:
+    """Return `job` as it waits and runs by its rules."""
+    slot, rate = rules.slot, rules.rate
+    return replace(
+        job,
+        retry=rules.retry,
+        slot_key=slot.key if slot else None,
+        slot_most=slot.most if slot else None,
+        rate_key=rate.key if rate else None,
+        rate_between_s=rate.between_s if rate else None,
+    )
 
 
 def rules_of(

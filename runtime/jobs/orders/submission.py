@@ -24,7 +24,14 @@ from runtime.jobs.orders.orders import (
     sent_key,
 )
 from runtime.jobs.orders.quotas import Quotas
-from runtime.jobs.orders.rules import NO_WISH, DispatchPolicy, Wish, judge_wish, rules_of
+from runtime.jobs.orders.rules import (
+    NO_WISH,
+    DispatchPolicy,
+    Wish,
+    judge_wish,
+    rules_of,
+    with_rules,
+)
 from runtime.jobs.webhooks.deliveries import Deliveries
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
@@ -197,7 +204,7 @@ class Submissions:
             parameters=parameters,
         )
         pinned = pinned_to(target)
-        return Job(
+        job = Job(
             id=sender.job_id,
             package=target.activation.package,
             version=pinned.version,
@@ -216,11 +223,6 @@ class Submissions:
             due_why="not-before" if wish.not_before and wish.not_before > at else "",
             expires_at=wish.expires_at,
             priority=wish.priority,
-            retry=rules.retry,
-            slot_key=rules.slot.key if rules.slot else None,
-            slot_most=rules.slot.most if rules.slot else None,
-            rate_key=rules.rate.key if rules.rate else None,
-            rate_between_s=rules.rate.between_s if rules.rate else None,
             unique_key=wish.unique or None,
             schedule_id=wish.schedule_id,
             labels=around.labels,
@@ -228,6 +230,7 @@ class Submissions:
             webhook=around.webhook,
             told_attempt=0 if self._is_awaited(around, target=target, sender=sender) else None,
         )
+        return with_rules(job, rules)
 
     def _is_awaited(self, around: Around, *, target: Target, sender: Sender) -> bool:
         """Return whether somebody wants to be told of the end of such a job."""

@@ -87,6 +87,38 @@ def send_to_host_socket(*, job, **_):
         return {"got": "a datagram went out"}
 
 
+def hold_in_sockets(*, job, **_):
+    """Hold memory in sockets, where no limit counts it: begun, unread and unaccepted."""
+    came_through = []
+    for way in (hold_back_a_datagram, leave_a_datagram_unread, leave_a_connection_unaccepted):
+        try:
+            way()
+        except OSError:
+            continue
+        came_through.append(way.__name__.replace("_", " "))
+    return {"got": ", ".join(came_through)}
+
+
+def hold_back_a_datagram():
+    """Send to 0.0.0.0, which is this host in every net namespace."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendto(b"x", socket.MSG_MORE, ("0.0.0.0", 9))
+
+
+def leave_a_datagram_unread():
+    """Send to oneself by UDP."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.sendto(b"x", sock.getsockname())
+        sock.recv(1, socket.MSG_DONTWAIT)
+
+
+def leave_a_connection_unaccepted():
+    """Connect to oneself by TCP."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        socket.create_connection(listener.getsockname(), timeout=2).close()
+
+
 def lease_own_code(*, job, **_):
     """Take a lease on a file that neighbours open: they would wait for 45 s."""
     fd = os.open(__file__, os.O_RDONLY)

@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
-_EPERM, _EACCES, _EROFS, _ENOSYS, _ENETUNREACH = 1, 13, 30, 38, 101
+_EPERM, _EACCES, _EROFS, _ENOSYS, _EADDRNOTAVAIL, _ENETUNREACH = 1, 13, 30, 38, 99, 101
+_UNBINDABLE = (_EPERM, _EACCES, _EADDRNOTAVAIL)
 _STARTS = ("_execute_child", "execv", "execve", "_spawnvef", "posix_spawn", "_posix_spawn")
 _LISTENS = (".bind(", ".listen(")
 _CONNECTS = (".connect(", ".connect_ex(", ".sendto(", "socket.socket")
 _SHARES = ("_multiprocessing.SemLock(", "_posixshmem.shm_open(")
 _BIND_SAID = "ailed to bind to address"
 """gRPC raises a RuntimeError for it, without a number (docs/compatibility.md has the text)."""
-_BIND_SAID_BY_ASYNCIO = "to bind on address"
-"""asyncio (create_server, CPython 3.12.1) has a number, but raises where no line tells for what."""
+_BIND_SAID_BY_ASYNCIO = ("to bind on address", "could not bind on any address")
+"""asyncio (create_server, CPython 3.12.1) has a number, but raises where no line tells for what:
+that of bind(2), or EADDRNOTAVAIL of its own where it got no socket."""
+_SERVERS = ("/socketserver.py:", "/multiprocessing/connection.py:__init__", ":create_server")
+"""By file and function: where the standard library makes sockets to listen at."""
 
 
 def wall(fault: BaseException) -> str:
@@ -49,6 +53,8 @@ def _wall_of(fault: BaseException) -> str:
         return "read-only"
     if fault.errno == _ENETUNREACH:
         return "network"
+    if fault.errno in _UNBINDABLE and _has(str(fault), _BIND_SAID_BY_ASYNCIO):
+        return "listen"
     name, line = _origin(fault.__traceback__)
     is_start = name in _STARTS
     is_own_word = line.startswith("raise ") and not is_start
@@ -59,9 +65,15 @@ def _wall_of(fault: BaseException) -> str:
         return _wall_at(os.fsdecode(path), is_start=is_start)
     if _has(line, _SHARES):
         return "shared"
-    if _has(line, _LISTENS) or _BIND_SAID_BY_ASYNCIO in str(fault):
+    if _has(line, _LISTENS) or (_has(line, _CONNECTS) and _is_of_a_server(fault)):
         return "listen"
     return "network" if _has(line, _CONNECTS) else "call"
+
+
+def _is_of_a_server(fault: BaseException) -> bool:
+    """Say whether it was a server that wanted the socket."""
+    codes = (frame.f_code for frame in wanted.frames(fault))
+    return any(_has("%s:%s" % (code.co_filename, code.co_name), _SERVERS) for code in codes)
 
 
 def _wall_at(path: str, *, is_start: bool) -> str:

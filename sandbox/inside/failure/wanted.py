@@ -57,7 +57,7 @@ def _is_about_a_network(fault: BaseException, socket: Any) -> bool:
 
 
 def _asked_for(fault: BaseException) -> str:
-    for frame in _frames(fault):
+    for frame in frames(fault):
         code = frame.f_code
         if code.co_name in _ASKING and code.co_filename.endswith("/socket.py"):
             known = frame.f_locals
@@ -68,7 +68,8 @@ def _asked_for(fault: BaseException) -> str:
     return ""
 
 
-def _frames(fault: BaseException) -> Iterator[FrameType]:
+def frames(fault: BaseException) -> Iterator[FrameType]:
+    """Yield the frames that it passed, the outermost first, and no more than a bound."""
     tb = fault.__traceback__
     for _ in range(_MOST_FRAMES):
         if tb is None:

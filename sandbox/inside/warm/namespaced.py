@@ -29,7 +29,8 @@ script = ForkScript
 
 
 def furnish() -> None:
-    """Mount what an import sees of /proc, before there is an import."""
+    """Have no network, and mount what an import sees of /proc, before there is an import."""
+    walls.leave_network()
     walls.hide_processes()
     walls.show_memory()
 
