@@ -5,7 +5,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 import httpx2
 import pytest
 from support.postgres import Postgres, name_in, postgres_server
+from support.preloaded.starting import start
 
 from runtime.home.socket import short_of
 from runtime.store.databases.database import database_at
@@ -194,7 +194,6 @@ def later() -> Callable[[float], datetime]:
 
 
 BUNDLES = Path(__file__).parent / "bundles"
-FUMEHOOD = Path(sys.executable).with_name("fumehood")
 PATIENCE_S = 60.0
 
 
@@ -258,12 +257,13 @@ class Server:
 
     def until(self, path: str, is_so: Callable[[Any], bool]) -> Any:
         """Ask for `path` until what it answers is so."""
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
+        begun = time.monotonic()
+        while (waited_s := time.monotonic() - begun) < PATIENCE_S:
             answer = self.http.get(path).json()
             if is_so(answer):
                 return answer
-            time.sleep(0.02)
+            # An answer is milliseconds of processor time: who waits for long asks less often.
+            time.sleep(min(0.01 + waited_s / 10, 0.25))
         raise AssertionError(f"{path} did not come to it: {answer}")
 
     def events(self, job_id: str) -> list[dict[str, Any]]:
@@ -313,11 +313,12 @@ class Server:
             yield client
 
 
-def start_command(*words: str | Path, environ: Mapping[str, str]) -> subprocess.Popen[str]:
+def start_command(
+    *words: str | Path, environ: Mapping[str, str], is_real: bool = False
+) -> subprocess.Popen[str]:
     """Start the command line; what it says is read by `communicate`."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("FUMEHOOD_")}
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([FUMEHOOD, *words], env=clean | dict(environ), **pipes)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return start(words, environ=clean_environ() | dict(environ), is_real=is_real, **pipes)
 
 
 def run_command(
@@ -325,37 +326,45 @@ def run_command(
     environ: Mapping[str, str],
     stdin: str = "",
     within: Sequence[str] = (),
+    umask: int = -1,
+    is_real: bool = False,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line; `within` is a command that it is started by, such as unshare(1)."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("FUMEHOOD_")}
-    return subprocess.run(
-        [*within, FUMEHOOD, *words],
-        env=clean | dict(environ),
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    """Run the command line; `within` and `is_real` are as for `start`."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    options = {"within": within, "umask": umask, "is_real": is_real}
+    with start(words, environ=clean_environ() | dict(environ), **options, **pipes) as process:
+        try:
+            said = process.communicate(stdin, timeout=PATIENCE_S)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, *said)
+
+
+def clean_environ() -> dict[str, str]:
+    """Return our environment without settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("FUMEHOOD_")}
 
 
 @contextmanager
-def running(home: Path, *, within: Sequence[str] = (), **settings: str) -> Iterator[Server]:
+def running(
+    home: Path, *, within: Sequence[str] = (), is_real: bool = False, **settings: str
+) -> Iterator[Server]:
     """Offer a server of our own that keeps its things in `home`; it is stopped afterwards.
 
     `within` is a command that the server is started by, such as unshare(1); it is then reached
-    by the socket in its home.
+    by the socket in its home. `is_real` is as for `start`.
     """
     unhurried = {"requests_per_minute": "1000000"} | settings
     environ = {f"FUMEHOOD_{name.upper()}": value for name, value in unhurried.items()}
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("FUMEHOOD_")}
     log = (home.parent / f"{home.name}.log").open("a")
-    process = subprocess.Popen(
-        [*within, FUMEHOOD, "up", "--port", "0", "--json", "--home", home],
-        env=clean | environ,
+    process = start(
+        ["up", "--port", "0", "--json", "--home", home],
+        environ=clean_environ() | environ,
+        within=within,
+        is_real=is_real,
         stdout=subprocess.PIPE,
         stderr=log,
-        text=True,
     )
     try:
         assert process.stdout
@@ -387,8 +396,11 @@ def running(home: Path, *, within: Sequence[str] = (), **settings: str) -> Itera
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that tests share; each uses packages and jobs of its own."""
-    with running(tmp_path_factory.mktemp("appliance") / "home") as one:
+    """A server that tests share; each uses packages and jobs of its own.
+
+    Most of what may hold an event loop is asked of this one, so it was really started.
+    """
+    with running(tmp_path_factory.mktemp("appliance") / "home", is_real=True) as one:
         yield one
 
 

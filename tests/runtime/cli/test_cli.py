@@ -49,7 +49,8 @@ def test_what_is_no_archive_is_told_what_would_be(tmp_path: Path) -> None:
 
 
 def test_the_version_is_printed_by_an_option_too() -> None:
-    asked = [run_command(*words, environ={}).stdout for words in (["--version"], ["version"])]
+    ways = (["--version"], ["version"])
+    asked = [run_command(*words, environ={}, is_real=True).stdout for words in ways]
     assert asked[0] == asked[1] != ""
 
 

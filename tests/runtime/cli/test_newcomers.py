@@ -3,12 +3,11 @@
 import json
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from ..conftest import BUNDLES, FUMEHOOD, Server, run_command, zipped
+from ..conftest import BUNDLES, Server, run_command, zipped
 
 
 @pytest.fixture
@@ -17,11 +16,7 @@ def home(tmp_path: Path) -> dict[str, str]:
 
 
 def try_(*words: str | Path, environ: dict[str, str], umask: str = "022"):
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("FUMEHOOD_")}
-    shell = f'umask {umask}; exec "$0" try "$@"'
-    return subprocess.run(
-        ["sh", "-c", shell, FUMEHOOD, *words], env=clean | environ, capture_output=True, text=True
-    )
+    return run_command("try", *words, environ=environ, umask=int(umask, 8))
 
 
 @pytest.mark.parametrize("umask", ["022", "077"])

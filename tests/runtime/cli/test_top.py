@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from support.preloaded.starting import FUMEHOOD
+
 from runtime.cli.output.top_text import Sample, rates_between, top_text
 
-from ..conftest import FUMEHOOD, PATIENCE_S, Server, run_command, running, zipped
+from ..conftest import PATIENCE_S, Server, run_command, running, zipped
 
 
 def sample(at: str, **jobs: int) -> Sample:

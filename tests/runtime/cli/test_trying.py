@@ -11,8 +11,9 @@ from textwrap import indent
 from typing import Any
 
 import pytest
+from support.preloaded.starting import start
 
-from ..conftest import BUNDLES, FUMEHOOD, run_command
+from ..conftest import BUNDLES, run_command
 
 STEERING = "\x1b[2J\x9b31m\r\u202egpj.exe\u2066"
 
@@ -240,10 +241,10 @@ def test_a_data_folder_that_cannot_be_written_to_is_said_to_be_so():
 def test_a_try_that_is_terminated_leaves_nothing_behind(tmp_path: Path):
     bundle = BUNDLES / "extract-hangs"
     environ = os.environ | {"FUMEHOOD_HOME": str(tmp_path / "home")}
-    with subprocess.Popen([FUMEHOOD, "try", bundle], env=environ, stderr=subprocess.PIPE) as trying:
+    with start(["try", bundle], environ=environ, stderr=subprocess.PIPE) as trying:
         assert trying.stderr is not None
         for line in trying.stderr:
-            if b"extract started" in line:
+            if "extract started" in line:
                 break
         mine = {
             path for path in Path("/var/tmp").glob("fumehood-try-*") if is_used(trying.pid, path)

@@ -4,16 +4,17 @@ import os
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from support.hosts import Host
-from support.postgres import Postgres, postgres_server
+from support.postgres import Postgres, name_in, postgres_server
+from support.preloaded.starting import start
 from support.redis import Redis, redis_server
 from support.s3 import S3, s3_server
 
-from ..conftest import FUMEHOOD, PATIENCE_S, Server, running
+from ..conftest import PATIENCE_S, Server, running
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Places:
     redis: Redis
     s3: S3
     database_url: str
+    blobs_url: str = "s3://bucket/cluster"
 
     @property
     def settings(self) -> dict[str, str]:
@@ -31,7 +33,7 @@ class Places:
         return {
             "database_url": self.database_url,
             "docket_url": self.redis.url,
-            "blobs_url": "s3://bucket/cluster",
+            "blobs_url": self.blobs_url,
             "worker_lost_after_s": "4",
             "reconcile_interval_s": "1",
         }
@@ -82,12 +84,12 @@ def working(
     environ = {name: value for name, value in os.environ.items() if "FUMEHOOD_" not in name}
     environ |= {f"FUMEHOOD_{name.upper()}": value for name, value in settings.items()}
     with log_of(home).open("a") as log:
-        process = subprocess.Popen(
-            [*within, FUMEHOOD, "worker", "--json", "--home", home],
-            env=environ,
+        process = start(
+            ["worker", "--json", "--home", home],
+            environ=environ,
+            within=within,
             stdout=subprocess.PIPE,
             stderr=log,
-            text=True,
         )
     try:
         assert process.stdout and process.stdout.readline(), log_of(home).read_text()
@@ -137,3 +139,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         server = stack.enter_context(running(folder / "home", **shared.settings))
         worker = stack.enter_context(working(folder / "elsewhere", shared.settings))
         yield Cluster(places=shared, server=server, worker=worker)
+
+
+@pytest.fixture
+def others(cluster: Cluster) -> Iterator[Places]:
+    """The places of another cluster, empty, at servers that nobody ends meanwhile."""
+    at = cluster.places
+    url = at.postgres.new_database()
+    with redis_server() as redis:
+        yield replace(at, redis=redis, database_url=url, blobs_url=f"s3://bucket/{name_in(url)}")
+    at.postgres.drop(url)

@@ -1,6 +1,7 @@
 """Processes that would work past each other are refused at start, with what differs."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from runtime.store.databases.database import database_at
 
 from ..conftest import run_command, running, start_command
-from .conftest import Cluster, places
+from .conftest import Cluster, Places
 
 CONFLICT, TRY_AGAIN = 6, 75
 
@@ -73,26 +74,28 @@ def test_a_second_machine_that_would_serve_is_refused(cluster: Cluster, tmp_path
     assert code == CONFLICT and "serves this database from another home" in told, told
 
 
-def test_of_two_that_start_together_and_differ_one_is_refused(tmp_path: Path) -> None:
-    with places() as shared:
-        database_at(shared.database_url, home=tmp_path).migrate()  # an appliance was here once
-        environs = [
-            {f"FUMEHOOD_{k.upper()}": v for k, v in (shared.settings | {"docket_name": n}).items()}
-            for n in ("one", "two")
-        ]
-        workers = [
-            start_command("worker", "--home", tmp_path / str(n), environ=environ)
-            for n, environ in enumerate(environs)
-        ]
-        try:
-            found: list[str] = []
-            while not found:
-                found = [one.communicate()[1] for one in workers if one.poll() is not None]
-            assert "docket_name is" in found[0]
-        finally:
-            for one in workers:
-                one.terminate()
-        assert [one.wait(60) for one in workers].count(CONFLICT) == 1
+def test_of_two_that_start_together_and_differ_one_is_refused(
+    others: Places, tmp_path: Path
+) -> None:
+    database_at(others.database_url, home=tmp_path).migrate()  # an appliance was here once
+    environs = [
+        {f"FUMEHOOD_{k.upper()}": v for k, v in (others.settings | {"docket_name": n}).items()}
+        for n in ("one", "two")
+    ]
+    workers = [
+        start_command("worker", "--home", tmp_path / str(n), environ=environ)
+        for n, environ in enumerate(environs)
+    ]
+    try:
+        found: list[str] = []
+        while not found:
+            time.sleep(0.02)
+            found = [one.communicate()[1] for one in workers if one.poll() is not None]
+        assert "docket_name is" in found[0]
+    finally:
+        for one in workers:
+            one.terminate()
+    assert [one.wait(60) for one in workers].count(CONFLICT) == 1
 
 
 def test_once_nobody_is_there_a_home_may_be_used_in_another_way(tmp_path: Path) -> None:
@@ -105,28 +108,31 @@ def test_once_nobody_is_there_a_home_may_be_used_in_another_way(tmp_path: Path) 
     assert json.loads((home / "cluster.json").read_text()) == named | {"docket_name": "another"}
 
 
-def test_a_worker_that_is_newer_than_the_tables_leaves_them_alone(tmp_path: Path) -> None:
-    with places() as shared, running(tmp_path / "home", **shared.settings) as server:
-        shared.postgres.sql(shared.database_url, "UPDATE alembic_version SET version_num = '0001'")
-        code, told = refused("worker", tmp_path / "elsewhere", shared.settings)
+def test_a_worker_that_is_newer_than_the_tables_leaves_them_alone(
+    others: Places, tmp_path: Path
+) -> None:
+    with running(tmp_path / "home", **others.settings) as server:
+        others.postgres.sql(others.database_url, "UPDATE alembic_version SET version_num = '0001'")
+        code, told = refused("worker", tmp_path / "elsewhere", others.settings)
         assert code == TRY_AGAIN and "store-older" in told and "fumehood up" in told, told
-        seen = shared.postgres.sql(shared.database_url, "SELECT version_num FROM alembic_version")
+        seen = others.postgres.sql(others.database_url, "SELECT version_num FROM alembic_version")
         assert "0001" in seen
         assert server.http.get("/readyz").status_code == 200
 
 
-def test_a_worker_makes_no_tables(tmp_path: Path) -> None:
-    with places() as shared:
-        code, told = refused("worker", tmp_path / "elsewhere", shared.settings)
-        assert code == TRY_AGAIN and "no tables of ours yet" in told, told
+def test_a_worker_makes_no_tables(others: Places, tmp_path: Path) -> None:
+    code, told = refused("worker", tmp_path / "elsewhere", others.settings)
+    assert code == TRY_AGAIN and "no tables of ours yet" in told, told
 
 
 @pytest.mark.parametrize("word", ["worker", "up"])
-def test_who_is_older_than_the_tables_is_refused_by_name(tmp_path: Path, word: str) -> None:
+def test_who_is_older_than_the_tables_is_refused_by_name(
+    others: Places, tmp_path: Path, word: str
+) -> None:
     """As in a rolling update, where somebody starts a machine that was left out."""
-    with places() as shared, running(tmp_path / "home", **shared.settings) as server:
+    with running(tmp_path / "home", **others.settings) as server:
         assert server.http.get("/healthz").status_code == 200
-        shared.postgres.sql(shared.database_url, "UPDATE alembic_version SET version_num = '9999'")
-        code, told = refused(word, tmp_path / "elsewhere", shared.settings)
+        others.postgres.sql(others.database_url, "UPDATE alembic_version SET version_num = '9999'")
+        code, told = refused(word, tmp_path / "elsewhere", others.settings)
         assert code == CONFLICT and "store-newer" in told and "migration 9999" in told, told
         assert server.http.get("/readyz").status_code == 200, "who works already goes on"

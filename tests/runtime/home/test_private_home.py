@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 from support.lacking import lacking
+from support.preloaded.starting import start
 from support.world import open_folder
 
 from runtime.faults.errors import SettingsRefused
 from runtime.home.folders import locks_of_all, make_home
 
-from ..conftest import FUMEHOOD, run_command, running, zipped
+from ..conftest import run_command, running, zipped
 
 NOBODY = 65_534
 WAITS = """
@@ -78,12 +79,11 @@ def test_other_users_read_nothing_of_a_try(world: Path) -> None:
     (bundle / "input.txt").write_text("secret")
     (bundle / "input.txt").chmod(0o600)
     environ = {name: v for name, v in os.environ.items() if not name.startswith("FUMEHOOD_")}
-    trying = subprocess.Popen(
-        [FUMEHOOD, "try", bundle, bundle / "input.txt"],
-        env=environ | {"FUMEHOOD_HOME": str(world / "home")},
+    trying = start(
+        ["try", bundle, bundle / "input.txt"],
+        environ=environ | {"FUMEHOOD_HOME": str(world / "home")},
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        text=True,
     )
     try:
         assert trying.stderr

@@ -23,7 +23,8 @@ STRICT = {
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("own") / "home") as server:
+    # Its memory is measured, and a fork has in common what it has not written to.
+    with running(tmp_path_factory.mktemp("own") / "home", is_real=True) as server:
         server.activate(zipped("counts-words"))
         server.activate(zipped("counts-words", changes=STRICT))
         yield server

@@ -29,6 +29,7 @@ def narrow() -> Iterator[Server]:
             connections_of_one="32",
             head_s="2",
             idle_s="2",
+            is_real=True,  # its descriptors are counted
         ) as server,
     ):
         yield server

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,9 +9,10 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 from support.otlp_receiver import receiver
+from support.preloaded.starting import start
 from support.redis import redis_server
 
-from ..conftest import FUMEHOOD, PATIENCE_S, Server, running, zipped
+from ..conftest import PATIENCE_S, Server, running, zipped
 
 
 @contextmanager
@@ -22,8 +22,8 @@ def another_worker(home: Path, settings: dict[str, str]) -> Iterator[Path]:
     environ |= {f"FUMEHOOD_{name.upper()}": value for name, value in settings.items()}
     said = home.parent / "worker.log"
     with said.open("ab") as log:
-        words = [FUMEHOOD, "worker", "--home", home, "--log-format", "json"]
-        process = subprocess.Popen(words, env=environ, stdout=log, stderr=log)
+        words = ["worker", "--home", home, "--log-format", "json"]
+        process = start(words, environ=environ, stdout=log, stderr=log)
     try:
         yield said
     finally:
