@@ -27,7 +27,7 @@ from measured import disk_bytes, pip_build, timed, tiny_wheel, uv_build
 
 from packages.activation import Workshop, prepare
 from packages.archive import Bundles, receive
-from packages.environment.bundle_bytecode import runnable
+from packages.environment.bundle_bytecode import with_bytecode
 from packages.lock.grant import GateState
 from packages.lock.lock import Lock
 from packages.lock.uv import compile_pylock
@@ -164,7 +164,7 @@ async def cold_import(bench: Bench) -> list[Figure]:
     built = await bench.warm(await bench.lock(SPREADSHEET))
     upload = packed({"extract.py": PROBE, "neighbour.py": "X = 1\n"})
     bundle = receive(upload, bundles=Bundles(bench.fresh(), judges=bench.wheelhouse.judges))
-    shown = await runnable(bundle, interpreter=bench.python, run=bench.sandbox.run)
+    shown = await with_bytecode(bundle, interpreter=bench.python, run=bench.sandbox.run)
     command = Command(
         target="extract:extract",
         handle="job",
