@@ -93,6 +93,9 @@ class Pool:
     )
     _lost: "dict[_Family, int]" = field(default_factory=dict["_Family", int])
     _tidying: "set[asyncio.Task[None]]" = field(default_factory=set["asyncio.Task[None]"])
+    _importing: "set[asyncio.Task[ColdReason | None]]" = field(
+        default_factory=set["asyncio.Task[ColdReason | None]"]
+    )
 
     async def take(
         self, command: Command, *, cancelled: asyncio.Event | None = None
@@ -135,6 +138,8 @@ class Pool:
         """End every warm cell."""
         for key, entry in list(self._entries.items()):
             self._retire(key, entry)
+        for importing in self._importing:
+            importing.cancel()
         while self._tidying:
             await asyncio.gather(*self._tidying)
 
@@ -184,11 +189,26 @@ class Pool:
                 leaf.remove()
             return ColdReason(f"no warm cell: {fault.what}")
         most_s = min(self.bounds.preload_s, family.command.limits.wall_s)
-        unfit = await warm_cell.warm_up(preload_s=most_s)
+        unfit = await self._import(warm_cell, most_s=most_s)
         if unfit is not None:
             await warm_cell.close()
             return unfit
         return warm_cell
+
+    async def _import(self, warm_cell: WarmCell, *, most_s: float) -> ColdReason | None:
+        """Let it import; return why it is unfit to be forked, or None.
+
+        Whoever closes the pool ends what imports: a hung one held up the end of a worker for all
+        the time that an import may take.
+        """
+        importing = asyncio.create_task(warm_cell.warm_up(preload_s=most_s))
+        self._importing.add(importing)
+        try:
+            await asyncio.wait((importing,))
+        finally:
+            importing.cancel()  # nothing is done where it is over
+            self._importing.discard(importing)
+        return ColdReason("the sandbox is closed") if importing.cancelled() else importing.result()
 
     async def _fork(self, entry: _PoolEntry, warm_cell: WarmCell) -> Cell:
         """Take a spare if one is ready, and see that there is one for the next run.

@@ -68,6 +68,26 @@ async def test_a_run_says_on_which_libraries_of_the_host_it_ran(
     assert list(libraries.values()) == sorted(libraries.values(), key=lambda one: one.path)
 
 
+@pytest.mark.parametrize("has_namespaces", [True, False])
+async def test_an_import_that_hangs_does_not_hold_up_the_end(lab, warm, has_namespaces):
+    """It is nobody's any more: a worker that was told to stop waited as long as an import may."""
+    sandbox = await Sandbox.open(
+        lab.folder / "ends",
+        bounds=PoolBounds(preload_s=3600, patience_s=0.5),
+        without_namespaces=not has_namespaces,
+    )
+    command = warm(lab.command("import time\ntime.sleep(3600)\ndef extract(*, job): ...\n"))
+    limits = dataclasses.replace(command.limits, wall_s=3600)
+    before = set(psutil.Process().children())
+    found = await sandbox.pool.take(dataclasses.replace(command, limits=limits))
+    assert isinstance(found, ColdReason) and "still importing" in found.text
+    cells = set(psutil.Process().children()) - before
+    assert cells
+    async with asyncio.timeout(60):
+        await sandbox.close()
+    assert not [one for one in cells if one.is_running()]
+
+
 MAPS_MANY = """
 import glob, mmap, os
 mapped = []  # as long as the run, at whose end it is looked at
