@@ -146,17 +146,34 @@ def _others(env: Mapping[str, str] | None) -> Iterator[Interpreter]:
 
 def _discovered(env: Mapping[str, str] | None) -> Iterator[str | None]:
     """Yield what discovery finds, until it gives up: one Python that does not run ends it."""
+    looked_in = _without_shims(os.environ if env is None else env)
     try:
-        yield from (found.system_executable for found in iter_interpreters("cpython", env=env))
+        found = iter_interpreters("cpython", env=looked_in)
+        yield from (one.system_executable for one in found)
     except (RuntimeError, OSError):
         log.warning("not every Python of this host was looked at", exc_info=True)
 
 
+def _without_shims(env: Mapping[str, str]) -> dict[str, str]:
+    """Return `env` without the folder of pyenv's shims on its PATH.
+
+    Each is a shell script that looks for the Python that it stands for (2.9 s for a worker with six
+    Pythons, where it were 0.4 s), and all that it may find is below `versions`, too.
+    """
+    shims = str(_pyenv_root(env) / "shims")
+    places = env.get("PATH", "").split(os.pathsep)
+    kept = [one for one in places if one.rstrip("/") != shims]
+    return {**env, "PATH": os.pathsep.join(kept)}
+
+
+def _pyenv_root(env: Mapping[str, str]) -> Path:
+    return Path(env.get("PYENV_ROOT") or f"{env.get('HOME', '')}/.pyenv")
+
+
 def _of_pyenv(env: Mapping[str, str]) -> list[str]:
     """Return every CPython that pyenv has, newest first; discovery sees the selected ones only."""
-    root = env.get("PYENV_ROOT") or f"{env.get('HOME', '')}/.pyenv"
     found: list[tuple[Version, str]] = []
-    for folder in Path(root, "versions").glob("3.*"):
+    for folder in (_pyenv_root(env) / "versions").glob("3.*"):
         if FINAL.fullmatch(folder.name):
             version = Version(folder.name)
             found.append((version, f"{folder}/bin/python{version.major}.{version.minor}"))

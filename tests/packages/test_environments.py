@@ -397,3 +397,16 @@ def test_a_python_that_pyenv_has_is_found_though_it_is_not_selected(pyenv: Path)
     assert discover("==3.99.2", env=env).version == "3.99.2"
     with pytest.raises(NoInterpreter):
         discover("==3.99.5", env=env)
+
+
+def test_no_shim_of_pyenv_is_started(pyenv: Path) -> None:
+    """Each is a shell script that looks for what `versions` has: six of them took 2.5 s."""
+    shim, started = pyenv / "shims/python3.12", pyenv / "started"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\n: > {started}\nexec {sys.executable} "$@"\n')
+    shim.chmod(0o755)
+    every(env={"PATH": f"{pyenv}/elsewhere:{shim.parent}/", "PYENV_ROOT": str(pyenv)})
+    assert not started.exists()
+    shim.parent.rename(pyenv / "elsewhere")  # a folder like any other is looked into
+    every(env={"PATH": f"{pyenv}/elsewhere", "PYENV_ROOT": str(pyenv)})
+    assert started.exists()
