@@ -71,6 +71,8 @@ class Warmth:
     key: str
     """Runs share a warm cell when, and only when, they have the same key."""
     preload: tuple[str, ...] = ()
+    may_begin_cold: bool = False
+    """Whether the one that finds no warm cell starts cold while it is made, rather than to wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -230,14 +230,15 @@ async def fanout(bench: Bench) -> Figure:
 async def drained(bench: Bench, *, target: str, preload: tuple[str, ...], most: float) -> Figure:
     """The first run of a version that has no warm cell (any more), at its slowest, and a cold one.
 
-    It waits for a warm cell to be made, which whoever comes next has then.
+    It starts cold, beside the warm cell that is made for whoever comes next.
     """
     pandas = "pandas" in preload
     cold = bench.command(target, preload=None, pandas=pandas)
     values: list[float] = []
     baselines: list[float] = []
     for number in range(max(5, bench.runs // 4)):
-        first = replace(cold, warmth=Warmth(key=f"{target}-{number}", preload=preload))
+        warmth = Warmth(key=f"{target}-{number}", preload=preload, may_begin_cold=True)
+        first = replace(cold, warmth=warmth)
         for measured, command in ((values, first), (baselines, cold)):
             started = time.perf_counter()
             await bench.run(command)

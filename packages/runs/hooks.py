@@ -149,7 +149,7 @@ def _command(
     answers: Mapping[str, Json] | None = None,
     is_warm: bool = True,
 ) -> Command:
-    warmth = Warmth(key=warm_key(context), preload=preload_of(context)) if is_warm else None
+    warmth = Warmth(key=warm_key(context), preload=preload_of(context), may_begin_cold=True)
     return Command(
         target=target,
         handle=handle,
@@ -166,7 +166,7 @@ def _command(
         },
         network=context.grant.run_network,
         least=context.least,
-        warmth=warmth,
+        warmth=warmth if is_warm else None,
     )
 
 

@@ -40,18 +40,21 @@ async def check_import(
 def import_command(context: RunContext) -> Command:
     """Return the Command that imports the entry point, and calls nothing of the package's.
 
-    It is a job's in all that a warm cell is made from, so that the cell is one for jobs. The
-    target is the module's own class, which every module has: to call it makes an empty module,
-    which no run can return. So "raised" is the end of an import that went well; what fails in the
-    import is "unloadable", and whatever ends it otherwise says so.
+    It is a job's in all that a warm cell is made from, so that the cell is one for jobs; only that
+    it waits for it, to find out how jobs start. The target is the module's own class, which every
+    module has: to call it makes an empty module, which no run can return. So "raised" is the end of
+    an import that went well; what fails in the import is "unloadable", and whatever ends it
+    otherwise says so.
     """
     command = extract_command(context, job_id="")
+    warmth = command.warmth and replace(command.warmth, may_begin_cold=False)
     module = command.target.partition(":")[0]
     return replace(
         command,
         target=f"{module}:__class__",
         handle="doc",
         arguments={"name": "imported"},
+        warmth=warmth,
     )
 
 

@@ -104,8 +104,13 @@ class Pool:
         family = _family(command)
         reason = ColdReason("")
         for _ in range(_ATTEMPTS + self.bounds.spares):
+            known = self._entries.get(family)
             entry = self._entry(family)
-            if not await _has_started(entry, self.bounds.patience_s, cancelled):
+            # The first one would wait for an import that it has done as soon by itself; those that
+            # come while it runs wait, lest all of them import.
+            is_first = entry is not known and _may_begin_cold(command)
+            patience_s = 0.0 if is_first else self.bounds.patience_s
+            if not await _has_started(entry, patience_s, cancelled):
                 return ColdReason("its warm cell is still importing")
             warm_cell = entry.started.result()
             if isinstance(warm_cell, ColdReason):
@@ -314,8 +319,13 @@ def _family(command: Command) -> _Family:
         answers=_NOTHING,
         variables=_Frozen(command.variables),
         secrets=_NOTHING,
+        warmth=command.warmth and replace(command.warmth, may_begin_cold=False),
     )
     return _Family(shared, hash(shared))
+
+
+def _may_begin_cold(command: Command) -> bool:
+    return command.warmth is not None and command.warmth.may_begin_cold
 
 
 class _Frozen(dict[str, Any]):
@@ -332,8 +342,8 @@ async def _has_started(
     entry: _PoolEntry, patience_s: float, cancelled: asyncio.Event | None
 ) -> bool:
     """Wait for the warm cell, but not for ever, nor for a run that is cancelled meanwhile."""
-    if entry.started.done():
-        return True
+    if entry.started.done() or not patience_s:
+        return entry.started.done()
     waits: set[asyncio.Task[Any]] = {entry.started}
     if cancelled is not None:
         waits.add(asyncio.create_task(cancelled.wait()))

@@ -68,6 +68,18 @@ async def test_a_run_says_on_which_libraries_of_the_host_it_ran(
     assert list(libraries.values()) == sorted(libraries.values(), key=lambda one: one.path)
 
 
+async def test_the_first_of_several_starts_cold_where_it_may_and_the_others_wait(lab, warm):
+    """It would wait for an import that it has done as soon by itself; all of them would not."""
+    command = warm(lab.command("def extract(*, job, **_):\n    return 1\n"))
+    asked = dataclasses.replace(command.warmth, may_begin_cold=True)
+    command = dataclasses.replace(command, warmth=asked)
+    together = await asyncio.gather(*(lab.run(command) for _ in range(3)))
+    starts = Counter(one.isolation.start for one in together)
+    assert starts == {"cold": 1, "warm": 2}, [one.isolation.start_reason for one in together]
+    assert all(one.value == 1 for one in together)
+    assert (await lab.run(command)).isolation.start == "warm"
+
+
 @pytest.mark.parametrize("has_namespaces", [True, False])
 async def test_an_import_that_hangs_does_not_hold_up_the_end(lab, warm, has_namespaces):
     """It is nobody's any more: a worker that was told to stop waited as long as an import may."""
