@@ -100,6 +100,9 @@ class Client:
         """Send a request, and leave its answer aside."""
         fields = {"Host": "localhost", "Content-Length": str(len(body)), **(headers or {})}
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        if self._reader.at_eof():  # it was hung up on while it had nothing to ask
+            self._writer.close()
+            await self.__aenter__()
         self._writer.write(f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode() + body)
         await self._writer.drain()
 

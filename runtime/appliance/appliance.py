@@ -82,11 +82,13 @@ async def open_appliance(
     open_queues: OpenQueues,
     role: Role = Role.SERVES,
     level_file: Path | None = None,
+    judges: Judges | None = None,
 ) -> AsyncGenerator[Appliance]:
     """Offer the appliance of these settings; everything is closed afterwards.
 
     What an earlier process left running is put back into the queue first. `level_file` is where
-    the best level of this host is noted, if not in the home. Raises HomeInUse, MixedSetUp.
+    the best level of this host is noted, if not in the home; `judges` have begun already, and are
+    closed by who began them. Raises HomeInUse, MixedSetUp.
     """
     async with AsyncExitStack() as stack:
         await _take_home(settings, role=role, stack=stack)
@@ -98,7 +100,7 @@ async def open_appliance(
         _warn_of_no_advisories(settings)
         level_file = level_file or settings.home / LEVEL_FILE
         least = await asyncio.to_thread(least_level, settings, sandbox.level, level_file)
-        judges = stack.enter_context(Judges())
+        judges = judges or stack.enter_context(Judges())
         worker = await asyncio.to_thread(
             this_worker, settings, level=sandbox.level, is_serving=role is Role.SERVES
         )

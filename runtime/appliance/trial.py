@@ -36,6 +36,7 @@ from runtime.values.media_types import media_type_of
 from runtime.values.records import Activation, JobInput, JsonObject, RequestContext
 from runtime.values.retries import RetryPolicy
 from runtime.values.states import State
+from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem
 
 WHO = "fumehood try"
@@ -67,18 +68,20 @@ async def try_bundle(
     on_event: OnEvent,
     gate_reason: str = "",
     answers: JsonObject | None = None,
+    judges: Judges | None = None,
 ) -> Trial:
     """Receive, activate and run `bundle` once; put the outputs below `outputs_to`.
 
     Raises BundleRefused for a bad bundle, TryFailed when it does not become active.
     `on_event` is given each event of the job as it happens. `gate_reason` opens the network gate
     for the install, with that reason on record. `answers` are for what the job asks, by key.
+    `judges` are those that the caller has begun already, if any.
     """
     names = InputNames(most=len(inputs))
     for path in inputs:
         names.take(path.name)
     _judge_files(inputs)
-    async with _throwaway(settings) as appliance:
+    async with _throwaway(settings, judges=judges) as appliance:
         if gate_reason:
             await _open_gate(appliance.services, reason=gate_reason)
         version, _ = await appliance.services.intake.receive(bundle, who=WHO)
@@ -122,7 +125,7 @@ def _judge_files(paths: Sequence[Path]) -> None:
 
 
 @asynccontextmanager
-async def _throwaway(settings: Settings) -> AsyncGenerator[Appliance]:
+async def _throwaway(settings: Settings, *, judges: Judges | None) -> AsyncGenerator[Appliance]:
     """Offer an appliance whose home is gone afterwards."""
     # Not /tmp, which is often memory and small: outputs and blobs lie here (file-hierarchy(7)).
     with tempfile.TemporaryDirectory(prefix="fumehood-try-", dir="/var/tmp") as folder:
@@ -141,6 +144,7 @@ async def _throwaway(settings: Settings) -> AsyncGenerator[Appliance]:
             settings.model_copy(update=alone),
             open_queues=no_queues,  # the job is run by hand, below
             level_file=settings.home / LEVEL_FILE,
+            judges=judges,
         )
         async with opened as appliance:
             yield appliance

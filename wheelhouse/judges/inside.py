@@ -47,11 +47,15 @@ FAULTS_OF_INPUT = frozenset(
 type Function = Callable[..., tuple[object, Iterable[Problem]]]
 
 
-def serve(descriptor: int) -> None:
-    """Judge whatever is ordered at the socket `descriptor`, until its other end is closed."""
+def serve(descriptor: int, first: str = "") -> None:
+    """Judge whatever is ordered at the socket `descriptor`, until its other end is closed.
+
+    `first` is the module that the first order will be for, if that is known.
+    """
     door = socket.socket(fileno=descriptor)
     _be_alone()
-    known: set[str] = set()
+    known = {first}
+    _rehearse(first)
     ready = _Ready(door, module="")
     while (received := _receive(door)) is not None:
         order, answer = received

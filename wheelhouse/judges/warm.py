@@ -41,13 +41,17 @@ class JudgeLostError(Exception):
 
 
 class WarmJudge:
-    """One process that forks for each judgement. Not for two threads at once."""
+    """One process that forks for each judgement. Not for two threads at once.
 
-    def __init__(self) -> None:
+    `first` is the module that it will be asked for first, if that is known: it imports that ahead.
+    """
+
+    def __init__(self, first: str = "") -> None:
         # Ours to remove: who is killed in the middle of a judgement removes nothing itself.
         self._room = tempfile.TemporaryDirectory(prefix="fumehood-judge-")
         ours, theirs = socket.socketpair()
-        order = f"from wheelhouse.judges.inside import serve; serve({theirs.fileno()})"
+        call = f"serve({theirs.fileno()}, {first!r})"
+        order = f"from wheelhouse.judges.inside import serve; {call}"
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-c", order],

@@ -7,11 +7,10 @@ import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from runtime.appliance.trial import Trial, try_bundle
 from runtime.artifact.traffic_text import traffic_text
 from runtime.cli.input.arguments import Inputs, Pairs, Parameters
 from runtime.cli.input.bundle_zip import bundle_file
@@ -20,7 +19,12 @@ from runtime.cli.input.settings_in_force import settings_in_force
 from runtime.cli.output.job_text import error_text, event_line, start_text
 from runtime.cli.output.printing import AsJson, emit, facts, say
 from runtime.faults.errors import TryFailed
+from wheelhouse.judges.pool import Judges
 
+if TYPE_CHECKING:
+    from runtime.appliance.trial import Trial
+
+JUDGING = "packages.judging"
 MOST_LISTED = 20
 """How many outputs are listed for people; the artifact has them all."""
 EXIT_TERMINATED = 128 + signal.SIGTERM
@@ -64,7 +68,8 @@ def try_command(
     fails, 3 if the bundle is refused.
     """
     given = parameters_of(parameters, pairs=parameter or ())
-    with bundle_file(bundle) as archive:
+    with bundle_file(bundle) as archive, Judges() as judges:
+        judges.begin(JUDGING)  # it imports beside us, for as long as we do
         trial = asyncio.run(
             _try(
                 archive,
@@ -73,6 +78,7 @@ def try_command(
                 outputs_to=outputs_to,
                 gate_reason=open_gate,
                 answers=parameters_of("{}", pairs=answer or ()),
+                judges=judges,
             )
         )
     emit(json.loads(trial.artifact), as_json=as_json, show=_text)
@@ -88,7 +94,10 @@ async def _try(
     outputs_to: Path | None,
     gate_reason: str,
     answers: dict[str, Any],
-) -> Trial:
+    judges: Judges,
+) -> "Trial":
+    from runtime.appliance.trial import try_bundle  # noqa: PLC0415 – most of a try is this import
+
     _stop_at_sigterm()
     try:
         return await try_bundle(
@@ -100,6 +109,7 @@ async def _try(
             on_event=_say_event,
             gate_reason=gate_reason,
             answers=answers,
+            judges=judges,
         )
     except asyncio.CancelledError as fault:
         raise typer.Exit(EXIT_TERMINATED) from fault
