@@ -25,12 +25,12 @@ from bench_world import Bench
 from figures import Figure, against, alone, tell
 from measured import disk_bytes, pip_build, timed, tiny_wheel, uv_build
 
-from packages.activation import Workshop, prepare
 from packages.archive import Bundles, receive
 from packages.environment.bundle_bytecode import with_bytecode
 from packages.lock.grant import GateState
 from packages.lock.lock import Lock
 from packages.lock.uv import compile_pylock
+from packages.preparation import Workshop, prepare
 from sandbox.command import Command, Folder
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox

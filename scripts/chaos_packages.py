@@ -27,14 +27,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from packages.activation import Workshop, prepare
 from packages.archive import Bundles, receive
 from packages.environment.building import Builder
 from packages.environment.environment import Environments
-from packages.environment.upkeep import listing
-from packages.environment.upkeep import verify as verify_environment
+from packages.environment.maintenance import listing
+from packages.environment.maintenance import verify as verify_environment
 from packages.lock.grant import GateState
 from packages.lock.locker import Locker
+from packages.preparation import Workshop, prepare
 from sandbox.sandbox import Sandbox
 from wheelhouse.carrier.carry import export_wheels, import_wheels
 from wheelhouse.durable import remove_tree

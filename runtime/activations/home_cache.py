@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from packages.archive import Bundles
-from packages.environment import upkeep
+from packages.environment import maintenance as upkeep
 from packages.environment.environment import Environments
 from runtime.activations.in_use import InUse
 from runtime.values.records import Activation

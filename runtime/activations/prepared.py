@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from packages.activation import Prepared
+from packages.preparation import Prepared
 from runtime.values.records import JsonObject, PreparedRecord
 from sandbox.command import Interpreter, Outcome
 

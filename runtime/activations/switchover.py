@@ -9,9 +9,9 @@ from collections.abc import Container, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from packages.activation import ActivationFailed, Prepared, Workshop, prepare
 from packages.archive import Bundles
 from packages.errors import PackageError
+from packages.preparation import ActivationFailed, Prepared, Workshop, prepare
 from runtime.activations.log import ActivationLog
 from runtime.activations.prepared import record_of
 from runtime.activations.supply import SharedHomeSupply, Supply

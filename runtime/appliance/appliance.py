@@ -10,8 +10,8 @@ from enum import Enum
 from functools import partial
 from pathlib import Path
 
-from packages.activation import Workshop
 from packages.archive import Bundles
+from packages.preparation import Workshop
 from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.in_use import InUse
 from runtime.activations.intake import Intake

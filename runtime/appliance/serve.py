@@ -18,7 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from runtime.access.identification import local_admin
-from runtime.access.upkeep import upkeep
+from runtime.access.periodic import periodic_work
 from runtime.appliance.appliance import Appliance, Role, open_appliance
 from runtime.faults.errors import SettingsRefused
 from runtime.home.local_user import local_user
@@ -124,7 +124,7 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
         server = _server(appliance, app=app, tls=tls, proxy=proxy)
         _renew_on_hangup(settings, tls=tls)
         _stop_on_signals(server, appliance=appliance)
-        keeping = upkeep(
+        keeping = periodic_work(
             appliance.services.access,
             store=appliance.services.store,
             clock=appliance.services.clock,

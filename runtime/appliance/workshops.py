@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
-from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.lock.grant import Ceiling
+from packages.preparation import Workshop
 from runtime.activations.carried_environments import CarriedEnvironments
 from runtime.activations.home_cache import HomeCache
 from runtime.activations.in_use import InUse

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from packages.archive import Bundles
 from packages.environment.environment import Environments
-from packages.environment.upkeep import locked_digests
+from packages.environment.maintenance import locked_digests
 from packages.errors import PackageError
 from packages.lock.judging import addresses_of
 from packages.lock.lock import read_lock

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from packages.archive import Bundles
 from packages.environment.environment import Environments
-from packages.environment.upkeep import listing
+from packages.environment.maintenance import listing
 from packages.lock.lock import read_lock
 from runtime.faults.errors import StateConflict
 from runtime.home.wheel_pruning import activation_under_way, authors_digests

@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Request
 
-from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.lock.gate_watch import Closings
+from packages.preparation import Workshop
 from runtime.access.access import Access
 from runtime.access.decisions import own_sight_of, sight_of
 from runtime.activations.intake import Intake

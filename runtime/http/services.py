@@ -6,9 +6,9 @@ Apart from `runtime.http.context`, which needs FastAPI: `fumehood try` has all o
 import asyncio
 from dataclasses import dataclass
 
-from packages.activation import Workshop
 from packages.archive import Bundles
 from packages.lock.gate_watch import Closings
+from packages.preparation import Workshop
 from runtime.access.access import Access
 from runtime.activations.intake import Intake
 from runtime.artifact.files import ArtifactFiles

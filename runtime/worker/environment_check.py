@@ -8,7 +8,7 @@ import logging
 from datetime import datetime
 
 from packages.environment.environment import Environments
-from packages.environment.upkeep import Repaired, repair
+from packages.environment.maintenance import Repaired, repair
 from packages.interpreters import every
 from runtime.store.access import audit
 from runtime.store.databases.store import Store

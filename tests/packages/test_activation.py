@@ -10,7 +10,6 @@ import pytest
 from support.bundles import bundle_files, manifest, zipped
 from support.elf import library
 
-from packages.activation import Prepared, Workshop, prepare
 from packages.archive import Bundles, receive
 from packages.bundle.bundle import Bundle
 from packages.environment.bundle_bytecode import with_bytecode
@@ -19,6 +18,7 @@ from packages.errors import ActivationFailed, ActivationRefused
 from packages.interpreters import cache_tag
 from packages.lock.grant import Ceiling, GateState
 from packages.lock.locker import Locker
+from packages.preparation import Prepared, Workshop, prepare
 from packages.runs.hooks import RunContext, extract_command, on_after_extract_command
 from sandbox.command import Json, Outcome, Report
 from sandbox.limits import Limits

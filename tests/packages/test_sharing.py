@@ -12,8 +12,8 @@ from support.locks import lock_of
 from support.world import open_folder
 
 from packages.environment.environment import Environment, Environments
+from packages.environment.maintenance import collect, repair, verify
 from packages.environment.sharing import PLACE
-from packages.environment.upkeep import collect, repair, verify
 from sandbox.command import Command, Folder, Interpreter, Level, Warmth
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox

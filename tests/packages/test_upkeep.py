@@ -8,7 +8,7 @@ import pytest
 from support.locks import lock_of
 
 from packages.environment.environment import Environment, Environments
-from packages.environment.upkeep import collect, listing, locked_digests, repair, verify
+from packages.environment.maintenance import collect, listing, locked_digests, repair, verify
 from sandbox.command import Interpreter
 from wheelhouse.store import Wheel, Wheelhouse
 

@@ -10,10 +10,10 @@ import typer
 
 from packages.environment.environment import Environments
 from packages.environment.inventory import Inventory
+from packages.environment.maintenance import collect, listing
+from packages.environment.maintenance import repair as repair_environments
+from packages.environment.maintenance import verify as verify_environment
 from packages.environment.sbom import sbom, touching
-from packages.environment.upkeep import collect, listing
-from packages.environment.upkeep import repair as repair_environments
-from packages.environment.upkeep import verify as verify_environment
 from packages.interpreters import every
 from runtime.cli.output.printing import AsJson, emit, say, table
 from runtime.faults.errors import Malformed, NotFound, NotReady

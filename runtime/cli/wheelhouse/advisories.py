@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
+from packages.environment.maintenance import listing
 from packages.environment.sbom import touching
-from packages.environment.upkeep import listing
 from runtime.cli.appliance.env import environments_here
 from runtime.cli.output.printing import AsJson, emit, table
 from runtime.home.factories import advisories_of, wheelhouse_of

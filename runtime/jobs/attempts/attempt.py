@@ -16,9 +16,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from packages.activation import Workshop
 from packages.environment.environment import Environment
 from packages.lock.grant import decide
+from packages.preparation import Workshop
 from packages.runs.hooks import RunContext, extract_command, on_after_extract_command, told_start
 from packages.runs.run_context import run_context
 from runtime.activations.in_use import InUse

@@ -22,7 +22,7 @@ log = logging.getLogger("fumehood.access")
 
 
 @asynccontextmanager
-async def upkeep(access: Access, *, store: Store, clock: Clock) -> AsyncGenerator[None]:
+async def periodic_work(access: Access, *, store: Store, clock: Clock) -> AsyncGenerator[None]:
     """Keep the log of access up to date meanwhile, and once more at the end."""
     await store.run(access.seal.sign, at=clock())
     work = [_keep(access, store=store, clock=clock)]
