@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from packages.archive import Bundles
-from packages.environment import maintenance as upkeep
+from packages.environment import maintenance
 from packages.environment.environment import Environments
 from runtime.activations.in_use import InUse
 from runtime.values.records import Activation
@@ -84,7 +84,7 @@ class HomeCache:
             thing.remove()
             log.info("%s goes: the home of this worker is full", thing.name)
             too_much -= thing.size_bytes
-        upkeep.tidy(self.environments, now=datetime.now(UTC))
+        maintenance.tidy(self.environments, now=datetime.now(UTC))
         self._prune_wheels(before)
 
     def _note_uses(self) -> None:
@@ -111,7 +111,7 @@ class HomeCache:
     def _prune_wheels(self, before: float) -> None:
         """Remove the wheels that no environment is built from: with these gone, none needs them."""
         young = {w.sha256 for w in self.wheelhouse.wheels() if w.origin.at.timestamp() > before}
-        needed = upkeep.locked_digests(self.environments)
+        needed = maintenance.locked_digests(self.environments)
         prune(self.wheelhouse, in_use=needed | young, now=time.time())
 
     def _things(self, before: float) -> Iterator[_Thing]:
@@ -119,14 +119,14 @@ class HomeCache:
         held = tuple(self.in_use.held())
         kept = {one.digest for one in held} | {_data_of(one) for one in held}
         keys = self.in_use.environments()
-        for found in upkeep.listing(self.environments):
+        for found in maintenance.listing(self.environments):
             used_at = found.used_at.timestamp()
             if found.key not in keys and not found.is_in_use and used_at < before:
                 yield _Thing(
                     name=f"environments/{found.key}",
                     used_at=used_at,
                     size_bytes=found.inventory.size_bytes,
-                    remove=partial(upkeep.remove, self.environments, found.key),
+                    remove=partial(maintenance.remove, self.environments, found.key),
                 )
         for folder in (*_below(self.bundles.root), *_below(self.data_root)):
             used_at = folder.stat().st_mtime
