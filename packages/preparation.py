@@ -1,4 +1,4 @@
-"""Activation: lock → environment → on_activate → import; then the runtime switches to it.
+"""Preparation: lock → environment → on_activate → import; then the runtime switches to it.
 
 Any failure leaves the former version active; nothing that it built is half there.
 """
