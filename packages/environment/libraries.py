@@ -16,6 +16,8 @@ from sandbox.command import Command, Folder, Interpreter, Level, Run
 from sandbox.limits import Limits
 from wheelhouse.problem import Problem
 
+ASIDE = ".libraries-"
+"""How folders begin in which this writes, beside the environments: a sweep knows them."""
 PURE = "-any.whl"
 MOST_NOTICES = 10
 DEBIAN = {
@@ -65,7 +67,7 @@ async def missing_libraries(
     if all(one.wheel.endswith(PURE) for one in environment.inventory.installed):
         return ()
     command = _command(environment, interpreter, least)
-    with tempfile.TemporaryDirectory(prefix=".libraries-", dir=environment.folder.parent) as aside:
+    with tempfile.TemporaryDirectory(prefix=ASIDE, dir=environment.folder.parent) as aside:
         outcome = await run(command, outputs_to=Path(aside) / "o", observe=quiet)
     try:
         found = _MISSING.validate_python(outcome.value or [])

@@ -12,6 +12,7 @@ from typing import Any
 from packages.environment.environment import Environments, environment_key
 from packages.environment.integrity import verify_environment
 from packages.environment.inventory import FILE, Inventory
+from packages.environment.libraries import ASIDE
 from packages.environment.sharing import PLACE, forget_shared
 from packages.errors import PackageError
 from packages.lock.lock import FILE as LOCK_FILE
@@ -197,10 +198,11 @@ def _set_aside(environments: Environments, key: str) -> Path:
 
 
 def _sweep(environments: Environments, now: float) -> None:
-    """Remove half-made environments that a killed builder left behind."""
+    """Remove what a killed builder left behind: half-made environments, and looks at libraries."""
     for path in environments.root.iterdir():
-        is_half_made = path.name.startswith(".") and len(path.name) > 64
-        if is_half_made and now - path.lstat().st_mtime > ABANDONED_AFTER_S:
+        is_environment = path.name.startswith(".") and len(path.name) > 64
+        is_left = is_environment or path.name.startswith(ASIDE)
+        if is_left and now - path.lstat().st_mtime > ABANDONED_AFTER_S:
             remove_tree(path)
 
 

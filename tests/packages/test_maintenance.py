@@ -129,3 +129,18 @@ async def test_collection_keeps_the_store_below_its_size(
     now = datetime.now(UTC)
     removed = collect(environments, now=now, older_than_s=1e9, most_bytes=250_000)
     assert [one.key for one in removed] == [built[0].key]
+
+
+async def test_what_a_killed_builder_left_is_swept_after_an_hour(
+    environments: Environments, add: Add, interpreter: Interpreter
+) -> None:
+    built = await build(environments, interpreter, add("here"))
+    left = [environments.root / f".{built.key}-x1y2", environments.root / ".libraries-x1y2"]
+    for folder in left:
+        (folder / "outputs").mkdir(parents=True)
+    now = datetime.now(UTC)
+    collect(environments, now=now, older_than_s=1e9)
+    assert all(folder.exists() for folder in left)
+    collect(environments, now=now + timedelta(hours=2), older_than_s=1e9)
+    assert not any(folder.exists() for folder in left)
+    assert verify(environments, built.key) == []
