@@ -1,13 +1,16 @@
 """What an operation may ask for: a service of the appliance, who asks, and where in a list.
 
-Each operation names what it uses, such as `store: StoreOf`; nothing is handed down whole. What
-FastAPI asks for is `async` even where it waits for nothing: it calls everything else in a thread of
-its pool, which was 36 hops for a job.
+Each operation names what it uses, such as `store: StoreOf`; nothing is handed down whole. Services
+are handed to it as it is called (`with_services`). What FastAPI asks for is
+`async` even where it waits for nothing: it calls everything else in a thread of its pool, which was
+36 hops for a job.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
+from dataclasses import dataclass
+from functools import partial, wraps
+from inspect import Parameter, signature
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Request
@@ -45,11 +48,46 @@ MOST_WAIT_S = 300
 KEPT_HEADERS = ("user-agent", "x-origin")
 
 
-def _service(name: str) -> Callable[[Request], Any]:
-    async def service(request: Request) -> Any:
-        return getattr(request.app.state.services, name)
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Marks what an operation asks for as the service of that name; see `with_services`."""
 
-    return service
+    name: str
+
+
+def with_services(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `endpoint` as FastAPI shall see it: with a request in place of its services.
+
+    They are the same for every request. As dependencies each was solved anew, with one of its own
+    for the request: eight of the twelve that an order has, and 0.15 ms of each (1.19 to 1.03 ms for
+    a look at a job).
+    """
+    asked = signature(endpoint, eval_str=True)
+    services = {one.name: name for one in asked.parameters.values() if (name := _service_of(one))}
+    if not services:
+        return endpoint
+    others = [one for one in asked.parameters.values() if one.name not in services]
+    has_request = any(one.annotation is Request for one in others)
+    own = next((one.name for one in others if one.annotation is Request), "request")
+
+    @wraps(endpoint)
+    async def operation(**given: Any) -> Any:
+        request: Request = given[own] if has_request else given.pop(own)
+        there = request.app.state.services
+        handed = {name: getattr(there, service) for name, service in services.items()}
+        return await endpoint(**given, **handed)
+
+    named = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in others]
+    if not has_request:
+        named.append(Parameter(own, Parameter.KEYWORD_ONLY, annotation=Request))
+    vars(operation)["__signature__"] = asked.replace(parameters=named)
+    return operation
+
+
+def _service_of(parameter: Parameter) -> str:
+    """Return the name of the service that a parameter asks for; nothing for another one."""
+    marks = getattr(parameter.annotation, "__metadata__", ())
+    return next((mark.name for mark in marks if isinstance(mark, Service)), "")
 
 
 def services_of(request: Request) -> Services:
@@ -139,31 +177,31 @@ async def key_of(
     return idempotency_key.strip().strip('"')
 
 
-SettingsOf = Annotated[Settings, Depends(_service("settings"))]
-ClockOf = Annotated[Clock, Depends(_service("clock"))]
-ClosingsOf = Annotated[Closings, Depends(_service("closings"))]
-NotifierOf = Annotated[Notifier, Depends(_service("notifier"))]
-StoreOf = Annotated[Store, Depends(_service("store"))]
-EventsOf = Annotated[EventLog, Depends(_service("events"))]
-ArtifactsOf = Annotated[ArtifactFiles, Depends(_service("artifacts"))]
-BlobsOf = Annotated[Blobs, Depends(_service("blobs"))]
-BundlesOf = Annotated[Bundles, Depends(_service("bundles"))]
-WheelhouseOf = Annotated[Wheelhouse, Depends(_service("wheelhouse"))]
-JudgesOf = Annotated[Judges, Depends(_service("judges"))]
-WorkshopOf = Annotated[Workshop, Depends(_service("workshop"))]
-SubmissionsOf = Annotated[Submissions, Depends(_service("submissions"))]
-SchedulesOf = Annotated[Schedules, Depends(_service("schedules"))]
-IntakeOf = Annotated[Intake, Depends(_service("intake"))]
+SettingsOf = Annotated[Settings, Service("settings")]
+ClockOf = Annotated[Clock, Service("clock")]
+ClosingsOf = Annotated[Closings, Service("closings")]
+NotifierOf = Annotated[Notifier, Service("notifier")]
+StoreOf = Annotated[Store, Service("store")]
+EventsOf = Annotated[EventLog, Service("events")]
+ArtifactsOf = Annotated[ArtifactFiles, Service("artifacts")]
+BlobsOf = Annotated[Blobs, Service("blobs")]
+BundlesOf = Annotated[Bundles, Service("bundles")]
+WheelhouseOf = Annotated[Wheelhouse, Service("wheelhouse")]
+JudgesOf = Annotated[Judges, Service("judges")]
+WorkshopOf = Annotated[Workshop, Service("workshop")]
+SubmissionsOf = Annotated[Submissions, Service("submissions")]
+SchedulesOf = Annotated[Schedules, Service("schedules")]
+IntakeOf = Annotated[Intake, Service("intake")]
 StandsOf = Annotated[Callable[[], Awaitable[bool]], Depends(stands_of)]
-StoppingOf = Annotated[asyncio.Event, Depends(_service("stopping"))]
-AccessOf = Annotated[Access, Depends(_service("access"))]
-BulkOf = Annotated[Bulk, Depends(_service("bulk"))]
-RetentionOf = Annotated[Retention, Depends(_service("retention"))]
-DeliveriesOf = Annotated[Deliveries, Depends(_service("deliveries"))]
-QuestionsOf = Annotated[Questions, Depends(_service("questions"))]
-ReadinessOf = Annotated[Readiness, Depends(_service("readiness"))]
-GateClockOf = Annotated[GateClock, Depends(_service("gate_clock"))]
-MeterOf = Annotated[Meter, Depends(_service("meter"))]
+StoppingOf = Annotated[asyncio.Event, Service("stopping")]
+AccessOf = Annotated[Access, Service("access")]
+BulkOf = Annotated[Bulk, Service("bulk")]
+RetentionOf = Annotated[Retention, Service("retention")]
+DeliveriesOf = Annotated[Deliveries, Service("deliveries")]
+QuestionsOf = Annotated[Questions, Service("questions")]
+ReadinessOf = Annotated[Readiness, Service("readiness")]
+GateClockOf = Annotated[GateClock, Service("gate_clock")]
+MeterOf = Annotated[Meter, Service("meter")]
 ServicesOf = Annotated[Services, Depends(whole)]
 PrincipalOf = Annotated[Principal, Depends(asks)]
 SightOf = Annotated[Sight, Depends(sight_of_request)]

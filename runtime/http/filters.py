@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Query
 
 from runtime.faults.errors import InputRefused
-from runtime.http.context import PrincipalOf, SightOf, StoreOf
+from runtime.http.context import PrincipalOf, SightOf, StoreOf, with_services
 from runtime.store.databases.store import Store
 from runtime.store.lists import batches, presets
 from runtime.values.access import Sight
@@ -85,4 +85,4 @@ async def filter_of(
     return await with_batch(judged(wanted), store=store, sight=sight)
 
 
-FilterOf = Annotated[JobFilter, Depends(filter_of)]
+FilterOf = Annotated[JobFilter, Depends(with_services(filter_of))]

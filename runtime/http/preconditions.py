@@ -57,7 +57,7 @@ def view_tag(view: BaseModel) -> str:
     return tag_of(view.model_dump_json().encode())
 
 
-def _precondition(
+async def _precondition(
     if_match: Annotated[str, Header(description="The ETag of what is changed.")] = "",
 ) -> Precondition:
     return Precondition(if_match)

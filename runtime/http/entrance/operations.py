@@ -5,7 +5,7 @@ An operation is built whole where it is written, and the application takes it as
 a quarter of the start, and half of the way from a request to its operation.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from runtime.http.answers import MEDIA_TYPE
+from runtime.http.context import with_services
 from runtime.http.entrance.permission import permitted
 
 PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
@@ -31,12 +32,22 @@ def operations(*, prefix: str = "", tags: Sequence[str] = ()) -> APIRouter:
         dependencies=[Depends(permitted)],
         responses=FAULTS,
         generate_unique_id_function=_operation_id,
+        route_class=Operation,
     )
 
 
 def page_operations() -> APIRouter:
     """Return what takes the operations of pages, which no client is told of."""
-    return APIRouter(dependencies=[Depends(permitted)], include_in_schema=False)
+    return APIRouter(
+        dependencies=[Depends(permitted)], include_in_schema=False, route_class=Operation
+    )
+
+
+class Operation(APIRoute):
+    """An operation that is handed the services that it names."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        super().__init__(path, with_services(endpoint), **options)
 
 
 def asked_first(route: BaseRoute) -> BaseRoute:
