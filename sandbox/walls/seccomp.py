@@ -9,7 +9,7 @@ listings in the tests say what each line is for. seccomp(2), Documentation/netwo
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from errno import EINVAL, ENOPROTOOPT, ENOSYS, EPERM
+from errno import EINVAL, ENOPROTOOPT, ENOSYS, EOPNOTSUPP, EPERM
 from functools import cache
 from typing import Literal, Protocol
 
@@ -23,6 +23,10 @@ _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET (clone(2) has no NEWTIME)."""
+_PR_SET_SECCOMP, _RWF_NOWAIT, _DONTNEED = 22, 8, 4
+"""prctl(2); preadv2(2): only what is there without waiting for the disk; posix_fadvise(2)."""
+_ATTACHING = (26, 50, 51, 52)
+"""SO_ATTACH_FILTER, SO_ATTACH_BPF, and the two of SO_REUSEPORT (asm-generic/socket.h)."""
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _ATTRIBUTE_FLAGS = (0x40086602, 0x40046602, 0x401C5820, 0x40806685)
 """FS_IOC_SETFLAGS (and of 32 bits), FSSETXATTR, ENABLE_VERITY: the owner of a file may, so a cell
@@ -58,6 +62,10 @@ class Surroundings(Protocol):
 
     def of_sockets(self, numbers: dict[str, int]) -> Iterable[Instruction]:
         """Return which sockets there are."""
+        ...
+
+    def of_socket_options(self) -> list[Instruction]:
+        """Return what refuses options of them; what goes on is asked more (setsockopt(2))."""
         ...
 
 
@@ -175,14 +183,41 @@ def _conditional(kind: _Kind, numbers: dict[str, int]) -> Iterable[Instruction]:
     if kind.is_warm:
         yield from kind.around.of_signals(numbers)
     yield from kind.around.of_sockets(numbers)
+    options = [*kind.around.of_socket_options(), *_programs()]
+    yield from bpf.when(numbers["setsockopt"], "setsockopt", options)
     refused = [_TIOCSTI, _TIOCLINUX, *_ATTRIBUTE_FLAGS]
     yield from bpf.when(numbers["ioctl"], "ioctl", bpf.if_one_of(1, refused))
     yield from bpf.when(numbers["fcntl"], "fcntl", _leases())
     yield from bpf.when(numbers["getsockopt"], "getsockopt", _cookies())
+    # As seccomp(2): a filter of a package's own could answer 0 for unshare(2) and setns(2), which
+    # the warden has a held import make: two jobs then met in one net namespace.
+    yield from bpf.when(numbers["prctl"], "prctl", bpf.if_one_of(0, [_PR_SET_SECCOMP]))
+    # What is in the page cache tells what others have read of the files that all of them see.
+    forgotten = [
+        bpf.argument(3),
+        Instruction(bpf.EQUAL, 0, 1, _DONTNEED, "POSIX_FADV_DONTNEED"),
+        bpf.errno(0, "done, says the answer"),
+    ]
+    yield from bpf.when(numbers["fadvise64"], "fadvise64", forgotten)
+    at_once = bpf.if_any_bit(5, _RWF_NOWAIT, answer=bpf.ERRNO | EOPNOTSUPP)
+    yield from bpf.when(numbers["preadv2"], "preadv2", at_once)
     ordinary = bpf.only(0, [0, 0xFFFFFFFF], EPERM)
     yield from bpf.when(numbers["personality"], "personality", ordinary)
     nameless = bpf.if_any_bit(4, _AT_EMPTY_PATH)
     yield from bpf.when(numbers["execveat"], "execveat", nameless)
+
+
+def _programs() -> list[Instruction]:
+    """Refuse programs for sockets (SO_ATTACH_FILTER and its kin, socket(7)).
+
+    What they are compiled to is counted for nobody (111 MB were held with a limit of 160), and
+    bounded for the whole host: who uses it up lets no other filter of seccomp be loaded.
+    """
+    return [
+        bpf.argument(1),
+        Instruction(bpf.EQUAL, 0, 2 + len(_ATTACHING), _SOL_SOCKET, "of any socket"),
+        *bpf.if_one_of(2, _ATTACHING),
+    ]
 
 
 def _leases() -> list[Instruction]:

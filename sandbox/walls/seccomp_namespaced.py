@@ -19,6 +19,11 @@ _MSG_MORE = 0x8000
 _FLAGS_OF_SENDING = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
 """Which argument they are, by call (send(2), sendmmsg(2))."""
 _SOL_UDP, _SOL_UDPLITE, _UDP_CORK = 17, 136, 1
+_SOL_IPV6 = 41
+_JOINING = (20, 27, 35, 39, 42, 46)
+"""IPV6_ADD_MEMBERSHIP, IPV6_JOIN_ANYCAST, IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP,
+MCAST_JOIN_GROUP and MCAST_JOIN_SOURCE_GROUP (linux/in.h, linux/in6.h); of the other protocol these
+numbers are of options that a run has no use for."""
 
 
 def denied(policy: SyscallPolicy) -> Sequence[str]:
@@ -55,7 +60,11 @@ def of_sockets(numbers: dict[str, int]) -> Iterable[Instruction]:
     for name, flags in _FLAGS_OF_SENDING.items():
         more = bpf.if_any_bit(flags, _MSG_MORE, answer=bpf.ERRNO | EOPNOTSUPP)
         yield from bpf.when(numbers[name], name, more)
-    yield from bpf.when(numbers["setsockopt"], "setsockopt", _corks())
+
+
+def of_socket_options() -> list[Instruction]:
+    """Refuse options by which datagrams are held back, or groups joined."""
+    return [*_corks(), *_groups()]
 
 
 def _corks() -> list[Instruction]:
@@ -71,6 +80,26 @@ def _corks() -> list[Instruction]:
         Instruction(bpf.EQUAL, 0, 3, _SOL_UDPLITE, "of UDP-Lite"),
         bpf.argument(2),
         Instruction(bpf.EQUAL, 0, 1, _UDP_CORK, "UDP_CORK"),
+        bpf.errno(ENOPROTOOPT, "as if the kernel did not have it"),
+    ]
+
+
+def _groups() -> list[Instruction]:
+    """Refuse to join groups (ip(7), ipv6(7)): the kernel tells of it a moment later, by itself.
+
+    What it then counts in the net namespace, which was looked at when it was given back, told the
+    next run of a warm cell how many groups the one before had joined.
+    """
+    return [
+        bpf.argument(1),
+        Instruction(bpf.EQUAL, 1, 0, 0, "of IP"),
+        Instruction(bpf.EQUAL, 0, 2 + len(_JOINING), _SOL_IPV6, "of IPv6"),
+        bpf.argument(2),
+        *(
+            Instruction(bpf.EQUAL, len(_JOINING) - 1 - at, 0, name, "to join a group")
+            for at, name in enumerate(_JOINING[:-1])
+        ),
+        Instruction(bpf.EQUAL, 0, 1, _JOINING[-1], "to join a group"),
         bpf.errno(ENOPROTOOPT, "as if the kernel did not have it"),
     ]
 

@@ -57,6 +57,11 @@ def of_sockets(numbers: dict[str, int]) -> Iterable[Instruction]:
     yield from bpf.when(numbers["sendto"], "sendto", bpf.if_not_null(4))
 
 
+def of_socket_options() -> list[Instruction]:
+    """Refuse none: pairs of streams have no such options."""
+    return []
+
+
 def _pairs_of_streams() -> list[Instruction]:
     return [
         *bpf.only(0, [_AF_UNIX], EAFNOSUPPORT),

@@ -374,12 +374,14 @@ async def test_a_warm_cell_is_renewed_after_so_many_runs_and_nobody_waits_for_it
 
 async def test_a_successor_that_is_not_needed_any_more_is_ended_with_its_pool(lab, warm):
     pool = small_pool(lab, runs_per_cell=1)
+    before = set(psutil.Process().children())
     command = warm(lab.command("def extract(*, job, **_): return 1"))
     for _ in range(2):
         await give_back(await pool.take(command))
     successor = seat_of(pool, command).successor
     await pool.close()
-    assert successor.started.result().child.ended.done()
+    assert successor.started.done()
+    assert not [one for one in set(psutil.Process().children()) - before if not is_zombie(one)]
 
 
 async def test_a_dead_run_is_reaped_though_no_other_comes(lab, warm):
