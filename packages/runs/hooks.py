@@ -149,7 +149,9 @@ def _command(
     answers: Mapping[str, Json] | None = None,
     is_warm: bool = True,
 ) -> Command:
-    warmth = Warmth(key=warm_key(context), preload=preload_of(context), may_begin_cold=True)
+    warmth = None
+    if is_warm:
+        warmth = Warmth(key=warm_key(context), preload=preload_of(context), may_begin_cold=True)
     return Command(
         target=target,
         handle=handle,
@@ -166,7 +168,7 @@ def _command(
         },
         network=context.grant.run_network,
         least=context.least,
-        warmth=warmth if is_warm else None,
+        warmth=warmth,
     )
 
 

@@ -73,7 +73,7 @@ def with_services(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(endpoint)
     async def operation(**given: Any) -> Any:
         request: Request = given[own] if has_request else given.pop(own)
-        there = request.app.state.services
+        there = services_of(request)
         handed = {name: getattr(there, service) for name, service in services.items()}
         return await endpoint(**given, **handed)
 

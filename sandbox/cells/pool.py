@@ -24,6 +24,7 @@ _UNMOVED = 128
 """Forks that may wait in a warm cell's leaf, all at once, to be moved to their own."""
 _LONG_RUN_S = 0.02
 """A run that takes longer does not hold back the next spare, nor a spare its welcome."""
+_CLOSED = "the sandbox is closed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,7 @@ class Pool:
     )
     _lost: "dict[_Family, int]" = field(default_factory=dict["_Family", int])
     _tidying: "set[asyncio.Task[None]]" = field(default_factory=set["asyncio.Task[None]"])
+    _is_closed: bool = False
     _importing: "set[asyncio.Task[ColdReason | None]]" = field(
         default_factory=set["asyncio.Task[ColdReason | None]"]
     )
@@ -140,7 +142,8 @@ class Pool:
         return not isinstance(fault, CellLostError) or self._lost[family] > _MOST_LOST
 
     async def close(self) -> None:
-        """End every warm cell."""
+        """End every warm cell, also those that only begin to be."""
+        self._is_closed = True
         for key, entry in list(self._entries.items()):
             self._retire(key, entry)
         for importing in self._importing:
@@ -206,6 +209,8 @@ class Pool:
         Whoever closes the pool ends what imports: a hung one held up the end of a worker for all
         the time that an import may take.
         """
+        if self._is_closed:  # while its process was started
+            return ColdReason(_CLOSED)
         importing = asyncio.create_task(warm_cell.warm_up(preload_s=most_s))
         self._importing.add(importing)
         try:
@@ -213,7 +218,7 @@ class Pool:
         finally:
             importing.cancel()  # nothing is done where it is over
             self._importing.discard(importing)
-        return ColdReason("the sandbox is closed") if importing.cancelled() else importing.result()
+        return ColdReason(_CLOSED) if importing.cancelled() else importing.result()
 
     async def _fork(self, entry: _PoolEntry, warm_cell: WarmCell) -> Cell:
         """Take a spare if one is ready, and see that there is one for the next run.

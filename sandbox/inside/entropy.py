@@ -9,9 +9,8 @@ def reseed() -> None:
     """Forget what was remembered; import nothing new. Generators are seeded by generators.py."""
     uuid = sys.modules.get("uuid")
     if uuid is not None and hasattr(uuid, "_last_timestamp"):
-        vars(uuid)["_last_timestamp"] = (
-            None  # else uuid1() counts on from the import's in each fork
-        )
+        # Else uuid1() counts on from the import's in each fork.
+        vars(uuid)["_last_timestamp"] = None
     tempfile = sys.modules.get("tempfile")
     if tempfile is not None:
         vars(tempfile)["_name_sequence"] = None

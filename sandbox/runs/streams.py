@@ -73,11 +73,11 @@ class Streams:
     Read before each message on the channel, so that what was printed first is told first.
     """
 
-    def __init__(self, cell: Cell, said: Reports, *, mask: Mask | None) -> None:
+    def __init__(self, cell: Cell, reports: Reports, *, mask: Mask | None) -> None:
         self._cell = cell
         self._mask = mask
         self._held_back = mask.longest_bytes if mask else 0
-        self._reports = said
+        self._reports = reports
         self._loop = asyncio.get_running_loop()
         self._open: dict[int, Literal["stdout", "stderr"]] = {}
         self._rest: dict[int, bytes] = {}

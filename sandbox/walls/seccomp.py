@@ -65,7 +65,7 @@ class Surroundings(Protocol):
         ...
 
     def of_socket_options(self) -> list[Instruction]:
-        """Return what refuses options of them; what goes on is asked more (setsockopt(2))."""
+        """Return what refuses options of them (setsockopt(2)), and lets the others go on."""
         ...
 
 

@@ -148,10 +148,10 @@ def test_what_a_killed_upload_left_is_swept_at_the_next_start(tmp_path: Path) ->
             server.until("/healthz", lambda _: bool(list((home / "cache").iterdir())))
             server.process.kill()
             server.process.wait()
-    (with_bytecode,) = home.glob("bundles/*/runnable/*")
+    (shown,) = home.glob("bundles/*/runnable/*")
     for half_made in (
         home / "bundles/.receive-x1",
-        with_bytecode.with_name(f".{with_bytecode.name}.x2"),
+        shown.with_name(f".{shown.name}.x2"),
     ):
         (half_made / "files").mkdir(parents=True)
         (half_made / "files/extract.py").touch()
@@ -159,7 +159,7 @@ def test_what_a_killed_upload_left_is_swept_at_the_next_start(tmp_path: Path) ->
     with running(home) as server:
         assert list((home / "cache").iterdir()) == []
         assert not list(home.glob("bundles/.*"))
-        assert [path.name for path in with_bytecode.parent.iterdir()] == [with_bytecode.name]
+        assert [path.name for path in shown.parent.iterdir()] == [shown.name]
         assert server.ended(server.submit("counts-words").json()["id"])["state"] == "succeeded"
 
 
