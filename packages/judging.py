@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 
 from packages.bundle.bundle import BundleFile, module_files
 from packages.bundle.entry_points import judge_targets, targets_of
+from packages.bundle.leftovers import is_leftover
 from packages.bundle.manifest import Manifest, read_manifest
 from packages.bundle.manifest_faults import FILE as MANIFEST
 from packages.bundle.orders import judge_schema
@@ -31,7 +32,7 @@ from packages.bundle.tarballs import judge_tarball
 from packages.bundle.text import POWERSHELL, NotUtf8Error, decoded, is_utf_16
 from packages.errors import ManifestRefused
 from packages.lock.lock import MOST_BYTES as MOST_LOCK_BYTES
-from packages.notices import is_leftover, notices
+from packages.notices import notices
 from wheelhouse.archives.judging import Ceilings
 from wheelhouse.archives.zipfiles import judge_zip
 from wheelhouse.judges.budget import Budget

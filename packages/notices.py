@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from packages.environment.inventory import Overlap
 
 MOST_NOTICES = 20
-OF_MACOS = "__MACOSX"
 CONVENTIONAL = frozenset(
     [
         "manifest.json",
@@ -30,16 +29,6 @@ CONVENTIONAL = frozenset(
 """Files that mean something by their name alone."""
 NEAR_ENOUGH = 2
 """Edits between a file's name and a name that would have meant something."""
-
-
-def is_leftover(path: str) -> bool:
-    """Return whether `path` is what macOS leaves in archives and folders, and nobody wrote.
-
-    >>> is_leftover("__MACOSX/._extract.py"), is_leftover("docs/.DS_Store"), is_leftover("a.py")
-    (True, True, False)
-    """
-    name = posixpath.basename(path)
-    return path.startswith(f"{OF_MACOS}/") or name == ".DS_Store" or name.startswith("._")
 
 
 def notices(

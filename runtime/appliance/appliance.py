@@ -16,7 +16,8 @@ from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.in_use import InUse
 from runtime.activations.intake import Intake
 from runtime.activations.supply import Supply
-from runtime.appliance.workshops import homes_around, least_level, make_workshop, supply_of
+from runtime.appliance.sandboxes import OpenSandbox, sandbox_in
+from runtime.appliance.workshops import least_level, make_workshop, supply_of
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.opening import Bytes, open_bytes
 from runtime.faults.errors import RuntimeFault
@@ -24,7 +25,7 @@ from runtime.gate.steady import GateClock
 from runtime.gate.watch import GateWatch
 from runtime.home import factories, membership
 from runtime.home.cleanup import sweep_home
-from runtime.home.folders import LEVEL_FILE, make_home
+from runtime.home.folders import LEVEL_FILE
 from runtime.home.sole_use import alone_in, one_of
 from runtime.http.services import Services
 from runtime.jobs.attempts.attempt import AttemptRunner
@@ -83,12 +84,13 @@ async def open_appliance(
     role: Role = Role.SERVES,
     level_file: Path | None = None,
     judges: Judges | None = None,
+    open_sandbox: OpenSandbox = sandbox_in,
 ) -> AsyncGenerator[Appliance]:
-    """Offer the appliance of these settings; everything is closed afterwards.
+    """Offer the appliance of these settings, whose home is made; all is closed afterwards.
 
     What an earlier process left running is put back into the queue first. `level_file` is where
     the best level of this host is noted, if not in the home; `judges` have begun already, and are
-    closed by who began them. Raises HomeInUse, MixedSetUp.
+    closed by who began them, as a sandbox may be. Raises HomeInUse, MixedSetUp.
     """
     async with AsyncExitStack() as stack:
         await _take_home(settings, role=role, stack=stack)
@@ -96,7 +98,7 @@ async def open_appliance(
         store = await _open_store(settings, role=role)
         stack.push_async_callback(store.close)
         queues = await stack.enter_async_context(open_queues(settings))
-        sandbox = await _open_sandbox(settings, stack=stack)
+        sandbox = await stack.enter_async_context(open_sandbox(settings.home))
         _warn_of_no_advisories(settings)
         level_file = level_file or settings.home / LEVEL_FILE
         least = await asyncio.to_thread(least_level, settings, sandbox.level, level_file)
@@ -127,22 +129,13 @@ async def open_appliance(
 
 
 async def _take_home(settings: Settings, *, role: Role, stack: AsyncExitStack) -> None:
-    """Make the home ours until `stack` is left, and sweep it. Raises HomeInUse, MixedSetUp."""
-    await asyncio.to_thread(make_home, settings.home)
+    """Have the home for us until `stack` is left, and sweep it. Raises HomeInUse, MixedSetUp."""
     if role is Role.SERVES:
         stack.enter_context(alone_in(settings.home))
     stack.enter_context(one_of(settings.home, cluster=membership.places_of(settings)))
     swept = await asyncio.to_thread(sweep_home, settings.home, is_alone=settings.is_one_process)
     if swept:
         log.info("removed %d half-made things that a killed process had left", swept)
-
-
-async def _open_sandbox(settings: Settings, *, stack: AsyncExitStack) -> Sandbox:
-    sandbox = await Sandbox.open(settings.home / "cells", crossed=homes_around(settings.home))
-    for reason in sandbox.missing:
-        log.warning("cells run at level %s: %s", sandbox.level, reason)
-    stack.push_async_callback(sandbox.close)
-    return sandbox
 
 
 @asynccontextmanager

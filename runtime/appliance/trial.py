@@ -5,7 +5,6 @@ are the user's own, so that a second try starts warm.
 """
 
 import asyncio
-import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,32 +14,29 @@ from typing import Any
 
 from packages.lock.diagnosis import adding
 from runtime.appliance.appliance import Appliance, open_appliance
+from runtime.appliance.throwaway import Throwaway
 from runtime.blobs.blob import Blobs
 from runtime.faults.errors import AttemptLost, InputRefused, TryFailed
 from runtime.gate import opening as gate
-from runtime.home.folders import LEVEL_FILE, writable
-from runtime.home.guard import guard_home
 from runtime.http.services import Services
 from runtime.jobs.attempts.events import EventLog, to_plain
 from runtime.jobs.orders.input_names import InputNames
 from runtime.jobs.orders.orders import Sender
 from runtime.jobs.orders.rules import Wish
 from runtime.queue.queue import no_queues
-from runtime.settings.settings import Settings
 from runtime.store.databases.store import Store
 from runtime.store.jobs import job_lists, questions
 from runtime.store.jobs import jobs as job_store
 from runtime.store.packages import activations
 from runtime.values.around.questions import unanswered
 from runtime.values.media_types import media_type_of
-from runtime.values.records import Activation, JobInput, JsonObject, RequestContext
+from runtime.values.records import Activation, JobInput, JsonObject, PackageVersion, RequestContext
 from runtime.values.retries import RetryPolicy
 from runtime.values.states import State
 from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem
 
 WHO = "fumehood try"
-SHARED = ("wheelhouse", "environments")
 GATE_FOR = timedelta(minutes=15)
 OWN_GATE = "a try has a gate of its own, which is closed unless it is told otherwise"
 ABSENT = frozenset({"not-in-wheelhouse", "no-version-satisfies", "wrong-python-or-platform"})
@@ -59,42 +55,38 @@ class Trial:
 
 
 async def try_bundle(
-    settings: Settings,
+    place: Throwaway,
     *,
     bundle: Path,
     inputs: Sequence[Path],
     parameters: JsonObject,
     outputs_to: Path | None,
     on_event: OnEvent,
+    judges: Judges,
     gate_reason: str = "",
     answers: JsonObject | None = None,
-    judges: Judges | None = None,
 ) -> Trial:
-    """Receive, activate and run `bundle` once; put the outputs below `outputs_to`.
+    """Receive, activate and run `bundle` once in `place`; put the outputs below `outputs_to`.
 
     Raises BundleRefused for a bad bundle, TryFailed when it does not become active.
     `on_event` is given each event of the job as it happens. `gate_reason` opens the network gate
     for the install, with that reason on record. `answers` are for what the job asks, by key.
-    `judges` are those that the caller has begun already, if any.
     """
     names = InputNames(most=len(inputs))
     for path in inputs:
         names.take(path.name)
     _judge_files(inputs)
-    async with _throwaway(settings, judges=judges) as appliance:
+    opened = open_appliance(
+        place.settings,
+        open_queues=no_queues,  # the job is run by hand, below
+        level_file=place.level_file,
+        judges=judges,
+        open_sandbox=place.open_sandbox,
+    )
+    async with opened as appliance:
         if gate_reason:
             await _open_gate(appliance.services, reason=gate_reason)
-        version, _ = await appliance.services.intake.receive(bundle, who=WHO)
-        requested = await appliance.services.intake.request_activation(
-            package=version.package, version=version.version, who=WHO, reason=WHO
-        )
-        await appliance.tasks.switchover.run(requested.id)
-        activation = await _refuse_unless_active(
-            appliance.services.store, activation_id=requested.id, is_gate_open=bool(gate_reason)
-        )
-        for line in activation.log:
-            if line["event"] == "job.log":
-                on_event(dict(line))
+        version = await _activate(appliance, bundle, on_event, is_gate_open=bool(gate_reason))
         job_id = await _submit(
             appliance.services, package=version.package, inputs=inputs, parameters=parameters
         )
@@ -106,6 +98,24 @@ async def try_bundle(
         job = await appliance.services.store.read(job_store.get, job_id=job_id)
         artifact = await appliance.services.artifacts.load(job_id, attempt=job.attempt)
         return Trial(artifact=artifact, is_ok=job.state == "succeeded")
+
+
+async def _activate(
+    appliance: Appliance, bundle: Path, on_event: OnEvent, *, is_gate_open: bool
+) -> PackageVersion:
+    """Receive the bundle and activate it; tell what its hook and its import said."""
+    version, _ = await appliance.services.intake.receive(bundle, who=WHO)
+    requested = await appliance.services.intake.request_activation(
+        package=version.package, version=version.version, who=WHO, reason=WHO
+    )
+    await appliance.tasks.switchover.run(requested.id)
+    activation = await _refuse_unless_active(
+        appliance.services.store, activation_id=requested.id, is_gate_open=is_gate_open
+    )
+    for line in activation.log:
+        if line["event"] == "job.log":
+            on_event(dict(line))
+    return version
 
 
 def _judge_files(paths: Sequence[Path]) -> None:
@@ -122,32 +132,6 @@ def _judge_files(paths: Sequence[Path]) -> None:
     ]
     if problems:
         raise InputRefused("The inputs cannot be taken as they are", problems=problems)
-
-
-@asynccontextmanager
-async def _throwaway(settings: Settings, *, judges: Judges | None) -> AsyncGenerator[Appliance]:
-    """Offer an appliance whose home is gone afterwards."""
-    # Not /tmp, which is often memory and small: outputs and blobs lie here (file-hierarchy(7)).
-    with tempfile.TemporaryDirectory(prefix="fumehood-try-", dir="/var/tmp") as folder:
-        home = Path(folder)
-        with writable(settings.home):
-            guard_home(settings.home, may_be_crossed=True)
-        for name in SHARED:
-            shared = settings.home / name
-            with writable(settings.home):
-                shared.mkdir(parents=True, exist_ok=True)
-                shared.touch()  # says at once where nothing could be kept, as on a read-only disk
-            (home / name).symlink_to(shared.resolve())
-        alone: dict[str, Any] = {"home": home, "docket_url": "memory://try"}
-        alone |= {"database_url": "", "blobs_url": ""}
-        opened = open_appliance(
-            settings.model_copy(update=alone),
-            open_queues=no_queues,  # the job is run by hand, below
-            level_file=settings.home / LEVEL_FILE,
-            judges=judges,
-        )
-        async with opened as appliance:
-            yield appliance
 
 
 async def _run_job(appliance: Appliance, *, job_id: str, answers: JsonObject) -> None:

@@ -106,9 +106,3 @@ def least_level(settings: Settings, level: Level, file: Path) -> Level:
             level,
         )
     return least
-
-
-def homes_around(home: Path) -> tuple[Path, ...]:
-    """Return the homes that hold what cells run: `fumehood try` links to folders of another one."""
-    shared = (home / name for name in ("environments", "wheelhouse"))
-    return tuple({home, *(folder.resolve().parent for folder in shared)})

@@ -4,7 +4,6 @@ import gc
 import json
 import sys
 import traceback
-from importlib.metadata import version as distribution_version
 from typing import Annotated
 
 import typer
@@ -90,7 +89,9 @@ app = typer.Typer(
 
 def _print_version(is_asked: bool) -> None:  # noqa: FBT001  (typer calls it)
     if is_asked:
-        print(distribution_version("fumehood"))
+        from importlib.metadata import version  # noqa: PLC0415 – 45 ms that no other command needs
+
+        print(version("fumehood"))
         raise typer.Exit
 
 

@@ -39,6 +39,12 @@ def make_home(home: Path) -> None:
         _make_folders(home)
 
 
+def homes_around(home: Path) -> tuple[Path, ...]:
+    """Return the homes that hold what cells run: `fumehood try` links to folders of another one."""
+    shared = (home / name for name in ("environments", "wheelhouse"))
+    return tuple({home, *(folder.resolve().parent for folder in shared)})
+
+
 @contextmanager
 def writable(home: Path) -> Generator[None]:
     """Turn an OSError about what is below `home` into SettingsRefused, with the mend.

@@ -22,6 +22,11 @@ class Budget:
     answer_parts: int = 400_000
     """Values of the answer: lists, objects and what is in them."""
 
+    @property
+    def most_bytes(self) -> int:
+        """How many bytes of an answer are read at most."""
+        return min(self.answer_bytes, 64 * MIB)
+
     def for_input(self, size_bytes: int) -> Self:
         """Return the budget of a large input: what is right takes its time, 4 MiB a second."""
         more_s = size_bytes // (4 * MIB)

@@ -16,7 +16,6 @@ import os
 import resource
 import signal
 import socket
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -25,10 +24,9 @@ from pydantic_core import to_json
 
 from wheelhouse.judges.budget import MIB, Budget
 from wheelhouse.judges.verdict import Heading, cannot_be_judged, too_costly
+from wheelhouse.judges.wire import LENGTH, STATUS
 from wheelhouse.problem import Problem, first_problems
 
-LENGTH = struct.Struct(">I")
-STATUS = struct.Struct(">iQQ")
 PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
 CAPABILITY_VERSION_3 = 0x20080522
 CAPABILITIES_OF_ROOT = 1 << 1 | 1 << 2

@@ -10,14 +10,15 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from wheelhouse.errors import JudgeFailed
 from wheelhouse.judges.budget import Budget
-from wheelhouse.judges.judgement import Judgement
-from wheelhouse.judges.verdict import Nonsense, cannot_be_judged, read_answer, too_costly
 from wheelhouse.judges.warm import Answered, JudgeLostError, WarmJudge
 from wheelhouse.problem import Problem
+
+if TYPE_CHECKING:
+    from wheelhouse.judges.judgement import Judgement
 
 AT_ONCE = 2
 ASKED_OF_ONE = 500
@@ -80,7 +81,7 @@ class Judges:
 
     def judge[T](
         self,
-        judgement: Judgement[T],
+        judgement: "Judgement[T]",
         *,
         about: str,
         budget: Budget | None = None,
@@ -93,18 +94,7 @@ class Judges:
         budget = budget or judgement.budget
         answered = self._ask(_order(judgement, about, budget, arguments), budget)
         self._meter(about, answered)
-        if answered.crossed:
-            return None, [too_costly(about, answered.crossed, budget)]
-        if answered.signal:
-            why = f"its judge was ended by signal {answered.signal}"
-            return None, [cannot_be_judged(about, why)]
-        try:
-            heading, value = read_answer(answered.raw, returns=judgement.returns, budget=budget)
-        except Nonsense as nonsense:
-            return None, [cannot_be_judged(about, f"its judge gave no answer: {nonsense}")]
-        if heading.errno:
-            raise JudgeFailed(_failed(about, heading.failure))
-        return value, list(heading.problems)
+        return _verdict(answered, judgement, about=about, budget=budget)
 
     async def beside[T](self, action: Callable[..., T], /, *args: Any, **named: Any) -> T:
         """Return what `action`, which asks a judge, comes to; in a thread kept for that.
@@ -144,8 +134,29 @@ class Judges:
         return answered
 
 
+def _verdict[T](
+    answered: Answered, judgement: "Judgement[T]", *, about: str, budget: Budget
+) -> tuple[T | None, list[Problem]]:
+    """Return what an answer says, checked before it is believed. Raises JudgeFailed."""
+    # Here, so that a judge can be started before pydantic is imported.
+    from wheelhouse.judges import verdict  # noqa: PLC0415
+
+    if answered.crossed:
+        return None, [verdict.too_costly(about, answered.crossed, budget)]
+    if answered.signal:
+        why = f"its judge was ended by signal {answered.signal}"
+        return None, [verdict.cannot_be_judged(about, why)]
+    try:
+        heading, value = verdict.read_answer(answered.raw, returns=judgement.returns, budget=budget)
+    except verdict.Nonsense as nonsense:
+        return None, [verdict.cannot_be_judged(about, f"its judge gave no answer: {nonsense}")]
+    if heading.errno:
+        raise JudgeFailed(_failed(about, heading.failure))
+    return value, list(heading.problems)
+
+
 def _order(
-    judgement: Judgement[Any], about: str, budget: Budget, arguments: Mapping[str, Any]
+    judgement: "Judgement[Any]", about: str, budget: Budget, arguments: Mapping[str, Any]
 ) -> bytes:
     return json.dumps(
         {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 
-from wheelhouse.judges.budget import MIB, Budget
+from wheelhouse.judges.budget import Budget
 from wheelhouse.problem import MOST_PROBLEMS, Problem
 
 MOST_ANSWERED = MOST_PROBLEMS + 1
@@ -76,8 +76,3 @@ def cannot_be_judged(about: str, why: str) -> Problem:
         where=about,
         mend=mend,
     )
-
-
-def most_bytes(budget: Budget) -> int:
-    """Return how many bytes of an answer are read at most."""
-    return min(budget.answer_bytes, 64 * MIB)

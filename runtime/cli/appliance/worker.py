@@ -7,6 +7,7 @@ from runtime.appliance.serve import work
 from runtime.cli.appliance.up import Config, Home, LogFormat, Slots, faults_logged, logging_settings
 from runtime.cli.output.printing import AsJson
 from runtime.faults.errors import SettingsRefused
+from runtime.home.folders import make_home
 from runtime.settings.setting_types import without_login
 from runtime.settings.settings import Settings
 
@@ -30,6 +31,7 @@ def worker(
     with faults_logged(settings):
         if settings.is_one_process:
             raise _alone(settings)
+        make_home(settings.home)
         asyncio.run(work(settings))
 
 

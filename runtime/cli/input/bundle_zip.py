@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from packages.notices import is_leftover
+from packages.bundle.leftovers import is_leftover
 from runtime.faults.errors import InputRefused, NotFound
 from wheelhouse.problem import Problem
 

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +15,6 @@ from runtime.artifact.traffic_text import traffic_text
 from runtime.cli.input.arguments import Inputs, Pairs, Parameters
 from runtime.cli.input.bundle_zip import bundle_file
 from runtime.cli.input.parameters import parameters_of
-from runtime.cli.input.settings_in_force import settings_in_force
 from runtime.cli.output.job_text import error_text, event_line, start_text
 from runtime.cli.output.printing import AsJson, emit, facts, say
 from runtime.faults.errors import TryFailed
@@ -68,6 +67,7 @@ def try_command(
     fails, 3 if the bundle is refused.
     """
     given = parameters_of(parameters, pairs=parameter or ())
+    answers = parameters_of("{}", pairs=answer or ())
     with bundle_file(bundle) as archive, Judges() as judges:
         judges.begin(JUDGING)  # it imports beside us, for as long as we do
         trial = asyncio.run(
@@ -77,7 +77,7 @@ def try_command(
                 given,
                 outputs_to=outputs_to,
                 gate_reason=open_gate,
-                answers=parameters_of("{}", pairs=answer or ()),
+                answers=answers,
                 judges=judges,
             )
         )
@@ -96,27 +96,38 @@ async def _try(
     answers: dict[str, Any],
     judges: Judges,
 ) -> "Trial":
-    from runtime.appliance.trial import try_bundle  # noqa: PLC0415 – most of a try is this import
+    # Most of a try is imports. So each stands where something already runs beside it: a judge
+    # imports while the settings are, and the sandbox opens while the appliance is.
+    from runtime.appliance.throwaway import throwaway  # noqa: PLC0415
+    from runtime.cli.input.settings_in_force import settings_in_force  # noqa: PLC0415
 
     _stop_at_sigterm()
     try:
-        return await try_bundle(
-            settings_in_force(),
-            bundle=archive,
-            inputs=inputs,
-            parameters=parameters,
-            outputs_to=outputs_to,
-            on_event=_say_event,
-            gate_reason=gate_reason,
-            answers=answers,
-            judges=judges,
-        )
+        async with throwaway(settings_in_force()) as place:
+            try_bundle = await asyncio.to_thread(_imported)
+            return await try_bundle(
+                place,
+                bundle=archive,
+                inputs=inputs,
+                parameters=parameters,
+                outputs_to=outputs_to,
+                on_event=_say_event,
+                judges=judges,
+                gate_reason=gate_reason,
+                answers=answers,
+            )
     except asyncio.CancelledError as fault:
         raise typer.Exit(EXIT_TERMINATED) from fault
     except TryFailed as fault:
         if fault.traceback and "--json" not in sys.argv:
             say(fault.traceback)
         raise
+
+
+def _imported() -> "Callable[..., Awaitable[Trial]]":
+    from runtime.appliance.trial import try_bundle  # noqa: PLC0415
+
+    return try_bundle
 
 
 def _stop_at_sigterm() -> None:

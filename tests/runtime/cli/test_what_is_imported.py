@@ -1,0 +1,31 @@
+"""What a command imports before it begins: a process that starts late waits for nothing else."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def imported_by(*modules: str) -> set[str]:
+    """Return the distributions' and rooms' modules that importing `modules` brings along."""
+    program = f"import json, sys, {', '.join(modules)}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize(
+    ("begun", "late"),
+    [
+        ("runtime.cli.main", {"importlib.metadata", "asyncio", "pydantic"}),
+        ("runtime.cli.packages.try_", {"pydantic", "sqlalchemy", "runtime.settings"}),
+        ("runtime.appliance.throwaway", {"sqlalchemy", "runtime.store", "packages.preparation"}),
+    ],
+    ids=["a command", "its judge", "its sandbox"],
+)
+def test_what_a_try_begins_with_waits_for_no_import_that_comes_later(
+    begun: str, late: set[str]
+) -> None:
+    assert not imported_by(begun) & late
