@@ -13,7 +13,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from packages.lock.lock import MOST_BYTES as MOST_LOCK_BYTES
 from packages.notices import notices
 from wheelhouse.archives.judging import Ceilings
 from wheelhouse.archives.zipfiles import judge_zip
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.problem import Problem, first_problems
@@ -53,7 +54,7 @@ REHEARSED = {
 """A small bundle with a fault of each common kind: telling faults has to be rehearsed too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Judged:
     """What a right bundle says of itself, and its files."""
 

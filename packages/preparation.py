@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,12 @@ from packages.runs.import_check import check_import
 from packages.runs.run_context import run_context
 from sandbox.command import Interpreter, Level, Observe, Outcome, Report, Run
 from wheelhouse.durable import flush_filesystem, publish, remove_tree
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Workshop:
     """The parts that an activation works with; put together once, by the appliance."""
 
@@ -51,7 +52,7 @@ class Workshop:
     interpreter_for: Callable[[str], Interpreter] = discover
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InstallRecord:
     """How what runs came to be installed. `fetched` is what came through the gate for it."""
 
@@ -86,7 +87,7 @@ class InstallRecord:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Prepared:
     """A version that may become active. `data_folder` is what on_activate left, if anything."""
 

@@ -4,14 +4,14 @@ import ctypes
 import resource
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from sandbox.limits import MIB
+from wheelhouse.frozen import frozen
 
 PR_SET_PDEATHSIG = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Share:
     """What a tool may take at most: address space, seconds of CPU, bytes of any file it writes."""
 

@@ -5,7 +5,6 @@ exception class of every room.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from packages.errors import PackageError
@@ -14,6 +13,7 @@ from runtime.faults.outages import outage_of
 from runtime.values.bounds import kept_problems
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 EXIT_OK = 0
@@ -29,7 +29,7 @@ EXIT_TRY_AGAIN = 75
 EXIT_INTERRUPTED = 130
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Answer:
     """How a fault is answered: over HTTP, and by the exit code of the command line."""
 
@@ -132,7 +132,7 @@ TABLE: Mapping[str, Answer] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Fault:
     """Any exception of ours, in the one form that HTTP and the command line answer."""
 

@@ -7,15 +7,16 @@ disk: with digests and metadata at hand, uv need not hash 50 MB of wheels to loc
 
 import html
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from urllib.parse import quote
+
+from wheelhouse.frozen import frozen
 
 API_VERSION = "1.1"
 JSON_MEDIA_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_MEDIA_TYPE = "application/vnd.pypi.simple.v1+html"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class IndexFile:
     """One line of a project's page. `sha256` and `metadata_sha256` are bare hex digests."""
 

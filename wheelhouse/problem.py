@@ -1,8 +1,10 @@
 """Problem: what is wrong, where, and the mend. Shared by the rooms that judge input."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import islice
+
+from wheelhouse.frozen import frozen
 
 MOST_PROBLEMS = 99
 """With the one that counts the rest they are a hundred."""
@@ -10,7 +12,7 @@ MOST_TEXT_CHARS = 500
 MORE = "more-problems"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Problem:
     """One fault of an input. `code` is stable and kebab-case; `where` names file and place."""
 

@@ -26,6 +26,7 @@ from pydantic import TypeAdapter
 
 from wheelhouse.durable import fresh_beside, publish, remove_tree, write_file
 from wheelhouse.errors import WheelNotFound, WheelRefused
+from wheelhouse.frozen import frozen
 from wheelhouse.index import IndexFile, project_html
 from wheelhouse.judges.pool import Judges
 from wheelhouse.locks import exclusive
@@ -38,7 +39,7 @@ MOST_NAME_CHARS = 200
 type OriginKind = Literal["uploaded", "fetched", "built"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Origin:
     """How a wheel came into the house: when (UTC), by whom, from which index, and why."""
 
@@ -49,7 +50,7 @@ class Origin:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wheel(WheelFacts):
     """A wheel in the house, and how it came here; `yanked` is the reason, if it was."""
 

@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from wheelhouse.archives.zipfiles import files_of
 from wheelhouse.durable import flush_filesystem, folder_aside, remove_tree, write_file
 from wheelhouse.errors import WheelCorrupt
+from wheelhouse.frozen import frozen
 from wheelhouse.metadata.record import RecordLine, read_record, record_digest
 from wheelhouse.metadata.schemes import Place, Placed, place
 from wheelhouse.metadata.scripts import launchers, relocated
@@ -47,7 +48,7 @@ class UnpackedFolder:
     files: tuple[UnpackedFile, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Unpacked:
     """An unpacked wheel, or its bytecode: where it is, and what is in it.
 

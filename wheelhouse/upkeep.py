@@ -1,13 +1,13 @@
 """Keeping the house in order: what is damaged, what lacks something, what nobody uses."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from wheelhouse.closure import Lack, lacks
 from wheelhouse.durable import remove_tree, sweep_aside
+from wheelhouse.frozen import frozen
+from wheelhouse.lacking.closure import Lack, lacks
 from wheelhouse.metadata.target import Target
 from wheelhouse.metadata.wheel import digest_of
 from wheelhouse.problem import Problem
@@ -16,7 +16,7 @@ from wheelhouse.store import Wheel, Wheelhouse
 ABANDONED_AFTER_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pruned:
     """What a pruning removed, or would remove."""
 

@@ -1,10 +1,10 @@
 """Bundle: one judged upload, unpacked and read-only."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from packages.bundle.manifest import Hook, Manifest
 from packages.bundle.requirements import Requirements
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 CONVENTIONS = {
@@ -13,7 +13,7 @@ CONVENTIONS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BundleFile:
     """A file of a bundle. `sha256` is `sha256:<hex>`."""
 
@@ -22,7 +22,7 @@ class BundleFile:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Bundle:
     """A bundle: `digest` (`sha256:<hex>` of the upload) is its identity."""
 

@@ -4,12 +4,12 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from itertools import chain, islice
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import MOST_PROBLEMS, Problem, first_problems, shown
 
 FILE = "manifest.json"
@@ -54,7 +54,7 @@ IN_A_FILE = {
 """What does not stand in the manifest at all, and where it does."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Words:
     """What the fields are called: `meant` says what a pattern asks for, `fields_at` what may be."""
 

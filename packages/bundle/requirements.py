@@ -16,6 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from packages.bundle.text import NotUtf8Error, decoded
+from wheelhouse.frozen import frozen
 from wheelhouse.metadata.requirement import read_requirement
 from wheelhouse.problem import Problem, Problems, shown
 
@@ -56,7 +57,7 @@ PLACES_OF_CONDA = ("/feedstock_root/", "/croot/", "build_artifacts", "/conda/")
 FORMS_OF_FILES = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tgz", ".egg", ".tar", ".tar.xz")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wanted:
     """One requirement, in canonical spelling, with the digests that its author allows."""
 
@@ -72,7 +73,7 @@ class Wanted:
         return f"{self.file}:{self.line}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Requirements:
     """What the author asks for: requirements, and constraints on what they bring along."""
 

@@ -3,7 +3,6 @@
 import asyncio
 import errno
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -36,6 +35,7 @@ from wheelhouse.durable import (
     write_new,
 )
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.unpacked import Unpacked, forget_unpacked, unpack
@@ -44,7 +44,7 @@ AT_ONCE = 2
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Builder:
     """Builds environments from the wheels of `house`; compiles with `run`. `clock` gives UTC."""
 

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -15,6 +14,7 @@ from packages.progress import quiet
 from sandbox.command import Command, Folder, Interpreter, Outcome, Output, Run
 from sandbox.limits import MIB, Limits
 from wheelhouse.durable import flush_filesystem, folder_aside
+from wheelhouse.frozen import frozen
 from wheelhouse.metadata.schemes import Place
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
@@ -31,7 +31,7 @@ GROWTH = 4
 """Bytecode is seldom larger than its source; this is how much larger it may be."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Compiler:
     """Compiles the modules of unpacked wheels with `run`, and keeps the result in `house`."""
 

@@ -35,6 +35,7 @@ from wheelhouse.durable import (
     folder_aside,
     write_new,
 )
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 LISTING = "listing.json"
@@ -65,7 +66,7 @@ class SharedLink:
     to: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Listing:
     """Everything there is, in the order in which it comes."""
 

@@ -19,7 +19,7 @@ import os
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from packages.environment import carried
@@ -31,6 +31,7 @@ from packages.interpreters import platform_of
 from packages.lock.lock import Lock
 from packages.progress import quiet
 from sandbox.command import Folder, Interpreter, Observe
+from wheelhouse.frozen import frozen
 from wheelhouse.locks import held, open_lock
 
 LAYOUT_VERSION = 3
@@ -38,7 +39,7 @@ LAYOUT_VERSION = 3
 LONGEST_BUILD_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Environment:
     """A whole environment, ready to be put in sight of a cell."""
 
@@ -64,7 +65,7 @@ class Environment:
         return (own, *shared)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Environments:
     """The environments below `root`, built by `builder`."""
 

@@ -1,15 +1,17 @@
 """Inventory: what is installed in an environment, where it came from, and under what licence."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from wheelhouse.frozen import frozen
+
 FILE = "environment.json"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Installed:
     """One distribution. `source` says whether its wheel came through the gate (`index`).
 
@@ -31,7 +33,7 @@ class Installed:
     """What the wheel's RECORD says and is not so; its SHA-256 vouches for what is installed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Overlap:
     """A file that two wheels bring with different content; the first, by name, was kept."""
 
@@ -40,7 +42,7 @@ class Overlap:
     left_out: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Inventory:
     """What environment.json holds."""
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from packages.environment.inventory import Overlap
 from sandbox.command import Interpreter
 from wheelhouse.durable import FRESH, write_new
+from wheelhouse.frozen import frozen
 from wheelhouse.metadata.schemes import Place
 from wheelhouse.metadata.target import minor_of
 from wheelhouse.unpacked import Unpacked, UnpackedFile, is_cached_bytecode
@@ -30,7 +31,7 @@ NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM)
 """Another file system, a file with 65,000 names, or one that knows no links: copy instead."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WheelFiles:
     """One wheel's files or bytecode to lay out, called `name`."""
 
@@ -48,7 +49,7 @@ class Bunch:
     files: Sequence[UnpackedFile]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Link:
     """A link at `target`, below the environment, to a folder of the wheel called `wheel`."""
 
@@ -57,7 +58,7 @@ class Link:
     to: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Clash:
     """A file of the wheel called `wheel` at `path`, where there is to be something else."""
 
@@ -66,7 +67,7 @@ class Clash:
     what: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Plan:
     """What goes where: every folder, parents first; every file, once; links to shared folders."""
 

@@ -4,7 +4,6 @@ import asyncio
 import os
 import uuid
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from packages.progress import quiet
 from sandbox.command import Interpreter, Observe
 from wheelhouse.durable import remove_tree, sweep_aside
 from wheelhouse.errors import WheelhouseError
+from wheelhouse.frozen import frozen
 from wheelhouse.locks import open_lock, try_lock
 from wheelhouse.problem import Problem
 from wheelhouse.times import rfc3339
@@ -35,7 +35,7 @@ ABANDONED_AFTER_S = 3600.0
 REPAIR = "repair"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Kept:
     """An environment in the store, as people look at it."""
 
@@ -56,7 +56,7 @@ class Kept:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Repaired:
     """An environment that was damaged: what was wrong, and whether it is whole again."""
 

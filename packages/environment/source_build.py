@@ -6,7 +6,6 @@ others, and the wheel is kept with a record of how it came about.
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
@@ -28,6 +27,7 @@ from packages.progress import quiet, report_progress
 from sandbox.command import Command, Folder, Interpreter, Json, Observe, Outcome, Run
 from sandbox.limits import Limits
 from wheelhouse.errors import WheelRefused
+from wheelhouse.frozen import frozen
 from wheelhouse.metadata.wheel import digest_of
 from wheelhouse.metadata.wheel_name import read_wheel_name
 from wheelhouse.problem import Problem
@@ -38,7 +38,7 @@ LIMITS = Limits(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SourceBuilder:
     """Builds wheels into `house`. `clock` gives UTC."""
 

@@ -2,7 +2,6 @@
 
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from pydantic import TypeAdapter
 from packages.bundle.tarballs import judge_tarball
 from packages.bundle.toml import read_toml
 from wheelhouse.archives.judging import Ceilings
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.problem import Problem, shown
@@ -22,7 +22,7 @@ MOST_PYPROJECT_BYTES = 1 << 20
 MOST_REQUIRES = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class System:
     """The [build-system] table of a source tree (PEP 518), with its defaults."""
 

@@ -5,13 +5,14 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from packages.index.leading import Leads, Origin, origins
+from wheelhouse.frozen import frozen
 
 PUBLIC = "the default index"
 PUBLIC_URL = "https://pypi.org/simple/"
 PUBLIC_FILES = "https://files.pythonhosted.org/"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Bounds:
     """How much an index may cost us: a page (or a wheel's metadata), a whole lock, a wheel."""
 

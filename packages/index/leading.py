@@ -5,12 +5,12 @@ to a neighbour behind the firewall; a redirect may do so one step later.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
 from sandbox.network.addresses import networks, refusal
+from wheelhouse.frozen import frozen
 
 SCHEMES = {"https": 443, "http": 80}
 
@@ -35,7 +35,7 @@ class Origin(NamedTuple):
         return f"{self.scheme}://{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Leads:
     """Where the index at `own` may lead: to itself, and to `hosts`, if their address is public.
 

@@ -10,12 +10,12 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any, cast
 from urllib.parse import parse_qs, quote, unquote, urldefrag, urljoin, urlsplit
 
 from packages.index.leading import Leads
+from wheelhouse.frozen import frozen
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 ACCEPT = f"{JSON_TYPE}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
@@ -28,7 +28,7 @@ class UnreadableError(Exception):
     """A page is none that an index may have."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Listing:
     """The files that a page lists, as PEP 691 has them; and why others were left out."""
 

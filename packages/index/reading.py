@@ -11,13 +11,13 @@ import time
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from urllib.parse import urljoin
 
 import httpx2
 
 from packages.index.index import Index
 from packages.index.leading import Origin
+from wheelhouse.frozen import frozen
 
 MOST_REDIRECTS = 5
 QUIET_S = 30.0
@@ -35,7 +35,7 @@ class TooCostlyError(Exception):
     """What the index sends is longer, or slower, than it may be."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Budget:
     """How much one answer may take: bytes as they are unpacked, seconds, and bytes a second."""
 
@@ -44,7 +44,7 @@ class Budget:
     least_bytes_s: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Answer:
     """What came back from `url`, at the end of all redirects; `chunks` can be read once."""
 
@@ -54,7 +54,7 @@ class Answer:
     chunks: AsyncIterator[bytes]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reader:
     """Reads from `index` through `client`, which follows nothing by itself."""
 

@@ -5,7 +5,7 @@ the addresses in it are never followed: uv looks the same versions up at the ind
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -24,6 +24,7 @@ from packages.lock.diagnosis import (
 from packages.lock.judging import addresses_of
 from packages.lock.lock import Offered
 from packages.lock.uv import UvTimeoutError, compile_pylock, scratch_folder
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem
 
@@ -33,7 +34,7 @@ OLDEST_MINOR, NEWEST_MINOR = 9, 14
 """Of the Pythons 3.x that runs may have, and that there are."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Told:
     """uv's lock, and the SHA-256 of each metadata that the index gave out, by wheel."""
 

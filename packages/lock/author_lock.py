@@ -15,7 +15,7 @@ from packaging.version import Version
 
 from packages.bundle.requirements import Requirements, Wanted
 from packages.lock.lock import Offered, offered, read_pylock
-from wheelhouse.closure import brought
+from wheelhouse.lacking.closure import brought
 from wheelhouse.metadata.target import Target
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel

@@ -9,11 +9,12 @@ breaks a test, and an unknown wording still gives a problem that keeps uv's own 
 import errno
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from packages.lock.grant import Grant
 from packages.lock.lock import Offered
-from wheelhouse.closure import Lack
+from wheelhouse.frozen import frozen
+from wheelhouse.lacking.closure import Lack
 from wheelhouse.metadata.target import Target
 from wheelhouse.problem import Problem
 
@@ -53,7 +54,7 @@ BY_ADDRESS = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Circumstances:
     """What was tried: for which target, under which grant, with which index."""
 

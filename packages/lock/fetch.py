@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -36,13 +36,14 @@ from packages.progress import report_progress
 from sandbox.command import Observe
 from sandbox.limits import MIB
 from wheelhouse.errors import WheelRefused
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 from wheelhouse.store import Origin, Wheel, Wheelhouse
 
 AT_ONCE = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Fetcher:
     """Fetches from `index` into `house`. `clock` gives the time in UTC.
 

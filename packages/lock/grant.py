@@ -1,6 +1,6 @@
 """Grant: the manifest's wish × the admin's ceiling × the gate, decided by one pure function."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -9,10 +9,11 @@ from packaging.utils import canonicalize_name
 from packages.bundle.manifest import Manifest
 from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules
+from wheelhouse.frozen import frozen
 from wheelhouse.times import rfc3339
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GateState:
     """The network gate at one moment: closed, or open until T for a reason by someone.
 
@@ -40,7 +41,7 @@ class GateState:
         return {**asdict(self), "until": until, "packages": list(self.packages)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ceiling:
     """What the admin allows at most. `secrets` None means that any may be asked for."""
 
@@ -52,7 +53,7 @@ class Ceiling:
     secrets: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Decision:
     """One thing that was wished: what came of it, and why."""
 
@@ -61,7 +62,7 @@ class Decision:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Grant:
     """What one install and the runs after it may do, and why. Recorded in the artifact."""
 

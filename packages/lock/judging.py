@@ -4,7 +4,6 @@ What comes back is what a lock offers for a target; the text itself is parsed no
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -12,6 +11,7 @@ from pydantic import TypeAdapter
 from packages.bundle.requirements import Requirements
 from packages.lock.author_lock import chosen
 from packages.lock.lock import Offered, lacks_digest, offered, read_pylock
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.judges.pool import Judges
@@ -30,7 +30,7 @@ wheels = [{ name = "ours-1.0-py3-none-any.whl", path = "x", size = 1, hashes = {
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Package:
     """A package of a lock, and the wheel of it that the target takes best, if there is one."""
 

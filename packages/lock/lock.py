@@ -19,6 +19,7 @@ from packaging.utils import InvalidWheelFilename
 
 from packages.bundle.toml import read_toml
 from packages.errors import LockRefused
+from wheelhouse.frozen import frozen
 from wheelhouse.metadata.target import Target
 from wheelhouse.metadata.wheel_name import read_wheel_name
 from wheelhouse.problem import Problem, shown
@@ -30,7 +31,7 @@ CREATED_BY = "fumehood"
 ORIGINS = ("uploaded", "fetched", "built")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Locked:
     """One wheel of a lock. `sha256` is `sha256:<hex>`."""
 
@@ -71,7 +72,7 @@ class Lock:
         return sum(package.size_bytes for package in self.packages)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Change:
     """One line of a diff of two locks: `before` or `after` is empty where there is none."""
 
@@ -84,7 +85,7 @@ class Change:
         return {"name": self.name, "before": self.before, "after": self.after}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Offered:
     """A wheel that a pylock.toml offers, before one is chosen; `url` may be empty."""
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -46,17 +46,18 @@ from packages.lock.uv import UvEnd, UvTimeoutError, compile_pylock, scratch_fold
 from packages.progress import quiet, report_progress
 from sandbox.command import Interpreter, Observe
 from wheelhouse.advisories.advisories import Advisories
-from wheelhouse.closure import Lack, lacks
 from wheelhouse.errors import WheelNotFound
+from wheelhouse.frozen import frozen
+from wheelhouse.lacking.closure import Lack, lacks
+from wheelhouse.lacking.missing import Missing, MissingList
 from wheelhouse.metadata.target import Target
-from wheelhouse.missing import Missing, MissingList
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
 
 OFFLINE_TIMEOUT_S = 120.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Locking:
     """What a lock took: the lock, what came through the gate for it, and how long (ms)."""
 
@@ -73,7 +74,7 @@ class Locking:
         return "index" if self.fetched else "wheelhouse"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Locker:
     """Locks against `house`, and through the gate against `index`. `clock` gives UTC."""
 

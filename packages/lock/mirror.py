@@ -7,7 +7,7 @@ here too: the index is not asked for them.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -27,6 +27,7 @@ from packages.lock.policy import LockPolicy, judge_extent
 from packages.lock.uv import scratch_folder
 from packages.progress import quiet
 from sandbox.command import Observe
+from wheelhouse.frozen import frozen
 from wheelhouse.metadata.target import MANYLINUX, Target, make_target, platforms_of
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
@@ -41,7 +42,7 @@ UV_PLATFORMS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Mirrored:
     """What a mirror run came to, over all targets."""
 
@@ -50,7 +51,7 @@ class Mirrored:
     targets: tuple[Target, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Mirror:
     """Fills `house` from `index`. `python` is the interpreter that uv runs to learn markers."""
 

@@ -1,7 +1,6 @@
 """Lock policy: what the admin lets into any lock, whoever asks. Pure decisions."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -12,11 +11,12 @@ from packages.lock.lock import Locked
 from sandbox.limits import MIB
 from wheelhouse.advisories.advisories import Advisories
 from wheelhouse.advisories.osv import Advisory
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LockPolicy:
     """The admin's rules. Entries are requirements, such as `urllib3<2` or plain `six`.
 

@@ -11,12 +11,12 @@ import os
 import signal
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from uv import find_uv_bin
 
 from packages.tools import UV, bounded
+from wheelhouse.frozen import frozen
 
 SYSTEM_BUNDLES = (
     Path("/etc/ssl/certs/ca-certificates.crt"),
@@ -27,7 +27,7 @@ SYSTEM_BUNDLES = (
 MOST_OUTPUT_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class UvEnd:
     """How a call of uv ended, and what it wrote to stderr (and stdout)."""
 

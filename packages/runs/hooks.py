@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 
 from packages.bundle.bundle import Bundle
@@ -11,9 +11,10 @@ from packages.bundle.manifest import Manifest
 from packages.environment.environment import Environment
 from packages.lock.grant import Grant
 from sandbox.command import Command, Folder, Input, Interpreter, Json, Level, Outcome, Warmth
+from wheelhouse.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RunContext:
     """Where the functions of an activated version run: what is in sight and in force."""
 

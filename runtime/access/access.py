@@ -2,7 +2,6 @@
 
 import os
 import time
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,12 +16,13 @@ from runtime.settings.settings import Settings
 from runtime.store.databases.store import Store
 from runtime.values.clock import Clock
 from sandbox.command import Level
+from wheelhouse.frozen import frozen
 
 if TYPE_CHECKING:
     from runtime.access.oidc import Oidc
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Access:
     """What the doors ask. `owners` are the users whom the home's socket admits as admins."""
 

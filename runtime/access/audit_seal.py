@@ -8,7 +8,6 @@ and in a file beside the key: who cuts the log has to cut both, and has the file
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -20,13 +19,14 @@ from runtime.access.key_rotation import KnownKey, keys_of
 from runtime.access.signing_key import FOLDER, is_signed, key_id
 from runtime.store.access import audit
 from runtime.values.records import AuditHead
+from wheelhouse.frozen import frozen
 from wheelhouse.times import rfc3339
 
 HEAD_FILE = "audit-head.json"
 HEAD = TypeAdapter(AuditHead)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AuditSeal:
     """Signs heads with `key`; the last is in the file of `home` too."""
 
@@ -60,7 +60,7 @@ def payload_of(*, seq: int, digest: str, at: datetime) -> bytes:
     return json.dumps(facts, sort_keys=True).encode()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AuditVerdict:
     """What verifying came to: what is wrong, in words, and up to which entry it is signed."""
 

@@ -1,6 +1,6 @@
 """Says who it is that shows a token or a cookie, and keeps when each was last used."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from runtime.store.access import sessions, tokens
 from runtime.store.databases.store import Store
 from runtime.values.access import Principal, Scope, Session, Token, Way
 from runtime.values.clock import Clock
+from wheelhouse.frozen import frozen
 
 if TYPE_CHECKING:
     from runtime.access.oidc import Oidc
@@ -22,7 +23,7 @@ LOCAL = "local:"
 """How the names of those begin who come by the socket, or by a link that it gave."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Identification:
     """Looks up who shows what. `idle` is how long a session may rest."""
 

@@ -6,7 +6,6 @@ so nobody adds a key of their own to those that are believed. Its private half i
 
 import base64
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -14,12 +13,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pydantic import TypeAdapter, ValidationError
 
 from runtime.access.signing_key import FILE, FOLDER, is_signed, key_id, read_key, write_key
+from wheelhouse.frozen import frozen
 
 RETIRED_FILE = "retired-keys.json"
 NEXT_FILE = "appliance-next.pem"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RetiredKey:
     """A key that signs no more: what it signed is up to `until_seq`, by the word of the next."""
 
@@ -31,7 +31,7 @@ class RetiredKey:
 RETIRED = TypeAdapter(tuple[RetiredKey, ...])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class KnownKey:
     """A key whose signatures count, up to an entry; None for all that come."""
 

@@ -16,6 +16,7 @@ from runtime.values.access import NOBODY, Principal, Scope, Session
 from runtime.values.clock import Clock
 from runtime.values.ids import new_id
 from runtime.values.records import JsonObject
+from wheelhouse.frozen import frozen
 
 LINK_S = 600.0
 LINKS_MOST = 100
@@ -44,7 +45,7 @@ class Links:
         return principal if self.monotonic() < until else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Login:
     """Begins sessions. `lasting` is how long one lasts, however often it is used."""
 

@@ -22,6 +22,7 @@ from runtime.faults.errors import ProviderUnreachable
 from runtime.settings.door_settings import OidcSettings
 from runtime.values.access import Principal, Scope, Way
 from runtime.values.clock import Clock
+from wheelhouse.frozen import frozen
 
 PREFIX = "oidc:"
 """How the names of those begin whom a provider vouches for."""
@@ -31,7 +32,7 @@ LOGIN_S = 600.0
 LOGINS_MOST = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BegunLogin:
     """A login that went to the provider: what has to come back with it, and where one wanted to."""
 

@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from wheelhouse.frozen import frozen
+
 WINDOW_S = 60.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Standing:
     """What a principal has left: `left` requests in `reset_s` seconds; of `most`."""
 

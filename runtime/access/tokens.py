@@ -1,7 +1,6 @@
 """Creates, rotates and revokes tokens; each act is in the audit log, the text never is."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -13,6 +12,7 @@ from runtime.store.packages import packages
 from runtime.values.access import Scope, Token
 from runtime.values.ids import new_id
 from runtime.values.records import JsonObject
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 from wheelhouse.times import rfc3339
 
@@ -23,7 +23,7 @@ OVERLAP = timedelta(hours=24)
 OVERLAP_MOST = timedelta(days=30)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TokenWish:
     """What a new token shall be; `judged` says what is wrong with it."""
 

@@ -6,7 +6,7 @@ changes nothing: what has other bytes is left, told once, and built from its whe
 
 import logging
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from packages.environment.carried import most_bytes
@@ -20,11 +20,12 @@ from runtime.blobs.depot import Depot, Kind
 from runtime.faults.errors import BlobMissing
 from runtime.values.records import PreparedRecord
 from sandbox.command import Interpreter
+from wheelhouse.frozen import frozen
 
 log = logging.getLogger("fumehood.supply")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CarriedEnvironments:
     """Puts environments into a depot, and lays out here what comes from there."""
 

@@ -21,6 +21,7 @@ from packages.environment.environment import Environments
 from runtime.activations.in_use import InUse
 from runtime.values.records import Activation
 from wheelhouse.durable import remove_tree
+from wheelhouse.frozen import frozen
 from wheelhouse.store import Wheelhouse
 from wheelhouse.upkeep import prune
 
@@ -31,7 +32,7 @@ TRIM_EVERY_S = 30.0
 log = logging.getLogger("fumehood.supply")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Thing:
     """Something that may go, and when it was used last."""
 
@@ -48,7 +49,7 @@ class _Trimmed:
     at_s: float = -TRIM_EVERY_S
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HomeCache:
     """At most some `most_bytes` of bundles, wheels, environments and data."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -22,6 +22,7 @@ from runtime.values.clock import Clock
 from runtime.values.ids import new_id
 from runtime.values.records import Activation, JsonObject, Package, PackageVersion
 from wheelhouse.archives.judging import Ceilings
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 
 type Check = Callable[[Connection], None]
@@ -31,7 +32,7 @@ NOWHERE: JsonObject = MappingProxyType({})
 """From where an act came that came by no request."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Intake:
     """Takes bundles in and asks for their activation; each act is in the audit log."""
 

@@ -10,7 +10,7 @@ import hashlib
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -26,6 +26,7 @@ from runtime.values.records import Activation, PreparedRecord
 from wheelhouse.archives.judging import Ceilings
 from wheelhouse.durable import close_folders, flush_filesystem, folder_aside
 from wheelhouse.errors import WheelNotFound
+from wheelhouse.frozen import frozen
 from wheelhouse.store import Origin, Wheelhouse
 
 PREFIX = "sha256:"
@@ -68,7 +69,7 @@ class SharedHomeSupply:
         """Do nothing: it goes with the home's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DepotSupply:
     """What goes into a depot, and what comes from there."""
 

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Container, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from packages.archive import Bundles
 from packages.errors import PackageError
@@ -25,11 +25,12 @@ from runtime.store.databases.store import Store
 from runtime.store.packages import activations
 from runtime.values.clock import Clock
 from runtime.values.records import Activation, PreparedRecord
+from wheelhouse.frozen import frozen
 
 log = logging.getLogger("fumehood.activation")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Switchover:
     """Runs requested activations on this worker."""
 

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from functools import partial
@@ -53,6 +52,7 @@ from runtime.worker.tasks_of import tasks_of
 from runtime.worker.this_worker import this_worker
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 
 SELDOM_S, OFTEN_S = 15.0, 1.0
@@ -67,7 +67,7 @@ class Role(Enum):
     WORKS = "works"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Appliance:
     """What a process of ours is made of; only `serve` and `trial` see it whole."""
 

@@ -6,7 +6,6 @@ It needs little of the appliance, so that a sandbox can open while the rest is i
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from runtime.appliance.sandboxes import OpenSandbox, begun_in
 from runtime.home.folders import LEVEL_FILE, make_home, writable
 from runtime.home.guard import guard_home
 from runtime.settings.settings import Settings
+from wheelhouse.frozen import frozen
 
 SHARED = ("wheelhouse", "environments")
 CELLS = "cells"
@@ -21,7 +21,7 @@ CELLS = "cells"
 once (0.1 s), and what a killed try leaves is swept by the next."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Throwaway:
     """A home for one try. `level_file` is the one of the user's own home."""
 

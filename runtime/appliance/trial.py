@@ -7,7 +7,7 @@ are the user's own, so that a second try starts warm.
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from runtime.values.media_types import media_type_of
 from runtime.values.records import Activation, JobInput, JsonObject, PackageVersion, RequestContext
 from runtime.values.retries import RetryPolicy
 from runtime.values.states import State
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem
 
@@ -46,7 +47,7 @@ type OnEvent = Callable[[dict[str, Any]], None]
 """Takes what the job says and does, event by event."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Trial:
     """What came of it: the artifact as JSON bytes, and whether the job succeeded."""
 

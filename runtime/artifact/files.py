@@ -8,7 +8,7 @@ page of them.
 import asyncio
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ from runtime.blobs.depot import Depot, Kind, SharedHome
 from runtime.faults.errors import BlobMissing, NotFound
 from runtime.values.ids import new_id
 from wheelhouse.durable import remove_tree, write_file
+from wheelhouse.frozen import frozen
 
 SHOWN_WHOLE_BYTES = 1 << 18
 """Of an artifact: so much is read for a page; of a longer one there is a short form."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ArtifactFiles:
     """The folder of jobs: `<job>/<attempt>/artifact.json`, and `shown.json` beside a long one."""
 

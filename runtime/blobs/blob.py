@@ -2,18 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from runtime.faults.errors import BlobMissing
+from wheelhouse.frozen import frozen
 
 DIGEST_PREFIX = "sha256:"
 PARTS = 256
 """By the first two digits of a digest: so that all of a store is walked a bit at a time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Blob:
     """Immutable bytes. `sha256` is `sha256:` and 64 hex digits."""
 

@@ -9,7 +9,6 @@ import hashlib
 import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from obstore.store import S3Store
 from runtime.blobs.blob import DIGEST_PREFIX
 from runtime.faults.errors import BlobMissing, BlobsAway
 from runtime.values.ids import new_id
+from wheelhouse.frozen import frozen
 
 CHUNK_BYTES = 5 * 1024 * 1024
 """Of a big file: what is sent or received at a time (the least that S3 takes for a part)."""
@@ -30,7 +30,7 @@ CONNECT_S, ANSWER_S = "5s", "300s"
 RETRIES = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Held:
     """What the store says of an object: its size, and when it was last written."""
 

@@ -1,7 +1,6 @@
 """Where the bytes of these settings are kept: in the home, or in an object store of many."""
 
 import logging
-from dataclasses import dataclass
 
 from runtime.blobs.blob import Blobs
 from runtime.blobs.cached import CachedBlobs
@@ -9,11 +8,12 @@ from runtime.blobs.depot import Depot, ObjectDepot, SharedHome
 from runtime.blobs.local import LocalBlobs
 from runtime.settings.settings import Settings
 from sandbox.limits import MIB
+from wheelhouse.frozen import frozen
 
 log = logging.getLogger("fumehood.blobs")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Bytes:
     """The bytes of jobs, and what processes without a shared folder hand each other."""
 

@@ -1,15 +1,17 @@
 """A request as a value: what is asked, and of which type the answer is."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, BinaryIO, Literal
 from urllib.parse import quote
+
+from wheelhouse.frozen import frozen
 
 BYTES = "application/octet-stream"
 type Content = bytes | BinaryIO
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Input:
     """A file for a job."""
 
@@ -18,7 +20,7 @@ class Input:
     media_type: str = BYTES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Call[T]:
     """One request, which is answered by a T: as JSON, as text or as bytes."""
 

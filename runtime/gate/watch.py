@@ -1,7 +1,7 @@
 """Watches the gate while an install is at work: how it is now, and what comes through it."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -16,10 +16,11 @@ from runtime.store.access import audit
 from runtime.store.databases.store import Store
 from runtime.values.records import Gate
 from runtime.values.totals import Total
+from wheelhouse.frozen import frozen
 from wheelhouse.store import Staged
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class GateWatch:
     """Asks the store how the gate stands, and keeps what comes through in a transaction of it."""
 

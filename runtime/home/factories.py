@@ -20,7 +20,7 @@ from sandbox.sandbox import Sandbox
 from wheelhouse.advisories.advisories import Advisories
 from wheelhouse.archives.judging import Ceilings
 from wheelhouse.judges.pool import Judges
-from wheelhouse.missing import MissingList
+from wheelhouse.lacking.missing import MissingList
 from wheelhouse.store import Wheelhouse
 
 

@@ -4,7 +4,6 @@ Apart from `runtime.http.context`, which needs FastAPI: `fumehood try` has all o
 """
 
 import asyncio
-from dataclasses import dataclass
 
 from packages.archive import Bundles
 from packages.lock.gate_watch import Closings
@@ -27,11 +26,12 @@ from runtime.store.databases.store import Store
 from runtime.telemetry.meter import Meter
 from runtime.values.clock import Clock
 from runtime.worker.readiness import Readiness
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Wheelhouse
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Services:
     """What there is to ask for. `stopping` is set when open streams shall end."""
 

@@ -1,6 +1,5 @@
 """Bulk operations: judged and begun by whoever asks, carried on a few jobs at a time."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -23,11 +22,12 @@ from runtime.values.clock import Clock
 from runtime.values.ids import new_id
 from runtime.values.job_filter import JobFilter, filter_to
 from runtime.values.records import JsonObject
+from wheelhouse.frozen import frozen
 
 BULK_NEWS = "bulk operations"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BulkOrder:
     """What somebody asks for. `count` and `is_everything` guard against meaning too much."""
 
@@ -38,7 +38,7 @@ class BulkOrder:
     is_everything: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Bulk:
     """Begins, carries on and stops operations on many jobs."""
 

@@ -1,6 +1,5 @@
 """Questions of jobs: answered by whoever may, or by nobody when their time is over."""
 
-from dataclasses import dataclass
 from functools import partial
 
 from packages.bundle.orders import ANSWER
@@ -13,13 +12,14 @@ from runtime.values.around.questions import NOBODY, Answer, Asked
 from runtime.values.clock import Clock
 from runtime.values.records import Job
 from sandbox.command import Json
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 
 QUESTION_NEWS = "questions"
 AT_A_TIME = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Questions:
     """Takes answers, and closes what nobody answered."""
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -24,6 +23,7 @@ from runtime.values.retries import RetryPolicy
 from runtime.values.when.schedules import Schedule, Tick
 from runtime.values.when.ticks import Due, Missed, Outcome, Overlap, due_ticks
 from runtime.values.when.timetable import Timetable, judge_timetable, next_tick
+from wheelhouse.frozen import frozen
 
 MOST_AT_ONCE = 100
 """How many schedules one look runs."""
@@ -32,7 +32,7 @@ TOKEN = "token:"  # noqa: S105  (how the names of principals begin)
 log = logging.getLogger("fumehood.schedules")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ScheduleWish:
     """What a caller orders for times to come."""
 
@@ -49,7 +49,7 @@ class ScheduleWish:
     retry: RetryPolicy | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Schedules:
     """Makes schedules, and runs their ticks; any number of workers may do so at the same time."""
 

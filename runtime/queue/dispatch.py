@@ -13,6 +13,7 @@ from runtime.queue.queue import Queues
 from runtime.values.clock import Clock
 from runtime.values.ids import new_id
 from runtime.values.records import Job
+from wheelhouse.frozen import frozen
 
 TICKET_TASK = "fumehood_ticket"
 ACTIVATION_TASK = "fumehood_activation"
@@ -62,7 +63,7 @@ def _name_of(woken: asyncio.Event) -> str:
     return f"woken-{id(woken)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Dispatch:
     """Hands work to the queues. What they do not take is logged: the reconciler tries again."""
 

@@ -8,13 +8,13 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from docket import Docket
 from pydantic import TypeAdapter, ValidationError
 
 from runtime.queue.notifier import Notifier
 from runtime.values.ids import new_id
+from wheelhouse.frozen import frozen
 
 GATHER_S = 0.002
 """So long more topics are gathered into one message: a job has several within a moment."""
@@ -25,7 +25,7 @@ SEND_S = 5.0
 log = logging.getLogger("fumehood.news")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Message:
     """Topics, and which process they come from."""
 

@@ -6,12 +6,12 @@ out again.
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from runtime.queue.notifier import Notifier
 from runtime.settings.settings import Settings
+from wheelhouse.frozen import frozen
 
 type Task = Callable[[str], Awaitable[None]]
 """What is done about a subject: a ticket, or an activation's id."""
@@ -43,7 +43,7 @@ class Queue(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Queues:
     """The queue of jobs, and that of activations, which only hosts with the wheelhouse take.
 

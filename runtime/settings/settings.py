@@ -8,7 +8,7 @@ because it lies in the current folder: that may be a bundle, which would grant i
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -42,6 +42,7 @@ from runtime.values.around.retention import RetentionSettings
 from sandbox.command import Level
 from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 CLIENT_VARIABLES = frozenset({"FUMEHOOD_URL", "FUMEHOOD_CONFIG", "FUMEHOOD_TOKEN"})
@@ -215,7 +216,7 @@ class Settings(DoorSettings):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Loaded:
     """The settings in force and, for each dotted key that is not a default, its origin.
 

@@ -1,15 +1,16 @@
 """Environments that are built, counted as they are."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 
 from packages.environment.building import Builder
 from packages.lock.lock import Lock
 from runtime.telemetry.tally import Tally
 from sandbox.command import Interpreter, Observe
+from wheelhouse.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CountedBuilder(Builder):
     """Builds as a Builder does, and counts what came of it."""
 

@@ -9,11 +9,13 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 
+from wheelhouse.frozen import frozen
+
 WINDOW_S = 60.0
 MOST_CAUSES = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Heard:
     """How often a cause was heard in the window that began at `since`, and how often not."""
 

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TextIO
 
@@ -18,6 +17,7 @@ from runtime.faults.outages import OncePerCause
 from runtime.settings.settings import Settings
 from runtime.telemetry.log_bounds import Causes
 from runtime.telemetry.redaction import Redaction, redaction_of
+from wheelhouse.frozen import frozen
 
 TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 JSON_LINES = "runtime.telemetry.json_lines"
@@ -27,7 +27,7 @@ LEFT_OUT = "left_out"
 log = logging.getLogger("fumehood.log")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Cause:
     """What lines of a log have in common: where they come from, and what was raised there."""
 

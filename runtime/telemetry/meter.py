@@ -18,6 +18,7 @@ from runtime.telemetry.tally import Tally
 from runtime.values.clock import Clock
 from runtime.values.totals import Reading, Total, WorkerReading
 from sandbox.command import Command, Observe, Outcome, Run
+from wheelhouse.frozen import frozen
 
 log = logging.getLogger("fumehood.telemetry")
 
@@ -70,7 +71,7 @@ class Meter:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class CountedRun:
     """Runs Commands as `run` does, and counts: how many, how they began, behind which walls."""
 

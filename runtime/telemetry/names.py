@@ -5,8 +5,9 @@ No label has more values than are named here, but `package`, which the setting
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from wheelhouse.frozen import frozen
 
 type Kind = Literal["counter", "gauge", "histogram"]
 
@@ -18,7 +19,7 @@ OTHER = "_other"
 """The packages beyond `telemetry.packages_most`, together: no package can be called so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Metric:
     """One metric; its name on the page begins with `fumehood_`."""
 

@@ -1,7 +1,7 @@
 """Puts together what this process is seen by."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from packages.environment.environment import Environments
@@ -14,9 +14,10 @@ from runtime.telemetry.traces import traces_of
 from runtime.values.clock import Clock
 from runtime.values.records import Worker
 from sandbox.command import Run
+from wheelhouse.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Seen:
     """What this process counts by, and tells by, as the worker that it is."""
 

@@ -6,7 +6,7 @@ wait, and `attempt` with `environment`, `cell`, `collect`, `hook` and `publish`.
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version as distribution_version
 
@@ -23,6 +23,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from runtime.settings.setting_types import TelemetrySettings
 from runtime.values.records import Claim, Job
 from runtime.values.states import State
+from wheelhouse.frozen import frozen
 
 PARENT = "traceparent"
 SEND_WITHIN_S = 5.0
@@ -31,7 +32,7 @@ NAMES = {"extract": "cell", "on_after_extract": "hook"}
 """What a phase is called as a span, where its own name says less to who sees all services."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OtlpTraces:
     """Tells a collector. A provider of our own: nothing else in the process uses it."""
 

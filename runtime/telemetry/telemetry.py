@@ -3,13 +3,14 @@
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runtime.telemetry.tally import Tally
 from runtime.telemetry.traces import NoTraces, Traces
 from runtime.values.around.questions import Waits
 from runtime.values.records import Finish, Job
 from runtime.values.states import State
+from wheelhouse.frozen import frozen
 
 PHASES = {
     "environment": "environment",
@@ -20,7 +21,7 @@ PHASES = {
 """What the phases of an attempt are called as labels of a metric."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Telemetry:
     """Counts, and tells of spans; by itself it counts for nobody and tells nobody."""
 

@@ -1,8 +1,9 @@
 """Who asks, and what they may: scopes, principals, tokens and sessions, as plain values."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+
+from wheelhouse.frozen import frozen
 
 
 class Scope(StrEnum):
@@ -35,7 +36,7 @@ class Way(StrEnum):
     OIDC = "oidc"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Principal:
     """Who asks. `packages` are the names, or prefixes with `*`, that it is bound to; empty: all.
 
@@ -64,7 +65,7 @@ VISITOR = Principal(name="anonymous", scopes=frozenset({Scope.VIEWER}), way=Way.
 """Anybody, where the admin lets all read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sight:
     """Which jobs somebody sees: those of `owner` (None: of all) and of `packages` (empty: all)."""
 
@@ -95,7 +96,7 @@ def is_bound_to(patterns: tuple[str, ...], package: str) -> bool:
 EVERYTHING = Sight()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Token:
     """A token as it is kept: everything but its text, which is shown once."""
 
@@ -115,7 +116,7 @@ class Token:
     requests_per_minute: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Session:
     """A browser that logged in. `token_id` is the token it logged in with, None for a link.
 

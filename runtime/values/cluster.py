@@ -1,9 +1,11 @@
 """A cluster: the processes that share one queue, one database and one store of bytes."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
+
+from wheelhouse.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Cluster:
     """What the processes of a cluster have to agree on; addresses without their logins.
 

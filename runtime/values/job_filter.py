@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from runtime.values.labels import NAME, label_of
 from runtime.values.states import State
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem, shown
 
 MOST_TEXT_CHARS = 200
@@ -17,7 +18,7 @@ UPLOAD_AT_MOST = timedelta(days=1)
 """A job's id is made as its order begins to arrive, which may be that long before it is stored."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class JobFilter:
     """Conditions that hold together; what is None or empty asks for nothing.
 

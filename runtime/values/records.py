@@ -1,7 +1,7 @@
 """The values that the store keeps: frozen, and free of any database."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -12,11 +12,12 @@ from runtime.values.job_filter import JobFilter
 from runtime.values.retries import RetryPolicy
 from runtime.values.states import State
 from sandbox.command import Json
+from wheelhouse.frozen import frozen
 
 type JsonObject = Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Page[T]:
     """A part of a list, newest first, and the cursor of what follows (None at the end)."""
 
@@ -24,12 +25,11 @@ class Page[T]:
     next_cursor: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RequestContext:
     """Who asked, and from where: captured once when a job is submitted; holds no secret.
 
-    `version` grows with what is captured. `further` is what a newer one captured that this one
-    has no field for: it is kept, and handed on as it came.
+    `version` grows with what is captured; `further`, which only a newer one knows, is handed on.
     """
 
     principal: str = "anonymous"
@@ -66,7 +66,7 @@ type RequestSnapshot = Annotated[
 """A request context as it is stored, readable by older and newer workers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SentKey:
     """An Idempotency-Key: whose it is, and the digest of the order that it stands for."""
 
@@ -75,7 +75,7 @@ class SentKey:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class JobInput:
     """One input file of a job; its bytes are the blob `sha256`."""
 
@@ -85,7 +85,7 @@ class JobInput:
     media_type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class StoredOutput:
     """One output file of an attempt; its bytes are the blob `sha256`."""
 
@@ -95,7 +95,7 @@ class StoredOutput:
     media_type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class JobError:
     """Why a job ended badly and what to do; `kind` says whether the package failed or we did.
 
@@ -112,7 +112,7 @@ class JobError:
     limit: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pinned:
     """The version that a job runs on, called as in its record."""
 
@@ -123,7 +123,7 @@ class Pinned:
     needs: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Job:
     """One piece of work for one version of a package, pinned at submission."""
 
@@ -172,7 +172,7 @@ class Job:
     schedule_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Attempt:
     """One try at a job. `token` is its fencing token, set when a worker claims it."""
 
@@ -189,7 +189,7 @@ class Attempt:
     is_partial: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Finish:
     """How an attempt ended: all that is published of it, in one transaction."""
 
@@ -200,7 +200,7 @@ class Finish:
     is_partial: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Event:
     """One thing that happened to a job; `seq` counts from 1 over all its attempts."""
 
@@ -221,7 +221,7 @@ class ActivationState(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PreparedRecord:
     """What a successful activation made ready, as plain values.
 
@@ -244,7 +244,7 @@ class PreparedRecord:
     """The digest of the tar in which other hosts get the environment, where it is carried."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Activation:
     """One try to make a version the active one of its package."""
 
@@ -264,7 +264,7 @@ class Activation:
     prepared: PreparedRecord | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Claim:
     """An attempt that is now ours: the job, what its version needs, and every attempt so far.
 
@@ -280,7 +280,7 @@ class Claim:
     """When the next job of the same rate is due, if one waited for this one to start."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DeadLetter:
     """A job that was given up: for what, in which phase, after how many attempts."""
 
@@ -291,7 +291,7 @@ class DeadLetter:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PackageVersion:
     """One immutable bundle of a package."""
 
@@ -306,7 +306,7 @@ class PackageVersion:
     uploaded_by: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Package:
     """A name and the version that new jobs of it run."""
 
@@ -316,7 +316,7 @@ class Package:
     active_activation_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Gate:
     """The network gate as an admin left it; `runtime.gate.opening` decides whether it is open."""
 
@@ -328,7 +328,7 @@ class Gate:
     changed_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AuditEntry:
     """One act of an admin, chained to the one before it by `digest`."""
 
@@ -341,7 +341,7 @@ class AuditEntry:
     digest: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AuditHead:
     """The entry that was the last of the audit log at `at`, signed by the appliance."""
 
@@ -353,7 +353,7 @@ class AuditHead:
     signature: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Worker:
     """A process that runs attempts, unless it is drained; `seen_at` is its last sign of life."""
 
@@ -371,7 +371,7 @@ class Worker:
     drained_by: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Preset:
     """A filter of jobs that somebody saved under a name."""
 
@@ -380,7 +380,7 @@ class Preset:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FormerJob:
     """What stays of a job whose row has gone: whose it was, so that its artifact can be read."""
 
@@ -390,7 +390,7 @@ class FormerJob:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pin:
     """Who keeps a job for ever, and why."""
 

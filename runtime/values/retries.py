@@ -1,16 +1,16 @@
 """Whether a job that its package failed is tried again by itself, and when."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runtime.values.backoff import doubled
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 MOST_NAMES = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RetryPolicy:
     """How often a job is run, at most, whose package failed; the first time counts.
 
@@ -23,7 +23,7 @@ class RetryPolicy:
     on: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RetryCeiling:
     """The most that an admin allows."""
 

@@ -1,13 +1,15 @@
 """Totals that only ever rise, and what a scrape reads of the store: values of the metrics."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from wheelhouse.frozen import frozen
 
 type Labels = tuple[tuple[str, str], ...]
 """Names and values of labels, by name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Total:
     """So much more, or so much in all, of one thing."""
 
@@ -16,7 +18,7 @@ class Total:
     value: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WorkerReading:
     """What a worker told of itself at a heartbeat.
 
@@ -27,7 +29,7 @@ class WorkerReading:
     walls: Mapping[str, bool] = field(default_factory=dict[str, bool])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SeenWorker:
     """A worker, how long ago it was seen, and what it told then."""
 
@@ -38,7 +40,7 @@ class SeenWorker:
     reading: WorkerReading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reading:
     """All that a scrape reads of the store, of one moment.
 

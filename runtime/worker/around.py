@@ -1,7 +1,5 @@
 """What is done around jobs in one process of an appliance, beside the jobs themselves."""
 
-from dataclasses import dataclass
-
 from runtime.home.webhook_key import webhook_key
 from runtime.jobs.attempts.attempt import AttemptRunner
 from runtime.jobs.bulk import BULK_NEWS, Bulk
@@ -14,6 +12,7 @@ from runtime.jobs.webhooks.telling import Messenger
 from runtime.queue.dispatch import Dispatch
 from runtime.settings.settings import Settings
 from runtime.worker.loops import Loop
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 
 SELDOM_S = 15.0
@@ -26,7 +25,7 @@ ENDS_S = 1.0
 """How soon an end is told: three looks into indexes that are empty where nobody waits."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AroundJobs:
     """The stories around the job, and the loops that carry them on."""
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Container, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from runtime.faults.errors import Superseded
@@ -25,6 +25,7 @@ from runtime.values.ids import new_id
 from runtime.values.records import Claim, JobError
 from runtime.values.states import State
 from runtime.worker.slots import Slot
+from wheelhouse.frozen import frozen
 
 STOPPED = JobError(
     code=claims.DRAINED,
@@ -49,7 +50,7 @@ async def _nothing_more(_: Claim) -> None:
     """Do nothing about a claim."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AttemptTask:
     """Runs attempts, each under a fencing token of its own."""
 

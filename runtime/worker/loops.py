@@ -8,9 +8,9 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from runtime.queue.notifier import Notifier, wait_for_news
+from wheelhouse.frozen import frozen
 
 BREATH_S = 0.02
 """Between two turns of a loop that has more to do: others want the writer too."""
@@ -19,7 +19,7 @@ AFTER_A_FAULT_S = 5.0
 log = logging.getLogger("fumehood.loops")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Loop:
     """`turn` says whether there is more to do now; else it comes again after news of `topic`.
 

@@ -14,6 +14,7 @@ from runtime.faults.outages import MENDS, outage_of
 from runtime.store.databases.store import Store
 from runtime.store.schema import tables
 from runtime.worker.signs_of_life import Living
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 LEAST_FREE_BYTES = 1 << 20
@@ -39,7 +40,7 @@ class _Looked:
     workers: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Readiness:
     """Tries each part that a job needs: the home, the database by a write, and a worker."""
 

@@ -18,6 +18,7 @@ from runtime.values.clock import Clock
 from runtime.values.records import Job, JobError
 from runtime.values.states import State
 from runtime.worker.signs_of_life import Living
+from wheelhouse.frozen import frozen
 
 PATIENCE = timedelta(seconds=10)
 """How long Docket may carry something before it is handed over again."""
@@ -32,7 +33,7 @@ class _Ran:
     at_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Reconciler:
     """Compares the truth in the store with what is really going on."""
 

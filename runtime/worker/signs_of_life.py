@@ -7,11 +7,12 @@ clock jumped by a day, every worker was lost at once, or a dead one alive until 
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from runtime.store import workers
 from runtime.store.databases.store import Store
+from wheelhouse.frozen import frozen
 
 
 class SignsOfLife:
@@ -44,7 +45,7 @@ class SignsOfLife:
         return (w for w, (_, at_s) in self._seen.items() if now_s - at_s < self._lost_after_s)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Living:
     """Tells which workers are alive, as far as the store and the signs that were seen tell."""
 

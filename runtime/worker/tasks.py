@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 
 from packages.environment.environment import Environments
@@ -28,6 +28,7 @@ from runtime.worker.reconcile import Reconciler
 from runtime.worker.signs_of_life import Living
 from runtime.worker.slots import Slots
 from runtime.worker.timekeeping import Timekeeper
+from wheelhouse.frozen import frozen
 
 RECONCILE_TASK = "fumehood_reconcile"
 HEARTBEAT_S = 1.0
@@ -37,7 +38,7 @@ LINGER_S = 0.25
 log = logging.getLogger("fumehood.worker")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WorkerTasks:
     """What this worker does; `busy` are the tasks under way, so that it can be stopped in order."""
 

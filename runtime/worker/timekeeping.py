@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, select
@@ -21,6 +20,7 @@ from runtime.values.clock import Clock
 from runtime.values.states import State
 from runtime.values.when.line import NOT_DUE, turn_when_due
 from runtime.values.when.schedules import Pause
+from wheelhouse.frozen import frozen
 
 EVERY_S = 1.0
 TIDY_EVERY = 3600
@@ -55,7 +55,7 @@ _LATE = (
 _HELD = select(tables.jobs.c.id).where(tables.jobs.c.held_by.is_not(None)).limit(1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Found:
     """What there is to do now."""
 
@@ -66,7 +66,7 @@ class Found:
     over: tuple[Pause, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Timekeeper:
     """Does what is due. Any number of workers may: each act is one transaction that checks anew."""
 

@@ -22,7 +22,7 @@ from packages.lock.locker import Locker
 from sandbox.command import Interpreter
 from sandbox.sandbox import Sandbox
 from wheelhouse.durable import remove_tree
-from wheelhouse.missing import MissingList
+from wheelhouse.lacking.missing import MissingList
 from wheelhouse.store import Wheel, Wheelhouse
 
 

@@ -7,7 +7,7 @@ advisories-<id>/snapshot.json  when it was imported, from what, and how many the
 
 import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from wheelhouse.advisories.osv import Advisory, matched
 from wheelhouse.advisories.snapshot_judging import SNAPSHOT
 from wheelhouse.durable import flush_filesystem, folder_aside, remove_tree
 from wheelhouse.errors import AdvisoriesRefused
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 from wheelhouse.locks import exclusive
 
@@ -26,7 +27,7 @@ NAMES = "names"
 MOST_NAME_CHARS = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Snapshot:
     """What was imported: how many advisories for how many distributions, when, of what date."""
 

@@ -4,16 +4,17 @@ https://ossf.github.io/osv-schema/
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import Version
 
+from wheelhouse.frozen import frozen
+
 ECOSYSTEM = "PyPI"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Advisory:
     """A vulnerability that a version of a distribution has, and the version that mends it."""
 

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 from wheelhouse.advisories.osv import matched, touched, touches_us
 from wheelhouse.archives.judging import Ceilings, Judge
 from wheelhouse.archives.zipfiles import judge_directory
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.problem import Problem, shown
@@ -31,7 +32,7 @@ CEILINGS = Ceilings(entries=500_000)
 KEPT_CHARS = 300
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Told:
     """How many advisories there are for how many distributions, and the date of the newest."""
 

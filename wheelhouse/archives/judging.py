@@ -1,13 +1,13 @@
 """Gathers the faults of an archive: the rules on names and sizes that all archives share."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from wheelhouse.archives.paths import LONGEST_PATH, folded, path_faults
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem, Problems, shown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ceilings:
     """How much an archive may hold. Sizes in bytes."""
 

@@ -7,13 +7,13 @@ import json
 import tarfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from pydantic import TypeAdapter
 
 from wheelhouse.archives.tarfiles import Headers, TarRefusedError
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.problem import Problem, Problems, shown
@@ -25,7 +25,7 @@ MOST_SIGNATURES = 100
 CHUNK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sealed:
     """What an envelope says beside its payload, which is in a file; nobody has checked it yet."""
 

@@ -10,7 +10,6 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +24,7 @@ from wheelhouse.carrier.carrier_judging import (
 from wheelhouse.carrier.signing import Signed, sign, verify_signed
 from wheelhouse.durable import flush_folder
 from wheelhouse.errors import CarrierRefused, WheelRefused
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 from wheelhouse.store import Origin, Wheel, Wheelhouse
 from wheelhouse.times import rfc3339
@@ -33,7 +33,7 @@ PAYLOAD_TYPE = "application/vnd.fumehood.carrier+json"
 SCHEMA = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Carried:
     """What an import came to: what is new here, what was here before, and whose key it was."""
 

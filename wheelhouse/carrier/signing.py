@@ -3,7 +3,6 @@
 import base64
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -13,10 +12,11 @@ from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import CryptoSigner, Key, SSlibKey  # pyright: ignore[reportPrivateImportUsage]
 
 from wheelhouse.errors import CarrierRefused, KeyRefused
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Signed:
     """What an envelope holds, and the id of the key that vouches for it."""
 

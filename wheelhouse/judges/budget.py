@@ -1,12 +1,14 @@
 """Budget: what one judgement may cost. What crosses it is refused, whatever it was."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
+
+from wheelhouse.frozen import frozen
 
 MIB = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Budget:
     """What one judgement may cost at most, held by the kernel (setrlimit(2)) and by a kill.
 

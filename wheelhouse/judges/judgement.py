@@ -1,13 +1,14 @@
 """Judgement: a named pure function, what it returns, and what it may cost."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pydantic import TypeAdapter
 
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Judgement[T]:
     """What a judge can be asked: `target` (module:function) is called with plain arguments.
 

@@ -3,10 +3,9 @@
 An answer is two lines of JSON: what is wrong, and the value.
 """
 
-from dataclasses import dataclass
-
 from pydantic import TypeAdapter, ValidationError
 
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.problem import MOST_PROBLEMS, Problem
 
@@ -27,7 +26,7 @@ class Nonsense(Exception):
     """The answer is not one that a judge of ours gives."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Heading:
     """The first line of an answer. `errno` is set where the machine failed, not the input."""
 

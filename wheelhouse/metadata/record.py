@@ -6,10 +6,10 @@ import hashlib
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from installer.records import InvalidRecordEntry, parse_record_file
 
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem, Problems, shown
 
 MOST_LINES_OF_A_FILE = 2
@@ -22,7 +22,7 @@ MOST_FAULTS = 20
 """That are kept of a RECORD which is wrong; how many more there are is told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RecordLine:
     """One line of RECORD. `sha256` is urlsafe base64 without padding, or empty."""
 

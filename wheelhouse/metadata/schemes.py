@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from wheelhouse.archives.paths import folded
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 type Place = Literal["site", "bin", "root", "headers"]
@@ -35,7 +35,7 @@ DEPTH_OF_SITE = "../../../"
 """From lib/pythonX.Y/site-packages to the environment's root."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Placed:
     """A file of the wheel and where it goes: `path` below the environment's `place`."""
 

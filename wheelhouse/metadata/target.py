@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from packaging.markers import Environment, Marker, default_environment
 from packaging.tags import Tag, compatible_tags, cpython_tags, platform_tags
 
+from wheelhouse.frozen import frozen
 from wheelhouse.metadata.wheel_name import read_wheel_name
 
 MANYLINUX = re.compile(r"^(?P<libc>manylinux|musllinux)_(\d+)_(\d+)_(?P<machine>\w+)$")
@@ -15,7 +15,7 @@ LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 OLDEST_GLIBC_MINOR = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Target:
     """What can be installed: `tags` from best to least, and the marker environment."""
 

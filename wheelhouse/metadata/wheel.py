@@ -4,7 +4,7 @@ import hashlib
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path
@@ -18,6 +18,7 @@ from pydantic import StringConstraints, TypeAdapter
 
 from wheelhouse.archives.judging import WHEEL_CEILINGS, Ceilings
 from wheelhouse.archives.zipfiles import Sink, files_of, judge_zip
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.metadata.record import judge_record, spelled
@@ -51,7 +52,7 @@ Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Filename = Annotated[str, StringConstraints(pattern=r"^[^/\x00]+\.whl$", max_length=255)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WheelFacts:
     """What a judged wheel is, by its name and its METADATA. `sha256` is `sha256:<hex>`."""
 

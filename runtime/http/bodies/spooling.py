@@ -4,7 +4,6 @@ import asyncio
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import Request
@@ -13,9 +12,10 @@ from runtime.faults.errors import Malformed, TooLarge
 from runtime.http.bodies.bodies import form_parts, is_multipart
 from runtime.http.bodies.bounded_bodies import refuse_too_long
 from sandbox.limits import MIB
+from wheelhouse.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Upload:
     """A file that was sent; `filename` is what the sender calls it, empty if nothing."""
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
+from wheelhouse.frozen import frozen
+
 HOME_SOCKET = ""
 """The address of who comes by the socket in the home: the owner, for whom there is always room."""
 
@@ -29,7 +31,7 @@ class Peer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ConnectionBounds:
     """How many connections there may be, and how long one may take over what it sends."""
 

@@ -4,14 +4,14 @@ An operation goes into the table when its successor is there, and out of it with
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
 from runtime.access.operations import key_of
+from wheelhouse.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Deprecation:
     """Since when nobody should begin to use it, when it may be gone, and what to use instead."""
 

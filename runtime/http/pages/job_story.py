@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from runtime.artifact.traffic_text import connection_text
 from runtime.values.bounds import preview, shortened
 from runtime.values.records import Attempt, Event, Job, StoredOutput
+from wheelhouse.frozen import frozen
 
 NOTHING_YET: Mapping[str, Any] = {
     "callables": (),
@@ -39,7 +40,7 @@ LOG_CHARS_MOST = 1 << 20
 """What a page shows of it; the API has the rest."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Segment:
     """A piece of the timeline. `start` and `width` are parts of the whole, 0 to 100."""
 
@@ -49,7 +50,7 @@ class Segment:
     duration_ms: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LogLine:
     """One line of the log: what the run printed or logged, or an event of its own."""
 
@@ -59,7 +60,7 @@ class LogLine:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class UsageBar:
     """What was used of a limit; `part` is 0 to 100."""
 
@@ -70,7 +71,7 @@ class UsageBar:
     part: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class JobStory:
     """Everything that the page of a job shows beside the job itself."""
 

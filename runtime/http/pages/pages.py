@@ -5,7 +5,6 @@ They read the store and render; what they change, they change by the same storie
 
 import asyncio
 import json
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -52,6 +51,7 @@ from runtime.values.states import State
 from runtime.values.when.schedules import is_told
 from runtime.values.when.waits import Wait, waits_for
 from sandbox.command import Json
+from wheelhouse.frozen import frozen
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -140,7 +140,7 @@ async def show_job(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Seen:
     """A job as a page shows it, all of one moment.
 

@@ -49,13 +49,14 @@ from runtime.values.states import State
 from runtime.values.when.line import Ability
 from sandbox.command import Command, Input, Json, Outcome, Question
 from wheelhouse.durable import remove_tree
+from wheelhouse.frozen import frozen
 
 
 def _nobody_waits() -> None:
     """Do nothing about it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AttemptRunner:
     """Runs attempts on this worker. `jobs_folder` is where outputs lie until they are kept.
 

@@ -7,7 +7,6 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import Connection
@@ -21,6 +20,7 @@ from runtime.store.jobs.events import Happening
 from runtime.values.clock import Clock
 from runtime.values.records import Attempt, Event, Job, JsonObject
 from sandbox.command import Report
+from wheelhouse.frozen import frozen
 from wheelhouse.times import rfc3339
 
 FLUSH_EVERY_S = 0.025
@@ -46,7 +46,7 @@ def to_plain(event: Event) -> dict[str, object]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class EventLog:
     """Writes and follows the events of jobs.
 

@@ -6,7 +6,7 @@ known by digest. Reading them for each job cost as much as the run itself.
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from packages.archive import Bundles
 from packages.bundle.bundle import Bundle
@@ -17,12 +17,13 @@ from runtime.activations.prepared import interpreter_of
 from runtime.activations.supply import SharedHomeSupply, Supply
 from runtime.values.records import Activation, PreparedRecord
 from sandbox.command import Interpreter, Observe
+from wheelhouse.frozen import frozen
 
 MOST = 256
 """How many versions are kept; a big one has a listing of some 10,000 files."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Version:
     """An activated version, as its jobs need it. `environment` is what it was when last seen."""
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -14,6 +14,7 @@ from runtime.jobs.orders.submission import Submissions
 from runtime.problem_table import Fault, fault_of
 from runtime.store.jobs import jobs as job_store
 from runtime.values.records import Job, JsonObject
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 MOST = 1000
@@ -21,7 +22,7 @@ AT_ONCE = 8
 """How many orders are looked at together: they are committed in groups anyway."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Line:
     """One order, and the number of its line."""
 
@@ -34,7 +35,7 @@ class Line:
     sender: Sender
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Told:
     """What came of a line: a job, or the fault that refused it."""
 

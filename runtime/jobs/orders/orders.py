@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from runtime.jobs.orders.rules import NO_WISH, WISH, Wish
 from runtime.store.jobs import jobs as job_store
@@ -11,9 +11,10 @@ from runtime.values.ids import new_id
 from runtime.values.labels import Labels
 from runtime.values.records import Activation, Job, JobInput, JsonObject, RequestContext, SentKey
 from sandbox.command import Json
+from wheelhouse.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Target:
     """What a job shall run on, what its manifest says of jobs, and which version was asked for."""
 
@@ -23,7 +24,7 @@ class Target:
     manifest: JsonObject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sender:
     """Who sends an order, by which key if any, and the id that the job shall have."""
 
@@ -32,7 +33,7 @@ class Sender:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Around:
     """What an order says besides what shall run: by what it is found, and who is told of its end.
 
@@ -53,7 +54,7 @@ class Around:
 PLAIN = Around()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ordered:
     """A job as it will be stored, the key that its order was sent by, and which of two it keeps."""
 
@@ -62,7 +63,7 @@ class Ordered:
     keep: job_store.Keep = "first"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Again:
     """On what a job is tried again: as it was, on what is active now, or on a version."""
 

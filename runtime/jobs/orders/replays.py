@@ -1,7 +1,6 @@
 """Replaying dead letters: one, some, or all that who asks may change."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 from runtime.faults.errors import NotFound, QueueFull, RuntimeFault
 from runtime.jobs.orders.submission import Submissions
@@ -9,11 +8,12 @@ from runtime.store.databases.store import Store
 from runtime.store.jobs import dead_letters
 from runtime.store.jobs import jobs as job_store
 from runtime.values.access import Sight
+from wheelhouse.frozen import frozen
 
 PAGE = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Which:
     """Which dead letters: those `named`, or all of a package and a code, `most` at most."""
 
@@ -23,7 +23,7 @@ class Which:
     most: int = 1000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Unreplayed:
     """A dead letter that could not be tried again, and why."""
 
@@ -32,7 +32,7 @@ class Unreplayed:
     what: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Replayed:
     """What was tried again, and what could not be."""
 

@@ -1,7 +1,7 @@
 """What a caller wishes of when its job runs, and what comes of it by manifest and admin. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +13,14 @@ from runtime.values.records import Job, JsonObject
 from runtime.values.retries import RetryCeiling, RetryPolicy, judge_retry, under
 from runtime.values.when.keys import Keyed, KeyRule, keyed, rule_for
 from runtime.values.when.line import HIGHEST
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 RETRY = TypeAdapter(RetryPolicy)
 RULE = TypeAdapter(KeyRule)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wish:
     """What a caller asks for beside what to run. `unique` is a key, of which one job is kept."""
 
@@ -36,7 +37,7 @@ NO_WISH = Wish()
 WISH = TypeAdapter(Wish)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class DispatchPolicy:
     """The admin's rules for which job runs when."""
 
@@ -46,7 +47,7 @@ class DispatchPolicy:
     rates: tuple[KeyRule, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Rules:
     """The rules that one job waits and runs by."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import cast
 
@@ -50,6 +50,7 @@ from runtime.values.records import (
 )
 from runtime.values.states import State
 from runtime.values.when.line import as_words
+from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem
 
@@ -61,7 +62,7 @@ async def _nothing_to_keep() -> None:
     """Keep nothing: a job without inputs, or with some that are kept already."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Submissions:
     """Submits, cancels and retries jobs; what a method promises is in the store when it returns."""
 

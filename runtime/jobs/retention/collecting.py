@@ -6,7 +6,6 @@ later; the rest is put aside, looked for once more, and only then forgotten.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from runtime.artifact.files import ArtifactFiles
@@ -14,12 +13,13 @@ from runtime.blobs.blob import Blobs
 from runtime.store.databases.store import Store
 from runtime.store.retention import deletion
 from runtime.values.clock import Clock
+from wheelhouse.frozen import frozen
 
 UNNAMED_AT_MOST = timedelta(minutes=1)
 """How long it takes at most from an input's last byte to the row of its job."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Collector:
     """Looks at bytes by their digest; forgets those that nothing names."""
 

@@ -35,6 +35,7 @@ from runtime.values.around.retention import (
 from runtime.values.clock import Clock
 from runtime.values.records import JsonObject
 from runtime.values.states import State
+from wheelhouse.frozen import frozen
 
 RETENTION_NEWS = "retention"
 LOOKED_AT = 500
@@ -53,7 +54,7 @@ class _Cycle:
     part: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Retention:
     """Knows the rules, and follows them."""
 

@@ -36,6 +36,7 @@ from runtime.values.clock import Clock
 from runtime.values.ids import new_id
 from runtime.values.records import Job, JsonObject
 from sandbox.command import Json
+from wheelhouse.frozen import frozen
 from wheelhouse.times import rfc3339
 
 log = logging.getLogger("fumehood.deliveries")
@@ -59,7 +60,7 @@ class _Known:
     """By host, what is on its way: a host that does not answer holds back its own only."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Deliveries:
     """Registers webhooks, and delivers what they want to be told."""
 

@@ -10,12 +10,12 @@ count and append twice.
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
 from runtime.store.databases.units import Ended, InDoubt, Unit, Writer
+from wheelhouse.frozen import frozen
 
 MOST_TOGETHER = 64
 """So that the first of a group does not wait for hundreds of others."""
@@ -23,7 +23,7 @@ ASK_AGAIN_S = 0.25
 """How long after a question that could not be asked, where nothing is written meanwhile."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Waiting:
     """A unit of work, and who waits for what comes of it."""
 

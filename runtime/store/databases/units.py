@@ -5,15 +5,16 @@ it does through its connection.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from wheelhouse.frozen import frozen
+
 type Unit = Callable[[Connection], Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ended:
     """What came of a unit: its value, or what it raised."""
 

@@ -5,7 +5,6 @@ statements are made once: to build one anew costs more than running it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, String, bindparam, select
@@ -14,6 +13,7 @@ from runtime.store import workers
 from runtime.store.schema import tables
 from runtime.values.records import ActivationState, Worker
 from runtime.values.states import State
+from wheelhouse.frozen import frozen
 
 _HERE = bindparam("here", type_=String)
 _WORKERS = select(tables.workers.c.id, tables.workers.c.seen_at, tables.workers.c.drained_at)
@@ -25,7 +25,7 @@ _ACTIVATIONS = select(tables.activations.c.id).where(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Heard:
     """What the store says to a worker: signs of life of all, and what is recorded of itself."""
 

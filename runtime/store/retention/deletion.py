@@ -1,6 +1,6 @@
 """Deletes jobs with all that belongs to them; says which bytes they named."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from sqlalchemy import Column, Connection, Text, cast, delete, func, select
@@ -12,9 +12,10 @@ from runtime.store.schema import tables
 from runtime.store.schema.tables_around import input_blobs, metadata, pins
 from runtime.store.schema.tables_when import schedules
 from runtime.values.records import Job
+from wheelhouse.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Gone:
     """What went with a job: the digests of bytes that it named, and of its artifacts."""
 

@@ -1,7 +1,6 @@
 """Removes a version that nothing needs: its rows, and says which bytes went with it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -10,12 +9,13 @@ from runtime.store.packages import packages
 from runtime.store.packages.activations import UNFINISHED
 from runtime.store.schema import tables
 from runtime.store.schema.tables_when import schedules
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 MOST_TOLD = 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Removed:
     """What went: the bundle's digest, None where another version has the same, and its data."""
 

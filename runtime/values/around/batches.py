@@ -1,16 +1,16 @@
 """Batches: a named group of jobs, and what its counts come to. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from runtime.values.states import FINAL, State
+from wheelhouse.frozen import frozen
 
 type Counted = Mapping[State, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Batch:
     """Jobs of one owner under one name. `webhook` is told once, when all of them have ended."""
 

@@ -1,13 +1,14 @@
 """Bulk operations: one act on every job that a filter means, a few at a time. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
 from runtime.values.access import Sight
 from runtime.values.job_filter import JobFilter
 from runtime.values.states import FINAL, State
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 
@@ -37,7 +38,7 @@ MEANT = POSSIBLE | {Act.RETRY: frozenset({State.FAILED, State.CANCELLED})}
 """Which of them are meant where no state is named: nobody means to run a success again."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class BulkOperation:
     """One act on many jobs. `place` is the id after which it goes on, the newest job first.
 
@@ -61,7 +62,7 @@ class BulkOperation:
     finished_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Turn:
     """What one turn came to; `place` is None where nothing is left to look at."""
 

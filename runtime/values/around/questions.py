@@ -1,10 +1,11 @@
 """Questions that jobs ask, and what becomes of one whose time is over. Pure."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 
 from runtime.values.records import JobError, JsonObject
 from sandbox.command import Json, Question
+from wheelhouse.frozen import frozen
 
 MOST_PROMPT_CHARS = 10_000
 MOST_KEY_CHARS = 200
@@ -14,7 +15,7 @@ NOBODY = "nobody: its time was over"
 """By whom a question is answered that has an answer of its own for that."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Asked:
     """A question of a job: what is asked, until when, and what was answered by whom.
 
@@ -34,7 +35,7 @@ class Asked:
     answer: JsonObject | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Waits:
     """How an attempt ended that asked: what it asked, and the artifact of it."""
 
@@ -102,7 +103,7 @@ def unanswered(question: Asked) -> JobError:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Answer:
     """What somebody answers."""
 

@@ -5,7 +5,6 @@ The artifact outlives all of them: what ran is on record when what it left is lo
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal, Self
@@ -14,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from runtime.values.access import is_bound_to
 from runtime.values.states import State
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 SPAN = re.compile(r"(\d{1,6})([smhd])")
@@ -127,7 +127,7 @@ class Policy(BaseModel):
     quotas: Annotated[tuple[Quota, ...], Field(max_length=100)] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ended:
     """What is known of an ended job, as far as it counts here."""
 

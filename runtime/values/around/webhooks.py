@@ -8,7 +8,6 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -18,6 +17,7 @@ from runtime.values.access import Sight, is_bound_to
 from runtime.values.records import JsonObject
 from runtime.values.states import State
 from sandbox.network_rules import NetworkRules
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem, shown
 
 MOST_URL_CHARS = 2000
@@ -39,7 +39,7 @@ class DeliveryState(StrEnum):
 type Event = Literal["job.ended", "batch.ended"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Webhook:
     """Whom to tell when jobs of a package end in some states: its owner's, or all in sight."""
 
@@ -57,7 +57,7 @@ class Webhook:
         return in_sight and is_bound_to((self.package,), package)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Delivery:
     """One message to one address, and how its tries went."""
 
@@ -80,7 +80,7 @@ class Delivery:
     ended_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Tried:
     """What came of one try: a status, or why there is none."""
 

@@ -3,16 +3,16 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from runtime.values.access import is_bound_to
 from sandbox.command import Json
+from wheelhouse.frozen import frozen
 
 PARAMETER = "parameters."
 MOST_SHOWN = 80
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class KeyRule:
     """A rule for jobs with the same key, which is `package`, `principal` or `parameters.NAME`.
 
@@ -31,7 +31,7 @@ class KeyRule:
         return self.per_s / self.most
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Keyed:
     """The key that one job has by a rule, and what the rule says of it."""
 

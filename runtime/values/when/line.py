@@ -8,8 +8,9 @@ came a little earlier, and before none that waited for long: the turn that is cl
 """
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from wheelhouse.frozen import frozen
 
 NOT_DUE = 10**15
 """Turns from here on are of jobs that are not due yet, in the order in which they will be."""
@@ -27,7 +28,7 @@ PACKAGE, KEY, RATE = "package:", "key:", "rate:"
 """What holds a job: a pause of its package, jobs with its key, or jobs with its rate."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Waiting:
     """A job whose turn may come; `platform` is empty where any will do.
 
@@ -45,7 +46,7 @@ class Waiting:
     needs: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ability:
     """What a worker can do: `platform` is what its environments are built for.
 
@@ -56,7 +57,7 @@ class Ability:
     offers: frozenset[str] = frozenset({ANY_PYTHON})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Choice:
     """The job to run next, if there is one, and of those before it which must not wait here.
 
@@ -116,7 +117,7 @@ def _held_by(one: Waiting) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Standing:
     """What there is to know of where a job would stand, as it begins to wait.
 
@@ -133,7 +134,7 @@ class Standing:
     rate_free_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Joining:
     """A job that begins to wait."""
 
@@ -146,7 +147,7 @@ class Joining:
     rate_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Place:
     """Where a job waits: its turn, what holds it if anything does, and when it is due."""
 

@@ -1,12 +1,12 @@
 """What operators ask of the queue: what waits for what, and what each worker runs."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from runtime.values.records import Worker
+from wheelhouse.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WaitingGroup:
     """How many jobs of a package wait for the same, and since when the first of them does."""
 
@@ -16,7 +16,7 @@ class WaitingGroup:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RunningJob:
     """A job that a worker runs."""
 
@@ -26,7 +26,7 @@ class RunningJob:
     since: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WorkerNow:
     """A worker, how many jobs it runs, and which of them who asks may see."""
 

@@ -1,6 +1,5 @@
 """Schedules, their ticks, and pauses, as the store keeps them."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from runtime.values.access import Sight, is_bound_to
@@ -8,6 +7,7 @@ from runtime.values.records import JobInput, JsonObject, RequestSnapshot
 from runtime.values.retries import RetryPolicy
 from runtime.values.when.ticks import Missed, Outcome, Overlap
 from runtime.values.when.timetable import Timetable
+from wheelhouse.frozen import frozen
 
 ALL = "all"
 PACKAGE, SCHEDULE = "package:", "schedule:"
@@ -26,7 +26,7 @@ def is_told(subject: str, *, sight: Sight) -> bool:
     return not subject.startswith(SCHEDULE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Schedule:
     """Jobs that somebody ordered for times to come; inputs are kept by digest.
 
@@ -61,7 +61,7 @@ class Schedule:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Tick:
     """What came of one tick of a schedule; its row is the lock that lets one worker run it."""
 
@@ -73,7 +73,7 @@ class Tick:
     job_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pause:
     """What waits since somebody said so: who, why, and until when (None: until it is resumed)."""
 

@@ -1,11 +1,11 @@
 """What comes of the ticks of a schedule: run now, or left out as missed. Pure."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice, takewhile
 
 from runtime.values.when.timetable import Timetable, last_tick, next_tick, ticks_after
+from wheelhouse.frozen import frozen
 
 MISSED_AFTER = timedelta(seconds=60)
 """A tick that is looked at so much later was missed: nobody was there to run it, or no room."""
@@ -39,7 +39,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Due:
     """The ticks to run now, and the tick that the schedule waits for next, None for none.
 

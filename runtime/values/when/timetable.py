@@ -6,7 +6,6 @@ a rule with `*` in its minute or hour goes by the hours that really pass.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import islice
@@ -14,13 +13,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
+from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 MOST_CRON_CHARS = 200
 NEVER = "it never comes: there is no such day"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Timetable:
     """When a schedule comes: by `cron` in `zone`, or every `every_s` seconds after `start`."""
 

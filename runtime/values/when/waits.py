@@ -4,20 +4,20 @@ The API, the command line and the page of a job all say what it returns.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from runtime.values.records import Job, Worker
 from runtime.values.states import State
 from runtime.values.when.line import lacking
 from runtime.values.when.schedules import Pause
+from wheelhouse.frozen import frozen
 from wheelhouse.times import rfc3339
 
 MOST_NAMED = 20
 """How many of the jobs that hold another one are named."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Wait:
     """One rule that a job waits for: a stable code, in words, when it clears if that is known.
 
@@ -32,7 +32,7 @@ class Wait:
     jobs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WorkerSeen:
     """A worker that is alive, and how many jobs it runs."""
 
@@ -40,7 +40,7 @@ class WorkerSeen:
     running: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Facts:
     """What there is to know of a job at one moment.
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -10,14 +10,15 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from pydantic import TypeAdapter
 
-from wheelhouse.closure import newest
 from wheelhouse.durable import write_file
+from wheelhouse.frozen import frozen
+from wheelhouse.lacking.closure import newest
 from wheelhouse.metadata.target import Target, make_target, platforms_of
 from wheelhouse.store import Wheelhouse
 from wheelhouse.times import rfc3339
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Missing:
     """A requirement that a lock could not meet, for which target, and when (UTC) it was last."""
 

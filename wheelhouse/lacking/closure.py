@@ -6,19 +6,19 @@ version that fits.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from wheelhouse.frozen import frozen
 from wheelhouse.metadata.target import Target
 from wheelhouse.store import Wheel, Wheelhouse
 
 type Why = Literal["absent", "no-version", "wrong-target"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Lack:
     """A requirement that the house cannot meet for a target, and who asks for it."""
 

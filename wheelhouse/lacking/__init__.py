@@ -1,0 +1,1 @@
+"""What the house lacks: found along dependencies before a lock, and kept after one that failed."""
