@@ -19,7 +19,6 @@ from pathlib import Path
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
-from python_discovery import iter_interpreters
 
 from packages.errors import NoInterpreter
 from packages.tools import INTERPRETER, bounded
@@ -146,6 +145,9 @@ def _others(env: Mapping[str, str] | None) -> Iterator[Interpreter]:
 
 def _discovered(env: Mapping[str, str] | None) -> Iterator[str | None]:
     """Yield what discovery finds, until it gives up: one Python that does not run ends it."""
+    # Here, since the Python that runs us fits nearly always, and then no other is looked for.
+    from python_discovery import iter_interpreters  # noqa: PLC0415
+
     looked_in = _without_shims(os.environ if env is None else env)
     try:
         found = iter_interpreters("cpython", env=looked_in)

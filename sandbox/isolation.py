@@ -46,16 +46,19 @@ async def probe(
     interpreter: Interpreter,
     try_namespaces: bool,
     leaves: Leaves,
+    seen: tuple[Path, ...],
 ) -> Probed:
     """Find out by starting a cell which kind of cells this host lets us have.
 
-    This is the one place where that is decided.
+    This is the one place where that is decided. `seen` is what cells will see most.
     """
     missing: list[str] = []
     if try_namespaces and found.bubblewrap is None:
         missing.append("bubblewrap is not installed (apt-get install bubblewrap)")
     elif try_namespaces and found.bubblewrap is not None:
-        kind = NamespacedCells(bubblewrap=found.bubblewrap, host=found, home=home)
+        kind = NamespacedCells(
+            bubblewrap=found.bubblewrap, host=found, home=home, seen=(interpreter.prefix, *seen)
+        )
         launcher = Launcher(host=found, home=home, kind=kind, leaves=leaves)
         try:
             await _try(launcher, interpreter)

@@ -82,14 +82,16 @@ class Sandbox:
         grace_s: float = _GRACE_S,
         relay: Path = relay_processes.PROGRAM,
         crossed: tuple[Path, ...] = (),
+        seen: tuple[Path, ...] = (),
     ) -> Self:
         """Look at the host, try its walls, and return a sandbox that keeps its things in `home`.
 
         `without_namespaces` leaves them out even where the host allows them; `interpreter` is
         what the walls are tried with (the running one); `relay` is the program of the ways out.
         `crossed` are folders of ours around what cells see, 0700: their users may cross them where
-        there is no other way. Cells that a killed worker left behind are dead already; their
-        folders are removed here.
+        there is no other way. `seen` are folders that hold what most cells see: what is not named
+        here is bound when it is wanted, which takes 25 ms each time. Cells that a killed worker
+        left behind are dead already; their folders are removed here.
         """
         allow_descriptors()
         await asyncio.to_thread(_prepare, home)
@@ -101,6 +103,7 @@ class Sandbox:
             interpreter=interpreter or this_interpreter(),
             try_namespaces=not without_namespaces,
             leaves=Leaves(hierarchy),
+            seen=seen,
         )
         best = probed.launcher.kind.walls.level(
             found.barriers,

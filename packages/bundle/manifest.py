@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -18,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from packages.bundle.field_words import describe
 from packages.bundle.manifest_faults import Words, fault, problems_of
 from packages.bundle.text import NotUtf8Error, decoded
 from packages.errors import ManifestRefused
@@ -118,7 +120,6 @@ class _Section(BaseModel):
         extra="forbid",
         frozen=True,
         strict=True,
-        use_attribute_docstrings=True,
         defer_build=True,  # by whoever reads a manifest, and not at every start (45 ms)
     )
 
@@ -230,7 +231,6 @@ class Manifest(_Section):
         extra="forbid",
         frozen=True,
         strict=True,
-        use_attribute_docstrings=True,
         defer_build=True,
         title="Fumehood bundle manifest",
     )
@@ -309,6 +309,8 @@ class Manifest(_Section):
 def manifest_schema() -> dict[str, Any]:
     """Return the JSON Schema of manifest.json."""
     schema = Manifest.model_json_schema(by_alias=True)
+    source = Path(__file__).read_text(encoding="utf-8")
+    describe(schema, whole="Manifest", source=source, names={"schema_version": "schema"})
     schema["properties"][SCHEMA_REF] = {
         "type": "string",
         "description": "Where this schema is, for editors; nothing else reads it.",

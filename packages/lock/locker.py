@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -28,7 +28,6 @@ from packages.lock.diagnosis import (
     network_required,
     without_digest,
 )
-from packages.lock.fetch import Fetcher
 from packages.lock.gate_cancellation import while_open
 from packages.lock.gate_watch import GateWatcher, UnwatchedGate
 from packages.lock.grant import Grant
@@ -53,6 +52,9 @@ from wheelhouse.lacking.missing import Missing, MissingList
 from wheelhouse.metadata.target import Target
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
+
+if TYPE_CHECKING:
+    from packages.lock.fetch import Fetcher
 
 OFFLINE_TIMEOUT_S = 120.0
 
@@ -305,17 +307,23 @@ class Locker:
                 asked_by = "a lock in a bundle"
                 self._note(pinned, asked_by=asked_by, target=target, sha256=one.sha256)
             raise LockFailed(*(self._not_here(o, grant, target) for o in wanted))
-        fetcher = Fetcher(
+        fetcher = await asyncio.to_thread(self._fetcher)
+        try:
+            return await fetcher.fetch(wanted, gate=grant.gate, observe=observe)
+        except FetchFailed as failed:
+            raise LockFailed(*failed.problems) from failed
+
+    def _fetcher(self) -> "Fetcher":
+        # Here, and in a thread: httpx2 is 60 ms of imports, and most locks fetch nothing.
+        from packages.lock.fetch import Fetcher  # noqa: PLC0415
+
+        return Fetcher(
             wheelhouse=self.wheelhouse,
             index=self.index,
             clock=self.clock,
             watcher=self.watcher,
             most_mb=self.policy.wheels_mb,
         )
-        try:
-            return await fetcher.fetch(wanted, gate=grant.gate, observe=observe)
-        except FetchFailed as failed:
-            raise LockFailed(*failed.problems) from failed
 
     def _is_here(self, wanted: Offered) -> bool:
         try:

@@ -6,11 +6,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from runtime.access.audit_copy import AuditCopy
-from runtime.access.audit_seal import AuditSeal
 from runtime.access.identification import Identification
 from runtime.access.login import Links, Login
 from runtime.access.rates import Rates
-from runtime.access.signing_key import signing_key
+from runtime.access.seal import Seal
 from runtime.access.wrong_tokens import WrongTokens
 from runtime.settings.settings import Settings
 from runtime.store.databases.store import Store
@@ -34,7 +33,7 @@ class Access:
     names: frozenset[str]
     is_open_to_read: bool
     is_open_to_scrape: bool
-    seal: AuditSeal
+    seal: Seal
     oidc: "Oidc | None"
     copy: AuditCopy | None
 
@@ -60,7 +59,7 @@ def access_of(settings: Settings, *, store: Store, clock: Clock, owners: frozens
         names=frozenset(name.lower() for name in (settings.host, *settings.names)),
         is_open_to_read=settings.anonymous_reads,
         is_open_to_scrape=settings.telemetry.metrics == "open",
-        seal=AuditSeal(home=settings.home, key=signing_key(settings.home)),
+        seal=Seal(home=settings.home),
         oidc=oidc,
         copy=AuditCopy(store=store, file=settings.audit_copy, syslog=settings.audit_syslog)
         if settings.audit_copy or settings.audit_syslog

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from importlib import resources
 from pathlib import Path
 
 from runtime.home.folders import homes_around
@@ -22,13 +23,25 @@ async def sandbox_in(home: Path, *, cells: Path | None = None) -> AsyncGenerator
     What cells run lies in `cells`, if not in the home: what is compiled for them stays there.
     """
     around = homes_around(home) + ((cells.parent,) if cells else ())
-    sandbox = await Sandbox.open(cells or home / "cells", crossed=around)
+    sandbox = await Sandbox.open(
+        cells or home / "cells", crossed=around, seen=(*_shown(home), *_code_of_packages())
+    )
     for reason in sandbox.missing:
         log.warning("cells run at level %s: %s", sandbox.level, reason)
     try:
         yield sandbox
     finally:
         await sandbox.close()
+
+
+def _shown(home: Path) -> Iterable[Path]:
+    """Return the folders of this home that hold what runs see."""
+    return (home / name for name in ("bundles", "environments", "data"))
+
+
+def _code_of_packages() -> Iterable[Path]:
+    """Return the folder with what `packages` has run in cells, such as to compile a bundle."""
+    yield Path(str(resources.files("packages").joinpath("inside")))
 
 
 @asynccontextmanager

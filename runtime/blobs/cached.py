@@ -9,11 +9,14 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from runtime.blobs.blob import DIGEST_PREFIX, Blob, hex_of
 from runtime.blobs.local import LocalBlobs, LocalStaging
-from runtime.blobs.objects import Objects
+
+if TYPE_CHECKING:
+    from runtime.blobs.objects import Objects
 
 RECENT_S = 900.0
 """What was asked for since then may be about to be given to a run: it stays."""
@@ -24,7 +27,7 @@ SETTLE_S = 1.0
 class CachedBlobs:
     """Bytes in `objects`; at most some `most_bytes` of them also in `here`."""
 
-    def __init__(self, objects: Objects, *, here: LocalBlobs, most_bytes: int) -> None:
+    def __init__(self, objects: "Objects", *, here: LocalBlobs, most_bytes: int) -> None:
         self._objects = objects
         self._here = here
         self._most_bytes = most_bytes

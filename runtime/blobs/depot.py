@@ -7,11 +7,13 @@ it belongs is removed. Each thing is asked for with its digest, and is checked o
 import asyncio
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from runtime.blobs.blob import DIGEST_PREFIX
-from runtime.blobs.objects import Objects
 from runtime.faults.errors import BlobMissing
+
+if TYPE_CHECKING:
+    from runtime.blobs.objects import Objects
 
 
 class Kind(Enum):
@@ -76,7 +78,7 @@ class SharedHome:
 class ObjectDepot:
     """A depot in an object store."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: "Objects") -> None:
         self._objects = objects
         self._seen_whole: set[str] = set()
 

@@ -35,13 +35,15 @@ _OWN_AND_HOST = 2
 class NamespacedCells:
     """How cells with namespaces are started, looked at and let go, from the host's side."""
 
-    def __init__(self, *, bubblewrap: Path, host: Host, home: Path) -> None:
+    def __init__(
+        self, *, bubblewrap: Path, host: Host, home: Path, seen: tuple[Path, ...] = ()
+    ) -> None:
         self.walls = NamespacedWalls()
         self._bubblewrap = bubblewrap
         self._furnishings = Furnishings(home)
         self._free: list[Path] = []
         self._namespace_thread = NamespaceThread()
-        roots = _roots(bubblewrap, home)
+        roots = (*_roots(bubblewrap, home), *filter(_is_bound, seen))
         # Only root can make one, and only for root it is that cells are other host users.
         self._mount_namespace = (
             MountNamespace(roots=roots, within=home.parent) if host.is_root else None
@@ -186,9 +188,18 @@ class NamespacedCells:
             self._mount_namespace.close()
 
     def _reach(self, path: Path) -> str:
-        if self._mount_namespace is None or str(path).startswith("/usr/"):
+        if self._mount_namespace is None or _is_for_all(path):
             return str(path)
         return self._mount_namespace.reach(path)
+
+
+def _is_for_all(path: Path) -> bool:
+    return str(path).startswith("/usr/")
+
+
+def _is_bound(folder: Path) -> bool:
+    """Say whether `folder` is one that users of cells may be unable to reach."""
+    return folder.is_dir() and not _is_for_all(folder / "lib")
 
 
 def _roots(bubblewrap: Path, home: Path) -> tuple[Path, ...]:

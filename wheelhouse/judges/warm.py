@@ -19,8 +19,13 @@ from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.wire import LENGTH, STATUS
 
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-"""All that a judge inherits: no secret, no setting of ours or of Python's."""
+ENVIRONMENT = {
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",
+}
+"""All that a judge inherits: no secret, no setting of ours or of Python's. Whoever hangs code into
+models of pydantic is not looked for, either, which is 10 ms."""
 CHUNK_BYTES = 1 << 16
 
 

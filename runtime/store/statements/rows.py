@@ -1,5 +1,6 @@
 """Rows to values and back. JSON columns hold what pydantic makes of the frozen values."""
 
+from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -27,38 +28,58 @@ from runtime.values.records import (
 )
 from runtime.values.when.schedules import Pause, Schedule, Tick
 
-ACTIVATION = TypeAdapter(Activation)
-ATTEMPT = TypeAdapter(Attempt)
-AUDIT_ENTRY = TypeAdapter(AuditEntry)
-AUDIT_HEAD = TypeAdapter(AuditHead)
-ASKED = TypeAdapter(Asked)
-BATCH = TypeAdapter(Batch)
-DELIVERY = TypeAdapter(Delivery)
-EVENT = TypeAdapter(Event)
-GATE = TypeAdapter(Gate)
-JOB = TypeAdapter(Job)
-JOB_ERROR = TypeAdapter(JobError)
-PACKAGE = TypeAdapter(Package)
-PACKAGE_VERSION = TypeAdapter(PackageVersion)
-PAUSE = TypeAdapter(Pause)
-PIN = TypeAdapter(Pin)
-PREPARED = TypeAdapter(PreparedRecord)
-SCHEDULE = TypeAdapter(Schedule)
-SESSION = TypeAdapter(Session)
-STORED_OUTPUT = TypeAdapter(StoredOutput)
-TICK = TypeAdapter(Tick)
-TOKEN = TypeAdapter(Token)
-WORKER = TypeAdapter(Worker)
+
+class Stored[T]:
+    """How a kind of value is read and written; worked out with the first (22 kinds are 9 ms)."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self._kind = kind
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[T]:
+        return TypeAdapter(self._kind)
+
+    def read(self, value: object) -> T:
+        """Return what `value` holds as columns or JSON has it."""
+        return self._adapter.validate_python(value)
+
+    def plain(self, value: T) -> dict[str, Any]:
+        """Return `value` as plain JSON."""
+        return self._adapter.dump_python(value, mode="json")
 
 
-def value_of[T](row: Row[Any], adapter: TypeAdapter[T]) -> T:
+ACTIVATION = Stored(Activation)
+ATTEMPT = Stored(Attempt)
+AUDIT_ENTRY = Stored(AuditEntry)
+AUDIT_HEAD = Stored(AuditHead)
+ASKED = Stored(Asked)
+BATCH = Stored(Batch)
+DELIVERY = Stored(Delivery)
+EVENT = Stored(Event)
+GATE = Stored(Gate)
+JOB = Stored(Job)
+JOB_ERROR = Stored(JobError)
+PACKAGE = Stored(Package)
+PACKAGE_VERSION = Stored(PackageVersion)
+PAUSE = Stored(Pause)
+PIN = Stored(Pin)
+PREPARED = Stored(PreparedRecord)
+SCHEDULE = Stored(Schedule)
+SESSION = Stored(Session)
+STORED_OUTPUT = Stored(StoredOutput)
+TICK = Stored(Tick)
+TOKEN = Stored(Token)
+WORKER = Stored(Worker)
+
+
+def value_of[T](row: Row[Any], stored: Stored[T]) -> T:
     """Return the value in `row`; columns that it has no field for are left out."""
-    return adapter.validate_python(dict(row._mapping))  # pyright: ignore[reportPrivateUsage]
+    return stored.read(dict(row._mapping))  # pyright: ignore[reportPrivateUsage]
 
 
-def plain[T](value: T, adapter: TypeAdapter[T]) -> dict[str, Any]:
+def plain[T](value: T, stored: Stored[T]) -> dict[str, Any]:
     """Return `value` as plain JSON."""
-    return adapter.dump_python(value, mode="json")
+    return stored.plain(value)
 
 
 def plain_error(error: JobError | None) -> dict[str, Any] | None:

@@ -30,3 +30,15 @@ def test_what_a_try_begins_with_waits_for_no_import_that_comes_later(
 ) -> None:
     brought = imported_by(begun) - imported_by("sys")  # the suite's own hooks import, too
     assert not brought & late
+
+
+UNUSED = {
+    *("alembic", "asyncpg", "cryptography", "docket", "fastapi", "httpx2", "jinja2", "joserfc"),
+    *("jsonschema_rs", "obstore", "opentelemetry", "python_discovery", "redis", "rich", "uvicorn"),
+}
+"""Distributions that a try of a bundle without requirements has no use for."""
+
+
+def test_a_try_imports_nothing_that_it_never_uses() -> None:
+    brought = imported_by("runtime.cli.packages.try_", "runtime.appliance.trial")
+    assert not {one.partition(".")[0] for one in brought} & UNUSED
