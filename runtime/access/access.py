@@ -2,23 +2,41 @@
 
 import os
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
 
 from runtime.access.audit_copy import AuditCopy
 from runtime.access.identification import Identification
 from runtime.access.login import Links, Login
 from runtime.access.rates import Rates
-from runtime.access.seal import Seal
 from runtime.access.wrong_tokens import WrongTokens
 from runtime.settings.settings import Settings
 from runtime.store.databases.store import Store
 from runtime.values.clock import Clock
+from runtime.values.records import AuditHead
 from sandbox.command import Level
 from wheelhouse.frozen import frozen
 
 if TYPE_CHECKING:
     from runtime.access.oidc import Oidc
+
+
+@frozen
+class Seal:
+    """Signs the audit log with the key of `home`, which is made if there is none."""
+
+    home: Path
+
+    def sign(self, connection: Connection, at: datetime) -> AuditHead | None:
+        """Sign the last entry, unless it is signed already. Raises SettingsRefused."""
+        # Here, since a `fumehood try` signs nothing: cryptography is 30 ms of imports.
+        from runtime.access.audit_seal import AuditSeal  # noqa: PLC0415
+        from runtime.access.signing_key import signing_key  # noqa: PLC0415
+
+        return AuditSeal(home=self.home, key=signing_key(self.home)).sign(connection, at)
 
 
 @frozen

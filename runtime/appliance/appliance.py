@@ -15,7 +15,7 @@ from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.in_use import InUse
 from runtime.activations.intake import Intake
 from runtime.activations.supply import Supply
-from runtime.appliance.sandboxes import OpenSandbox, sandbox_in
+from runtime.appliance.sandboxes import OpenSandbox
 from runtime.appliance.workshops import least_level, make_workshop, supply_of
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.opening import Bytes, open_bytes
@@ -82,9 +82,9 @@ async def open_appliance(
     *,
     open_queues: OpenQueues,
     role: Role = Role.SERVES,
+    open_sandbox: OpenSandbox,
     level_file: Path | None = None,
     judges: Judges | None = None,
-    open_sandbox: OpenSandbox = sandbox_in,
 ) -> AsyncGenerator[Appliance]:
     """Offer the appliance of these settings, whose home is made; all is closed afterwards.
 

@@ -45,10 +45,10 @@ def _code_of_packages() -> Iterable[Path]:
 
 
 @asynccontextmanager
-async def begun_in(home: Path, *, cells: Path) -> AsyncGenerator[OpenSandbox]:
+async def begun_in(home: Path, *, cells: Path | None = None) -> AsyncGenerator[OpenSandbox]:
     """Begin to open a sandbox as `sandbox_in` does; offer what waits until it is open.
 
-    To try the walls of a host is to wait for processes (0.25 s), and to import an appliance is
+    To try the walls of a host is to wait for processes (0.2 s), and to import an appliance is
     work for one processor: whoever has both before him does both at a time.
     """
     async with AsyncExitStack() as stack:

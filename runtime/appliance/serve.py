@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from runtime.access.identification import local_admin
 from runtime.access.periodic import periodic_work
 from runtime.appliance.appliance import Appliance, Role, open_appliance
+from runtime.appliance.sandboxes import OpenSandbox
 from runtime.faults.errors import SettingsRefused
 from runtime.home.local_user import local_user
 from runtime.home.socket import ADDRESS_NAME
@@ -107,13 +108,15 @@ class StoppableServer(uvicorn.Server):
         return Connection(self.config, self.server_state, {}, table=self._table, is_proxy=is_proxy)
 
 
-async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> None:
+async def serve(
+    settings: Settings, *, announce: Callable[[str, str], None], open_sandbox: OpenSandbox
+) -> None:
     """Serve and work until SIGTERM or SIGINT.
 
     `announce` is given the address once it answers, and a link that logs a browser in.
     """
     async with (
-        open_appliance(settings, open_queues=dockets) as appliance,
+        open_appliance(settings, open_queues=dockets, open_sandbox=open_sandbox) as appliance,
         AsyncExitStack() as stack,
     ):
         listener = stack.enter_context(listening_on(settings))
@@ -149,10 +152,12 @@ async def serve(settings: Settings, *, announce: Callable[[str, str], None]) -> 
         log.info("no longer listening; running attempts may finish")
 
 
-async def work(settings: Settings) -> None:
+async def work(settings: Settings, *, open_sandbox: OpenSandbox) -> None:
     """Work only, until SIGTERM or SIGINT."""
     async with (
-        open_appliance(settings, open_queues=dockets, role=Role.WORKS) as appliance,
+        open_appliance(
+            settings, open_queues=dockets, role=Role.WORKS, open_sandbox=open_sandbox
+        ) as appliance,
         working(appliance.tasks),
     ):
         _on_signals(appliance.services.stopping.set, appliance.tasks.is_hurried.set)

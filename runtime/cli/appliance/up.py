@@ -3,14 +3,14 @@
 import asyncio
 import json
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from runtime.appliance.serve import serve
+from runtime.appliance.sandboxes import begun_in
 from runtime.cli.input.settings_in_force import settings_in_force
 from runtime.cli.output.printing import AsJson, say
 from runtime.home.folders import make_home
@@ -64,7 +64,20 @@ def up(
     with faults_logged(settings):
         make_home(settings.home)
         with durable_queue(settings) as queued:
-            asyncio.run(serve(queued, announce=announce))
+            asyncio.run(_serve(queued, announce=announce))
+
+
+async def _serve(settings: Settings, *, announce: Callable[[str, str], None]) -> None:
+    """Import the appliance while its sandbox opens, and serve."""
+    async with begun_in(settings.home) as open_sandbox:
+        serve = await asyncio.to_thread(_imported)
+        await serve(settings, announce=announce, open_sandbox=open_sandbox)
+
+
+def _imported() -> Callable[..., Awaitable[None]]:
+    from runtime.appliance.serve import serve  # noqa: PLC0415
+
+    return serve
 
 
 def logging_settings(

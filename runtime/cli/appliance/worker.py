@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 
-from runtime.appliance.serve import work
+from runtime.appliance.sandboxes import begun_in
 from runtime.cli.appliance.up import Config, Home, LogFormat, Slots, faults_logged, logging_settings
 from runtime.cli.output.printing import AsJson
 from runtime.faults.errors import SettingsRefused
@@ -32,7 +33,20 @@ def worker(
         if settings.is_one_process:
             raise _alone(settings)
         make_home(settings.home)
-        asyncio.run(work(settings))
+        asyncio.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    """Import the appliance while its sandbox opens, and work."""
+    async with begun_in(settings.home) as open_sandbox:
+        work = await asyncio.to_thread(_imported)
+        await work(settings, open_sandbox=open_sandbox)
+
+
+def _imported() -> Callable[..., Awaitable[None]]:
+    from runtime.appliance.serve import work  # noqa: PLC0415
+
+    return work
 
 
 def _alone(settings: Settings) -> SettingsRefused:
