@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 from sandbox.walls import bpf, seccomp_namespaced, seccomp_on_host
 from sandbox.walls.bpf import Instruction
+from sandbox.walls.seccomp_namespaced import SOL_SOCKET
 from sandbox.walls.syscall_policy import SyscallPolicy, policy
 
 type Profile = Literal["job", "job-without-namespaces", "warm", "warm-without-namespaces"]
@@ -35,7 +36,7 @@ _F_SETLEASE, _F_NOTIFY, _NEWEST_FCNTL = 1024, 1026, 1038
 """A lease makes open(2) of everybody else wait for up to 45 s (fcntl(2), lease-break-time).
 Newer commands, such as F_SETDELEG (1040, Linux 6.19), are as if the kernel did not have them."""
 _AT_EMPTY_PATH = 0x1000
-_SOL_SOCKET, _SO_COOKIE, _SO_NETNS_COOKIE = 1, 57, 71
+_SO_COOKIE, _SO_NETNS_COOKIE = 57, 71
 _RLIMIT_CORE = 4
 _STOPPING = ("unshare", "setns")
 """Where a warm cell is held by its warden, and what that makes of it (inside/warm/tracee.py)."""
@@ -112,6 +113,7 @@ def instructions(profile: Profile, *, machine: str) -> list[Instruction]:
         *_unreviewed(found.newest_reviewed),
         *(_stopping(found.numbers) if kind.is_warm else ()),
         *bpf.refused(denied, found.numbers, EPERM),
+        *bpf.refused(found.pretended, found.numbers, 0),
         *_core_limit(found.numbers),
         *around.of_user(found),
         *_conditional(kind, found.numbers),
@@ -215,7 +217,7 @@ def _programs() -> list[Instruction]:
     """
     return [
         bpf.argument(1),
-        Instruction(bpf.EQUAL, 0, 2 + len(_ATTACHING), _SOL_SOCKET, "of any socket"),
+        Instruction(bpf.EQUAL, 0, 2 + len(_ATTACHING), SOL_SOCKET, "of any socket"),
         *bpf.if_one_of(2, _ATTACHING),
     ]
 
@@ -236,7 +238,7 @@ def _cookies() -> list[Instruction]:
     """
     return [
         bpf.argument(1),
-        Instruction(bpf.EQUAL, 0, 4, _SOL_SOCKET, "of sockets themselves"),
+        Instruction(bpf.EQUAL, 0, 4, SOL_SOCKET, "of sockets themselves"),
         bpf.argument(2),
         Instruction(bpf.EQUAL, 1, 0, _SO_COOKIE, "SO_COOKIE"),
         Instruction(bpf.EQUAL, 0, 1, _SO_NETNS_COOKIE, "SO_NETNS_COOKIE"),
