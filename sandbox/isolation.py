@@ -4,9 +4,9 @@ What was in force around a run is read from the kernel's own account of its proc
 (/proc/PID/status and /proc/PID/ns, proc(5)), not from what was asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from sandbox.cells.cell import Cell
@@ -46,37 +46,44 @@ async def probe(
     interpreter: Interpreter,
     try_namespaces: bool,
     leaves: Leaves,
+    prepared: Path,
     seen: tuple[Path, ...],
 ) -> Probed:
     """Find out by starting a cell which kind of cells this host lets us have.
 
-    This is the one place where that is decided. `seen` is what cells will see most.
+    This is the one place where that is decided. `prepared` keeps what is made
+    once for all cells, `seen` is what most of them see.
     """
     missing: list[str] = []
+    making = partial(Launcher, host=found, home=home, leaves=leaves, prepared=prepared)
     if try_namespaces and found.bubblewrap is None:
         missing.append("bubblewrap is not installed (apt-get install bubblewrap)")
     elif try_namespaces and found.bubblewrap is not None:
         kind = NamespacedCells(
-            bubblewrap=found.bubblewrap, host=found, home=home, seen=(interpreter.prefix, *seen)
+            bubblewrap=found.bubblewrap,
+            host=found,
+            home=home,
+            prepared=prepared,
+            seen=(interpreter.prefix, *seen),
         )
-        launcher = Launcher(host=found, home=home, kind=kind, leaves=leaves)
+        launcher = making(kind=kind)
         try:
             await _try(launcher, interpreter)
             return Probed(launcher=launcher, missing=())
         except SandboxError as fault:
             launcher.close()
             missing.append(f"namespaces are refused: {fault.what}")
-    return await _probe_on_host(found, home, interpreter, leaves, missing)
+    return await _probe_on_host(found, interpreter, making, missing)
 
 
 async def _probe_on_host(
-    found: Host, home: Path, interpreter: Interpreter, leaves: Leaves, missing: list[str]
+    found: Host, interpreter: Interpreter, making: Callable[..., Launcher], missing: list[str]
 ) -> Probed:
     if found.barriers.landlock_abi == 0:
         missing.append("the kernel has no Landlock (Linux 5.13, lsm=landlock)")
     if not found.barriers.has_seccomp:
         missing.append("the kernel has no seccomp filters")
-    launcher = Launcher(host=found, home=home, kind=HostCells(), leaves=leaves)
+    launcher = making(kind=HostCells())
     try:
         found.let_cells_cross()
         await _try(launcher, interpreter)

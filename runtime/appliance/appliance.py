@@ -15,7 +15,7 @@ from runtime.access.access import Access, access_of, owners_at
 from runtime.activations.in_use import InUse
 from runtime.activations.intake import Intake
 from runtime.activations.supply import Supply
-from runtime.appliance.sandboxes import OpenSandbox
+from runtime.appliance.sandboxes import OpeningSandbox
 from runtime.appliance.workshops import least_level, make_workshop, supply_of
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.opening import Bytes, open_bytes
@@ -25,7 +25,6 @@ from runtime.gate.watch import GateWatch
 from runtime.home import factories, membership
 from runtime.home.cleanup import sweep_home
 from runtime.home.folders import LEVEL_FILE
-from runtime.home.sole_use import alone_in, one_of
 from runtime.http.services import Services
 from runtime.jobs.attempts.attempt import AttemptRunner
 from runtime.jobs.attempts.cancellations import Cancellations
@@ -82,29 +81,29 @@ async def open_appliance(
     *,
     open_queues: OpenQueues,
     role: Role = Role.SERVES,
-    open_sandbox: OpenSandbox,
+    sandbox: OpeningSandbox,
     level_file: Path | None = None,
     judges: Judges | None = None,
 ) -> AsyncGenerator[Appliance]:
-    """Offer the appliance of these settings, whose home is made; all is closed afterwards.
+    """Offer the appliance of these settings, whose home is held; all is closed afterwards.
 
     What an earlier process left running is put back into the queue first. `level_file` is where
-    the best level of this host is noted, if not in the home; `judges` have begun already, and are
-    closed by who began them, as a sandbox may be. Raises HomeInUse, MixedSetUp.
+    the best level of this host is noted, if not in the home; the sandbox, and judges that are
+    given, are closed by who began them. Raises MixedSetUp.
     """
     async with AsyncExitStack() as stack:
-        await _take_home(settings, role=role, stack=stack)
+        await _sweep(settings)
         kept = await open_bytes(settings)
         store = await _open_store(settings, role=role)
         stack.push_async_callback(store.close)
         queues = await stack.enter_async_context(open_queues(settings))
-        sandbox = await stack.enter_async_context(open_sandbox(settings.home))
+        opened = await sandbox
         _warn_of_no_advisories(settings)
         level_file = level_file or settings.home / LEVEL_FILE
-        least = await asyncio.to_thread(least_level, settings, sandbox.level, level_file)
+        least = await asyncio.to_thread(least_level, settings, opened.level, level_file)
         judges = judges or stack.enter_context(Judges())
         worker = await asyncio.to_thread(
-            this_worker, settings, level=sandbox.level, is_serving=role is Role.SERVES
+            this_worker, settings, level=opened.level, is_serving=role is Role.SERVES
         )
         await stack.enter_async_context(_among_the_cluster(settings, store=store, worker=worker))
         seen = seen_of(settings, store=store, clock=utc_now, worker=worker)
@@ -115,7 +114,7 @@ async def open_appliance(
             store=store,
             kept=kept,
             queues=queues,
-            sandbox=sandbox,
+            sandbox=opened,
             least=least,
             judges=judges,
             makes_activations=role is Role.SERVES or kept.is_shared_home,
@@ -128,11 +127,7 @@ async def open_appliance(
         yield appliance
 
 
-async def _take_home(settings: Settings, *, role: Role, stack: AsyncExitStack) -> None:
-    """Have the home for us until `stack` is left, and sweep it. Raises HomeInUse, MixedSetUp."""
-    if role is Role.SERVES:
-        stack.enter_context(alone_in(settings.home))
-    stack.enter_context(one_of(settings.home, cluster=membership.places_of(settings)))
+async def _sweep(settings: Settings) -> None:
     swept = await asyncio.to_thread(sweep_home, settings.home, is_alone=settings.is_one_process)
     if swept:
         log.info("removed %d half-made things that a killed process had left", swept)

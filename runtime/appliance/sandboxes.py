@@ -1,9 +1,9 @@
-"""Where an appliance has its sandbox from: opened when it is put together, or begun before that."""
+"""The sandbox of an appliance, which opens while the appliance is imported."""
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -12,19 +12,18 @@ from sandbox.sandbox import Sandbox
 
 log = logging.getLogger("fumehood.appliance")
 
-type OpenSandbox = Callable[[Path], AbstractAsyncContextManager[Sandbox]]
-"""Offers the sandbox that keeps its things in a home, and closes it."""
+type OpeningSandbox = Awaitable[Sandbox]
+"""A sandbox that is open when it is awaited, and is closed by who has begun it."""
 
 
 @asynccontextmanager
-async def sandbox_in(home: Path, *, cells: Path | None = None) -> AsyncGenerator[Sandbox]:
-    """Offer a sandbox of this home; say what it lacks.
-
-    What cells run lies in `cells`, if not in the home: what is compiled for them stays there.
-    """
-    around = homes_around(home) + ((cells.parent,) if cells else ())
+async def _sandbox_in(home: Path, *, prepared: Path | None) -> AsyncGenerator[Sandbox]:
+    """Offer a sandbox of this home; say what it lacks."""
     sandbox = await Sandbox.open(
-        cells or home / "cells", crossed=around, seen=(*_shown(home), *_code_of_packages())
+        home / "cells",
+        crossed=homes_around(home),
+        seen=(*_shown(home), *_code_of_packages()),
+        prepared=prepared,
     )
     for reason in sandbox.missing:
         log.warning("cells run at level %s: %s", sandbox.level, reason)
@@ -45,21 +44,21 @@ def _code_of_packages() -> Iterable[Path]:
 
 
 @asynccontextmanager
-async def begun_in(home: Path, *, cells: Path | None = None) -> AsyncGenerator[OpenSandbox]:
-    """Begin to open a sandbox as `sandbox_in` does; offer what waits until it is open.
+async def sandbox_begun_in(
+    home: Path, *, prepared: Path | None = None
+) -> AsyncGenerator[OpeningSandbox]:
+    """Begin to open the sandbox of this home at once; close it in the end.
+
+    What is made once for all cells is in `prepared`, if not in the home.
 
     To try the walls of a host is to wait for processes (0.2 s), and to import an appliance is
     work for one processor: whoever has both before him does both at a time.
     """
     async with AsyncExitStack() as stack:
-        begun = asyncio.create_task(stack.enter_async_context(sandbox_in(home, cells=cells)))
-
-        @asynccontextmanager
-        async def awaited(_home: Path) -> AsyncGenerator[Sandbox]:
-            yield await begun
-
+        opening = stack.enter_async_context(_sandbox_in(home, prepared=prepared))
+        begun = asyncio.create_task(opening)
         try:
-            yield awaited
+            yield begun
         finally:
             begun.cancel()
             await asyncio.gather(begun, return_exceptions=True)  # who waited has been told

@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from runtime.access.identification import local_admin
 from runtime.access.periodic import periodic_work
 from runtime.appliance.appliance import Appliance, Role, open_appliance
-from runtime.appliance.sandboxes import OpenSandbox
+from runtime.appliance.sandboxes import OpeningSandbox
 from runtime.faults.errors import SettingsRefused
 from runtime.home.local_user import local_user
 from runtime.home.socket import ADDRESS_NAME
@@ -109,14 +109,14 @@ class StoppableServer(uvicorn.Server):
 
 
 async def serve(
-    settings: Settings, *, announce: Callable[[str, str], None], open_sandbox: OpenSandbox
+    settings: Settings, *, announce: Callable[[str, str], None], sandbox: OpeningSandbox
 ) -> None:
     """Serve and work until SIGTERM or SIGINT.
 
     `announce` is given the address once it answers, and a link that logs a browser in.
     """
     async with (
-        open_appliance(settings, open_queues=dockets, open_sandbox=open_sandbox) as appliance,
+        open_appliance(settings, open_queues=dockets, sandbox=sandbox) as appliance,
         AsyncExitStack() as stack,
     ):
         listener = stack.enter_context(listening_on(settings))
@@ -152,11 +152,11 @@ async def serve(
         log.info("no longer listening; running attempts may finish")
 
 
-async def work(settings: Settings, *, open_sandbox: OpenSandbox) -> None:
+async def work(settings: Settings, *, sandbox: OpeningSandbox) -> None:
     """Work only, until SIGTERM or SIGINT."""
     async with (
         open_appliance(
-            settings, open_queues=dockets, role=Role.WORKS, open_sandbox=open_sandbox
+            settings, open_queues=dockets, role=Role.WORKS, sandbox=sandbox
         ) as appliance,
         working(appliance.tasks),
     ):

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from runtime.appliance.sandboxes import OpenSandbox, begun_in
+from runtime.appliance.sandboxes import OpeningSandbox, sandbox_begun_in
 from runtime.home.folders import LEVEL_FILE, make_home, writable
 from runtime.home.guard import guard_home
 from runtime.settings.settings import Settings
@@ -17,8 +17,7 @@ from wheelhouse.frozen import frozen
 
 SHARED = ("wheelhouse", "environments")
 CELLS = "cells"
-"""Where cells have their folders, in the user's own home: what starts in a cell is compiled there
-once (0.1 s), and what a killed try leaves is swept by the next."""
+"""Where the user's own home keeps what is made once for all cells, as an appliance has it there."""
 
 
 @frozen
@@ -27,7 +26,7 @@ class Throwaway:
 
     settings: Settings
     level_file: Path
-    open_sandbox: OpenSandbox
+    sandbox: OpeningSandbox
 
 
 @asynccontextmanager
@@ -43,11 +42,11 @@ async def throwaway(settings: Settings) -> AsyncGenerator[Throwaway]:
         make_home(home)
         alone: dict[str, Any] = {"home": home, "docket_url": "memory://try"}
         alone |= {"database_url": "", "blobs_url": ""}
-        async with begun_in(home, cells=settings.home / CELLS) as open_sandbox:
+        async with sandbox_begun_in(home, prepared=settings.home / CELLS) as sandbox:
             yield Throwaway(
                 settings=settings.model_copy(update=alone),
                 level_file=settings.home / LEVEL_FILE,
-                open_sandbox=open_sandbox,
+                sandbox=sandbox,
             )
 
 
@@ -56,6 +55,7 @@ def _share(own: Path, *, home: Path) -> None:
     with writable(own):
         guard_home(own, may_be_crossed=True)
         (own / CELLS).mkdir(exist_ok=True)
+        (own / CELLS).chmod(0o755)  # whatever our umask: the home around it is shut
     for name in SHARED:
         shared = own / name
         with writable(own):

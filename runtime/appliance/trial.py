@@ -82,7 +82,7 @@ async def try_bundle(
         open_queues=no_queues,  # the job is run by hand, below
         level_file=place.level_file,
         judges=judges,
-        open_sandbox=place.open_sandbox,
+        sandbox=place.sandbox,
     )
     async with opened as appliance:
         if gate_reason:

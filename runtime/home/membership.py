@@ -1,6 +1,9 @@
 """Which cluster a process belongs to, by its settings and its home."""
 
-from runtime.home.sole_use import id_of
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+
+from runtime.home.sole_use import alone_in, id_of, one_of
 from runtime.settings.setting_types import without_login
 from runtime.settings.settings import Settings
 from runtime.values.cluster import Cluster
@@ -14,6 +17,19 @@ def places_of(settings: Settings) -> dict[str, str]:
         "docket_name": settings.docket_name,
         "blobs_url": settings.blobs_url,
     }
+
+
+@contextmanager
+def held(settings: Settings, *, is_alone: bool) -> Generator[None]:
+    """Have the home meanwhile: as its only appliance, or as one of those that work for it.
+
+    Before anything else is done there. Raises HomeInUse, MixedSetUp.
+    """
+    with ExitStack() as stack:
+        if is_alone:
+            stack.enter_context(alone_in(settings.home))
+        stack.enter_context(one_of(settings.home, cluster=places_of(settings)))
+        yield
 
 
 def cluster_of(settings: Settings) -> Cluster:

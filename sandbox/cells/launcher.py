@@ -29,13 +29,15 @@ from sandbox.walls.host import Host
 class Launcher:
     """Starts cells of the one kind that this host allows."""
 
-    def __init__(self, *, host: Host, home: Path, kind: CellKind, leaves: Leaves) -> None:
+    def __init__(
+        self, *, host: Host, home: Path, kind: CellKind, leaves: Leaves, prepared: Path
+    ) -> None:
         self.host = host
         self.home = home
         self.kind = kind
         self.leaves = leaves
         self.migrator = Migrator()
-        self._runners = Runners(home)
+        self._runners = Runners(prepared)
         # Not from 0: a worker that takes another's place begins with other users for its cells.
         self._numbers = itertools.count(secrets.randbelow(1 << 20))
 

@@ -36,14 +36,14 @@ class NamespacedCells:
     """How cells with namespaces are started, looked at and let go, from the host's side."""
 
     def __init__(
-        self, *, bubblewrap: Path, host: Host, home: Path, seen: tuple[Path, ...] = ()
+        self, *, bubblewrap: Path, host: Host, home: Path, prepared: Path, seen: tuple[Path, ...]
     ) -> None:
         self.walls = NamespacedWalls()
         self._bubblewrap = bubblewrap
-        self._furnishings = Furnishings(home)
+        self._furnishings = Furnishings(prepared)
         self._free: list[Path] = []
         self._namespace_thread = NamespaceThread()
-        roots = (*_roots(bubblewrap, home), *filter(_is_bound, seen))
+        roots = (*_roots(bubblewrap, home), *filter(_is_bound, (prepared, *seen)))
         # Only root can make one, and only for root it is that cells are other host users.
         self._mount_namespace = (
             MountNamespace(roots=roots, within=home.parent) if host.is_root else None

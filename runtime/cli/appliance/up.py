@@ -10,10 +10,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from runtime.appliance.sandboxes import begun_in
+from runtime.appliance.sandboxes import sandbox_begun_in
 from runtime.cli.input.settings_in_force import settings_in_force
 from runtime.cli.output.printing import AsJson, say
 from runtime.home.folders import make_home
+from runtime.home.membership import held
 from runtime.problem_table import EXIT_BUG, fault_of
 from runtime.queue.durable import durable_queue
 from runtime.settings.settings import Settings
@@ -63,15 +64,15 @@ def up(
 
     with faults_logged(settings):
         make_home(settings.home)
-        with durable_queue(settings) as queued:
+        with durable_queue(settings) as queued, held(queued, is_alone=True):
             asyncio.run(_serve(queued, announce=announce))
 
 
 async def _serve(settings: Settings, *, announce: Callable[[str, str], None]) -> None:
     """Import the appliance while its sandbox opens, and serve."""
-    async with begun_in(settings.home) as open_sandbox:
+    async with sandbox_begun_in(settings.home) as sandbox:
         serve = await asyncio.to_thread(_imported)
-        await serve(settings, announce=announce, open_sandbox=open_sandbox)
+        await serve(settings, announce=announce, sandbox=sandbox)
 
 
 def _imported() -> Callable[..., Awaitable[None]]:

@@ -4,11 +4,12 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 
-from runtime.appliance.sandboxes import begun_in
+from runtime.appliance.sandboxes import sandbox_begun_in
 from runtime.cli.appliance.up import Config, Home, LogFormat, Slots, faults_logged, logging_settings
 from runtime.cli.output.printing import AsJson
 from runtime.faults.errors import SettingsRefused
 from runtime.home.folders import make_home
+from runtime.home.membership import held
 from runtime.settings.setting_types import without_login
 from runtime.settings.settings import Settings
 
@@ -33,14 +34,15 @@ def worker(
         if settings.is_one_process:
             raise _alone(settings)
         make_home(settings.home)
-        asyncio.run(_work(settings))
+        with held(settings, is_alone=False):
+            asyncio.run(_work(settings))
 
 
 async def _work(settings: Settings) -> None:
     """Import the appliance while its sandbox opens, and work."""
-    async with begun_in(settings.home) as open_sandbox:
+    async with sandbox_begun_in(settings.home) as sandbox:
         work = await asyncio.to_thread(_imported)
-        await work(settings, open_sandbox=open_sandbox)
+        await work(settings, sandbox=sandbox)
 
 
 def _imported() -> Callable[..., Awaitable[None]]:

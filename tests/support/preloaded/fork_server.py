@@ -25,12 +25,20 @@ from typing import Any
 
 NAME = "fumehood"
 LATER = (
+    "runtime.appliance.serve",
+    "runtime.appliance.trial",
+    "runtime.cli.input.settings_in_force",
+    "runtime.access.audit_seal",
+    "runtime.jobs.webhooks.posting",
+    "packages.lock.fetch",
+    "python_discovery",
     "asyncpg",
     "docket._redis_memory",
     "docket.tasks",
     "sqlalchemy.dialects.postgresql.asyncpg",
 )
-"""What is imported after the start only: by a queue inside the process, and a PostgreSQL."""
+"""What is imported after the start only: while a sandbox opens, by who first needs it, by a queue
+inside the process, and a PostgreSQL."""
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 
 
