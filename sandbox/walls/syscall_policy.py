@@ -14,6 +14,8 @@ class SyscallPolicy:
     newest_reviewed: int
     denied: tuple[str, ...]
     denied_without_namespaces: tuple[str, ...]
+    absent: tuple[str, ...]
+    """As if the kernel did not have them: what tells which files others have read."""
     pretended: tuple[str, ...]
     """Done, says the answer: what would make neighbours wait, and programs may ask for."""
     pretended_without_namespaces: tuple[str, ...]
@@ -40,6 +42,7 @@ def policy(machine: str) -> SyscallPolicy:
             *found["denied_without_namespaces"],
             "socket",
         ),
+        absent=tuple(found["absent"]),
         pretended=tuple(found["pretended"]),
         pretended_without_namespaces=tuple(found["pretended_without_namespaces"]),
         pretended_with_times=found["pretended_where_a_time_is_given"],

@@ -1,7 +1,7 @@
 """The filters, line by line: golden listings per architecture, and a reader that runs them."""
 
 import os
-from errno import EAFNOSUPPORT, EINVAL, ENOPROTOOPT, ENOSYS, EPERM, EPROTONOSUPPORT
+from errno import EAFNOSUPPORT, EINVAL, ENOMEM, ENOPROTOOPT, ENOSYS, ENOTTY, EPERM, EPROTONOSUPPORT
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,10 @@ ARGUMENTS = [
     *(("setsockopt", (3, 41, option), ENOPROTOOPT) for option in (20, 27, 32, 54, 57, 59)),
     *(("setsockopt", (3, level, 1), ENOPROTOOPT) for level in (17, 136, 58, 255, 263, 284)),
     ("sync", (), 0),
+    ("mincore", (), ENOSYS),
+    ("cachestat", (3,), ENOSYS),
+    *(("madvise", (0x1000, 4096, advice), 0) for advice in (12, 20, 21)),
+    *(("madvise", (0x1000, 4096, advice), ALLOW) for advice in (*range(12), 14, 22, 25)),
     ("syncfs", (3,), 0),
     ("socket", (16, 3), EAFNOSUPPORT),
     ("socket", (40, 1), EAFNOSUPPORT),
@@ -44,6 +48,17 @@ ARGUMENTS = [
     ("ioctl", (0, 0x40046602), EPERM),
     ("ioctl", (0, 0x401C5820), EPERM),
     ("ioctl", (0, 0x80086601), ALLOW),
+    *(("ioctl", (0, command), ALLOW) for command in (0x5401, 0x541B, 0x5421, 0x8912, 0x40049409)),
+    *(("ioctl", (0, command), ENOTTY) for command in (0x8940, 0x8982, 0x89A0, 0x9408, 0xC0506617)),
+    ("prctl", (22,), EPERM),
+    ("prctl", (62,), EPERM),
+    ("prctl", (15,), ALLOW),
+    ("mmap", (0, 4096, 3, 0x40022), ENOMEM),
+    ("mmap", (0, 4096, 3, 0x22), ALLOW),
+    ("memfd_create", (0x1000, 5), ENOMEM),
+    ("memfd_create", (0x1000, 3), ALLOW),
+    ("shmget", (0, 4096, 0o4600), ENOMEM),
+    ("shmget", (0, 4096, 0o1600), ALLOW),
     ("fcntl", (0, 1024), EPERM),
     ("fcntl", (0, 1026), EPERM),
     ("fcntl", (0, 1040), EINVAL),
