@@ -12,6 +12,7 @@ from support.lacking import lacking
 from support.world import open_folder
 
 from sandbox.command import Command, Folder, Input, Level, Report, Warmth
+from sandbox.kernel import mount_namespace
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
 
@@ -72,6 +73,44 @@ async def test_an_interpreter_below_tmp_costs_no_wall(start: str, tmp_path: Path
         finally:
             await sandbox.close()
         assert (outcome.value, outcome.isolation.start) == ("read", start), outcome
+
+
+@pytest.mark.parametrize("start", ["cold", "warm"])
+@pytest.mark.parametrize("is_named", [True, False], ids=["named", "not named"])
+async def test_what_is_named_when_a_sandbox_opens_is_bound_once(
+    *, start: str, is_named: bool, monkeypatch: pytest.MonkeyPatch
+):
+    if os.geteuid() != 0:
+        lacking("root: nobody else makes a mount namespace for cells")
+    made: list[tuple[Path, ...]] = []
+    make = mount_namespace._namespace
+
+    def counted(place: str, roots: tuple[Path, ...]) -> tuple[int, bool]:
+        made.append(roots)
+        return make(place, roots)
+
+    monkeypatch.setattr(mount_namespace, "_namespace", counted)
+    with open_folder() as world:
+        home = world / "home"
+        command = _command(world, home, is_warm=start == "warm")
+        named = (home / "bundles", world / "not there") if is_named else ()
+        (world / "prepared").mkdir()
+        sandbox = await Sandbox.open(
+            home / "cells",
+            interpreter=command.interpreter,
+            seen=named,
+            prepared=world / "prepared",
+        )
+        try:
+            if not sandbox.launcher.has_namespaces:
+                lacking(f"namespaces: {sandbox.missing}")
+            outcome = await sandbox.run(command, outputs_to=world / "o", observe=lambda _: None)
+        finally:
+            await sandbox.close()
+        assert (outcome.value, outcome.isolation.start) == ("read", start), outcome
+        assert len(made) == (1 if is_named else 2), made
+        assert any(one.name.startswith("inside-") for one in (world / "prepared").iterdir())
+        assert not [one for one in (home / "cells").iterdir() if one.name.startswith("inside-")]
 
 
 def _command(world: Path, home: Path, *, is_warm: bool) -> Command:
