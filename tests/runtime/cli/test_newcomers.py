@@ -57,7 +57,7 @@ def test_doctor_attacks_with_what_a_warm_cell_imports(home):
     told = run_command("doctor", "--json", environ=home)
     findings = json.loads(told.stdout)["findings"]
     imports = [one for one in findings if one["layer"] == "import"]
-    assert len(imports) == 6, findings
+    assert len(imports) == 7, findings
     assert all(one["held"] for one in imports), imports
     assert any("left" in one["detail"] for one in imports)
 
