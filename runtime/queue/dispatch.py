@@ -6,6 +6,7 @@ stored before it is taken.
 """
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,7 +17,9 @@ from runtime.values.records import Job
 
 TICKET_TASK = "fumehood_ticket"
 ACTIVATION_TASK = "fumehood_activation"
-HANDED_ON = ("handed-on", "handed-on-again")
+HANDED_ON = "handed-on-"
+A_SECOND = 10
+"""So many tickets at most are handed on for a second, by all workers together."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,26 +27,42 @@ class Tickets:
     """The tickets of this process that nobody has taken yet, as far as it can know.
 
     Only where the worker is this very process (`is_told`) does it hear that one was taken;
-    elsewhere every job has a ticket of its own.
+    elsewhere every job has a ticket of its own, unless somebody here waits for one.
     """
 
     is_told: bool
     untaken: set[str] = field(default_factory=set[str])
     lingering: list[asyncio.Event] = field(default_factory=list[asyncio.Event])
+    handed_on: str = ""
+    """The last ticket that was left to other workers."""
 
     def are_enough(self) -> bool:
         """Return whether somebody will look into the store yet, after what was stored by now.
 
         Wakes who lingers, where only that one would.
         """
-        if self.is_told and not self.untaken and self.lingering:
-            woken = self.lingering.pop()
-            woken.set()
-            self.untaken.add(_name_of(woken))
-        return self.is_told and bool(self.untaken)
+        if self.untaken:
+            return True
+        if not self.lingering:
+            return False
+        woken = self.lingering.pop()
+        woken.set()
+        self.given(_name_of(woken))
+        return True
+
+    def given(self, ticket: str) -> None:
+        """Note a ticket, where it will be heard that somebody took it."""
+        if self.is_told:
+            self.untaken.add(ticket)
 
     async def linger(self, at_most_s: float) -> bool:
-        """Wait for a job that somebody stores; return whether it came within that time."""
+        """Wait for a job that somebody stores; return whether it came within that time.
+
+        Where tickets come from other processes too, one at a time waits: each is a task of Docket's
+        meanwhile, and a loop that is full of them took no ticket for `docket_check_interval_ms`.
+        """
+        if self.lingering and not self.is_told:
+            return False
         woken = asyncio.Event()
         self.lingering.append(woken)
         try:
@@ -87,19 +106,21 @@ class Dispatch:
         if self.tickets.are_enough():
             return
         ticket = subject or new_id()
-        self.tickets.untaken.add(ticket)
+        self.tickets.given(ticket)
         if not await self.queues.of_jobs.add(TICKET_TASK, ticket):
             self.taken(ticket)
 
-    async def hand_on(self, ticket: str, *, after_s: float) -> None:
-        """Leave to another worker what waits and is not for the one that has `ticket`.
+    async def hand_on(self, *, after_s: float) -> None:
+        """Leave to another worker what waits, and is not for this one or not now.
 
-        One such ticket at a time is enough, whoever leaves it. The one being run still has its
-        name, and a queue knows no second task of a name: so there are two names, in turn.
+        A queue knows no second task of a name, and these are named by when they are due: so they
+        are few, however many are left, and none is refused since a former one is run for hours.
         """
-        name = HANDED_ON[1] if ticket == HANDED_ON[0] else HANDED_ON[0]
         when = self.clock() + timedelta(seconds=after_s)
-        await self.queues.of_jobs.add(TICKET_TASK, name, when=when)
+        ticket = f"{HANDED_ON}{math.ceil(when.timestamp() * A_SECOND)}"
+        if ticket != self.tickets.handed_on:
+            self.tickets.handed_on = ticket
+            await self.queues.of_jobs.add(TICKET_TASK, ticket, when=when if after_s else None)
 
     async def ticket_anew(self) -> None:
         """Say that there is work, since what waits should have been taken by now."""

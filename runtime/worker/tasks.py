@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,8 +11,8 @@ from datetime import timedelta
 from packages.environment.environment import Environments
 from runtime.activations.switchover import Switchover
 from runtime.jobs.attempts.cancellations import Cancellations
-from runtime.queue.dispatch import ACTIVATION_TASK, TICKET_TASK, Dispatch
-from runtime.queue.queue import Queue
+from runtime.queue.dispatch import ACTIVATION_TASK, HANDED_ON, TICKET_TASK, Dispatch
+from runtime.queue.queue import Queue, Taker
 from runtime.settings.settings import Settings
 from runtime.store import workers
 from runtime.store.databases.store import Store
@@ -57,6 +57,8 @@ class WorkerTasks:
     slots: Slots
     activation_slots: Slots
     meter: Meter
+    takers: list[Taker] = field(default_factory=list[Taker])
+    """Of what it takes from, in that order, while it works."""
     busy: set[asyncio.Task[object]] = field(default_factory=set[asyncio.Task[object]])
     patience: Patience = field(default_factory=Patience)
     is_draining: asyncio.Event = field(default_factory=asyncio.Event)
@@ -81,8 +83,9 @@ class WorkerTasks:
 
     async def _take_ticket(self, ticket: str) -> None:
         self.dispatch.taken(ticket)
-        if self.slots.is_enough_waiting:
-            return  # who waits for a slot claims after this
+        if self.slots.is_enough_waiting:  # who waits for a slot claims after this
+            await self._offer(ticket)
+            return
         with self._counted():
             await self._run_jobs(ticket)
 
@@ -98,14 +101,17 @@ class WorkerTasks:
         never came to an end would keep activations and the reconciler waiting for their turn.
         """
         until = time.monotonic() + LONGEST_TURN_S
+        await self._offer(ticket)
         while not self._takes_nothing and time.monotonic() < until:
             async with self.slots.one() as slot:
                 claim = await self.attempt.run_next(slot=slot, on_claim=self._share)
             if claim is not None:
                 self.patience.reset()
-            are_more = claim is not None and claim.waiting
-            if not are_more and not await self.dispatch.tickets.linger(LINGER_S):
+            if claim is not None and claim.waiting:
+                continue
+            if not await self.dispatch.tickets.linger(LINGER_S):
                 return await self._leave(ticket)
+            await self._offer()
         if not self._takes_nothing:
             return await self.dispatch.ticket()
         return await self._leave(ticket)
@@ -116,22 +122,52 @@ class WorkerTasks:
         The ticket is spent; without another one, who could run it would hear of it when the
         reconciler finds that it waited for long.
         """
-        is_alone = self.dispatch.tickets.is_told
-        if is_alone or not await self.store.read(job_lists.are_due, before=self.clock()):
+        if self._is_alone or not await self.store.read(job_lists.are_due, before=self.clock()):
             return
-        await self.dispatch.hand_on(ticket, after_s=self.patience.next_s())
+        await self._hand_on(ticket)
+
+    async def _offer(self, ticket: str = "") -> None:
+        """Let another worker have what waits, where all slots of this one are taken.
+
+        It may be free, and a run here may last for hours: what was told to this one alone waited
+        for its slots, and when those of another were free all the time.
+        """
+        if not self._is_alone and self.slots.are_taken:
+            await self._hand_on(ticket)
+
+    async def _hand_on(self, ticket: str) -> None:
+        """Hand a ticket on: at once the first time, and after a while where others did so, too."""
+        has_come_by = ticket.startswith(HANDED_ON)
+        await self.dispatch.hand_on(after_s=self.patience.next_s() if has_come_by else 0.0)
+
+    @property
+    def _is_alone(self) -> bool:
+        return self.dispatch.tickets.is_told
 
     @property
     def _takes_nothing(self) -> bool:
         return self.is_draining.is_set() or self.is_resting.is_set()
 
     async def rest(self, *, is_drained: bool) -> None:
-        """Take no more jobs, or take jobs again, as somebody has said in the store."""
-        if is_drained:
+        """Take no more jobs, or take jobs again, as somebody has said in the store.
+
+        Where others take jobs, too, their tickets are left to them: one that went to and fro
+        between a drained worker and one that is not took seconds.
+        """
+        if is_drained and not self.is_resting.is_set():
             self.is_resting.set()
-        elif self.is_resting.is_set():
+            for taker in self._takers_of_jobs:
+                taker.pause()
+        elif not is_drained and self.is_resting.is_set():
             self.is_resting.clear()
+            for taker in self._takers_of_jobs:
+                taker.resume()
             await self.dispatch.ticket_anew()
+
+    @property
+    def _takers_of_jobs(self) -> Sequence[Taker]:
+        """Return who takes tickets and nothing else; in one process activations come with them."""
+        return () if self._is_alone else self.takers[:1]
 
     async def _share(self, claim: Claim) -> None:
         """Let another slot, or another worker, take what waits behind `claim`."""
@@ -159,11 +195,10 @@ async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
     """
     await tasks.store.run(workers.see, worker=tasks.worker, at=tasks.clock())
     async with AsyncExitStack() as stack:
-        taking = [
-            await stack.enter_async_context(queue.taking(tasks.settings, worker=tasks.worker.id))
-            for queue in tasks.takes_from
-        ]
-        working = asyncio.gather(*(take() for take in taking))
+        for queue in tasks.takes_from:
+            taking = queue.taking(tasks.settings, worker=tasks.worker.id)
+            tasks.takers.append(await stack.enter_async_context(taking))
+        working = asyncio.gather(*(taker.run() for taker in tasks.takers))
         heart = asyncio.create_task(_beat(tasks), name="fumehood-heartbeat")
         clockwork = asyncio.create_task(tasks.timekeeper.keep(), name="fumehood-timekeeper")
         check = asyncio.create_task(_check_environments(tasks), name="fumehood-environments")
