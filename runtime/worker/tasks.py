@@ -5,8 +5,10 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from packages.environment.environment import Environments
 from runtime.activations.switchover import Switchover
@@ -23,7 +25,7 @@ from runtime.values.clock import Clock
 from runtime.values.records import Claim, Worker
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.environment_check import check_environments
-from runtime.worker.patience import Patience
+from runtime.worker.patience import Patience, Unwanted
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.signs_of_life import Living
 from runtime.worker.slots import Slots
@@ -32,8 +34,9 @@ from runtime.worker.timekeeping import Timekeeper
 RECONCILE_TASK = "fumehood_reconcile"
 HEARTBEAT_S = 1.0
 LONGEST_TURN_S = 0.5
-LINGER_S = 0.25
-"""How long whoever has run out of jobs waits for another before it lets its ticket go."""
+BESIDE = 4
+"""So many looks for jobs are under way beside two for each slot, those too whose attempt has left
+its slot and is being published. With more of them the next one waits for a task of Docket's."""
 log = logging.getLogger("fumehood.worker")
 
 
@@ -59,8 +62,11 @@ class WorkerTasks:
     meter: Meter
     takers: list[Taker] = field(default_factory=list[Taker])
     """Of what it takes from, in that order, while it works."""
+    looks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    context: Context = field(default_factory=copy_context)
     busy: set[asyncio.Task[object]] = field(default_factory=set[asyncio.Task[object]])
     patience: Patience = field(default_factory=Patience)
+    unwanted: Unwanted = field(default_factory=Unwanted)
     is_draining: asyncio.Event = field(default_factory=asyncio.Event)
     is_resting: asyncio.Event = field(default_factory=asyncio.Event)
     is_hurried: asyncio.Event = field(default_factory=asyncio.Event)
@@ -81,6 +87,29 @@ class WorkerTasks:
         every = timedelta(seconds=settings.reconcile_interval_s)
         queues.of_jobs.repeat(RECONCILE_TASK, self.reconciler.run, every=every)
 
+    def take_here(self, ticket: str) -> bool:
+        """Look for jobs as whoever takes `ticket` from the queue does; return whether we do."""
+        is_others = not self._is_alone and self.slots.are_taken
+        if self._takes_nothing or is_others or len(self.looks) >= self._most_looks:
+            return False
+        # Not in the context of who submits: what is logged and traced of a run is not of a request.
+        look = asyncio.get_running_loop().create_task(
+            self._look(ticket), name=f"{TICKET_TASK}:{ticket}", context=self.context.copy()
+        )
+        self.looks.add(look)
+        look.add_done_callback(self.looks.discard)
+        return True
+
+    @property
+    def _most_looks(self) -> int:
+        return 2 * self.settings.slots + BESIDE
+
+    async def _look(self, ticket: str) -> None:
+        try:
+            await self._take_ticket(ticket)
+        except Exception:
+            log.exception("a look for jobs failed; the reconciler looks again")
+
     async def _take_ticket(self, ticket: str) -> None:
         self.dispatch.taken(ticket)
         if self.slots.is_enough_waiting:  # who waits for a slot claims after this
@@ -99,19 +128,18 @@ class WorkerTasks:
 
         To take a job from the store costs less than a ticket for each (2 ms of Docket); but whoever
         never came to an end would keep activations and the reconciler waiting for their turn.
+        Who stores a job meanwhile has it looked for, so none is left when none waited at a claim.
         """
         until = time.monotonic() + LONGEST_TURN_S
         await self._offer(ticket)
         while not self._takes_nothing and time.monotonic() < until:
             async with self.slots.one() as slot:
                 claim = await self.attempt.run_next(slot=slot, on_claim=self._share)
-            if claim is not None:
-                self.patience.reset()
-            if claim is not None and claim.waiting:
-                continue
-            if not await self.dispatch.tickets.linger(LINGER_S):
+            if claim is None:
                 return await self._leave(ticket)
-            await self._offer()
+            self.patience.reset()
+            if not claim.waiting:
+                return None
         if not self._takes_nothing:
             return await self.dispatch.ticket()
         return await self._leave(ticket)
@@ -126,7 +154,7 @@ class WorkerTasks:
             return
         await self._hand_on(ticket)
 
-    async def _offer(self, ticket: str = "") -> None:
+    async def _offer(self, ticket: str) -> None:
         """Let another worker have what waits, where all slots of this one are taken.
 
         It may be free, and a run here may last for hours: what was told to this one alone waited
@@ -136,9 +164,11 @@ class WorkerTasks:
             await self._hand_on(ticket)
 
     async def _hand_on(self, ticket: str) -> None:
-        """Hand a ticket on: at once the first time, and after a while where others did so, too."""
-        has_come_by = ticket.startswith(HANDED_ON)
-        await self.dispatch.hand_on(after_s=self.patience.next_s() if has_come_by else 0.0)
+        """Hand a ticket on: at once, or after a while where others have no use for it either."""
+        if ticket.startswith(HANDED_ON):
+            self.unwanted.note()
+        after_s = self.patience.next_s() if self.unwanted.is_so() else 0.0
+        await self.dispatch.hand_on(after_s=after_s)
 
     @property
     def _is_alone(self) -> bool:
@@ -198,6 +228,7 @@ async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
         for queue in tasks.takes_from:
             taking = queue.taking(tasks.settings, worker=tasks.worker.id)
             tasks.takers.append(await stack.enter_async_context(taking))
+        tasks.dispatch.tickets.take_here = tasks.take_here
         working = asyncio.gather(*(taker.run() for taker in tasks.takers))
         heart = asyncio.create_task(_beat(tasks), name="fumehood-heartbeat")
         clockwork = asyncio.create_task(tasks.timekeeper.keep(), name="fumehood-timekeeper")
@@ -223,14 +254,19 @@ async def _drain(working: asyncio.Future[list[None]], *, tasks: WorkerTasks) -> 
     tasks.is_draining.set()
     await _tell_what_is_waited_for(tasks)
     working.cancel()  # they take nothing new and wait for what runs
+    ending = asyncio.ensure_future(_ended(working, *tasks.looks))
     hurry = asyncio.ensure_future(tasks.is_hurried.wait())
     await asyncio.wait(
-        {working, hurry}, timeout=tasks.settings.drain_s, return_when=asyncio.FIRST_COMPLETED
+        {ending, hurry}, timeout=tasks.settings.drain_s, return_when=asyncio.FIRST_COMPLETED
     )
     hurry.cancel()
     for task in tuple(tasks.busy):
         task.cancel()
-    await asyncio.gather(working, return_exceptions=True)
+    await ending
+
+
+async def _ended(*futures: asyncio.Future[Any]) -> None:
+    await asyncio.gather(*futures, return_exceptions=True)
 
 
 async def _tell_what_is_waited_for(tasks: WorkerTasks) -> None:

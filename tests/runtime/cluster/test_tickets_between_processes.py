@@ -77,9 +77,7 @@ def test_who_waits_for_another_job_hears_of_it_without_a_ticket(
         assert tickets(redis) - before < JOBS / 2
 
 
-def test_a_drained_appliance_leaves_tickets_to_who_takes_jobs(
-    tmp_path: Path, redis: Redis
-) -> None:
+def test_a_drained_appliance_leaves_tickets_to_who_takes_jobs(tmp_path: Path, redis: Redis) -> None:
     settings = {"docket_url": redis.url, **HOURLY}
     with (
         appliance(tmp_path, redis) as server,
