@@ -60,6 +60,8 @@ class Expected:
     """Of its channel, stdout and stderr: what it has open, and nothing else."""
     held_pid: int = 0
     """The process that it was forked from."""
+    processes_device: int = 0
+    """Of the /proc that its warm cell sees, where that is a cell's own; it has to see another."""
     work_bytes: int = 0
     """How large the file system of its folders has to be, where it has one of its own."""
     mounted: Mapping[str, int] | None = None
@@ -78,6 +80,7 @@ def fault(pid: int, status: str, expected: Expected) -> str:
             or ("it has started other processes" if procfs.children(pid) else "")
             or _fault_of_descriptors(pid, expected.inodes)
             or _fault_of_stdin(pid, expected.held_pid)
+            or _fault_of_processes(pid, expected.processes_device)
             or ("" if expected.mounted is None else _fault_of_mounts(pid, expected.mounted))
         )
     except OSError as refusal:
@@ -159,6 +162,27 @@ def _fault_of_stdin(pid: int, held_pid: int) -> str:
     """
     same = _syscall()(_KCMP, pid, held_pid, _KCMP_FILE, 0, 0)
     return "its stdin is another's" if same == 0 else ""
+
+
+def processes_device(pid: int) -> int:
+    """Return the device of the /proc that a process sees, 0 where it is ours. Raises OSError."""
+    seen, ours = (os.stat(place).st_dev for place in (f"/proc/{pid}/root/proc", "/proc"))  # noqa: PTH116
+    return 0 if seen == ours else seen
+
+
+def _fault_of_processes(pid: int, outer: int) -> str:
+    """See that it has no /proc but its own, which counts only its own processes (20 µs).
+
+    In that of its warm cell it would read how many the runs before it have started.
+    """
+    if not outer:
+        return ""
+    if os.stat(f"/proc/{pid}/root/proc").st_dev == outer:  # noqa: PTH116 – one call
+        return "its /proc is that of its warm cell"
+    for line in _mountinfo(pid).splitlines():
+        if " - proc " in line and line.split(" ", 5)[4] != "/proc":
+            return "it has a second /proc"
+    return ""
 
 
 @cache

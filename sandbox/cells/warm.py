@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox import protocol
-from sandbox.cells import run_folder
+from sandbox.cells import inspection, run_folder
 from sandbox.cells.cell import Cell
 from sandbox.cells.ends import ends
 from sandbox.cells.forks import KILLED, Fork, Forks
@@ -66,6 +66,7 @@ class WarmCell:
     _here: "asyncio.Future[None] | None" = None
     _warm: "asyncio.Future[protocol.Warm] | None" = None
     _held_pid: int = 0
+    _processes_device: int = 0
     _is_taken: bool = False
 
     @property
@@ -98,6 +99,10 @@ class WarmCell:
         if said.unfit:
             return ColdReason(said.unfit, word=said.word)
         self._held_pid = (*procfs.children(self.warden_pid), 0)[0]
+        try:
+            self._processes_device = inspection.processes_device(self._held_pid)
+        except OSError as fault:
+            return ColdReason(f"the warm cell ended once it had imported: {fault}")
         self.pss_bytes = await asyncio.to_thread(proportional_bytes, self.child.pid)
         self.mapped = await asyncio.to_thread(mapped_by, self._held_pid)
         return None
@@ -214,6 +219,7 @@ class WarmCell:
         return Expected(
             parent_pid=self.warden_pid,
             held_pid=self._held_pid,
+            processes_device=self._processes_device,
             inodes=inodes,
             work_bytes=disk.work_bytes,
             mounted=disk.mounted if self.leaf is None else None,

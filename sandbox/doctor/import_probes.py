@@ -32,6 +32,12 @@ IMPORT_PROBES = (
         mend=_WARDEN,
     ),
     ImportProbe(
+        module="import_sight",
+        layer="import",
+        tried="count the processes of the runs before",
+        mend="allow pid namespaces, or report a bug",
+    ),
+    ImportProbe(
         module="import_namespaces",
         layer="import",
         tried="use up the namespaces of the worker's user",

@@ -102,7 +102,7 @@ ATTACKS = (
     Probe(
         "reach_kernel",
         "seccomp",
-        "call bpf, keyctl, perf_event_open, io_uring_setup",
+        "call bpf, keyctl, perf_event_open, io_uring_setup, seccomp",
         "use a kernel with seccomp filters (CONFIG_SECCOMP_FILTER)",
     ),
     Probe(

@@ -21,6 +21,9 @@ _PIPE_BYTES = 1 << 20
 _LINE_BYTES = 16_384
 _DRAIN_S = 2.0
 _LAST_LINES = 400
+_DRAWN_PER_BYTE = 64
+"""So many bytes of what is drawn over count as one of `log_kb`: bars may be drawn for hours, and
+to read them for ever would take a processor from the neighbours."""
 
 
 class Reports:
@@ -33,6 +36,7 @@ class Reports:
         self._decide = decide
         self._observe = observe
         self._bytes = 0
+        self._drawn_bytes = 0
         self._lines = 0
         self.dropped_bytes = 0
         self.last_errors: deque[str] = deque(maxlen=_LAST_LINES)
@@ -52,6 +56,12 @@ class Reports:
         else:
             self.dropped_bytes += size_bytes
 
+    def draw_over(self, size_bytes: int) -> None:
+        """Count what a terminal would not show any more; it is thrown away."""
+        if size_bytes:
+            self._drawn_bytes += size_bytes
+            self._check()
+
     def drop(self, size_bytes: int) -> None:
         """Count what comes after a limit was crossed; to read it would only take time."""
         self.dropped_bytes += size_bytes
@@ -59,8 +69,9 @@ class Reports:
     def _check(self) -> None:
         if self.crossed is not None:
             return
-        if self._bytes > self._limits.log_kb * 1024:
-            self.crossed = over("log_kb", self._limits.log_kb, self._bytes / 1024)
+        size_bytes = self._bytes + self._drawn_bytes // _DRAWN_PER_BYTE
+        if size_bytes > self._limits.log_kb * 1024:
+            self.crossed = over("log_kb", self._limits.log_kb, size_bytes / 1024)
         elif self._lines > self._limits.log_lines:
             self.crossed = over("log_lines", self._limits.log_lines, self._lines)
         if self.crossed is not None:
@@ -128,10 +139,11 @@ class Streams:
 
     def _split(self, fd: int, chunk: bytes) -> None:
         *lines, rest = (self._rest[fd] + chunk).split(b"\n")
-        for at, line in enumerate(map(_last_drawn, lines)):
+        for at, drawn in enumerate(lines):
             if self._reports.crossed is not None:
                 self._reports.drop(sum(map(len, lines[at:])) + len(lines) - at)
                 break
+            line = self._last_drawn(drawn)
             self._line(fd, line, len(line) + 1)
         self._rest[fd] = self._cut(fd, rest)
 
@@ -140,7 +152,7 @@ class Streams:
 
         A secret may go on in what is still to come, so as much as the longest is held back.
         """
-        rest = _last_drawn(rest)
+        rest = self._last_drawn(rest)
         most = _LINE_BYTES + self._held_back
         if len(rest) > most and self._mask is not None:
             rest = self._mask.octets(rest)
@@ -148,6 +160,11 @@ class Streams:
             self._line(fd, rest[:_LINE_BYTES], _LINE_BYTES)
             rest = rest[_LINE_BYTES:]
         return rest
+
+    def _last_drawn(self, line: bytes) -> bytes:
+        last = _last_drawn(line)
+        self._reports.draw_over(len(line) - len(last))
+        return last
 
     def _line(self, fd: int, line: bytes, size_bytes: int) -> None:
         line = line.rstrip(b"\r")

@@ -51,14 +51,15 @@ def only(index: int, allowed: Sequence[int], error: int) -> list[Instruction]:
     return [argument(index), *tests, errno(error, "no other")]
 
 
-def if_one_of(index: int, unwanted: Sequence[int]) -> list[Instruction]:
-    """Refuse if the low half of the argument is one of `unwanted`."""
+def if_one_of(index: int, unwanted: Sequence[int], *, error: int = EPERM) -> list[Instruction]:
+    """Answer with `error` if the low half of the argument is one of `unwanted`."""
+    what = "refused" if error else "done"
     tests = [
-        Instruction(EQUAL, len(unwanted) - 1 - position, 0, value, f"{value:#x} is refused")
+        Instruction(EQUAL, len(unwanted) - 1 - position, 0, value, f"{value:#x} is {what}")
         for position, value in enumerate(unwanted[:-1])
     ]
-    last = Instruction(EQUAL, 0, 1, unwanted[-1], f"{unwanted[-1]:#x} is refused")
-    return [argument(index), *tests, last, errno(EPERM, "refused")]
+    last = Instruction(EQUAL, 0, 1, unwanted[-1], f"{unwanted[-1]:#x} is {what}")
+    return [argument(index), *tests, last, errno(error, what)]
 
 
 def if_any_bit(index: int, bits: int, *, answer: int = ERRNO | EPERM) -> list[Instruction]:

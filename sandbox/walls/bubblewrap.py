@@ -17,8 +17,10 @@ from sandbox.network import etc
 from sandbox.walls import layout as places
 from sandbox.walls.layout import Layout
 
-_POWERS_OF_COLD = ("CAP_SYS_ADMIN", "CAP_SETPCAP")
-"""To leave the net namespace, and to give up both for good (PR_CAPBSET_DROP, capabilities(7))."""
+_POWERS_OF_WARM = ("CAP_SYS_ADMIN", "CAP_NET_ADMIN")
+_POWERS_OF_COLD = (*_POWERS_OF_WARM, "CAP_SETPCAP")
+"""To leave the net namespace for one without IP, and to give up all of them for good
+(PR_CAPBSET_DROP, capabilities(7))."""
 
 type Reach = Callable[[Path], str]
 """Turns a host path into the path by which the cell's host user can reach it."""
@@ -74,7 +76,7 @@ def _namespaces(command: Command, *, is_warm: bool) -> list[str]:
     flags += ["--uid", uid, "--gid", uid, "--hostname", "cell", "--cap-drop", "ALL"]
     # The warden mounts /proc, and closes what an import could write to; both runners leave the net
     # namespace that is made here, in which the loopback is up. No package code has any of it.
-    powers = ["CAP_SYS_ADMIN"] if is_warm else _POWERS_OF_COLD if command.network is None else ()
+    powers = _POWERS_OF_WARM if is_warm else _POWERS_OF_COLD if command.network is None else ()
     return [*flags, *(word for power in powers for word in ("--cap-add", power))]
 
 

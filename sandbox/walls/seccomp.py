@@ -9,12 +9,13 @@ listings in the tests say what each line is for. seccomp(2), Documentation/netwo
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from errno import EINVAL, ENOPROTOOPT, ENOSYS, EOPNOTSUPP, EPERM
+from errno import EINVAL, ENOMEM, ENOPROTOOPT, ENOSYS, ENOTTY, EOPNOTSUPP, EPERM
 from functools import cache
 from typing import Literal, Protocol
 
 from sandbox.walls import bpf, seccomp_namespaced, seccomp_on_host
 from sandbox.walls.bpf import Instruction
+from sandbox.walls.seccomp_namespaced import SOL_SOCKET
 from sandbox.walls.syscall_policy import SyscallPolicy, policy
 
 type Profile = Literal["job", "job-without-namespaces", "warm", "warm-without-namespaces"]
@@ -23,19 +24,37 @@ _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 _NEW_NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET (clone(2) has no NEWTIME)."""
-_PR_SET_SECCOMP, _RWF_NOWAIT, _DONTNEED = 22, 8, 4
+_PR_SET_SECCOMP, _PR_SCHED_CORE, _RWF_NOWAIT, _DONTNEED = 22, 62, 8, 4
 """prctl(2); preadv2(2): only what is there without waiting for the disk; posix_fadvise(2)."""
+_HUGE = {"mmap": (3, 0x40000), "memfd_create": (1, 4), "shmget": (2, 0o4000)}
+"""By call: where its flags are, and the one for huge pages (MAP_HUGETLB, …)."""
 _ATTACHING = (26, 50, 51, 52)
 """SO_ATTACH_FILTER, SO_ATTACH_BPF, and the two of SO_REUSEPORT (asm-generic/socket.h)."""
+_ADVICE = (12, 20, 21)
+"""MADV_MERGEABLE (what is merged tells by the time of a write what else is there), MADV_COLD and
+MADV_PAGEOUT, by which the owner of a file, which a cell of an ordinary user's is, takes it out of
+the page cache (madvise(2))."""
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _ATTRIBUTE_FLAGS = (0x40086602, 0x40046602, 0x401C5820, 0x40806685)
 """FS_IOC_SETFLAGS (and of 32 bits), FSSETXATTR, ENABLE_VERITY: the owner of a file may, so a cell
 that shares the worker's user could make an environment or an input immutable."""
+_COMMANDS = (
+    # FIOSETOWN, SIOCSPGRP, FIOGETOWN, SIOCGPGRP, SIOCATMARK, SIOCGSTAMP, SIOCGSTAMPNS
+    *(0x8901, 0x8902, 0x8903, 0x8904, 0x8905, 0x8906, 0x8907),
+    # SIOCGIFNAME, CONF, FLAGS, ADDR, DSTADDR, BRDADDR, NETMASK, METRIC, MTU, HWADDR, INDEX,
+    # TXQLEN, SIOCETHTOOL, SIOCGIFMAP (netdevice(7)): to be told of interfaces
+    *(0x8910, 0x8912, 0x8913, 0x8915, 0x8917, 0x8919, 0x891B, 0x891D, 0x8921, 0x8927, 0x8933),
+    *(0x8942, 0x8946, 0x8970),
+    # FICLONE, FICLONERANGE, FS_IOC_FIEMAP, GETFLAGS (and of 32 bits), FSGETXATTR: to copy files
+    *(0x40049409, 0x4020940D, 0xC020660B, 0x80086601, 0x80046601, 0x801C581F),
+    0x80045200,  # RNDGETENTCNT (random(4))
+)
+_SET_MTU = 0x8922
 _F_SETLEASE, _F_NOTIFY, _NEWEST_FCNTL = 1024, 1026, 1038
 """A lease makes open(2) of everybody else wait for up to 45 s (fcntl(2), lease-break-time).
 Newer commands, such as F_SETDELEG (1040, Linux 6.19), are as if the kernel did not have them."""
 _AT_EMPTY_PATH = 0x1000
-_SOL_SOCKET, _SO_COOKIE, _SO_NETNS_COOKIE = 1, 57, 71
+_SO_COOKIE, _SO_NETNS_COOKIE = 57, 71
 _RLIMIT_CORE = 4
 _STOPPING = ("unshare", "setns")
 """Where a warm cell is held by its warden, and what that makes of it (inside/warm/tracee.py)."""
@@ -112,6 +131,8 @@ def instructions(profile: Profile, *, machine: str) -> list[Instruction]:
         *_unreviewed(found.newest_reviewed),
         *(_stopping(found.numbers) if kind.is_warm else ()),
         *bpf.refused(denied, found.numbers, EPERM),
+        *bpf.refused(found.absent, found.numbers, ENOSYS),
+        *bpf.refused(found.pretended, found.numbers, 0),
         *_core_limit(found.numbers),
         *around.of_user(found),
         *_conditional(kind, found.numbers),
@@ -185,26 +206,43 @@ def _conditional(kind: _Kind, numbers: dict[str, int]) -> Iterable[Instruction]:
     yield from kind.around.of_sockets(numbers)
     options = [*kind.around.of_socket_options(), *_programs()]
     yield from bpf.when(numbers["setsockopt"], "setsockopt", options)
-    refused = [_TIOCSTI, _TIOCLINUX, *_ATTRIBUTE_FLAGS]
-    yield from bpf.when(numbers["ioctl"], "ioctl", bpf.if_one_of(1, refused))
+    yield from bpf.when(numbers["ioctl"], "ioctl", _commands(kind))
     yield from bpf.when(numbers["fcntl"], "fcntl", _leases())
     yield from bpf.when(numbers["getsockopt"], "getsockopt", _cookies())
     # As seccomp(2): a filter of a package's own could answer 0 for unshare(2) and setns(2), which
-    # the warden has a held import make: two jobs then met in one net namespace.
-    yield from bpf.when(numbers["prctl"], "prctl", bpf.if_one_of(0, [_PR_SET_SECCOMP]))
+    # the warden has a held import make: two jobs then met in one net namespace. Who has a core for
+    # itself (PR_SCHED_CORE) leaves the other half of it idle, for which neighbours pay.
+    options_of_process = bpf.if_one_of(0, [_PR_SET_SECCOMP, _PR_SCHED_CORE])
+    yield from bpf.when(numbers["prctl"], "prctl", options_of_process)
+    # Those that the host has put aside, for a database say, count as nobody's memory.
+    for name, (flags_at, huge) in _HUGE.items():
+        none_left = bpf.if_any_bit(flags_at, huge, answer=bpf.ERRNO | ENOMEM)
+        yield from bpf.when(numbers[name], name, none_left)
     # What is in the page cache tells what others have read of the files that all of them see.
-    forgotten = [
-        bpf.argument(3),
-        Instruction(bpf.EQUAL, 0, 1, _DONTNEED, "POSIX_FADV_DONTNEED"),
-        bpf.errno(0, "done, says the answer"),
-    ]
+    forgotten = bpf.if_one_of(3, [_DONTNEED], error=0)
     yield from bpf.when(numbers["fadvise64"], "fadvise64", forgotten)
+    yield from bpf.when(numbers["madvise"], "madvise", bpf.if_one_of(2, _ADVICE, error=0))
     at_once = bpf.if_any_bit(5, _RWF_NOWAIT, answer=bpf.ERRNO | EOPNOTSUPP)
     yield from bpf.when(numbers["preadv2"], "preadv2", at_once)
     ordinary = bpf.only(0, [0, 0xFFFFFFFF], EPERM)
     yield from bpf.when(numbers["personality"], "personality", ordinary)
     nameless = bpf.if_any_bit(4, _AT_EMPTY_PATH)
     yield from bpf.when(numbers["execveat"], "execveat", nameless)
+
+
+def _commands(kind: _Kind) -> list[Instruction]:
+    """Allow the commands that programs give, by ioctl(2): it has hundreds, for each file system.
+
+    One of btrfs writes back all of it, for anybody; that of bridges loads a module of the kernel
+    before it asks who may. A warden has a held process set an MTU (inside/warm/net_namespaces.py).
+    """
+    allowed = [*_COMMANDS, _SET_MTU] if kind.is_warm else _COMMANDS
+    return [
+        *bpf.if_one_of(1, [_TIOCSTI, _TIOCLINUX, *_ATTRIBUTE_FLAGS]),
+        Instruction(bpf.AND, 0, 0, 0xFFFFFF00, "what it is about"),
+        Instruction(bpf.EQUAL, len(allowed) + 2, 0, 0x5400, "terminals, and streams of any kind"),
+        *bpf.only(1, allowed, ENOTTY),
+    ]
 
 
 def _programs() -> list[Instruction]:
@@ -215,7 +253,7 @@ def _programs() -> list[Instruction]:
     """
     return [
         bpf.argument(1),
-        Instruction(bpf.EQUAL, 0, 2 + len(_ATTACHING), _SOL_SOCKET, "of any socket"),
+        Instruction(bpf.EQUAL, 0, 2 + len(_ATTACHING), SOL_SOCKET, "of any socket"),
         *bpf.if_one_of(2, _ATTACHING),
     ]
 
@@ -236,7 +274,7 @@ def _cookies() -> list[Instruction]:
     """
     return [
         bpf.argument(1),
-        Instruction(bpf.EQUAL, 0, 4, _SOL_SOCKET, "of sockets themselves"),
+        Instruction(bpf.EQUAL, 0, 4, SOL_SOCKET, "of sockets themselves"),
         bpf.argument(2),
         Instruction(bpf.EQUAL, 1, 0, _SO_COOKIE, "SO_COOKIE"),
         Instruction(bpf.EQUAL, 0, 1, _SO_NETNS_COOKIE, "SO_NETNS_COOKIE"),

@@ -5,7 +5,7 @@ and its IPC nobody else's, so what is left is what reaches the kernel itself.
 """
 
 from collections.abc import Iterable, Sequence
-from errno import EAFNOSUPPORT, ENOPROTOOPT, EOPNOTSUPP, EPERM
+from errno import EAFNOSUPPORT, ENOPROTOOPT, EOPNOTSUPP, EPERM, EPROTONOSUPPORT
 
 from sandbox.walls import bpf
 from sandbox.walls.bpf import Instruction
@@ -18,12 +18,22 @@ _SOCK_TYPE_MASK = 0xF
 _MSG_MORE = 0x8000
 _FLAGS_OF_SENDING = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
 """Which argument they are, by call (send(2), sendmmsg(2))."""
-_SOL_UDP, _SOL_UDPLITE, _UDP_CORK = 17, 136, 1
-_SOL_IPV6 = 41
-_JOINING = (20, 27, 35, 39, 42, 46)
-"""IPV6_ADD_MEMBERSHIP, IPV6_JOIN_ANYCAST, IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP,
-MCAST_JOIN_GROUP and MCAST_JOIN_SOURCE_GROUP (linux/in.h, linux/in6.h); of the other protocol these
-numbers are of options that a run has no use for."""
+_IPPROTO_TCP, _IPPROTO_UDP = 6, 17
+SOL_SOCKET = 1
+_OPTIONS: dict[int, tuple[str, tuple[int, ...]]] = {
+    # IP_TOS, TTL, RECVOPTS, PKTINFO, MTU_DISCOVER, RECVERR, RECVTTL, RECVTOS, FREEBIND,
+    # BIND_ADDRESS_NO_PORT, MULTICAST_IF, MULTICAST_TTL, MULTICAST_LOOP (linux/in.h)
+    0: ("IP", (1, 2, 6, 8, 10, 11, 12, 13, 15, 24, 32, 33, 34)),
+    # NODELAY, MAXSEG, CORK, KEEPIDLE, KEEPINTVL, KEEPCNT, SYNCNT, LINGER2, DEFER_ACCEPT,
+    # WINDOW_CLAMP, QUICKACK, CONGESTION, USER_TIMEOUT, FASTOPEN, TIMESTAMP, NOTSENT_LOWAT,
+    # FASTOPEN_CONNECT, INQ (linux/tcp.h)
+    6: ("TCP", (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 18, 23, 24, 25, 30, 36)),
+    17: ("UDP", (103, 104)),  # UDP_SEGMENT, UDP_GRO (linux/udp.h)
+    # UNICAST_HOPS, MULTICAST_IF, MULTICAST_HOPS, MULTICAST_LOOP, MTU_DISCOVER, MTU, RECVERR,
+    # V6ONLY, RECVPKTINFO, RECVHOPLIMIT, DONTFRAG, RECVTCLASS, TCLASS (linux/in6.h)
+    41: ("IPv6", (16, 17, 18, 19, 23, 24, 25, 26, 49, 51, 62, 66, 67)),
+}
+"""By level (setsockopt(2)): what programs set, and nothing that has memory of its own."""
 
 
 def denied(policy: SyscallPolicy) -> Sequence[str]:
@@ -54,7 +64,7 @@ def of_signals(numbers: dict[str, int]) -> Iterable[Instruction]:
 
 def of_sockets(numbers: dict[str, int]) -> Iterable[Instruction]:
     """Allow UNIX and IP sockets, which its network namespace leads nowhere, but no raw ones."""
-    yield from bpf.when(numbers["socket"], "socket", _socket_families())
+    yield from bpf.when(numbers["socket"], "socket", _kinds_of_sockets())
     pair = bpf.only(0, [_AF_UNIX], EAFNOSUPPORT)
     yield from bpf.when(numbers["socketpair"], "socketpair", pair)
     for name, flags in _FLAGS_OF_SENDING.items():
@@ -63,45 +73,21 @@ def of_sockets(numbers: dict[str, int]) -> Iterable[Instruction]:
 
 
 def of_socket_options() -> list[Instruction]:
-    """Refuse options by which datagrams are held back, or groups joined."""
-    return [*_corks(), *_groups()]
+    """Allow the options that programs set, of the levels that they have: an unknown one may keep.
 
-
-def _corks() -> list[Instruction]:
-    """Refuse to hold datagrams back (UDP_CORK, udp(7)), as MSG_MORE is (send(2)).
-
-    What is held back counts as its bytes alone, and keeps whole pages: 32 KiB for one byte, 544 KiB
-    for a socket, of which 692 MB were held with a limit of 160 (measured). Datagrams to 0.0.0.0 are
-    taken in a net namespace of which nothing is up, too.
+    What an option keeps counts for nobody: 157 KB in keys for signatures (TCP_MD5SIG, 14), up to
+    `net.core.optmem_max` in each socket. IPv6 flow labels (IPV6_FLOWLABEL_MGR, 32) are one number
+    for the whole host, and last on for a minute after their socket. UDP_CORK (1 of UDP) holds
+    datagrams back as MSG_MORE does. Of groups that are joined (IP_ADD_MEMBERSHIP, 35, and kin) the
+    kernel tells a moment later, by itself: the next run of a warm cell counted those of the last.
     """
-    return [
-        bpf.argument(1),
-        Instruction(bpf.EQUAL, 1, 0, _SOL_UDP, "of UDP"),
-        Instruction(bpf.EQUAL, 0, 3, _SOL_UDPLITE, "of UDP-Lite"),
-        bpf.argument(2),
-        Instruction(bpf.EQUAL, 0, 1, _UDP_CORK, "UDP_CORK"),
-        bpf.errno(ENOPROTOOPT, "as if the kernel did not have it"),
-    ]
-
-
-def _groups() -> list[Instruction]:
-    """Refuse to join groups (ip(7), ipv6(7)): the kernel tells of it a moment later, by itself.
-
-    What it then counts in the net namespace, which was looked at when it was given back, told the
-    next run of a warm cell how many groups the one before had joined.
-    """
-    return [
-        bpf.argument(1),
-        Instruction(bpf.EQUAL, 1, 0, 0, "of IP"),
-        Instruction(bpf.EQUAL, 0, 2 + len(_JOINING), _SOL_IPV6, "of IPv6"),
-        bpf.argument(2),
-        *(
-            Instruction(bpf.EQUAL, len(_JOINING) - 1 - at, 0, name, "to join a group")
-            for at, name in enumerate(_JOINING[:-1])
-        ),
-        Instruction(bpf.EQUAL, 0, 1, _JOINING[-1], "to join a group"),
-        bpf.errno(ENOPROTOOPT, "as if the kernel did not have it"),
-    ]
+    lines: list[Instruction] = [bpf.argument(1)]
+    for level, (name, allowed) in _OPTIONS.items():
+        body = bpf.only(2, allowed, ENOPROTOOPT)
+        lines.append(Instruction(bpf.EQUAL, 0, len(body) + 1, level, f"of {name}"))
+        lines += [*body, Instruction(bpf.RETURN, 0, 0, bpf.ALLOW, "it keeps nothing")]
+    lines.append(Instruction(bpf.EQUAL, 1, 0, SOL_SOCKET, "of any socket"))
+    return [*lines, bpf.errno(ENOPROTOOPT, "no other level")]
 
 
 def _kill_of_the_first(signal_at: int) -> list[Instruction]:
@@ -119,13 +105,14 @@ def _kill_of_the_first(signal_at: int) -> list[Instruction]:
     ]
 
 
-def _socket_families() -> list[Instruction]:
-    families = [_AF_UNIX, _AF_INET, _AF_INET6]
+def _kinds_of_sockets() -> list[Instruction]:
+    """Allow UNIX sockets, TCP and UDP: what else may have a number loads modules of the kernel."""
     return [
-        *bpf.only(0, families, EAFNOSUPPORT),
+        *bpf.only(0, [_AF_UNIX, _AF_INET, _AF_INET6], EAFNOSUPPORT),
         bpf.argument(1),
         Instruction(bpf.AND, 0, 0, _SOCK_TYPE_MASK, "the type without its flags"),
         Instruction(bpf.EQUAL, 1, 0, _SOCK_RAW, "raw"),
         Instruction(bpf.EQUAL, 0, 1, _SOCK_PACKET, "packet"),
         bpf.errno(EPERM, "no raw sockets"),
+        *bpf.only(2, [0, _IPPROTO_TCP, _IPPROTO_UDP], EPROTONOSUPPORT),
     ]

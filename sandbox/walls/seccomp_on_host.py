@@ -5,13 +5,15 @@ are guarded here, call by call.
 """
 
 from collections.abc import Iterable, Sequence
-from errno import EAFNOSUPPORT, EPERM
+from errno import EAFNOSUPPORT, EINVAL, EPERM
 
 from sandbox.walls import bpf
 from sandbox.walls.bpf import Instruction
 from sandbox.walls.syscall_policy import SyscallPolicy
 
 _AF_UNIX, _SOCK_STREAM = 1, 1
+_OWN_CLOCKS = 0xFFFFFFF8
+"""The complement of pid 0, and three bits for which clock of it."""
 _SOCK_TYPE_MASK = 0xF
 
 
@@ -32,13 +34,15 @@ def of_user(policy: SyscallPolicy) -> Iterable[Instruction]:
     and not done, since copying a file (shutil.copy) must not fail for it. To give a path the time
     of now is refused: pathlib's touch asks for that first, and makes the file where it fails.
     """
-    yield from bpf.refused(policy.pretended, policy.numbers, 0)
+    yield from bpf.refused(policy.pretended_without_namespaces, policy.numbers, 0)
     for name, (path, times) in policy.pretended_with_times.items():
         if name in policy.numbers:
             yield from bpf.when(policy.numbers[name], name, _times(path, times))
     for name, oneself in policy.on_oneself_only.items():
         tests = [bpf.only(index, [value], EPERM) for index, value in enumerate(oneself)]
         yield from bpf.when(policy.numbers[name], name, [line for test in tests for line in test])
+    for name in policy.clocks_of_others:
+        yield from bpf.when(policy.numbers[name], name, _clocks())
 
 
 def of_signals(numbers: dict[str, int]) -> Iterable[Instruction]:
@@ -69,6 +73,19 @@ def _pairs_of_streams() -> list[Instruction]:
         Instruction(bpf.AND, 0, 0, _SOCK_TYPE_MASK, "the type without its flags"),
         Instruction(bpf.EQUAL, 1, 0, _SOCK_STREAM, "streams are allowed"),
         bpf.errno(EPERM, "no datagrams, which can be sent to anybody"),
+    ]
+
+
+def _clocks() -> list[Instruction]:
+    """Refuse the clocks of other processes, which tell how much of a processor they have used.
+
+    Such a clock has the complement of a pid in its upper bits (posix-timers.h); one's own has none.
+    """
+    return [
+        bpf.argument(0),
+        Instruction(bpf.ANY_BIT, 0, 2, 0x80000000, "of a process or thread"),
+        Instruction(bpf.AT_LEAST, 1, 0, _OWN_CLOCKS, "its own"),
+        bpf.errno(EINVAL, "no such clock"),
     ]
 
 

@@ -14,11 +14,17 @@ class SyscallPolicy:
     newest_reviewed: int
     denied: tuple[str, ...]
     denied_without_namespaces: tuple[str, ...]
+    absent: tuple[str, ...]
+    """As if the kernel did not have them: what tells which files others have read."""
     pretended: tuple[str, ...]
+    """Done, says the answer: what would make neighbours wait, and programs may ask for."""
+    pretended_without_namespaces: tuple[str, ...]
     pretended_with_times: dict[str, list[int]]
     """By call: which arguments are the path and the times."""
     on_oneself_only: dict[str, list[int]]
     """By call: what its first arguments must be to mean the caller alone, not all of its user's."""
+    clocks_of_others: tuple[str, ...]
+    """Calls that take a clock, of which there is one for each process (clock_getcpuclockid(3))."""
     numbers: dict[str, int]
 
 
@@ -36,8 +42,11 @@ def policy(machine: str) -> SyscallPolicy:
             *found["denied_without_namespaces"],
             "socket",
         ),
-        pretended=tuple(found["pretended_without_namespaces"]),
+        absent=tuple(found["absent"]),
+        pretended=tuple(found["pretended"]),
+        pretended_without_namespaces=tuple(found["pretended_without_namespaces"]),
         pretended_with_times=found["pretended_where_a_time_is_given"],
         on_oneself_only=found["on_oneself_only_without_namespaces"],
+        clocks_of_others=tuple(found["clocks_of_others_without_namespaces"]),
         numbers=loaded["numbers"][machine],
     )

@@ -76,6 +76,7 @@ def _resources(book: _Catalogue) -> None:
     )
     limited("descriptor_bomb", "open_files")
     limited("stdout_bomb stderr_bomb_without_newline event_flood", "log_kb", "log_lines")
+    limited("bar_that_is_drawn_for_ever", "log_kb")
     limited("line_bomb", "log_lines")
     limited("cpu_spin cpu_spin_in_children", "cpu_s", "wall_s")
     limited("sleep_beyond_the_clock", "wall_s")
@@ -87,7 +88,8 @@ def _hoards(book: _Catalogue) -> None:
     book.add(
         "hoards",
         "datagrams_held_back datagrams_held_back_to_nowhere datagrams_corked "
-        "datagrams_nobody_reads connections_nobody_accepts",
+        "datagrams_nobody_reads datagrams_that_come_back connections_nobody_accepts "
+        "keys_of_signatures",
     )
 
 

@@ -77,6 +77,43 @@ def extract(*, job, say, **_):
     return (octets - 56 * packets) // 20 - 1
 """
 
+PROCESSES = """
+import os, sys
+inside = {name.rpartition(".")[2]: module for name, module in sys.modules.items()
+          if "_inside." in name}
+script = getattr(inside.get("fork_script"), "ForkScript", None)
+if script:
+    mount = script._mount
+    def patched(self, setup):
+        add = self._add
+        PATCH
+    script._mount = patched
+def extract(*, job, say, **_):
+    for _ in range(say):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+    return os.readlink("PLACE/self") if os.path.lexists("PLACE/self") else "1"
+"""
+"""What a run sees of /proc is its fork's to mount, by a script that an import can rewrite."""
+
+NOT_MOUNTED = """
+        is_proc = lambda one: one[:2] == (b"proc", b"/proc")
+        self._add = lambda *one, **more: None if is_proc(one[1:]) else add(*one, **more)
+        mount(self, setup)
+        self._add = add
+"""
+KEPT_ELSEWHERE = """
+        add("mount", b"/proc", b"/usr/share/zoneinfo", b"", 4096 | 16384)
+        mount(self, setup)
+"""
+MOVED_BACK = """
+        add("mount", b"/proc", b"/usr/share/zoneinfo", b"", 4096)
+        mount(self, setup)
+        add("mount", b"/usr/share/zoneinfo", b"/proc", b"", 8192)
+"""
+
 PAGE_CACHE = """
 import os, sys
 PLACE = max((os.path.join(folder, name) for folder, _, names in os.walk(sys.prefix + "/lib")
@@ -128,6 +165,21 @@ def attack(sandbox: Sandbox, arena: Arena, world: Path, tmp_path: Path):
         return await sandbox.run(command, outputs_to=outputs, observe=lambda _: None)
 
     return run
+
+
+@NAMESPACED
+@pytest.mark.parametrize(
+    ("patch", "place"),
+    [(NOT_MOUNTED, "/proc"), (KEPT_ELSEWHERE, "/usr/share/zoneinfo"), (MOVED_BACK, "/proc")],
+    ids=["not mounted", "kept elsewhere", "moved back"],
+)
+async def test_a_run_does_not_count_the_processes_of_those_before_it(
+    level: str, patch: str, place: str, attack
+):
+    code = PROCESSES.replace("PATCH", patch.strip()).replace("PLACE", place)
+    outcomes = [await attack(code, say=say) for say in (0, 20, 0)]
+    assert all(one.is_ok for one in outcomes), outcomes
+    assert len({one.value for one in outcomes}) == 1, outcomes
 
 
 @NAMESPACED

@@ -1,7 +1,7 @@
 """The filters, line by line: golden listings per architecture, and a reader that runs them."""
 
 import os
-from errno import EAFNOSUPPORT, EINVAL, ENOPROTOOPT, ENOSYS, EPERM
+from errno import EAFNOSUPPORT, EINVAL, ENOMEM, ENOPROTOOPT, ENOSYS, ENOTTY, EPERM, EPROTONOSUPPORT
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,25 @@ ARGUMENTS = [
     ("socket", (1, 1), ALLOW),
     ("socket", (2, 1 | 0o4000), ALLOW),
     ("socket", (2, 3), EPERM),
+    ("socket", (2, 2, 17), ALLOW),
+    ("socket", (10, 1, 6), ALLOW),
+    *(("socket", (2, 2, kind), EPROTONOSUPPORT) for kind in (1, 136, 0x20000011)),
+    *(("socket", (2, 1, kind), EPROTONOSUPPORT) for kind in (132, 256, 262)),
+    *(("setsockopt", (3, 1, option), ALLOW) for option in (2, 7, 37)),
+    *(("setsockopt", (3, 1, option), EPERM) for option in (26, 50, 51, 52)),
+    *(("setsockopt", (3, 6, option), ALLOW) for option in (1, 13, 18, 36)),
+    *(("setsockopt", (3, 6, option), ENOPROTOOPT) for option in (14, 27, 31, 32, 33, 38)),
+    *(("setsockopt", (3, 0, option), ALLOW) for option in (1, 10, 24)),
+    *(("setsockopt", (3, 0, option), ENOPROTOOPT) for option in (4, 16, 35, 39, 41, 42, 46)),
+    *(("setsockopt", (3, 41, option), ALLOW) for option in (26, 67)),
+    *(("setsockopt", (3, 41, option), ENOPROTOOPT) for option in (20, 27, 32, 54, 57, 59)),
+    *(("setsockopt", (3, level, 1), ENOPROTOOPT) for level in (17, 136, 58, 255, 263, 284)),
+    ("sync", (), 0),
+    ("mincore", (), ENOSYS),
+    ("cachestat", (3,), ENOSYS),
+    *(("madvise", (0x1000, 4096, advice), 0) for advice in (12, 20, 21)),
+    *(("madvise", (0x1000, 4096, advice), ALLOW) for advice in (*range(12), 14, 22, 25)),
+    ("syncfs", (3,), 0),
     ("socket", (16, 3), EAFNOSUPPORT),
     ("socket", (40, 1), EAFNOSUPPORT),
     ("ioctl", (0, 0x5413), ALLOW),
@@ -29,6 +48,17 @@ ARGUMENTS = [
     ("ioctl", (0, 0x40046602), EPERM),
     ("ioctl", (0, 0x401C5820), EPERM),
     ("ioctl", (0, 0x80086601), ALLOW),
+    *(("ioctl", (0, command), ALLOW) for command in (0x5401, 0x541B, 0x5421, 0x8912, 0x40049409)),
+    *(("ioctl", (0, command), ENOTTY) for command in (0x8940, 0x8982, 0x89A0, 0x9408, 0xC0506617)),
+    ("prctl", (22,), EPERM),
+    ("prctl", (62,), EPERM),
+    ("prctl", (15,), ALLOW),
+    ("mmap", (0, 4096, 3, 0x40022), ENOMEM),
+    ("mmap", (0, 4096, 3, 0x22), ALLOW),
+    ("memfd_create", (0x1000, 5), ENOMEM),
+    ("memfd_create", (0x1000, 3), ALLOW),
+    ("shmget", (0, 4096, 0o4600), ENOMEM),
+    ("shmget", (0, 4096, 0o1600), ALLOW),
     ("fcntl", (0, 1024), EPERM),
     ("fcntl", (0, 1026), EPERM),
     ("fcntl", (0, 1040), EINVAL),
@@ -139,6 +169,19 @@ def test_a_run_that_shares_its_user_may_change_itself_and_not_all_of_its_users(m
     ]:
         said = verdict("job-without-namespaces", machine, numbers[name], arguments)
         assert said == expected, (name, arguments)
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_where_other_processes_are_in_sight_their_clocks_are_not(machine):
+    """A process's clocks have the complement of its pid in their upper bits, one's own have none."""
+    numbers = syscall_policy.policy(machine).numbers
+    for name in ("clock_gettime", "clock_getres", "clock_nanosleep", "timer_create"):
+        for clock in (*range(12), *range(0xFFFFFFF8, 0x100000000)):
+            assert verdict("job-without-namespaces", machine, numbers[name], (clock,)) == ALLOW
+        for pid in (1, 77, 4_194_304):
+            clock = ~pid << 3 & 0xFFFFFFFF | 2
+            assert verdict("job-without-namespaces", machine, numbers[name], (clock,)) == EINVAL
+            assert verdict("job", machine, numbers[name], (clock,)) == ALLOW
 
 
 @pytest.mark.parametrize("machine", MACHINES)

@@ -469,7 +469,10 @@ async def test_a_net_namespace_in_which_a_run_left_something_is_not_used_again(l
             label = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
             destination = b"\\xfd" + b"left-by-the-run"
             facts = struct.pack("=BBHHHI", 0, 255, 1, 100, 100, 0)
-            label.setsockopt(socket.IPPROTO_IPV6, 32, destination + struct.pack(">I", 7) + facts)
+            try:
+                label.setsockopt(socket.IPPROTO_IPV6, 32, destination + struct.pack(">I", 7) + facts)
+            except OSError:
+                pass  # refused: it counted for the whole host, too
         body = ('{"kind":"done","ending":"returned","value":%d}' % len(seen)).encode()
         frame = len(body).to_bytes(4, "big") + body
         socket.socket(fileno=3).sendmsg(

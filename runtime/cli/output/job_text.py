@@ -18,6 +18,9 @@ FACTS = (
     "finished_at",
 )
 
+_BELOW = len("12:34:56 stdout ")
+"""Where the text of a line of the log begins."""
+
 
 def job_rows(jobs: Sequence[Mapping[str, Any]]) -> str:
     """Return jobs as a table."""
@@ -56,15 +59,26 @@ def _progress(progress: Mapping[str, Any] | None) -> str:
 
 
 def error_text(error: Mapping[str, Any] | None) -> str:
-    """Return why a job failed, to stand below its facts; empty where it did not."""
+    """Return why a job failed, to stand below its facts; empty where it did not.
+
+    All but its first line is set in: a package could raise what looks like a line of ours.
+    """
     if not error:
         return ""
-    mend = f"\n  mend: {error['mend']}" if error["mend"] else ""
-    return f"\n\n{error['what']} [{error['code']}]{mend}\n{error['traceback']}".rstrip()
+    mend = f"\nmend: {error['mend']}" if error["mend"] else ""
+    text = f"{error['what']} [{error['code']}]{mend}\n{error['traceback']}".rstrip()
+    return "\n\n" + text.replace("\n", "\n  ")
 
 
 def event_line(event: Mapping[str, Any]) -> str:
-    """Return an event as one line, empty for those that say nothing to people."""
+    """Return an event as one line, empty for those that say nothing to people.
+
+    What a package says in several lines has all but the first below it: none stands where ours do.
+    """
+    return _event_text(event).replace("\n", "\n" + " " * _BELOW)
+
+
+def _event_text(event: Mapping[str, Any]) -> str:
     data = event["data"]
     time = event["at"][11:19]
     match event["event"]:

@@ -88,4 +88,5 @@ def _cell(value: Any) -> str:
         case dict():
             return as_text(value)
         case _:
-            return str(value)
+            # On one line, whatever name a package gave a file: the next could pass for one of ours.
+            return str(value).replace("\n", "\\n").replace("\t", "\\t")

@@ -9,6 +9,7 @@ import os
 import resource
 import signal
 import socket
+import struct
 import sys
 import time
 
@@ -88,9 +89,17 @@ def send_to_host_socket(*, job, **_):
 
 
 def hold_in_sockets(*, job, **_):
-    """Hold memory in sockets, where no limit counts it: begun, unread and unaccepted."""
+    """Hold memory in sockets, where no limit counts it."""
     came_through = []
-    for way in (hold_back_a_datagram, leave_a_datagram_unread, leave_a_connection_unaccepted):
+    ways = (
+        hold_back_a_datagram,
+        leave_a_datagram_unread,
+        have_a_datagram_come_back,
+        leave_a_connection_unaccepted,
+        keep_a_key_in_a_socket,
+        attach_a_program_to_a_socket,
+    )
+    for way in ways:
         try:
             way()
         except OSError:
@@ -111,6 +120,28 @@ def leave_a_datagram_unread():
         sock.bind(("127.0.0.1", 0))
         sock.sendto(b"x", sock.getsockname())
         sock.recv(1, socket.MSG_DONTWAIT)
+
+
+def have_a_datagram_come_back():
+    """Ask for the time of sending (SO_TIMESTAMPING): the datagram waits in the error queue."""
+    asked = [(socket.SOL_SOCKET, 37, struct.pack("I", 1 << 8))]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.sendmsg([b"x"], asked, 0, ("0.0.0.0", 9))
+
+
+def keep_a_key_in_a_socket():
+    """Give a socket that is connected to nobody a key for a peer (TCP_MD5SIG)."""
+    peer = struct.pack("=H2xI", socket.AF_INET, 1) + bytes(120)
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, 14, peer + struct.pack("=BBHi80s", 0, 0, 1, 0, b"k"))
+
+
+def attach_a_program_to_a_socket():
+    """Attach a filter that takes all (SO_ATTACH_FILTER): what it is compiled to counts nowhere."""
+    line = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0xFFFF))
+    one, two = socket.socketpair()
+    with one, two:
+        one.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HxxxxxxQ", 1, ctypes.addressof(line)))
 
 
 def leave_a_connection_unaccepted():
@@ -159,9 +190,15 @@ def mount(*, job, **_):
 
 
 def reach_kernel(*, job, **_):
-    """Call what seccomp must refuse: bpf, keyctl, perf_event_open, io_uring_setup."""
+    """Call what seccomp must refuse: bpf, keyctl, perf_event_open, io_uring_setup, itself."""
     is_x86 = os.uname().machine == "x86_64"
-    doors = {"bpf": (321, 280), "keyctl": (250, 219), "perf": (298, 241), "io_uring": (425, 425)}
+    doors = {
+        "bpf": (321, 280),
+        "keyctl": (250, 219),
+        "perf": (298, 241),
+        "io_uring": (425, 425),
+        "seccomp": (317, 277),
+    }
     came_through = []
     for name, numbers in doors.items():
         ctypes.set_errno(0)

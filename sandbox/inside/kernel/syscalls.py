@@ -127,6 +127,7 @@ NUMBERS: dict[str, int] = {
         "setns": (308, 268),
         "setsid": (112, 157),
         "setsockopt": (54, 208),
+        "socket": (41, 198),
         "socketpair": (53, 199),
         "symlinkat": (266, 36),
         "umount2": (166, 39),

@@ -8,11 +8,15 @@ skb_page_frag_refill). So buffers that are small hold much.
 import os
 import signal
 import socket
+import struct
 import time
 
 PAGE_BYTES = 32_768
 PIECES = 16
 """Of pages, in one buffer of the kernel (MAX_SKB_FRAGS is 17)."""
+SO_TIMESTAMPING, TX_SCHED = 37, 1 << 8
+TCP_MD5SIG, KEY_BYTES = 14, 192
+"""What the kernel takes for a key of 136 bytes (kmalloc-192), up to `net.core.optmem_max`."""
 KEPT_FREE = 30
 """Descriptors that a process has for other things."""
 
@@ -35,6 +39,16 @@ def datagrams_corked(*, job, **_):
 def datagrams_nobody_reads(*, job, **_):
     """Fill the queues of sockets that are never read."""
     return _by_children(job, lambda: _leave_unread(job))
+
+
+def datagrams_that_come_back(*, job, **_):
+    """Have each come back with its time of sending, and never look (the error queue, ip(7))."""
+    return _by_children(job, lambda: _have_come_back(job))
+
+
+def keys_of_signatures(*, job, **_):
+    """Give sockets that are connected to nobody keys for their peers (TCP_MD5SIG, tcp(7))."""
+    return _by_children(job, lambda: _keep_keys(job))
 
 
 def connections_nobody_accepts(*, job, **_):
@@ -79,6 +93,28 @@ def _leave_unread(job):
         kept.append(reader)
         for _ in range(3):
             held += writer.sendto(bytes(60_000), socket.MSG_DONTWAIT, reader.getsockname())
+    return held, kept
+
+
+def _have_come_back(job):
+    held, kept = 0, []
+    at_sending = [(socket.SOL_SOCKET, SO_TIMESTAMPING, struct.pack("I", TX_SCHED))]
+    for _ in range(job.open_files - KEPT_FREE):
+        kept.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        for _ in range(3):
+            held += kept[-1].sendmsg([bytes(60_000)], at_sending, 0, ("0.0.0.0", 9))
+    return held, kept
+
+
+def _keep_keys(job):
+    held, kept = 0, []
+    for _ in range(job.open_files - KEPT_FREE):
+        kept.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+        for number in range(900):
+            peer = struct.pack("=H2xI", socket.AF_INET, number + 1) + bytes(120)
+            key = struct.pack("=BBHi80s", 0, 0, 1, 0, b"k")
+            kept[-1].setsockopt(socket.IPPROTO_TCP, TCP_MD5SIG, peer + key)
+            held += KEY_BYTES
     return held, kept
 
 

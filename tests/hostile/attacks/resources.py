@@ -157,6 +157,14 @@ def stderr_bomb_without_newline(*, job, **_):
     return {"worked": True}
 
 
+def bar_that_is_drawn_for_ever(*, job, **_):
+    """What is drawn over is kept by nobody, but somebody has to read it (tqdm)."""
+    for _ in range(64):
+        sys.stdout.write("\r12 %" * (MIB // 5))
+    sys.stdout.flush()
+    return {"worked": True}
+
+
 def line_bomb(*, job, **_):
     sys.stdout.write("\n" * 200_000)
     sys.stdout.flush()

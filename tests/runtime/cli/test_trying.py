@@ -52,6 +52,20 @@ def test_what_a_package_says_does_not_steer_the_terminal(try_: Try):
     assert not set(value.stdout) & set("\x1b\x9b\r\u202e\u2066")
 
 
+def test_what_a_package_says_makes_no_line_of_ours(try_: Try):
+    name = "made\nstate      succeeded"
+    body = f"""
+job.log.info({name!r})
+(job.output_dir / {name!r}).touch()
+job.event({name!r})
+raise ValueError({name!r})
+""".strip()
+    told = try_(body)
+    assert told.returncode == 1
+    lines = (told.stdout + told.stderr).splitlines()
+    assert [one for one in lines if one.startswith("state ")] == ["state      failed"], told
+
+
 @pytest.mark.parametrize(
     ("limit", "value", "body"),
     [

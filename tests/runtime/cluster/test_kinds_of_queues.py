@@ -1,11 +1,11 @@
-"""Queues of other kinds: with TLS, a Valkey, behind Sentinels. Two processes share each."""
+"""Queues of other kinds: with TLS, a Valkey, Sentinels, a Cluster. Two processes share each."""
 
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -72,7 +72,25 @@ def behind_a_sentinel(folder: Path) -> Iterator[str]:
             sentinel.wait()
 
 
-@pytest.mark.parametrize("kind", [with_tls, a_valkey, behind_a_sentinel])
+@contextmanager
+def a_cluster(_: Path) -> Iterator[str]:
+    """Offer the address of a cluster of three, each of which has a third of the keys."""
+    ports = [free_port() for _ in range(3)]
+    with ExitStack() as stack:
+        for port in ports:
+            more = ("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+            stack.enter_context(redis_server(host="127.0.0.1", port=port, more=more))
+        nodes = [f"127.0.0.1:{port}" for port in ports]
+        subprocess.run(
+            ["redis-cli", "--cluster", "create", *nodes, "--cluster-yes"],
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+        yield f"redis+cluster://{nodes[0]}"
+
+
+@pytest.mark.parametrize("kind", [with_tls, a_valkey, behind_a_sentinel, a_cluster])
 def test_two_processes_share_it_and_all_jobs_end(tmp_path: Path, *, kind: Kind) -> None:
     with (
         kind(tmp_path) as url,
