@@ -37,6 +37,8 @@ class Tickets:
 
     is_told: bool
     untaken: set[str] = field(default_factory=set[str])
+    handed_on_for: int = 0
+    """When the last ticket is due that was handed on for later, in tenths of a second."""
     take_here: Callable[[str], bool] = _nobody_here
     """Looks for jobs in this process, with a ticket; says whether it does. Docket's way to here and
     back took 2 ms of processor time for each job, of 10 on the event loop."""
@@ -92,8 +94,11 @@ class Dispatch:
             await self.queues.of_jobs.add(TICKET_TASK, HANDED_ON + new_id())
             return
         due = math.ceil((self.clock().timestamp() + after_s) * A_SECOND)
+        if due == self.tickets.handed_on_for:
+            return  # it is still to come
         when = datetime.fromtimestamp(due / A_SECOND, tz=UTC)
-        await self.queues.of_jobs.add(TICKET_TASK, f"{HANDED_ON}{due}", when=when)
+        if await self.queues.of_jobs.add(TICKET_TASK, f"{HANDED_ON}{due}", when=when):
+            self.tickets.handed_on_for = due
 
     async def ticket_anew(self) -> None:
         """Say that there is work, since what waits should have been taken by now."""
