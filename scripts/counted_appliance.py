@@ -15,10 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy.engine.default import DefaultDialect
 
 from runtime.cli.main import main
 from runtime.store.databases.sqlite import SqliteReader, SqliteWriter
+from runtime.store.statements import prepared
 
 EVERY_S = 0.2
 
@@ -35,7 +36,9 @@ def _count_everything(counts: Counter[str]) -> None:
     """Count what costs, wherever it is done."""
     for of, name in ((SqliteWriter, "commit"), (SqliteReader, "ask")):
         setattr(of, name, _counted(counts, "transactions", getattr(of, name)))
-    event.listen(Engine, "before_cursor_execute", lambda *_: counts.update(["statements"]))
+    ways = ((DefaultDialect, "do_execute"), (DefaultDialect, "do_executemany"))
+    for of, name in (*ways, (prepared, "_run"), (prepared, "_run_many")):
+        setattr(of, name, _counted(counts, "statements", getattr(of, name)))
     for name in ("fsync", "fdatasync"):
         setattr(os, name, _counted(counts, "flushes (fsync)", getattr(os, name)))
     submit = _counted(counts, "hops to a pool of threads", ThreadPoolExecutor.submit)

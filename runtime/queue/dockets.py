@@ -11,7 +11,7 @@ from docket import Docket, Perpetual, Worker
 from redis.exceptions import RedisError
 
 from runtime.queue.news import news_of_others
-from runtime.queue.queue import Chore, Queues, Task
+from runtime.queue.queue import Chore, Queues, Taker, Task
 from runtime.settings.settings import Settings
 
 HAND_OVER_S = 2.0
@@ -22,6 +22,29 @@ BESIDE = 4
 activations, the reconciler, and attempts that are being published."""
 
 log = logging.getLogger("fumehood.dispatch")
+
+
+class DocketTaker:
+    """A `Taker` that is a worker of Docket's."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._concurrency = worker.concurrency
+
+    async def run(self) -> None:
+        """Take and do, for ever; cancelled, it waits for what runs."""
+        await self._worker.run_forever()
+
+    def pause(self) -> None:
+        """Leave what comes to others, once the read under way has ended.
+
+        Docket asks each time how many it may run, and reads nothing where that is none.
+        """
+        self._worker.concurrency = 0
+
+    def resume(self) -> None:
+        """Take again."""
+        self._worker.concurrency = self._concurrency
 
 
 class DocketQueue:
@@ -63,7 +86,7 @@ class DocketQueue:
         self._docket.register(called)
 
     @asynccontextmanager
-    async def taking(self, settings: Settings, *, worker: str) -> AsyncGenerator[Chore]:
+    async def taking(self, settings: Settings, *, worker: str) -> AsyncGenerator[Taker]:
         """Offer a worker of Docket's."""
         taker = Worker(
             self._docket,
@@ -73,7 +96,7 @@ class DocketQueue:
             scheduling_resolution=timedelta(milliseconds=RESOLUTION_MS),
         )
         async with taker:
-            yield taker.run_forever
+            yield DocketTaker(taker)
 
 
 @asynccontextmanager

@@ -20,6 +20,22 @@ type Chore = Callable[[], Awaitable[None]]
 type OpenQueues = Callable[[Settings], AbstractAsyncContextManager[Queues]]
 
 
+class Taker(Protocol):
+    """Takes tasks from a queue and does them."""
+
+    async def run(self) -> None:
+        """Take and do, for ever; cancelled, it waits for what runs."""
+        ...
+
+    def pause(self) -> None:
+        """Leave what comes to others, soon."""
+        ...
+
+    def resume(self) -> None:
+        """Take again."""
+        ...
+
+
 class Queue(Protocol):
     """Carries tasks by their names, each at least once unless it is lost."""
 
@@ -38,8 +54,8 @@ class Queue(Protocol):
         """Let one of those that take do `act` every so often."""
         ...
 
-    def taking(self, settings: Settings, *, worker: str) -> AbstractAsyncContextManager[Chore]:
-        """Offer what takes tasks and does them, for ever; cancelled, it waits for what runs."""
+    def taking(self, settings: Settings, *, worker: str) -> AbstractAsyncContextManager[Taker]:
+        """Offer what takes tasks from this queue and does them."""
         ...
 
 
@@ -69,7 +85,7 @@ class Unattended:
     def repeat(self, name: str, act: Chore, *, every: timedelta) -> None:
         """Do nothing."""
 
-    def taking(self, settings: Settings, *, worker: str) -> AbstractAsyncContextManager[Chore]:
+    def taking(self, settings: Settings, *, worker: str) -> AbstractAsyncContextManager[Taker]:
         """Refuse: nothing is ever taken from it."""
         raise LookupError("a queue without a worker has no tasks to take")
 

@@ -1,6 +1,10 @@
 """How long whoever found nothing to do leaves it before somebody looks again: longer each time."""
 
+import time
+from collections.abc import Callable
+
 FIRST_S, MOST_S = 0.1, 2.0
+REMEMBERED_S = 1.0
 
 
 class Patience:
@@ -23,3 +27,28 @@ class Patience:
     def reset(self) -> None:
         """Begin anew: there was something to do."""
         self._next_s = FIRST_S
+
+
+class Unwanted:
+    """Remembers for a second that what was handed on came by again: nobody had a use for it.
+
+    >>> now = iter([0.0, 5.0, 5.5, 6.5])
+    >>> unwanted = Unwanted(steady=lambda: next(now))
+    >>> unwanted.is_so()
+    False
+    >>> unwanted.note()
+    >>> unwanted.is_so(), unwanted.is_so()
+    (True, False)
+    """
+
+    def __init__(self, *, steady: Callable[[], float] = time.monotonic) -> None:
+        self._steady = steady
+        self._until_s = float("-inf")
+
+    def note(self) -> None:
+        """Note that one came by."""
+        self._until_s = self._steady() + REMEMBERED_S
+
+    def is_so(self) -> bool:
+        """Return whether one came by within the last second."""
+        return self._steady() < self._until_s

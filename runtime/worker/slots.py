@@ -36,6 +36,11 @@ class Slots:
         self._waiting = 0
 
     @property
+    def are_taken(self) -> bool:
+        """Return whether who wants one has to wait for it."""
+        return self._free.locked()
+
+    @property
     def is_enough_waiting(self) -> bool:
         """Return whether as many wait for a slot as there are: nobody else needs to."""
         return self._waiting >= self._number

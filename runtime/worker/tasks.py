@@ -3,16 +3,18 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextvars import Context, copy_context
 from dataclasses import field
 from datetime import timedelta
+from typing import Any
 
 from packages.environment.environment import Environments
 from runtime.activations.switchover import Switchover
 from runtime.jobs.attempts.cancellations import Cancellations
-from runtime.queue.dispatch import ACTIVATION_TASK, TICKET_TASK, Dispatch
-from runtime.queue.queue import Queue
+from runtime.queue.dispatch import ACTIVATION_TASK, HANDED_ON, TICKET_TASK, Dispatch
+from runtime.queue.queue import Queue, Taker
 from runtime.settings.settings import Settings
 from runtime.store import workers
 from runtime.store.databases.store import Store
@@ -23,7 +25,7 @@ from runtime.values.clock import Clock
 from runtime.values.records import Claim, Worker
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.environment_check import check_environments
-from runtime.worker.patience import Patience
+from runtime.worker.patience import Patience, Unwanted
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.signs_of_life import Living
 from runtime.worker.slots import Slots
@@ -33,8 +35,9 @@ from wheelhouse.frozen import frozen
 RECONCILE_TASK = "fumehood_reconcile"
 HEARTBEAT_S = 1.0
 LONGEST_TURN_S = 0.5
-LINGER_S = 0.25
-"""How long whoever has run out of jobs waits for another before it lets its ticket go."""
+BESIDE = 4
+"""So many looks for jobs are under way beside two for each slot, those too whose attempt has left
+its slot and is being published. With more of them the next one waits for a task of Docket's."""
 log = logging.getLogger("fumehood.worker")
 
 
@@ -58,8 +61,13 @@ class WorkerTasks:
     slots: Slots
     activation_slots: Slots
     meter: Meter
+    takers: list[Taker] = field(default_factory=list[Taker])
+    """Of what it takes from, in that order, while it works."""
+    looks: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    context: Context = field(default_factory=copy_context)
     busy: set[asyncio.Task[object]] = field(default_factory=set[asyncio.Task[object]])
     patience: Patience = field(default_factory=Patience)
+    unwanted: Unwanted = field(default_factory=Unwanted)
     is_draining: asyncio.Event = field(default_factory=asyncio.Event)
     is_resting: asyncio.Event = field(default_factory=asyncio.Event)
     is_hurried: asyncio.Event = field(default_factory=asyncio.Event)
@@ -80,10 +88,34 @@ class WorkerTasks:
         every = timedelta(seconds=settings.reconcile_interval_s)
         queues.of_jobs.repeat(RECONCILE_TASK, self.reconciler.run, every=every)
 
+    def take_here(self, ticket: str) -> bool:
+        """Look for jobs as whoever takes `ticket` from the queue does; return whether we do."""
+        is_others = not self._is_alone and self.slots.are_taken
+        if self._takes_nothing or is_others or len(self.looks) >= self._most_looks:
+            return False
+        # Not in the context of who submits: what is logged and traced of a run is not of a request.
+        look = asyncio.get_running_loop().create_task(
+            self._look(ticket), name=f"{TICKET_TASK}:{ticket}", context=self.context.copy()
+        )
+        self.looks.add(look)
+        look.add_done_callback(self.looks.discard)
+        return True
+
+    @property
+    def _most_looks(self) -> int:
+        return 2 * self.settings.slots + BESIDE
+
+    async def _look(self, ticket: str) -> None:
+        try:
+            await self._take_ticket(ticket)
+        except Exception:
+            log.exception("a look for jobs failed; the reconciler looks again")
+
     async def _take_ticket(self, ticket: str) -> None:
         self.dispatch.taken(ticket)
-        if self.slots.is_enough_waiting:
-            return  # who waits for a slot claims after this
+        if self.slots.is_enough_waiting:  # who waits for a slot claims after this
+            await self._offer(ticket)
+            return
         with self._counted():
             await self._run_jobs(ticket)
 
@@ -97,16 +129,18 @@ class WorkerTasks:
 
         To take a job from the store costs less than a ticket for each (2 ms of Docket); but whoever
         never came to an end would keep activations and the reconciler waiting for their turn.
+        Who stores a job meanwhile has it looked for, so none is left when none waited at a claim.
         """
         until = time.monotonic() + LONGEST_TURN_S
+        await self._offer(ticket)
         while not self._takes_nothing and time.monotonic() < until:
             async with self.slots.one() as slot:
                 claim = await self.attempt.run_next(slot=slot, on_claim=self._share)
-            if claim is not None:
-                self.patience.reset()
-            are_more = claim is not None and claim.waiting
-            if not are_more and not await self.dispatch.tickets.linger(LINGER_S):
+            if claim is None:
                 return await self._leave(ticket)
+            self.patience.reset()
+            if not claim.waiting:
+                return None
         if not self._takes_nothing:
             return await self.dispatch.ticket()
         return await self._leave(ticket)
@@ -117,22 +151,54 @@ class WorkerTasks:
         The ticket is spent; without another one, who could run it would hear of it when the
         reconciler finds that it waited for long.
         """
-        is_alone = self.dispatch.tickets.is_told
-        if is_alone or not await self.store.read(job_lists.are_due, before=self.clock()):
+        if self._is_alone or not await self.store.read(job_lists.are_due, before=self.clock()):
             return
-        await self.dispatch.hand_on(ticket, after_s=self.patience.next_s())
+        await self._hand_on(ticket)
+
+    async def _offer(self, ticket: str) -> None:
+        """Let another worker have what waits, where all slots of this one are taken.
+
+        It may be free, and a run here may last for hours: what was told to this one alone waited
+        for its slots, and when those of another were free all the time.
+        """
+        if not self._is_alone and self.slots.are_taken:
+            await self._hand_on(ticket)
+
+    async def _hand_on(self, ticket: str) -> None:
+        """Hand a ticket on: at once, or after a while where others have no use for it either."""
+        if ticket.startswith(HANDED_ON):
+            self.unwanted.note()
+        after_s = self.patience.next_s() if self.unwanted.is_so() else 0.0
+        await self.dispatch.hand_on(after_s=after_s)
+
+    @property
+    def _is_alone(self) -> bool:
+        return self.dispatch.tickets.is_told
 
     @property
     def _takes_nothing(self) -> bool:
         return self.is_draining.is_set() or self.is_resting.is_set()
 
     async def rest(self, *, is_drained: bool) -> None:
-        """Take no more jobs, or take jobs again, as somebody has said in the store."""
-        if is_drained:
+        """Take no more jobs, or take jobs again, as somebody has said in the store.
+
+        Where others take jobs, too, their tickets are left to them: one that went to and fro
+        between a drained worker and one that is not took seconds.
+        """
+        if is_drained and not self.is_resting.is_set():
             self.is_resting.set()
-        elif self.is_resting.is_set():
+            for taker in self._takers_of_jobs:
+                taker.pause()
+        elif not is_drained and self.is_resting.is_set():
             self.is_resting.clear()
+            for taker in self._takers_of_jobs:
+                taker.resume()
             await self.dispatch.ticket_anew()
+
+    @property
+    def _takers_of_jobs(self) -> Sequence[Taker]:
+        """Return who takes tickets and nothing else; in one process activations come with them."""
+        return () if self._is_alone else self.takers[:1]
 
     async def _share(self, claim: Claim) -> None:
         """Let another slot, or another worker, take what waits behind `claim`."""
@@ -160,11 +226,11 @@ async def working(tasks: WorkerTasks) -> AsyncGenerator[None]:
     """
     await tasks.store.run(workers.see, worker=tasks.worker, at=tasks.clock())
     async with AsyncExitStack() as stack:
-        taking = [
-            await stack.enter_async_context(queue.taking(tasks.settings, worker=tasks.worker.id))
-            for queue in tasks.takes_from
-        ]
-        working = asyncio.gather(*(take() for take in taking))
+        for queue in tasks.takes_from:
+            taking = queue.taking(tasks.settings, worker=tasks.worker.id)
+            tasks.takers.append(await stack.enter_async_context(taking))
+        tasks.dispatch.tickets.take_here = tasks.take_here
+        working = asyncio.gather(*(taker.run() for taker in tasks.takers))
         heart = asyncio.create_task(_beat(tasks), name="fumehood-heartbeat")
         clockwork = asyncio.create_task(tasks.timekeeper.keep(), name="fumehood-timekeeper")
         check = asyncio.create_task(_check_environments(tasks), name="fumehood-environments")
@@ -189,14 +255,19 @@ async def _drain(working: asyncio.Future[list[None]], *, tasks: WorkerTasks) -> 
     tasks.is_draining.set()
     await _tell_what_is_waited_for(tasks)
     working.cancel()  # they take nothing new and wait for what runs
+    ending = asyncio.ensure_future(_ended(working, *tasks.looks))
     hurry = asyncio.ensure_future(tasks.is_hurried.wait())
     await asyncio.wait(
-        {working, hurry}, timeout=tasks.settings.drain_s, return_when=asyncio.FIRST_COMPLETED
+        {ending, hurry}, timeout=tasks.settings.drain_s, return_when=asyncio.FIRST_COMPLETED
     )
     hurry.cancel()
     for task in tuple(tasks.busy):
         task.cancel()
-    await asyncio.gather(working, return_exceptions=True)
+    await ending
+
+
+async def _ended(*futures: asyncio.Future[Any]) -> None:
+    await asyncio.gather(*futures, return_exceptions=True)
 
 
 async def _tell_what_is_waited_for(tasks: WorkerTasks) -> None:

@@ -6,16 +6,17 @@ from sqlalchemy import Connection, select
 
 from runtime.store.schema import tables
 from runtime.store.statements import upsert
+from runtime.store.statements.prepared import Prepared
 from runtime.store.statements.rows import GATE, plain, value_of
 from runtime.values.records import Gate
 
 ROW = 1
-THE_GATE = select(tables.gate).where(tables.gate.c.id == ROW)
+THE_GATE = Prepared(select(tables.gate).where(tables.gate.c.id == ROW))
 
 
 def get(connection: Connection) -> Gate:
     """Return the gate; it is closed until somebody opens it."""
-    row = connection.execute(THE_GATE).first()
+    row = THE_GATE.first(connection, {})
     return value_of(row, GATE) if row else CLOSED
 
 

@@ -6,30 +6,30 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from runtime.faults.errors import QueueFull
 from runtime.store.schema import tables
+from runtime.store.statements.prepared import Prepared
 
 QUEUED = "jobs-queued"
 SAMPLE = 20
 LONGEST_WAIT_S = 60
 
 COUNT = tables.counters.c.value
-ADMIT = (
+ADMIT = Prepared(
     update(tables.counters)
     .where(tables.counters.c.name == QUEUED, bindparam("most") > COUNT)
     .values(value=COUNT + 1)
 )
-ADD = (
+ADD = Prepared(
     update(tables.counters)
     .where(tables.counters.c.name == QUEUED)
     .values(value=COUNT + bindparam("more"))
     .returning(COUNT)
 )
-DEPTH = select(COUNT).where(tables.counters.c.name == QUEUED)
+DEPTH = Prepared(select(COUNT).where(tables.counters.c.name == QUEUED))
 
 
 def admit(connection: Connection, *, limit: int) -> None:
     """Count one more waiting job; raise QueueFull when `limit` of them wait already."""
-    counted = connection.execute(ADMIT, {"most": limit})
-    if counted.rowcount == 0:
+    if ADMIT.run(connection, {"most": limit}) == 0:
         raise _full(connection, limit=limit)
 
 
@@ -74,9 +74,9 @@ def leave(connection: Connection) -> int:
 
 
 def _add(connection: Connection, by: int) -> int:
-    return connection.execute(ADD, {"more": by}).scalar() or 0
+    return ADD.scalar(connection, {"more": by}) or 0
 
 
 def depth(connection: Connection) -> int:
     """Return how many jobs wait."""
-    return connection.execute(DEPTH).scalar() or 0
+    return DEPTH.scalar(connection, {}) or 0

@@ -17,6 +17,7 @@ from runtime.store.jobs import jobs as job_store
 from runtime.store.jobs.events import Happening
 from runtime.store.packages import activations
 from runtime.store.schema import tables
+from runtime.store.statements.prepared import Prepared
 from runtime.store.statements.rows import STORED_OUTPUT, plain, plain_error
 from runtime.values.backoff import backoff, jitter_of
 from runtime.values.records import (
@@ -43,7 +44,7 @@ UNCOUNTED = frozenset(
 every job that came meanwhile. Such an attempt is made again, after a longer wait each time."""
 NOTHING_KNOWN: Mapping[str, Activation] = MappingProxyType({})
 
-TAKE = (
+TAKE = Prepared(
     update(tables.jobs)
     .where(tables.jobs.c.id == bindparam("job_id"), tables.jobs.c.state == State.QUEUED)
     .values(
@@ -107,7 +108,7 @@ def claim(
     Returns None when there is nothing to take: it may be another's, ended or cancelled by now.
     """
     keys = {"job_id": job_id, "by_token": token, "by_worker": worker.id, "now": at}
-    row = connection.execute(TAKE, keys).first()
+    row = TAKE.first(connection, keys)
     if row is None:
         return None
     waiting = admission.leave(connection)
@@ -184,7 +185,7 @@ def _end_attempt(connection: Connection, job: Job, *, finish: Finish, at: dateti
     if finish.outputs:
         key = {"job_id": job.id, "attempt": job.attempt}
         rows = [plain(output, STORED_OUTPUT) | key for output in finish.outputs]
-        connection.execute(job_changes.INSERT_OUTPUTS, rows)
+        job_changes.INSERT_OUTPUTS.run_each(connection, rows)
 
 
 def _again_at(

@@ -6,28 +6,33 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, func, select
 
 from runtime.store.schema import tables
+from runtime.store.statements.prepared import Prepared
 from runtime.store.statements.rows import EVENT, value_of
 from runtime.values.records import Event, JsonObject
 
 type Happening = tuple[datetime, str, JsonObject]
 """When, the event's name, and its data."""
 
-LAST_SEQ = select(func.max(tables.events.c.seq)).where(tables.events.c.job == bindparam("of_job"))
-INSERT = tables.events.insert()
+LAST_SEQ = Prepared(
+    select(func.max(tables.events.c.seq)).where(tables.events.c.job == bindparam("of_job"))
+)
+INSERT = Prepared(tables.events.insert())
 NEXT_SEQ = func.coalesce(func.max(tables.events.c.seq), 0) + 1
-INSERT_NEXT = tables.events.insert().from_select(
-    ["job", "seq", "attempt", "at", "event", "data"],
-    select(
-        bindparam("of_job", type_=tables.events.c.job.type),
-        NEXT_SEQ,
-        bindparam("of_attempt", type_=tables.events.c.attempt.type),
-        bindparam("happened_at", type_=tables.events.c.at.type),
-        bindparam("name", type_=tables.events.c.event.type),
-        bindparam("told", type_=tables.events.c.data.type),
-    ).where(tables.events.c.job == bindparam("of_job")),
+INSERT_NEXT = Prepared(
+    tables.events.insert().from_select(
+        ["job", "seq", "attempt", "at", "event", "data"],
+        select(
+            bindparam("of_job", type_=tables.events.c.job.type),
+            NEXT_SEQ,
+            bindparam("of_attempt", type_=tables.events.c.attempt.type),
+            bindparam("happened_at", type_=tables.events.c.at.type),
+            bindparam("name", type_=tables.events.c.event.type),
+            bindparam("told", type_=tables.events.c.data.type),
+        ).where(tables.events.c.job == bindparam("of_job")),
+    )
 )
 """One event after the last, in one statement; several need the last one's number first."""
-FOLLOWING = (
+FOLLOWING = Prepared(
     select(tables.events)
     .where(tables.events.c.job == bindparam("of_job"), tables.events.c.seq > bindparam("after"))
     .order_by(tables.events.c.seq)
@@ -51,8 +56,8 @@ def append(
         return
     if last is None:
         last = last_seq(connection, job_id=job_id)
-    connection.execute(
-        INSERT,
+    INSERT.run_each(
+        connection,
         [
             {"job": job_id, "seq": seq, "attempt": attempt, "at": at, "event": name, "data": data}
             for seq, (at, name, data) in enumerate(happenings, start=last + 1)
@@ -63,7 +68,7 @@ def append(
 def _append_one(connection: Connection, happening: Happening, *, job_id: str, attempt: int) -> None:
     at, name, data = happening
     keys = {"of_job": job_id, "of_attempt": attempt, "happened_at": at, "name": name}
-    connection.execute(INSERT_NEXT, keys | {"told": data})
+    INSERT_NEXT.run(connection, keys | {"told": data})
 
 
 def narrative(connection: Connection, *, job_id: str, attempt: int) -> tuple[Event, ...]:
@@ -82,7 +87,7 @@ def narrative(connection: Connection, *, job_id: str, attempt: int) -> tuple[Eve
 
 def last_seq(connection: Connection, *, job_id: str) -> int:
     """Return the number of the job's last event, 0 for none."""
-    return connection.execute(LAST_SEQ, {"of_job": job_id}).scalar() or 0
+    return LAST_SEQ.scalar(connection, {"of_job": job_id}) or 0
 
 
 def read(
@@ -90,4 +95,4 @@ def read(
 ) -> tuple[Event, ...]:
     """Return up to `limit` events of a job that follow number `after`."""
     keys = {"of_job": job_id, "after": after, "most": limit}
-    return tuple(value_of(row, EVENT) for row in connection.execute(FOLLOWING, keys))
+    return tuple(value_of(row, EVENT) for row in FOLLOWING.all(connection, keys))

@@ -11,29 +11,32 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from runtime.store.jobs import events
 from runtime.store.schema import tables
+from runtime.store.statements.prepared import Prepared
 from runtime.store.statements.rows import ATTEMPT, JOB, value_of
 from runtime.values.records import Attempt, Job, JsonObject
 from runtime.values.states import State
 
-ONE_JOB = select(tables.jobs).where(tables.jobs.c.id == bindparam("job_id"))
-ATTEMPTS = (
+ONE_JOB = Prepared(select(tables.jobs).where(tables.jobs.c.id == bindparam("job_id")))
+ATTEMPTS = Prepared(
     select(tables.attempts)
     .where(tables.attempts.c.job_id == bindparam("of_job"))
     .order_by(tables.attempts.c.number)
 )
-INSERT_JOB = tables.jobs.insert()
-INSERT_ATTEMPT = tables.attempts.insert()
-INSERT_OUTPUTS = tables.outputs.insert()
-CHANGE_JOB = update(tables.jobs).where(tables.jobs.c.id == bindparam("job_id"))
-CHANGE_ATTEMPT = update(tables.attempts).where(
-    tables.attempts.c.job_id == bindparam("of_job"),
-    tables.attempts.c.number == bindparam("of_number"),
+INSERT_JOB = Prepared(tables.jobs.insert())
+INSERT_ATTEMPT = Prepared(tables.attempts.insert())
+INSERT_OUTPUTS = Prepared(tables.outputs.insert())
+CHANGE_JOB = Prepared(update(tables.jobs).where(tables.jobs.c.id == bindparam("job_id")))
+CHANGE_ATTEMPT = Prepared(
+    update(tables.attempts).where(
+        tables.attempts.c.job_id == bindparam("of_job"),
+        tables.attempts.c.number == bindparam("of_number"),
+    )
 )
 
 
 def job_row(connection: Connection, *, job_id: str) -> Any:
     """Return the row of a job, None for none."""
-    return connection.execute(ONE_JOB, {"job_id": job_id}).first()
+    return ONE_JOB.first(connection, {"job_id": job_id})
 
 
 def job_of(row: Any) -> Job:
@@ -56,7 +59,7 @@ def current_attempt(job: Job) -> Attempt:
 
 def list_attempts(connection: Connection, *, job_id: str) -> tuple[Attempt, ...]:
     """Return the attempts of a job, the first first."""
-    found = connection.execute(ATTEMPTS, {"of_job": job_id})
+    found = ATTEMPTS.all(connection, {"of_job": job_id})
     return tuple(value_of(row, ATTEMPT) for row in found)
 
 
@@ -64,21 +67,21 @@ def queue_attempt(connection: Connection, *, job_id: str, number: int, at: datet
     """Write down an attempt that waits."""
     key = {"job_id": job_id, "number": number}
     fresh = {"state": State.QUEUED, "queued_at": at, "is_partial": False}
-    connection.execute(INSERT_ATTEMPT, key | fresh)
+    INSERT_ATTEMPT.run(connection, key | fresh)
 
 
 def change_job(connection: Connection, *, job_id: str, values: dict[str, Any]) -> None:
     """Set columns of a job; the code of its error stands by itself, so that it can be found."""
     if "error" in values:
         values = values | {"error_code": values["error"] and values["error"]["code"]}
-    connection.execute(CHANGE_JOB, values | {"job_id": job_id})
+    CHANGE_JOB.run(connection, values | {"job_id": job_id})
 
 
 def change_attempt(
     connection: Connection, *, job_id: str, number: int, values: dict[str, Any]
 ) -> None:
     """Set columns of an attempt."""
-    connection.execute(CHANGE_ATTEMPT, values | {"of_job": job_id, "of_number": number})
+    CHANGE_ATTEMPT.run(connection, values | {"of_job": job_id, "of_number": number})
 
 
 def add_event(

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from runtime.store import totals
 from runtime.store.schema import tables
 from runtime.store.statements.in_sight import sight_of
+from runtime.store.statements.prepared import Prepared
 from runtime.values.access import EVERYTHING, Sight
 from runtime.values.states import FINAL, State
 
@@ -15,7 +16,7 @@ PREFIX = "jobs-"
 COUNTED = FINAL | {State.QUEUED}
 """The states that have a counter; that of the queued is the bound of the queue (`admission`)."""
 
-ADD = (
+ADD = Prepared(
     update(tables.counters)
     .where(tables.counters.c.name == bindparam("counter"))
     .values(value=tables.counters.c.value + bindparam("more"))
@@ -27,13 +28,13 @@ ALL = select(tables.counters.c.name, tables.counters.c.value).where(
 
 def ended(connection: Connection, *, state: State, package: str) -> None:
     """Count one more job of `package` that has come to `state`."""
-    connection.execute(ADD, {"counter": PREFIX + state, "more": 1})
+    ADD.run(connection, {"counter": PREFIX + state, "more": 1})
     totals.count_ending(connection, package=package, state=state)
 
 
 def reopened(connection: Connection, *, state: State) -> None:
     """Count one less, which is tried again."""
-    connection.execute(ADD, {"counter": PREFIX + state, "more": -1})
+    ADD.run(connection, {"counter": PREFIX + state, "more": -1})
 
 
 def by_state(connection: Connection, *, sight: Sight = EVERYTHING) -> dict[State, int]:

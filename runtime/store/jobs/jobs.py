@@ -19,6 +19,7 @@ from runtime.store.jobs import (
     uniqueness,
 )
 from runtime.store.schema import tables
+from runtime.store.statements.prepared import Prepared
 from runtime.store.statements.rows import JOB, plain, plain_error
 from runtime.values.access import EVERYTHING, Sight
 from runtime.values.records import Attempt, Job, JobError, JsonObject, Pinned, SentKey
@@ -36,12 +37,14 @@ BLANK = dict.fromkeys(
 )
 """What a job has no more of once it is queued again."""
 
-HELD = select(tables.jobs.c.id).where(
-    tables.jobs.c.id == bindparam("job_id"),
-    tables.jobs.c.token == bindparam("by_token"),
-    tables.jobs.c.state == State.RUNNING,
+HELD = Prepared(
+    select(tables.jobs.c.id).where(
+        tables.jobs.c.id == bindparam("job_id"),
+        tables.jobs.c.token == bindparam("by_token"),
+        tables.jobs.c.state == State.RUNNING,
+    )
 )
-PROGRESS = (
+PROGRESS = Prepared(
     update(tables.jobs)
     .where(tables.jobs.c.id == bindparam("job_id"), tables.jobs.c.token == bindparam("by_token"))
     .values(progress=bindparam("told"))
@@ -77,7 +80,7 @@ def submit(
         held_by=place.held_by,
     )
     where = turns.columns_of(place) | {"owner": owner}
-    connection.execute(job_changes.INSERT_JOB, _columns(accepted) | where)
+    job_changes.INSERT_JOB.run(connection, _columns(accepted) | where)
     belongings.note(connection, accepted)
     if sent:
         submissions.note(connection, sent=sent, job_id=job.id, at=job.queued_at)
@@ -248,9 +251,9 @@ def report_progress(
     connection: Connection, *, job_id: str, token: str, progress: JsonObject
 ) -> None:
     """Keep how far the attempt that holds `token` has come."""
-    connection.execute(PROGRESS, {"job_id": job_id, "by_token": token, "told": dict(progress)})
+    PROGRESS.run(connection, {"job_id": job_id, "by_token": token, "told": dict(progress)})
 
 
 def is_held(connection: Connection, *, job_id: str, token: str) -> bool:
     """Return whether `token` is the current one of a running attempt."""
-    return connection.execute(HELD, {"job_id": job_id, "by_token": token}).first() is not None
+    return HELD.first(connection, {"job_id": job_id, "by_token": token}) is not None

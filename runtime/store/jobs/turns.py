@@ -24,6 +24,7 @@ from sqlalchemy import (
 from runtime.store.schema import tables
 from runtime.store.schema.tables_when import pauses, rates
 from runtime.store.statements import upsert
+from runtime.store.statements.prepared import Prepared
 from runtime.values.records import Job
 from runtime.values.states import State
 from runtime.values.when.line import (
@@ -81,27 +82,29 @@ LAST_CLAIMED = (
     .scalar_subquery()
 )
 """The turn that it is now: it never goes back, so that no priority passes for ever."""
-STANDING = select(
-    LAST_CLAIMED.label("now"),
-    select(func.max(jobs.c.turn))
-    .where(*IS_WAITING, jobs.c.package == bindparam("of_package"))
-    .where(jobs.c.owner == bindparam("of_owner"), jobs.c.priority == bindparam("of_priority"))
-    .scalar_subquery()
-    .label("last_of_line"),
-    select(pauses.c.subject)
-    .where(pauses.c.subject == bindparam("of_pause"))
-    .exists()
-    .label("is_paused"),
-    with_slot(bindparam("of_slot", type_=String), but=bindparam("of_job", type_=String)).label(
-        "with_key"
-    ),
-    with_rate(bindparam("of_rate", type_=String), but=bindparam("of_job", type_=String)).label(
-        "with_rate"
-    ),
-    select(rates.c.next_at)
-    .where(rates.c.key == bindparam("of_rate"))
-    .scalar_subquery()
-    .label("rate_free_at"),
+STANDING = Prepared(
+    select(
+        LAST_CLAIMED.label("now"),
+        select(func.max(jobs.c.turn))
+        .where(*IS_WAITING, jobs.c.package == bindparam("of_package"))
+        .where(jobs.c.owner == bindparam("of_owner"), jobs.c.priority == bindparam("of_priority"))
+        .scalar_subquery()
+        .label("last_of_line"),
+        select(pauses.c.subject)
+        .where(pauses.c.subject == bindparam("of_pause"))
+        .exists()
+        .label("is_paused"),
+        with_slot(bindparam("of_slot", type_=String), but=bindparam("of_job", type_=String)).label(
+            "with_key"
+        ),
+        with_rate(bindparam("of_rate", type_=String), but=bindparam("of_job", type_=String)).label(
+            "with_rate"
+        ),
+        select(rates.c.next_at)
+        .where(rates.c.key == bindparam("of_rate"))
+        .scalar_subquery()
+        .label("rate_free_at"),
+    )
 )
 RUNNING_WITH_KEY = (
     select(func.count())
@@ -128,7 +131,7 @@ IS_DRAINED = (
     .where(tables.workers.c.drained_at.is_not(None))
     .exists()
 )
-NEXT = (
+NEXT = Prepared(
     select(
         jobs.c.id,
         jobs.c.package,
@@ -157,7 +160,7 @@ JOINING = (
     jobs.c.slot_most,
     jobs.c.rate_key,
 )
-DUE = (
+DUE = Prepared(
     select(*JOINING)
     .where(jobs.c.state == State.QUEUED)
     .where(jobs.c.turn.between(NOT_DUE, bindparam("until")))
@@ -211,7 +214,7 @@ def _standing(connection: Connection, one: Joining, *, job_id: str, owner: str) 
         "of_rate": one.rate_key,
         "of_job": job_id,
     }
-    row = connection.execute(STANDING, keys).one()
+    row = STANDING.first(connection, keys)
     return Standing(
         now=row.now,
         last_of_line=row.last_of_line,
@@ -229,7 +232,7 @@ def columns_of(place: Place) -> dict[str, Any]:
 
 def wake(connection: Connection, *, at: datetime) -> None:
     """Let those join their lines that have become due."""
-    for row in connection.execute(DUE, {"until": turn_when_due(at)}).all():
+    for row in DUE.all(connection, {"until": turn_when_due(at)}):
         _put(connection, row, at=at)
 
 
@@ -319,7 +322,7 @@ def next_in_turn(connection: Connection, *, after: int, at: datetime, worker: st
 
     None while all is paused, and none for a worker that is drained.
     """
-    rows = connection.execute(NEXT, {"after": after, "now": at, "for_worker": worker})
+    rows = NEXT.all(connection, {"after": after, "now": at, "for_worker": worker})
     return [
         Waiting(
             id=row.id,

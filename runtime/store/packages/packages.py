@@ -8,11 +8,14 @@ from runtime.faults.errors import NotFound, VersionConflict
 from runtime.store.schema import tables
 from runtime.store.statements import in_sight, upsert
 from runtime.store.statements.cursor import page_of
+from runtime.store.statements.prepared import Prepared
 from runtime.store.statements.rows import PACKAGE, PACKAGE_VERSION, plain, value_of
 from runtime.values.records import JsonObject, Package, PackageVersion, Page
 
-ACTIVE = select(tables.packages.c.active_activation_id).where(
-    tables.packages.c.name == bindparam("package")
+ACTIVE = Prepared(
+    select(tables.packages.c.active_activation_id).where(
+        tables.packages.c.name == bindparam("package")
+    )
 )
 
 
@@ -90,7 +93,7 @@ def get_package(connection: Connection, *, name: str) -> Package:
 
 def active_activation(connection: Connection, *, package: str) -> str | None:
     """Return the id of the activation that new jobs of a package run on, None for none."""
-    return connection.execute(ACTIVE, {"package": package}).scalar()
+    return ACTIVE.scalar(connection, {"package": package})
 
 
 def no_package(name: str) -> NotFound:
