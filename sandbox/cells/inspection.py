@@ -8,8 +8,8 @@ capability, and no way to a new user namespace, it can change none of it any mor
 import ctypes
 import os
 import platform
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 
 from sandbox.kernel import procfs
@@ -17,8 +17,10 @@ from sandbox.kernel import procfs
 _CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NONE = "0000000000000000"
-_HOLDING_NOTHING = {"proc", "devpts", "mqueue", "sysfs"}
-"""File systems in which nobody can keep anything."""
+_OF_PROCESSES = {("/proc", "proc"), ("/proc", "tmpfs")}
+"""What a fork mounts there: its own, or an empty one where the kernel refuses it that."""
+_MOST_MOUNTINFO = 65_536
+"""Bytes: an honest fork has some twenty mounts."""
 _KCMP, _KCMP_FILE = {"aarch64": 272}.get(platform.machine(), 312), 0
 _FILTERED = "2"
 """SECCOMP_MODE_FILTER."""
@@ -60,12 +62,16 @@ class Expected:
     """Of its channel, stdout and stderr: what it has open, and nothing else."""
     held_pid: int = 0
     """The process that it was forked from."""
-    processes_device: int = 0
-    """Of the /proc that its warm cell sees, where that is a cell's own; it has to see another."""
+    around: "Around | None" = None
+    """What the process sees that it was forked from, where that is a cell's own root."""
+    input_dir: str = ""
+    """Where it sees its inputs, and has to be."""
     work_bytes: int = 0
     """How large the file system of its folders has to be, where it has one of its own."""
-    mounted: Mapping[str, int] | None = None
-    """How large what it may write to is, by place, where no cgroup counts what is in it."""
+    mounted: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How large what it may write to is, by place."""
+    is_counted: bool = True
+    """Whether a cgroup counts what is in there, however large it is."""
 
 
 def fault(pid: int, status: str, expected: Expected) -> str:
@@ -80,8 +86,7 @@ def fault(pid: int, status: str, expected: Expected) -> str:
             or ("it has started other processes" if procfs.children(pid) else "")
             or _fault_of_descriptors(pid, expected.inodes)
             or _fault_of_stdin(pid, expected.held_pid)
-            or _fault_of_processes(pid, expected.processes_device)
-            or ("" if expected.mounted is None else _fault_of_mounts(pid, expected.mounted))
+            or ("" if expected.around is None else _fault_of_sight(pid, expected.around, expected))
         )
     except OSError as refusal:
         return f"it cannot be looked into: {refusal}"
@@ -95,6 +100,8 @@ def _fault_of_status(status: str, expected: Expected) -> str:
         return "it is not a fork of its warm cell"
     if procfs.field(status, "Threads") != "1":
         return "it has more than one thread"
+    if not _has_its_own_session(status):
+        return "it is in a session of others"
     kept = [name for name in _CAPABILITY_SETS if procfs.field(status, name) != _NONE]
     if kept:
         return f"it has kept capabilities ({', '.join(kept)})"
@@ -109,9 +116,20 @@ def _is_as_ordered(status: str, expected: Expected) -> bool:
     """Say so of most at one glance, in a fifth of the time that each field by itself takes."""
     return (
         _UNPRIVILEGED in status
+        and _has_its_own_session(status)
         and f"\nPPid:\t{expected.parent_pid}\n" in status
         and "\nThreads:\t1\n" in status
     )
+
+
+def _has_its_own_session(status: str) -> bool:
+    """Say whether a signal to its process group, or session, reaches nobody but its own (kill(2)).
+
+    Groups know no pid namespaces: a fork that had made no session signalled its neighbours, by
+    which it told them its input, and ended its warden.
+    """
+    own = procfs.field(status, "NSpid")
+    return own == procfs.field(status, "NSpgid") == procfs.field(status, "NSsid")
 
 
 def _fault_of_descriptors(pid: int, inodes: tuple[int, int, int]) -> str:
@@ -135,24 +153,66 @@ def _fault_of_descriptors(pid: int, inodes: tuple[int, int, int]) -> str:
     return ""
 
 
-def _fault_of_mounts(pid: int, wanted: Mapping[str, int]) -> str:
-    """Find what else it could fill, or what is larger than it should be (mountinfo, proc(5))."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What a held process sees: what a fork mounts beside that is told from it."""
+
+    processes_device: int
+    """Of its /proc."""
+    mounts: frozenset[str]
+
+
+def around(pid: int) -> Around | None:
+    """Return what a process sees, None where its /proc is ours. Raises OSError."""
+    seen, ours = (os.stat(place).st_dev for place in (f"/proc/{pid}/root/proc", "/proc"))  # noqa: PTH116
+    if seen == ours:
+        return None
+    mounts = frozenset(_key(line) for line in _mountinfo(pid).splitlines())
+    return Around(processes_device=seen, mounts=mounts)
+
+
+def _fault_of_sight(pid: int, around: Around, expected: Expected) -> str:
+    """See that it is where its inputs are, and has mounted what it was told to, and no more.
+
+    In a /proc of its warm cell it would read how many processes the runs before it have started;
+    with devices of its own it used up the host's terminals, and with 65,000 mounts it held up
+    whoever read them all for 4 s.
+    """
+    here, inputs = (os.stat(f"/proc/{pid}/{at}") for at in ("cwd", f"root{expected.input_dir}"))  # noqa: PTH116
+    if (here.st_dev, here.st_ino) != (inputs.st_dev, inputs.st_ino):
+        return "it is not where its inputs are"
+    if os.stat(f"/proc/{pid}/root/proc").st_dev == around.processes_device:  # noqa: PTH116 – one call
+        return "its /proc is that of its warm cell"
+    mountinfo = _mountinfo(pid)
+    if len(mountinfo) >= _MOST_MOUNTINFO:
+        return "it has mounted more than anybody would read"
+    own = [line for line in mountinfo.splitlines() if _key(line) not in around.mounts]
+    return _fault_of_mounts(own, expected)
+
+
+def _fault_of_mounts(own: Sequence[str], expected: Expected) -> str:
+    """Judge what it has mounted (mountinfo, proc(5)); sizes too, where no cgroup counts; pure."""
     found: dict[str, int] = {}
-    host_dev = os.stat("/dev").st_dev  # noqa: PTH116 – a cell's devices are the host's
-    devices = f"{os.major(host_dev)}:{os.minor(host_dev)}"
-    for line in _mountinfo(pid).splitlines():
-        fields, _, more = line.partition(" - ")
-        device, place, options = (fields.split()[at] for at in (2, 4, 5))
-        kind, _, settings = more.split()[:3]
-        is_writable = options.startswith("rw") and settings.startswith("rw")
-        if not is_writable or kind in _HOLDING_NOTHING or device == devices:
-            continue
-        if kind != "tmpfs":
+    for line in own:
+        _, _, place, kind = _key(line).split(" ")
+        if place in expected.mounted and kind == "tmpfs":
+            if " rw" not in line.partition(" - ")[0]:
+                continue
+            if place in found:
+                return f"it has two mounts at {place}"
+            found[place] = _size_bytes(line.rpartition(" ")[2])
+        elif not ((place, kind) in _OF_PROCESSES or (place == "/proc/meminfo" and kind != "proc")):
             return f"it has a {kind} at {place}"
-        if place in found:
-            return f"it has two mounts at {place}"
-        found[place] = _size_bytes(settings)
-    return "" if found == wanted else f"it can fill {found}, not {dict(wanted)}"
+    if found != expected.mounted and not expected.is_counted:
+        return f"it can fill {found}, not {dict(expected.mounted)}"
+    return ""
+
+
+def _key(line: str) -> str:
+    """Return what a mount is of, as its device, root, place and kind."""
+    fields, _, more = line.partition(" - ")
+    device, root, place = fields.split(" ")[2:5]
+    return f"{device} {root} {place} {more.partition(' ')[0]}"
 
 
 def _fault_of_stdin(pid: int, held_pid: int) -> str:
@@ -162,27 +222,6 @@ def _fault_of_stdin(pid: int, held_pid: int) -> str:
     """
     same = _syscall()(_KCMP, pid, held_pid, _KCMP_FILE, 0, 0)
     return "its stdin is another's" if same == 0 else ""
-
-
-def processes_device(pid: int) -> int:
-    """Return the device of the /proc that a process sees, 0 where it is ours. Raises OSError."""
-    seen, ours = (os.stat(place).st_dev for place in (f"/proc/{pid}/root/proc", "/proc"))  # noqa: PTH116
-    return 0 if seen == ours else seen
-
-
-def _fault_of_processes(pid: int, outer: int) -> str:
-    """See that it has no /proc but its own, which counts only its own processes (20 µs).
-
-    In that of its warm cell it would read how many the runs before it have started.
-    """
-    if not outer:
-        return ""
-    if os.stat(f"/proc/{pid}/root/proc").st_dev == outer:  # noqa: PTH116 – one call
-        return "its /proc is that of its warm cell"
-    for line in _mountinfo(pid).splitlines():
-        if " - proc " in line and line.split(" ", 5)[4] != "/proc":
-            return "it has a second /proc"
-    return ""
 
 
 @cache
@@ -195,9 +234,15 @@ def _syscall() -> "Callable[..., int]":
 
 
 def _mountinfo(pid: int) -> str:
-    """Return all of it: the kernel gives out about a page at a time."""
-    with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as mounts:  # noqa: PTH123
-        return mounts.read()
+    """Return it, or as much as anybody would have: the kernel gives out about a page at a time."""
+    fd = os.open(f"/proc/{pid}/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        read = b""
+        while len(read) < _MOST_MOUNTINFO and (more := os.read(fd, _MOST_MOUNTINFO)):
+            read += more
+        return read.decode("utf-8", "replace")
+    finally:
+        os.close(fd)
 
 
 def _size_bytes(settings: str) -> int:

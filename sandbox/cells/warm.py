@@ -21,7 +21,7 @@ from sandbox.cells.forks import KILLED, Fork, Forks
 from sandbox.cells.greeting import greet
 from sandbox.cells.host_libraries import NOTHING_MAPPED, Mapped, mapped_by
 from sandbox.cells.import_guard import outgrowing
-from sandbox.cells.inspection import Expected
+from sandbox.cells.inspection import Around, Expected
 from sandbox.cells.kind import CellKind, Start
 from sandbox.cells.launcher import Launcher
 from sandbox.cells.started import Plan, StartedCell
@@ -66,7 +66,7 @@ class WarmCell:
     _here: "asyncio.Future[None] | None" = None
     _warm: "asyncio.Future[protocol.Warm] | None" = None
     _held_pid: int = 0
-    _processes_device: int = 0
+    _around: Around | None = None
     _is_taken: bool = False
 
     @property
@@ -100,7 +100,7 @@ class WarmCell:
             return ColdReason(said.unfit, word=said.word)
         self._held_pid = (*procfs.children(self.warden_pid), 0)[0]
         try:
-            self._processes_device = inspection.processes_device(self._held_pid)
+            self._around = inspection.around(self._held_pid)
         except OSError as fault:
             return ColdReason(f"the warm cell ended once it had imported: {fault}")
         self.pss_bytes = await asyncio.to_thread(proportional_bytes, self.child.pid)
@@ -219,10 +219,12 @@ class WarmCell:
         return Expected(
             parent_pid=self.warden_pid,
             held_pid=self._held_pid,
-            processes_device=self._processes_device,
+            around=self._around,
+            input_dir=self._layout(self.start.folder).input_dir,
             inodes=inodes,
             work_bytes=disk.work_bytes,
-            mounted=disk.mounted if self.leaf is None else None,
+            mounted=disk.mounted,
+            is_counted=self.leaf is not None,
         )
 
     async def welcome(self, ordered: StartedCell) -> Cell:

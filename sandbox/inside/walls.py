@@ -28,6 +28,8 @@ The kernel counts processes in each user namespace above too, against the limit 
 made the lower one (user_namespaces(7)): a limit of the warm cell's is one for all runs.
 """
 
+_COUNTED_FOR_ALL = ("RLIMIT_NPROC", "RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE")
+"""What the kernel counts so; of one that used up the signals a neighbour's timers failed."""
 _IMPORT_FILES = 256
 """Descriptors that an import may have at least: a low limit of a run's is not meant for it."""
 
@@ -109,8 +111,9 @@ def shut_around_import(setup: dict[str, Any]) -> None:
     syscalls.be_measurable()
     limits: dict[str, int] = setup["rlimits"]
     own = dict(limits, RLIMIT_NOFILE=max(limits["RLIMIT_NOFILE"], _IMPORT_FILES))
-    if "RLIMIT_NPROC" in limits:
-        own["RLIMIT_NPROC"] = limits["RLIMIT_NPROC"] * _RUNS_BESIDE
+    for name in _COUNTED_FOR_ALL:
+        if name in limits:
+            own[name] = limits[name] * _RUNS_BESIDE
     around = Walls(setup["warm_landlock"], setup["warm_seccomp"], own)
     around.confine()
     # All but the streams and the door: a low RLIMIT_NOFILE would leave open what lies above it.

@@ -22,9 +22,11 @@ type Profile = Literal["job", "job-without-namespaces", "warm", "warm-without-na
 
 _AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
-_NEW_NAMESPACES = 0x7E020000
-"""CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET (clone(2) has no NEWTIME)."""
-_PR_SET_SECCOMP, _PR_SCHED_CORE, _RWF_NOWAIT, _DONTNEED = 22, 62, 8, 4
+_NEW_NAMESPACES, _CLONE_PARENT = 0x7E020000, 0x8000
+"""CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET (clone(2) has no NEWTIME); and a
+sibling instead of a child: one said the hello of a fork that then ran outside its cgroup."""
+_PR_SET_SECCOMP, _PR_SCHED_CORE, _PR_SET_MEMORY_MERGE = 22, 62, 67
+_RWF_NOWAIT, _DONTNEED = 8, 4
 """prctl(2); preadv2(2): only what is there without waiting for the disk; posix_fadvise(2)."""
 _HUGE = {"mmap": (3, 0x40000), "memfd_create": (1, 4), "shmget": (2, 0o4000)}
 """By call: where its flags are, and the one for huge pages (MAP_HUGETLB, …)."""
@@ -199,8 +201,8 @@ def _conditional(kind: _Kind, numbers: dict[str, int]) -> Iterable[Instruction]:
     without_clone3 = bpf.errno(ENOSYS, "libc falls back to clone")
     yield from bpf.when(numbers["clone3"], "clone3", [without_clone3])
     answer = bpf.TRACE if kind.is_warm else bpf.ERRNO | EPERM
-    new_namespaces = bpf.if_any_bit(0, _NEW_NAMESPACES, answer=answer)
-    yield from bpf.when(numbers["clone"], "clone", new_namespaces)
+    wardens = bpf.if_any_bit(0, _NEW_NAMESPACES | _CLONE_PARENT, answer=answer)
+    yield from bpf.when(numbers["clone"], "clone", wardens)
     if kind.is_warm:
         yield from kind.around.of_signals(numbers)
     yield from kind.around.of_sockets(numbers)
@@ -212,7 +214,7 @@ def _conditional(kind: _Kind, numbers: dict[str, int]) -> Iterable[Instruction]:
     # As seccomp(2): a filter of a package's own could answer 0 for unshare(2) and setns(2), which
     # the warden has a held import make: two jobs then met in one net namespace. Who has a core for
     # itself (PR_SCHED_CORE) leaves the other half of it idle, for which neighbours pay.
-    options_of_process = bpf.if_one_of(0, [_PR_SET_SECCOMP, _PR_SCHED_CORE])
+    options_of_process = bpf.if_one_of(0, [_PR_SET_SECCOMP, _PR_SCHED_CORE, _PR_SET_MEMORY_MERGE])
     yield from bpf.when(numbers["prctl"], "prctl", options_of_process)
     # Those that the host has put aside, for a database say, count as nobody's memory.
     for name, (flags_at, huge) in _HUGE.items():

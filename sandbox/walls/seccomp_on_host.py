@@ -5,7 +5,7 @@ are guarded here, call by call.
 """
 
 from collections.abc import Iterable, Sequence
-from errno import EAFNOSUPPORT, EINVAL, EPERM
+from errno import EAFNOSUPPORT, EINVAL, EOPNOTSUPP, EPERM
 
 from sandbox.walls import bpf
 from sandbox.walls.bpf import Instruction
@@ -41,6 +41,8 @@ def of_user(policy: SyscallPolicy) -> Iterable[Instruction]:
     for name, oneself in policy.on_oneself_only.items():
         tests = [bpf.only(index, [value], EPERM) for index, value in enumerate(oneself)]
         yield from bpf.when(policy.numbers[name], name, [line for test in tests for line in test])
+    # As of a file system without any: shutil.copy2 asks for them, and goes on.
+    yield from bpf.refused(policy.attributes_of_paths, policy.numbers, EOPNOTSUPP)
     for name in policy.clocks_of_others:
         yield from bpf.when(policy.numbers[name], name, _clocks())
 

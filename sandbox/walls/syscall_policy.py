@@ -23,6 +23,8 @@ class SyscallPolicy:
     """By call: which arguments are the path and the times."""
     on_oneself_only: dict[str, list[int]]
     """By call: what its first arguments must be to mean the caller alone, not all of its user's."""
+    attributes_of_paths: tuple[str, ...]
+    """Calls that tell extended attributes of files that a cell cannot open (xattr(7))."""
     clocks_of_others: tuple[str, ...]
     """Calls that take a clock, of which there is one for each process (clock_getcpuclockid(3))."""
     numbers: dict[str, int]
@@ -47,6 +49,7 @@ def policy(machine: str) -> SyscallPolicy:
         pretended_without_namespaces=tuple(found["pretended_without_namespaces"]),
         pretended_with_times=found["pretended_where_a_time_is_given"],
         on_oneself_only=found["on_oneself_only_without_namespaces"],
+        attributes_of_paths=tuple(found["attributes_of_paths_without_namespaces"]),
         clocks_of_others=tuple(found["clocks_of_others_without_namespaces"]),
         numbers=loaded["numbers"][machine],
     )

@@ -6,7 +6,7 @@ by trying (isolation.py); from there on nobody asks, and everybody uses the wall
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -43,8 +43,8 @@ class ForkDisk:
 
     work_bytes: int = 0
     """How large the file system of its folders has to be; 0 where that is the host's."""
-    mounted: Mapping[str, int] | None = None
-    """All that it can write to, with sizes, by place; None where that is the host's."""
+    mounted: Mapping[str, int] = field(default_factory=dict[str, int])
+    """All that it can write to, with sizes, by place; nothing where that is the host's."""
 
 
 class Walls(Protocol):

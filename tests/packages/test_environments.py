@@ -385,7 +385,7 @@ def test_a_python_that_cannot_be_asked_hides_no_other(
         yield SimpleNamespace(system_executable=sys.executable)
         raise RuntimeError("failed to query python3.13 with code 22 err: 'Invalid argument'")
 
-    monkeypatch.setattr("packages.interpreters.iter_interpreters", found)
+    monkeypatch.setattr("python_discovery.iter_interpreters", found)
     there = every(env={"PYENV_ROOT": str(pyenv)})
     assert there[0] == running()
     assert [one.version for one in there[1:]] == ["3.99.10", "3.99.2"]

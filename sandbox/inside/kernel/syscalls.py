@@ -120,6 +120,7 @@ NUMBERS: dict[str, int] = {
         "ptrace": (101, 117),
         "recvfrom": (45, 207),
         "recvmsg": (47, 212),
+        "rseq": (334, 293),
         "rt_sigaction": (13, 134),
         "rt_sigprocmask": (14, 135),
         "seccomp": (317, 277),

@@ -12,6 +12,8 @@ from ..kernel import syscalls
 
 _SEIZE, _CONT, _SYSCALL = 0x4206, 7, 24
 _GETREGSET, _SETREGSET = 0x4204, 0x4205
+_GET_RSEQ, _RSEQ_BYTES, _RSEQ_CS_AT, _ENOSYS = 0x420F, 24, 8, 38
+"""PTRACE_GET_RSEQ_CONFIGURATION (Linux 5.13), its answer, and where struct rseq has its section."""
 _NT_PRSTATUS, _NT_ARM_SYSTEM_CALL = 1, 0x404
 _TRACE_SYSGOOD, _TRACE_SECCOMP, _EXIT_KILL = 0x1, 0x80, 0x100000
 _SIGTRAP = 5
@@ -87,6 +89,23 @@ class Tracee:
             else self._registers[self._at.arguments[0]]
         )
         self._again = bytes(self._room.here)
+        self._end_restartable_sequence()
+
+    def _end_restartable_sequence(self) -> None:
+        """Take away where the kernel would go on when it returns to the process (rseq(2)).
+
+        After a stop it counts as preempted: within a section it goes to the address that the
+        section names, which is code of the package's. A page that was shared so gave a run the
+        input of the one before it. Raises OSError where that cannot be looked at.
+        """
+        known = syscalls.call(syscalls.NUMBERS["rseq"], 0, 0, 0, 0)
+        if known < 0 and syscalls.last_errno() == _ENOSYS:
+            return
+        told = syscalls.Room(_RSEQ_BYTES)
+        self._ptrace(_GET_RSEQ, _RSEQ_BYTES, told.pointer)
+        area = memoryview(told.here).cast("q")[0]
+        if area:
+            os.pwrite(self._open_memory(), bytes(8), area + _RSEQ_CS_AT)
 
     def argument(self, index: int) -> int:
         """Return an argument of the call that it is held at."""
@@ -105,10 +124,13 @@ class Tracee:
     def place(self, body: bytes, *, above: int = 0) -> int:
         """Put bytes where it keeps nothing, below its stack; return the address. Raises OSError."""
         address = memoryview(self._held).cast("q")[self._at.sp] - _ROOM_BELOW_STACK + above
+        os.pwrite(self._open_memory(), body, address)
+        return address
+
+    def _open_memory(self) -> int:
         if self._memory < 0:
             self._memory = os.open("/proc/%d/mem" % (self.pid,), os.O_RDWR | os.O_CLOEXEC)
-        os.pwrite(self._memory, body, address)
-        return address
+        return self._memory
 
     def numbers(self, address: int, count: int) -> tuple[int, ...]:
         """Return C ints that a call has left at an address of `place`. Raises OSError."""
@@ -131,7 +153,15 @@ class Tracee:
         self._write()
         self._ptrace(_CONT)
         self._until(_AT_A_CALL)
+        self._read()
+        if self._place_of(self._room.here) != self._place_of(self._held):
+            raise Gone("it has come to another call")
         return result
+
+    def _place_of(self, registers: bytes | bytearray) -> tuple[int, ...]:
+        """Return where a process stands at a call: its code, its stack, and what it asks for."""
+        found, at = memoryview(registers).cast("q"), self._at
+        return (found[at.pc], found[at.sp], found[at.number], *(found[one] for one in at.arguments))
 
     def _until(self, wanted: int) -> None:
         """Wait for that stop; signals on the way are not for a process that does not run."""
