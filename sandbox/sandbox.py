@@ -296,7 +296,9 @@ class Sandbox:
         if cell.leaf is None:
             told = ended.peak_rss_bytes if cell.start == "warm" else 0
             peak = max(told, watch.peak_bytes)
-            return Usage(wall_ms=wall_ms, cpu_ms=ended.cpu_s * 1000, peak_rss_bytes=peak)
+            # bubblewrap is killed before it has waited for its cell, and knows its own alone.
+            cpu_ms = max(ended.cpu_s, watch.cpu_s) * 1000
+            return Usage(wall_ms=wall_ms, cpu_ms=cpu_ms, peak_rss_bytes=peak)
         counted = watch.counted
         # What it had before it was in its cgroup is charged elsewhere. Not what wait4(2) tells:
         # that is inherited over fork and exec, and would be the worker's own peak.

@@ -1,13 +1,24 @@
-"""Holds what an import takes, where there is no cgroup to hold it."""
+"""Holds what an import takes: its time of processors, and what no cgroup holds."""
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from sandbox.cgroups.leaf import Leaf
 from sandbox.kernel.process_tree import WALL_TASKS, Tree
 from sandbox.limits import MIB, Limits
 
 _EVERY_S = 0.05
+
+
+async def overspending(leaf: Leaf, limits: Limits, *, stop: Callable[[], None]) -> str:
+    """Stop it when it takes more time than a run may, in a cgroup that holds all else."""
+    while True:
+        await asyncio.sleep(_EVERY_S)
+        cpu_s = leaf.count().cpu_s
+        if cpu_s > limits.cpu_s:
+            stop()
+            return f"{cpu_s:.1f} s of processors"
 
 
 async def outgrowing(pid: int, limits: Limits, *, stop: Callable[[], None]) -> str:
@@ -16,7 +27,10 @@ async def outgrowing(pid: int, limits: Limits, *, stop: Callable[[], None]) -> s
     most_tasks = limits.processes + WALL_TASKS
     look = partial(Tree(pid).measure, most_bytes=most_bytes, most_tasks=most_tasks)
     while True:
-        _, memory_bytes, tasks = await asyncio.to_thread(look)
+        cpu_s, memory_bytes, tasks = await asyncio.to_thread(look)
+        if cpu_s > limits.cpu_s:
+            stop()
+            return f"{cpu_s:.1f} s of processors"
         if memory_bytes > most_bytes:
             stop()
             return f"{memory_bytes // MIB} MiB of memory"

@@ -14,7 +14,8 @@ from sandbox.cells.launcher import Launcher
 from sandbox.cells.started import StartedCell
 from sandbox.cells.warm import WarmCell
 from sandbox.command import ColdReason, Command
-from sandbox.errors import CellLostError, ForkRefusedError, SandboxError
+from sandbox.errors import CellLostError, CellTamperedError, ForkRefusedError, SandboxError
+from sandbox.kernel import procfs
 from sandbox.limits import MIB
 
 _MOST_LOST = 3
@@ -58,14 +59,29 @@ class _Spare:
     def begin(self) -> None:
         """Begin to welcome it."""
         if self.welcome is None:
-            self.welcome = asyncio.create_task(self.warm_cell.welcome(self.ordered))
+            self.welcome = asyncio.create_task(self._wait())
 
     async def ready(self) -> Cell:
         """Return it with its walls shut, to the one who took it from among the spares.
 
-        Raises CellUnstartableError, CellLostError.
+        Raises CellUnstartableError, CellLostError, CellTamperedError.
         """
-        return await (self.welcome or self.warm_cell.welcome(self.ordered))
+        if self.welcome is None:
+            return await self.warm_cell.welcome(self.ordered)
+        cell = await self.welcome
+        if procfs.children(cell.hello.pid):
+            await cell.close()
+            raise CellTamperedError(
+                "a fork has started other processes before its run",
+                mend="see what the package's import does; its runs start cold",
+            )
+        cell.resume()
+        return cell
+
+    async def _wait(self) -> Cell:
+        cell = await self.warm_cell.welcome(self.ordered)
+        cell.pause()
+        return cell
 
 
 @dataclass(slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from sandbox.cells.ends import ends
 from sandbox.cells.forks import KILLED, Fork, Forks
 from sandbox.cells.greeting import greet
 from sandbox.cells.host_libraries import NOTHING_MAPPED, Mapped, mapped_by
-from sandbox.cells.import_guard import outgrowing
+from sandbox.cells.import_guard import outgrowing, overspending
 from sandbox.cells.inspection import Around, Expected
 from sandbox.cells.kind import CellKind, Start
 from sandbox.cells.launcher import Launcher
@@ -79,9 +79,12 @@ class WarmCell:
         self._listen()
         loop = asyncio.get_running_loop()
         command = self.start.command
-        guard = None
-        if self.leaf is None:
-            guard = loop.create_task(outgrowing(self.child.pid, command.limits, stop=self._stop))
+        limits = command.limits
+        guard = loop.create_task(
+            outgrowing(self.child.pid, limits, stop=self._stop)
+            if self.leaf is None
+            else overspending(self.leaf, limits, stop=self._stop)
+        )
         try:
             async with asyncio.timeout(preload_s):
                 said = await self._import()
@@ -90,12 +93,11 @@ class WarmCell:
         except (OSError, CellLostError) as fault:
             if isinstance(fault, OSError) and not isinstance(fault, ConnectionError):
                 return ColdReason(f"the warm cell cannot be moved to its cgroup: {fault}")
-            if guard is not None and guard.done():
+            if guard.done() and not guard.cancelled() and not guard.exception():
                 return ColdReason(f"preload took {guard.result()}")
             return ColdReason(f"the warm cell ended while it imported: {self._printed_text()}")
         finally:
-            if guard is not None:
-                guard.cancel()
+            guard.cancel()
         if said.unfit:
             return ColdReason(said.unfit, word=said.word)
         self._held_pid = (*procfs.children(self.warden_pid), 0)[0]

@@ -25,11 +25,15 @@ class Tree:
         members = self._members()
         tasks = sum(_tasks(member) for member in members)
         memory = 0 if tasks > most_tasks else _memory(members, most_bytes)
+        reaped = 0.0
         for member in members:
             with contextlib.suppress(psutil.Error):
                 times = member.cpu_times()
                 self._spent[member.pid] = times.user + times.system
-        return sum(self._spent.values()), memory, tasks
+                reaped += sum(times[:4])
+        # Who lived between two looks is known from who has waited for it (getrusage(2)), and who
+        # was not waited for, from when it was seen; to add the two would count most of it twice.
+        return max(sum(self._spent.values()), reaped), memory, tasks
 
     def _members(self) -> list[psutil.Process]:
         if self._root is None:

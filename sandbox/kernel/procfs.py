@@ -99,6 +99,12 @@ def peak_bytes(pid: int) -> int:
     return int(figure or 0) * 1024
 
 
+def cpu_s(pid: int) -> float:
+    """Return what a process and those that it has waited for took of processors (proc(5))."""
+    fields = read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
 @cache
 def _our_namespace(name: str) -> str:
     """Return ours, or nothing where this kernel has no such namespaces."""

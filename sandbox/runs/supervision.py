@@ -57,6 +57,8 @@ class Supervision:
         self.peak_bytes = 0
         self.ended = Exit(code=0)
         """How the run's process ended, once everything is dead, where that has to be told."""
+        self.cpu_s = 0.0
+        """What was seen of it, where no leaf counts."""
         self.counted = Counted()
         """The leaf's last counters, once everything is dead."""
 
@@ -89,6 +91,7 @@ class Supervision:
             self._loop.remove_reader(self._cell.channel.fileno())
         if self._leaf is None:
             self.peak_bytes = max(self.peak_bytes, procfs.peak_bytes(self._cell.hello.pid))
+            self.cpu_s = max(self.cpu_s, procfs.cpu_s(self._cell.hello.pid))
         files: list[tuple[str, int]] = []
         if self._cell.start == "cold":  # it waits for its end when it is done: see inside/cold.py
             files = await asyncio.to_thread(files_mapped, self._cell.hello.pid)
@@ -193,6 +196,7 @@ class Supervision:
                 most_bytes=limits.memory_mb * MIB, most_tasks=limits.processes + WALL_TASKS
             )
             self.peak_bytes = max(self.peak_bytes, memory_bytes)
+            self.cpu_s = max(self.cpu_s, cpu_s)
         if memory_bytes > limits.memory_mb * MIB:
             return over("memory_mb", limits.memory_mb, memory_bytes / MIB)
         if cpu_s > limits.cpu_s:
