@@ -1,17 +1,19 @@
 """One arena and one sandbox of each level for the whole of the hostile suite."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hostile.arena import Arena
+from hostile.arena import LIMITS, Arena
 from support.interpreters import reachable_copy
 from support.lacking import lacking
 from support.world import open_folder
 
 from sandbox.cells.pool import PoolBounds
-from sandbox.command import Level
+from sandbox.command import Command, Folder, Input, Level, Outcome, Warmth
 from sandbox.sandbox import Sandbox
 
 
@@ -67,3 +69,39 @@ def sandbox(sandboxes: dict[str, Sandbox], level: str) -> Sandbox:
     if level == "namespaced" and not chosen.launcher.has_namespaces:
         lacking(f"namespaces: {chosen.missing}")
     return chosen
+
+
+@pytest.fixture
+def attack(sandbox: Sandbox, arena: Arena, world: Path, tmp_path: Path):
+    """Run code of a package with these arguments, in this sandbox or the one that is named."""
+    runs = []
+
+    async def run(
+        code: str,
+        *,
+        is_warm: bool = True,
+        limits: Mapping[str, Any] | None = None,
+        sandbox_of: Sandbox | None = None,
+        **arguments: Any,
+    ) -> Outcome:
+        folder = world / f"red-{abs(hash(code))}-{tmp_path.name}"
+        folder.mkdir(exist_ok=True)
+        (folder / "extract.py").write_text(code)
+        runs.append(folder)
+        source = tmp_path / f"in-{len(runs)}.txt"
+        source.write_text(f"secret-{len(runs)}")
+        command = Command(
+            target="extract:extract",
+            handle="job",
+            interpreter=arena.interpreter,
+            limits=replace(LIMITS, **{"wall_s": 8, "cpu_s": 8, **(limits or {})}),
+            folders=(Folder(name="bundle", source=folder, on_path=True),),
+            inputs=(Input(name="in.txt", source=source),),
+            arguments=arguments,
+            warmth=Warmth(key=str(folder), preload=("extract",)) if is_warm else None,
+        )
+        outputs = tmp_path / f"out-{len(runs)}"
+        chosen = sandbox_of or sandbox
+        return await chosen.run(command, outputs_to=outputs, observe=lambda _: None)
+
+    return run

@@ -5,14 +5,8 @@ tells of groups a moment after a run; what has been read of files that everybody
 """
 
 import asyncio
-import dataclasses
-from pathlib import Path
 
 import pytest
-from hostile.arena import LIMITS, Arena
-
-from sandbox.command import Command, Folder, Input, Outcome, Warmth
-from sandbox.sandbox import Sandbox
 
 NAMESPACED = pytest.mark.parametrize("level", ["namespaced"])
 LEVELS = pytest.mark.parametrize("level", ["namespaced", "unprivileged"])
@@ -137,34 +131,6 @@ def extract(*, job, say, **_):
     return bytes(sum(is_there(fd, 8 * at + bit) << bit for bit in range(8))
                  for at in range(12)).decode("latin-1")
 """
-
-
-@pytest.fixture
-def attack(sandbox: Sandbox, arena: Arena, world: Path, tmp_path: Path):
-    """Run code of a package, warm or cold, with these arguments."""
-    runs = []
-
-    async def run(code: str, *, is_warm: bool = True, **arguments) -> Outcome:
-        folder = world / f"red-{abs(hash(code))}-{tmp_path.name}"
-        folder.mkdir(exist_ok=True)
-        (folder / "extract.py").write_text(code)
-        runs.append(folder)
-        source = tmp_path / f"in-{len(runs)}.txt"
-        source.write_text(f"secret-{len(runs)}")
-        command = Command(
-            target="extract:extract",
-            handle="job",
-            interpreter=arena.interpreter,
-            limits=dataclasses.replace(LIMITS, wall_s=8, cpu_s=8),
-            folders=(Folder(name="bundle", source=folder, on_path=True),),
-            inputs=(Input(name="in.txt", source=source),),
-            arguments=arguments,
-            warmth=Warmth(key=str(folder), preload=("extract",)) if is_warm else None,
-        )
-        outputs = tmp_path / f"out-{len(runs)}"
-        return await sandbox.run(command, outputs_to=outputs, observe=lambda _: None)
-
-    return run
 
 
 @NAMESPACED
