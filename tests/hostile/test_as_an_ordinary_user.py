@@ -19,7 +19,7 @@ from support.lacking import lacking
 PROJECT = Path(__file__).parent.parent.parent
 SOMEBODY = 54_321
 CGROUPS = Path("/sys/fs/cgroup")
-ALL = ("attacks", "imports", "granted_network")
+ALL = ("attacks", "imports", "ways_between_jobs", "what_forks_may_do", "granted_network")
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Kind:
 
 KINDS = [
     Kind("user", is_root=False, has_cgroup=False, files=ALL, least=600),
-    Kind("user-with-cgroup", is_root=False, has_cgroup=True, files=("imports",), least=60),
-    Kind("root-without-cgroup", is_root=True, has_cgroup=False, files=("imports",), least=60),
+    Kind("user-with-cgroup", is_root=False, has_cgroup=True, files=ALL[1:4], least=60),
+    Kind("root-without-cgroup", is_root=True, has_cgroup=False, files=ALL[1:4], least=60),
 ]
 EACH_TIME = {"user"}
 """The kinds that every run of the suite goes through, as the one with the fewest means."""
@@ -67,7 +67,8 @@ def test_the_hostile_suite_holds_for_other_kinds_of_worker(kind: Kind, world: Pa
     with delegated_cgroup() if kind.has_cgroup else contextlib.nullcontext(()) as groups:
         done = started([*run, "-n", "2"], environ, kind, groups)
         passed = re.search(r"(\d+) passed", done.stdout)
-        print(f"{kind.name}: {done.stdout.splitlines()[-1]}")
+        failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+        print(f"{kind.name}: {done.stdout.splitlines()[-1]}", *failed, sep="\n")
         assert passed is not None and int(passed[1]) >= kind.least, done.stdout[-2000:]
         if done.returncode != 0:  # a loaded machine trips a limit early: once more, with it alone
             again = started([*run, "--last-failed"], environ, kind, groups)
