@@ -14,6 +14,8 @@ class Tree:
     def __init__(self, pid: int) -> None:
         self._root = psutil.Process(pid) if psutil.pid_exists(pid) else None
         self._spent: dict[int, float] = {}
+        # Without namespaces it is a warden, which has waited for the runs before this one.
+        self._own_before, self._before = _times(self._root)
 
     def measure(self, *, most_bytes: int, most_tasks: int) -> tuple[float, int, int]:
         """Return CPU seconds so far, memory in bytes now, and how many tasks there are.
@@ -33,7 +35,8 @@ class Tree:
                 reaped += sum(times[:4])
         # Who lived between two looks is known from who has waited for it (getrusage(2)), and who
         # was not waited for, from when it was seen; to add the two would count most of it twice.
-        return max(sum(self._spent.values()), reaped), memory, tasks
+        spent = sum(self._spent.values()) - self._own_before
+        return max(spent, reaped - self._before, 0.0), memory, tasks
 
     def _members(self) -> list[psutil.Process]:
         if self._root is None:
@@ -41,6 +44,15 @@ class Tree:
         with contextlib.suppress(psutil.Error):
             return [self._root, *self._root.children(recursive=True)]
         return []
+
+
+def _times(root: psutil.Process | None) -> tuple[float, float]:
+    """Return what it took of the processors itself, and with those that it has waited for."""
+    if root is not None:
+        with contextlib.suppress(psutil.Error):
+            times = root.cpu_times()
+            return times.user + times.system, sum(times[:4])
+    return 0.0, 0.0
 
 
 def proportional_bytes(pid: int) -> int:

@@ -284,6 +284,28 @@ async def test_an_import_takes_no_more_of_the_processors_than_its_limit(level: s
     assert time.monotonic() - started < 60
 
 
+@UNPRIVILEGED
+async def test_a_run_does_not_pay_for_the_runs_before_it(level: str, attack, world: Path):
+    """Its warden waits for all of them, and is what the watchdog begins at without namespaces."""
+    opened = await Sandbox.open(
+        world / "cells-unwalled",
+        grace_s=0.5,
+        without_namespaces=True,
+        interpreter=reachable_copy(world),
+    )
+    if opened.hierarchy is not None:
+        opened.hierarchy.remove()
+        opened.hierarchy = opened.launcher.leaves.hierarchy = None
+    code = "import time\ndef extract(*, job, **_):\n    end = time.process_time() + 0.6\n"
+    code += "    while time.process_time() < end: pass\n"
+    try:
+        for _ in range(4):
+            outcome = await attack(code, sandbox_of=opened, limits={"cpu_s": 1.5})
+            assert outcome.is_ok and outcome.isolation.start == "warm", outcome
+    finally:
+        await opened.close()
+
+
 @NAMESPACED
 @pytest.mark.parametrize("is_warm", [False, True])
 async def test_what_runs_take_without_a_cgroup_is_told(
