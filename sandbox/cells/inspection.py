@@ -194,9 +194,9 @@ def _fault_of_mounts(own: Sequence[str], expected: Expected) -> str:
     """Judge what it has mounted (mountinfo, proc(5)); sizes too, where no cgroup counts; pure."""
     found: dict[str, int] = {}
     for line in own:
-        _, _, place, kind = _key(line).split(" ")
+        _, _, place, options, kind = _key(line).split(" ")
         if place in expected.mounted and kind == "tmpfs":
-            if " rw" not in line.partition(" - ")[0]:
+            if not options.startswith("rw"):
                 continue
             if place in found:
                 return f"it has two mounts at {place}"
@@ -209,10 +209,12 @@ def _fault_of_mounts(own: Sequence[str], expected: Expected) -> str:
 
 
 def _key(line: str) -> str:
-    """Return what a mount is of, as its device, root, place and kind."""
+    """Return what a mount is of, as its device, root, place, options and kind.
+
+    One that its warm cell had read-only, and a fork writable, would be another.
+    """
     fields, _, more = line.partition(" - ")
-    device, root, place = fields.split(" ")[2:5]
-    return f"{device} {root} {place} {more.partition(' ')[0]}"
+    return " ".join((*fields.split(" ")[2:6], more.partition(" ")[0]))
 
 
 def _fault_of_stdin(pid: int, held_pid: int) -> str:
