@@ -11,15 +11,12 @@ from docket import Docket, Perpetual, Worker
 from redis.exceptions import RedisError
 
 from runtime.queue.news import news_of_others
-from runtime.queue.queue import Chore, Queues, Taker, Task
+from runtime.queue.queue import Chore, Queues, Taker, Task, most_at_a_time
 from runtime.settings.settings import Settings
 
 HAND_OVER_S = 2.0
 RESOLUTION_MS = 250
 """How often Docket looks for what has become due; every 100 ms it took 1 % of a core, idle."""
-BESIDE = 4
-"""Of Docket's concurrency, beside those who have a slot and those who wait for one: for
-activations, the reconciler, and attempts that are being published."""
 
 log = logging.getLogger("fumehood.dispatch")
 
@@ -91,7 +88,7 @@ class DocketQueue:
         taker = Worker(
             self._docket,
             name=worker,
-            concurrency=2 * settings.slots + BESIDE,
+            concurrency=most_at_a_time(settings),
             minimum_check_interval=timedelta(milliseconds=settings.docket_check_interval_ms),
             scheduling_resolution=timedelta(milliseconds=RESOLUTION_MS),
         )

@@ -72,6 +72,15 @@ class Queues:
     news: Callable[[Notifier], AbstractAsyncContextManager[None]]
 
 
+def most_at_a_time(settings: Settings) -> int:
+    """Return how many tasks a process has under way, from a queue or handed over within it.
+
+    Beside those who have a slot and those who wait for one: activations, the reconciler, and
+    attempts that have left their slot and are being published.
+    """
+    return 2 * settings.slots + 4
+
+
 class Unattended:
     """A queue that nobody takes from: who opened the appliance does by hand what is to be done."""
 

@@ -14,7 +14,7 @@ from packages.environment.environment import Environments
 from runtime.activations.switchover import Switchover
 from runtime.jobs.attempts.cancellations import Cancellations
 from runtime.queue.dispatch import ACTIVATION_TASK, HANDED_ON, TICKET_TASK, Dispatch
-from runtime.queue.queue import Queue, Taker
+from runtime.queue.queue import Queue, Taker, most_at_a_time
 from runtime.settings.settings import Settings
 from runtime.store import workers
 from runtime.store.databases.store import Store
@@ -35,9 +35,6 @@ from wheelhouse.frozen import frozen
 RECONCILE_TASK = "fumehood_reconcile"
 HEARTBEAT_S = 1.0
 LONGEST_TURN_S = 0.5
-BESIDE = 4
-"""So many looks for jobs are under way beside two for each slot, those too whose attempt has left
-its slot and is being published. With more of them the next one waits for a task of Docket's."""
 log = logging.getLogger("fumehood.worker")
 
 
@@ -91,7 +88,7 @@ class WorkerTasks:
     def take_here(self, ticket: str) -> bool:
         """Look for jobs as whoever takes `ticket` from the queue does; return whether we do."""
         is_others = not self._is_alone and self.slots.are_taken
-        if self._takes_nothing or is_others or len(self.looks) >= self._most_looks:
+        if self._takes_nothing or is_others or len(self.looks) >= most_at_a_time(self.settings):
             return False
         # Not in the context of who submits: what is logged and traced of a run is not of a request.
         look = asyncio.get_running_loop().create_task(
@@ -100,10 +97,6 @@ class WorkerTasks:
         self.looks.add(look)
         look.add_done_callback(self.looks.discard)
         return True
-
-    @property
-    def _most_looks(self) -> int:
-        return 2 * self.settings.slots + BESIDE
 
     async def _look(self, ticket: str) -> None:
         try:
