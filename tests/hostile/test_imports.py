@@ -241,19 +241,25 @@ async def test_an_import_takes_no_more_memory_than_its_limit(
     assert client.outcome.isolation.start == "cold"
     assert client.outcome.failure is not None
     assert client.outcome.failure.limit == "memory_mb", client.outcome
-    assert _peak["bytes"] < 2 * LIMITS.memory_mb * MIB
+    assert 0 < _peak["bytes"] < 2 * LIMITS.memory_mb * MIB
 
 
 _peak: dict[str, int] = {"bytes": 0}
 
 
 async def _most_memory() -> None:
-    """Note the most that any process below us has in memory."""
+    """Note the most that any process below us has in memory.
+
+    Not one that is still us, between vfork(2) and execve(2): its memory is ours, and what
+    the tests before this one have left in it was once more than an import may take.
+    """
     _peak["bytes"] = 0
+    ourselves = psutil.Process()
     while True:
-        for process in psutil.Process().children(recursive=True):
+        for process in ourselves.children(recursive=True):
             try:
-                _peak["bytes"] = max(_peak["bytes"], process.memory_info().rss)
+                if process.cmdline() != ourselves.cmdline():
+                    _peak["bytes"] = max(_peak["bytes"], process.memory_info().rss)
             except psutil.Error:
                 continue
         await asyncio.sleep(0.002)
