@@ -13,6 +13,7 @@ from typing import Protocol
 from sandbox.base.runners import Runner
 from sandbox.cells.ends import Ends
 from sandbox.cells.inspection import Hello
+from sandbox.cgroups.leaf import Leaf
 from sandbox.command import Command, Input
 from sandbox.kernel.process import Child, Exit, HostUser
 from sandbox.walls.layout import Layout
@@ -53,9 +54,9 @@ class CellKind(Protocol):
         ...
 
     async def spawn(
-        self, invocation: Invocation, ends: Ends, *, user: HostUser | None
+        self, invocation: Invocation, ends: Ends, *, user: HostUser | None, leaf: Leaf | None
     ) -> "subprocess.Popen[bytes]":
-        """Start it, on the host as `user`. Raises OSError."""
+        """Start it, on the host as `user`, in `leaf` where that can be. Raises OSError."""
         ...
 
     def stop(self, child: Child) -> None:

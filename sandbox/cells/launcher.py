@@ -17,6 +17,7 @@ from sandbox.cells.ends import Ends, ends
 from sandbox.cells.greeting import greet
 from sandbox.cells.kind import CellKind, Start
 from sandbox.cells.started import ColdTree, Plan, StartedCell
+from sandbox.cgroups.leaf import Leaf
 from sandbox.cgroups.leaves import Leaves
 from sandbox.cgroups.migration import Migrator
 from sandbox.command import ColdReason, Command, Interpreter
@@ -60,7 +61,7 @@ class Launcher:
             run_folder.place_inputs(command.inputs, folder, by_link=True)
             start = self.start_of(command, runner, folder=folder, user=user, is_warm=False)
             with ends(user) as both:
-                child = await self.process(start, both)
+                child = await self.process(start, both, leaf=leaf)
             undone.pop_all()
         has_inputs = bool(command.inputs)
         started = StartedCell(
@@ -72,11 +73,11 @@ class Launcher:
         )
         return await self._ready(command, started, child)
 
-    async def process(self, start: Start, both: Ends) -> Child:
+    async def process(self, start: Start, both: Ends, *, leaf: Leaf | None) -> Child:
         """Start the first process of a cold or warm cell, with the cell's ends of `both`."""
         invocation = self.kind.invocation(start, channel_fd=both.theirs[0])
         try:
-            return Child(await self.kind.spawn(invocation, both, user=start.user))
+            return Child(await self.kind.spawn(invocation, both, user=start.user, leaf=leaf))
         except OSError as fault:
             raise CellUnstartableError(
                 f"{invocation.argv[0]} cannot be started: {fault}", mend="run `fumehood doctor`"
@@ -126,7 +127,8 @@ class Launcher:
     async def _ready(self, command: Command, started: StartedCell, child: Child) -> Cell:
         """Tell the cell which walls to shut, and wait until it has."""
         entering = None
-        if started.leaf is not None:  # while the process is still on its way to the runner
+        if started.leaf is not None and not started.leaf.holds(child.pid):
+            # Not born there: it is moved while it is still on its way to the runner.
             entering = self.migrator.move(started.leaf, child.pid)
         message = messages.setup(
             command,

@@ -14,6 +14,7 @@ from sandbox.cells import inspection, run_folder
 from sandbox.cells.ends import Ends
 from sandbox.cells.inspection import Hello
 from sandbox.cells.kind import Invocation, Start
+from sandbox.cgroups.leaf import Leaf
 from sandbox.command import Input
 from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.kernel import procfs
@@ -74,7 +75,7 @@ class NamespacedCells:
         return Invocation(argv=[self._reach(self._bubblewrap), *wall, "--", *program], variables={})
 
     async def spawn(
-        self, invocation: Invocation, ends: Ends, *, user: HostUser | None
+        self, invocation: Invocation, ends: Ends, *, user: HostUser | None, leaf: Leaf | None
     ) -> "subprocess.Popen[bytes]":
         """Start it where the host user can reach what it must; uid 1000 inside is bubblewrap's."""
         channel_fd, out, err = ends.theirs
@@ -88,8 +89,9 @@ class NamespacedCells:
         )
         if self._mount_namespace is None or user is None:
             return start()
+        there = start if leaf is None else partial(leaf.bear, start)
         return await self._namespace_thread.start(
-            start, namespace_fd=self._mount_namespace.namespace_fd, user=user
+            there, namespace_fd=self._mount_namespace.namespace_fd, user=user
         )
 
     def stop(self, child: Child) -> None:

@@ -11,6 +11,7 @@ from sandbox.cells import run_folder
 from sandbox.cells.ends import Ends
 from sandbox.cells.inspection import Hello
 from sandbox.cells.kind import Invocation, Start
+from sandbox.cgroups.leaf import Leaf
 from sandbox.command import Input
 from sandbox.kernel.process import Child, Exit, HostUser, spawn
 from sandbox.walls import layout as places
@@ -38,9 +39,13 @@ class HostCells:
         return Invocation(argv=argv, variables=variables)
 
     async def spawn(
-        self, invocation: Invocation, ends: Ends, *, user: HostUser | None
+        self, invocation: Invocation, ends: Ends, *, user: HostUser | None, leaf: Leaf | None
     ) -> "subprocess.Popen[bytes]":
-        """Start it as a host user of its own, where the worker can give it one."""
+        """Start it as a host user of its own, where the worker can give it one.
+
+        It has to be moved to its leaf: we are the process's first thread, with all its memory.
+        """
+        del leaf
         channel_fd, out, err = ends.theirs
         return spawn(
             invocation.argv,

@@ -339,7 +339,7 @@ async def start(
     try:
         started = launcher.start_of(command, runner, folder=folder, user=user, is_warm=True)
         with ends() as both:
-            child = await launcher.process(started, both)
+            child = await launcher.process(started, both, leaf=leaf)
         if leaf is not None:
             launcher.migrator.hold(child.pid, leaf)
     except BaseException as fault:

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +31,14 @@ class Leaf(Protocol):
 
     def enter(self, pid: int) -> None:
         """Move the process in. Raises OSError."""
+        ...
+
+    def bear[T](self, act: Callable[[], T]) -> T:
+        """Return what `act` returns, called in a thread of its own.
+
+        What it starts is born in the leaf where a thread can go there alone, which v2 does not
+        allow; else it has to be moved. Raises OSError where the thread does not get back.
+        """
         ...
 
     def stay(self, pid: int) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from sandbox.cgroups.leaf import (
@@ -78,6 +79,9 @@ class _Leaf:
 
     def enter(self, pid: int) -> None:
         write(self._folder / "cgroup.procs", str(pid))
+
+    def bear[T](self, act: Callable[[], T]) -> T:
+        return act()
 
     def stay(self, pid: int) -> None:
         self.enter(pid)

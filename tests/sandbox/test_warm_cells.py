@@ -82,14 +82,17 @@ async def test_the_first_of_several_starts_cold_where_it_may_and_the_others_wait
 
 @pytest.mark.parametrize("patience_s", [0.5, 0.0])  # it imports; its process has yet to start
 @pytest.mark.parametrize("has_namespaces", [True, False])
-async def test_an_import_that_hangs_does_not_hold_up_the_end(lab, warm, has_namespaces, patience_s):
+async def test_an_import_that_hangs_does_not_hold_up_the_end(
+    lab, warm, world, has_namespaces, patience_s
+):
     """It is nobody's any more: a worker that was told to stop waited as long as an import may."""
     sandbox = await Sandbox.open(
         lab.folder / "ends",
         bounds=PoolBounds(preload_s=3600, patience_s=patience_s),
         without_namespaces=not has_namespaces,
     )
-    command = warm(lab.command("import time\ntime.sleep(3600)\ndef extract(*, job): ...\n"))
+    code = "import time\ntime.sleep(3600)\ndef extract(*, job): ...\n"
+    command = warm(lab.command(code, interpreter=reachable_copy(world)))
     limits = dataclasses.replace(command.limits, wall_s=3600)
     before = set(psutil.Process().children())
     found = await sandbox.pool.take(dataclasses.replace(command, limits=limits))

@@ -97,14 +97,19 @@ async def _try(
     judges: Judges,
 ) -> "Trial":
     # Most of a try is imports. So each stands where something already runs beside it: a judge
-    # imports while the settings are, and the sandbox opens while the appliance is.
+    # imports while the settings are; the sandbox opens, the judge judges and a cell compiles
+    # while the appliance is.
     from runtime.appliance.throwaway import throwaway  # noqa: PLC0415
     from runtime.cli.input.settings_in_force import settings_in_force  # noqa: PLC0415
 
     _stop_at_sigterm()
     try:
         async with throwaway(settings_in_force()) as place:
-            try_bundle = await asyncio.to_thread(_imported)
+            receive_ahead = await asyncio.to_thread(_imported_ahead)
+            try_bundle, _ = await asyncio.gather(
+                asyncio.to_thread(_imported),
+                receive_ahead(archive, place=place, judges=judges),
+            )
             return await try_bundle(
                 place,
                 bundle=archive,
@@ -122,6 +127,12 @@ async def _try(
         if fault.traceback and "--json" not in sys.argv:
             say(fault.traceback)
         raise
+
+
+def _imported_ahead() -> Callable[..., Awaitable[None]]:
+    from runtime.appliance.ahead import receive_ahead  # noqa: PLC0415
+
+    return receive_ahead
 
 
 def _imported() -> "Callable[..., Awaitable[Trial]]":
