@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from packages.bundle.bundle import Bundle
 from packages.environment.environment import Environment, Environments
@@ -98,6 +98,14 @@ class Prepared:
     install: InstallRecord
     hook: Outcome | None
     data_folder: Path | None
+
+
+class Prepare(Protocol):
+    """Prepares a bundle, in a workshop of its own."""
+
+    async def __call__(self, bundle: Bundle, *, gate: GateState, observe: Observe) -> Prepared:
+        """Lock, build and try `bundle`. Raises as `prepare` does."""
+        ...
 
 
 async def prepare(

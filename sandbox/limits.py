@@ -4,6 +4,8 @@ from dataclasses import dataclass, fields
 from typing import Self
 
 MIB = 1024 * 1024
+WALL_TASKS = 3
+"""Of the processes below a cell's first one, bubblewrap's own or the subreaper."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import field
 
 from packages.archive import Bundles
 from packages.errors import PackageError
-from packages.preparation import ActivationFailed, Prepared, Workshop, prepare
+from packages.preparation import ActivationFailed, Prepare, Prepared
 from runtime.activations.log import ActivationLog
 from runtime.activations.prepared import record_of
 from runtime.activations.supply import SharedHomeSupply, Supply
@@ -37,7 +37,7 @@ class Switchover:
     store: Store
     notifier: Notifier
     bundles: Bundles
-    workshop: Workshop
+    prepare: Prepare
     clock: Clock
     worker_id: str
     supply: Supply = field(default_factory=SharedHomeSupply)
@@ -97,9 +97,7 @@ class Switchover:
     async def _prepare(self, activation: Activation, *, kept: ActivationLog) -> Prepared:
         gate = await self.store.run(close_if_over, at=self.clock())
         bundle = self.bundles.open(activation.digest)
-        return await prepare(
-            bundle, workshop=self.workshop, gate=gate_state(gate), observe=kept.observe
-        )
+        return await self.prepare(bundle, gate=gate_state(gate), observe=kept.observe)
 
     async def _succeed(
         self, activation: Activation, *, prepared: PreparedRecord, kept: ActivationLog

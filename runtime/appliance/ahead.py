@@ -1,35 +1,80 @@
-"""Receives and compiles the bundle of a try while the appliance is still imported.
+"""Receives and prepares the bundle of a try while the appliance is still imported.
 
-To import the appliance is half a second's work for one processor; a judge and a cell, which this
-waits for, are other processes. The try finds the bundle where it would have put it.
+To import the appliance is half a second's work for one processor; the judge, uv and the cells that
+are waited for here are other processes. The activation takes what came of it as its own.
 """
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 
 from packages.archive import Bundles, receive
 from packages.bundle.bundle import Bundle
-from packages.environment.bundle_bytecode import with_bytecode
-from packages.interpreters import discover
+from packages.lock.grant import GateState
+from packages.preparation import Prepare, Prepared, prepare
 from runtime.appliance.throwaway import Throwaway
-from runtime.home.factories import ceilings_of
+from runtime.home import factories
+from runtime.home.workshop import least_of, workshop_for
 from runtime.settings.settings import Settings
+from sandbox.command import Observe, Report
+from sandbox.walls import shown_level
 from wheelhouse.judges.pool import Judges
 
-
-async def receive_ahead(archive: Path, *, place: Throwaway, judges: Judges) -> None:
-    """Receive the bundle in `archive` and compile it, as far as that goes; raise nothing.
-
-    Whatever is wrong, with the bundle or with us, the try meets and tells in its turn.
-    """
-    with suppress(Exception):
-        bundle = await judges.beside(_receive, archive, settings=place.settings, judges=judges)
-        python = await asyncio.to_thread(discover, bundle.manifest.requires_python)
-        await with_bytecode(bundle, interpreter=python, run=(await place.sandbox).run)
+CLOSED = GateState()
 
 
-def _receive(archive: Path, *, settings: Settings, judges: Judges) -> Bundle:
-    bundles = Bundles(settings.home / "bundles", judges=judges)
-    with archive.open("rb") as source:
-        return receive(source, bundles=bundles, ceilings=ceilings_of(settings))
+class Ahead:
+    """A preparation with a closed gate, which may be over before anybody asks for it."""
+
+    def __init__(self, *, judges: Judges) -> None:
+        self._judges = judges
+        self._reports: list[Report] = []
+        self._digest = ""
+        self._made: Prepared | Exception | None = None
+
+    async def run(self, archive: Path, place: Throwaway, *, is_gate_open: bool) -> None:
+        """Receive the bundle in `archive` and prepare it; raise nothing.
+
+        What is wrong before there is a bundle is met, and told, by who receives it in earnest.
+        For an open gate there is nothing to do: it will be opened by the appliance.
+        """
+        if is_gate_open:
+            return
+        try:
+            bundle = await self._judges.beside(self._receive, archive, place.settings)
+            self._digest = bundle.digest
+            self._made = await self._prepare(bundle, place)
+        except Exception as fault:
+            self._made = fault
+
+    async def prepare(
+        self, bundle: Bundle, *, gate: GateState, observe: Observe, otherwise: Prepare
+    ) -> Prepared:
+        """Return what came of it, or raise that; ask `otherwise` where something else is asked."""
+        if self._made is None or self._digest != bundle.digest or gate != CLOSED:
+            return await otherwise(bundle, gate=gate, observe=observe)
+        for report in self._reports:
+            observe(report)
+        if isinstance(self._made, Exception):
+            raise self._made
+        return self._made
+
+    def _receive(self, archive: Path, settings: Settings) -> Bundle:
+        bundles = Bundles(settings.home / "bundles", judges=self._judges)
+        with archive.open("rb") as source:
+            return receive(source, bundles=bundles, ceilings=factories.ceilings_of(settings))
+
+    async def _prepare(self, bundle: Bundle, place: Throwaway) -> Prepared:
+        sandbox = await place.sandbox
+        settings = place.settings
+        shown = await asyncio.to_thread(shown_level.note, place.level_file, sandbox.level)
+        wheelhouse = factories.wheelhouse_of(settings.home, judges=self._judges)
+        run = sandbox.run
+        workshop = workshop_for(
+            settings,
+            wheelhouse=wheelhouse,
+            locker=factories.locker_of(settings, wheelhouse=wheelhouse),
+            environments=factories.environments_of(settings.home, wheelhouse=wheelhouse, run=run),
+            run=run,
+            least=least_of(settings, shown=shown),
+        )
+        return await prepare(bundle, workshop=workshop, gate=CLOSED, observe=self._reports.append)

@@ -94,7 +94,7 @@ async def open_appliance(
     async with AsyncExitStack() as stack:
         await _sweep(settings)
         kept = await open_bytes(settings)
-        store = await _open_store(settings, role=role)
+        store, is_new = await _open_store(settings, role=role)
         stack.push_async_callback(store.close)
         queues = await stack.enter_async_context(open_queues(settings))
         opened = await sandbox
@@ -120,10 +120,10 @@ async def open_appliance(
             makes_activations=role is Role.SERVES or kept.is_shared_home,
         )
         appliance.tasks.register()
-        if settings.is_one_process:
-            await _recover(appliance.tasks)
-        else:
+        if not settings.is_one_process:
             await stack.enter_async_context(queues.news(appliance.services.notifier))
+        elif not is_new:
+            await _recover(appliance.tasks)
         yield appliance
 
 
@@ -160,10 +160,12 @@ def _warn_of_no_advisories(settings: Settings) -> None:
         )
 
 
-async def _open_store(settings: Settings, *, role: Role) -> Store:
+async def _open_store(settings: Settings, *, role: Role) -> tuple[Store, bool]:
+    """Return the store, and whether nobody can have left anything in it."""
     database = database_at(settings.database_url, home=settings.home)
+    is_new = settings.is_one_process and not await asyncio.to_thread(database.is_there)
     await asyncio.to_thread(database.migrate if role is Role.SERVES else database.check)
-    return database.open()
+    return database.open(), is_new
 
 
 def _appliance(

@@ -9,10 +9,12 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from packages.lock.diagnosis import adding
+from runtime.appliance.ahead import Ahead
 from runtime.appliance.appliance import Appliance, open_appliance
 from runtime.appliance.throwaway import Throwaway
 from runtime.blobs.blob import Blobs
@@ -64,6 +66,7 @@ async def try_bundle(
     outputs_to: Path | None,
     on_event: OnEvent,
     judges: Judges,
+    ahead: Ahead,
     gate_reason: str = "",
     answers: JsonObject | None = None,
 ) -> Trial:
@@ -71,7 +74,8 @@ async def try_bundle(
 
     Raises BundleRefused for a bad bundle, TryFailed when it does not become active.
     `on_event` is given each event of the job as it happens. `gate_reason` opens the network gate
-    for the install, with that reason on record. `answers` are for what the job asks, by key.
+    for the install, with that reason on record; with a closed one, what `ahead` has prepared is
+    taken. `answers` are for what the job asks, by key.
     """
     names = InputNames(most=len(inputs))
     for path in inputs:
@@ -87,7 +91,9 @@ async def try_bundle(
     async with opened as appliance:
         if gate_reason:
             await _open_gate(appliance.services, reason=gate_reason)
-        version = await _activate(appliance, bundle, on_event, is_gate_open=bool(gate_reason))
+        version = await _activate(
+            appliance, bundle, on_event, ahead=ahead, is_gate_open=bool(gate_reason)
+        )
         job_id = await _submit(
             appliance.services, package=version.package, inputs=inputs, parameters=parameters
         )
@@ -102,14 +108,16 @@ async def try_bundle(
 
 
 async def _activate(
-    appliance: Appliance, bundle: Path, on_event: OnEvent, *, is_gate_open: bool
+    appliance: Appliance, bundle: Path, on_event: OnEvent, *, ahead: Ahead, is_gate_open: bool
 ) -> PackageVersion:
     """Receive the bundle and activate it; tell what its hook and its import said."""
     version, _ = await appliance.services.intake.receive(bundle, who=WHO)
     requested = await appliance.services.intake.request_activation(
         package=version.package, version=version.version, who=WHO, reason=WHO
     )
-    await appliance.tasks.switchover.run(requested.id)
+    switchover = appliance.tasks.switchover
+    prepare = partial(ahead.prepare, otherwise=switchover.prepare)
+    await replace(switchover, prepare=prepare).run(requested.id)
     activation = await _refuse_unless_active(
         appliance.services.store, activation_id=requested.id, is_gate_open=is_gate_open
     )

@@ -4,7 +4,6 @@ import logging
 from pathlib import Path
 
 from packages.archive import Bundles
-from packages.lock.grant import Ceiling
 from packages.preparation import Workshop
 from runtime.activations.carried_environments import CarriedEnvironments
 from runtime.activations.home_cache import HomeCache
@@ -13,6 +12,7 @@ from runtime.activations.supply import DepotSupply, SharedHomeSupply, Supply
 from runtime.blobs.opening import Bytes
 from runtime.gate.watch import GateWatch
 from runtime.home import factories
+from runtime.home.workshop import least_of, workshop_for
 from runtime.settings.settings import Settings
 from runtime.telemetry.opening import Seen
 from runtime.values.clock import utc_now
@@ -37,20 +37,14 @@ def make_workshop(
     """Return where versions are prepared and their functions run."""
     wheelhouse = factories.wheelhouse_of(settings.home, judges=judges)
     run = seen.run(sandbox.run)
-    return Workshop(
+    return workshop_for(
+        settings,
         wheelhouse=wheelhouse,
         locker=factories.locker_of(settings, wheelhouse=wheelhouse, watch=watch),
         environments=seen.environments(
             factories.environments_of(settings.home, wheelhouse=wheelhouse, run=run)
         ),
         run=run,
-        data_root=settings.home / "data",
-        ceiling=Ceiling(
-            limits=settings.limits,
-            run_network=settings.network_of_runs(),
-            source_builds=settings.source_builds,
-            secrets=frozenset(settings.secrets),
-        ),
         least=least,
     )
 
@@ -94,10 +88,7 @@ def supply_of(
 def least_level(settings: Settings, level: Level, file: Path) -> Level:
     """Return the level below which nothing runs; warn where this host had a better one before."""
     shown = shown_level.note(file, level)
-    is_on_purpose = "least_level" in settings.model_fields_set
-    least = shown_level.least(
-        settings.least_level, shown=shown, is_demanded_on_purpose=is_on_purpose
-    )
+    least = least_of(settings, shown=shown)
     if not level.at_least(shown):
         log.warning(
             "this host allowed level %s before, and now %s: see `fumehood doctor` for what is "

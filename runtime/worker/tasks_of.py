@@ -1,8 +1,10 @@
 """Puts a worker together: its tasks, and who looks after what was lost and what is due."""
 
 from datetime import timedelta
+from functools import partial
 
 from packages.archive import Bundles
+from packages.preparation import prepare
 from runtime.activations.supply import Supply
 from runtime.activations.switchover import Switchover
 from runtime.jobs.attempts.attempt import AttemptRunner
@@ -74,7 +76,7 @@ def _switchover(runner: AttemptRunner, *, bundles: Bundles, supply: Supply) -> S
         store=runner.store,
         notifier=runner.notifier,
         bundles=bundles,
-        workshop=runner.workshop,
+        prepare=partial(prepare, workshop=runner.workshop),
         clock=runner.clock,
         worker_id=runner.worker.id,
         supply=supply,

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from sandbox.cgroups.leaf import Leaf
-from sandbox.kernel.process_tree import WALL_TASKS, Tree
-from sandbox.limits import MIB, Limits
+from sandbox.limits import MIB, WALL_TASKS, Limits
 
 _EVERY_S = 0.05
 
@@ -23,6 +22,8 @@ async def overspending(leaf: Leaf, limits: Limits, *, stop: Callable[[], None]) 
 
 async def outgrowing(pid: int, limits: Limits, *, stop: Callable[[], None]) -> str:
     """Stop it when it takes more than a run may; return what and how much it took."""
+    from sandbox.kernel.process_tree import Tree  # noqa: PLC0415 – seldom, and psutil is 13 ms
+
     most_bytes = limits.memory_mb * MIB
     most_tasks = limits.processes + WALL_TASKS
     look = partial(Tree(pid).measure, most_bytes=most_bytes, most_tasks=most_tasks)

@@ -30,7 +30,6 @@ from sandbox.command import ColdReason, Command
 from sandbox.errors import CellLostError, CellUnstartableError
 from sandbox.kernel import procfs
 from sandbox.kernel.process import Child, Exit
-from sandbox.kernel.process_tree import proportional_bytes
 from sandbox.kernel.waiting import resolve
 from sandbox.limits import MIB
 from sandbox.walls import messages
@@ -105,7 +104,7 @@ class WarmCell:
             self._around = inspection.around(self._held_pid)
         except OSError as fault:
             return ColdReason(f"the warm cell ended once it had imported: {fault}")
-        self.pss_bytes = await asyncio.to_thread(proportional_bytes, self.child.pid)
+        self.pss_bytes = await asyncio.to_thread(procfs.proportional_bytes, self.child.pid)
         self.mapped = await asyncio.to_thread(mapped_by, self._held_pid)
         return None
 

@@ -93,6 +93,13 @@ def resident_bytes(status: str) -> int:
     return int(figure or 0) * 1024
 
 
+def proportional_bytes(pid: int) -> int:
+    """Return the PSS of a process and all below it: what they share is counted once (proc(5))."""
+    rollups = (read(f"/proc/{member}/smaps_rollup") for member in tree(pid))
+    figures = (rollup.partition("\nPss:")[2].split(maxsplit=1) for rollup in rollups)
+    return sum(int(figure[0]) * 1024 for figure in figures if figure)
+
+
 def peak_bytes(pid: int) -> int:
     """Return the most that a process ever had in memory (VmHWM); 0 of one that has none."""
     figure = field(status(pid), "VmHWM").partition(" ")[0]

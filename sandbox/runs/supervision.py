@@ -6,6 +6,7 @@ seen from outside contradicts it.
 
 import asyncio
 import contextlib
+from typing import TYPE_CHECKING
 
 from sandbox import protocol
 from sandbox.cells.cell import Cell
@@ -14,13 +15,15 @@ from sandbox.cgroups.leaf import Counted
 from sandbox.command import Command, Observe, Report
 from sandbox.kernel import procfs
 from sandbox.kernel.process import Exit
-from sandbox.kernel.process_tree import WALL_TASKS, Tree
-from sandbox.limits import MIB
+from sandbox.limits import MIB, WALL_TASKS
 from sandbox.runs import disk_usage, stacks
 from sandbox.runs.masking import mask_of, too_short
 from sandbox.runs.streams import CHUNK_BYTES, Reports, Streams, masked
 from sandbox.runs.verdict import Verdict, over
 from sandbox.walls.messages import most_frame_bytes
+
+if TYPE_CHECKING:
+    from sandbox.kernel.process_tree import Tree
 
 _TICK_S = 0.05
 _FIRST_LOOK_S = 0.005
@@ -31,6 +34,12 @@ _STACK_S, _STACK_LOOKS = 0.05, 20
 few turns of a processor may take long, one that cannot say it is not waited for beyond that."""
 
 
+def _tree_of(pid: int) -> "Tree":
+    from sandbox.kernel.process_tree import Tree  # noqa: PLC0415 – seldom, and psutil is 13 ms
+
+    return Tree(pid)
+
+
 class Supervision:
     """The watch over one run in one cell."""
 
@@ -39,7 +48,7 @@ class Supervision:
         self._limits = command.limits
         self._leaf = cell.leaf
         self._observe = observe
-        self._tree = None if cell.leaf else Tree(cell.top_pid)
+        self._tree = None if cell.leaf else _tree_of(cell.top_pid)
         self._loop = asyncio.get_running_loop()
         self._verdict: asyncio.Future[Verdict] = self._loop.create_future()
         self._frames = protocol.Frames(largest_bytes=most_frame_bytes(command.limits))

@@ -21,6 +21,7 @@ from runtime.faults.errors import TryFailed
 from wheelhouse.judges.pool import Judges
 
 if TYPE_CHECKING:
+    from runtime.appliance.ahead import Ahead
     from runtime.appliance.trial import Trial
 
 JUDGING = "packages.judging"
@@ -97,18 +98,18 @@ async def _try(
     judges: Judges,
 ) -> "Trial":
     # Most of a try is imports. So each stands where something already runs beside it: a judge
-    # imports while the settings are; the sandbox opens, the judge judges and a cell compiles
-    # while the appliance is.
+    # imports while the settings are, the sandbox opens and the bundle is prepared while the
+    # appliance is.
     from runtime.appliance.throwaway import throwaway  # noqa: PLC0415
     from runtime.cli.input.settings_in_force import settings_in_force  # noqa: PLC0415
 
     _stop_at_sigterm()
     try:
         async with throwaway(settings_in_force()) as place:
-            receive_ahead = await asyncio.to_thread(_imported_ahead)
+            ahead = (await asyncio.to_thread(_imported_ahead))(judges=judges)
             try_bundle, _ = await asyncio.gather(
                 asyncio.to_thread(_imported),
-                receive_ahead(archive, place=place, judges=judges),
+                ahead.run(archive, place, is_gate_open=bool(gate_reason)),
             )
             return await try_bundle(
                 place,
@@ -118,6 +119,7 @@ async def _try(
                 outputs_to=outputs_to,
                 on_event=_say_event,
                 judges=judges,
+                ahead=ahead,
                 gate_reason=gate_reason,
                 answers=answers,
             )
@@ -129,10 +131,10 @@ async def _try(
         raise
 
 
-def _imported_ahead() -> Callable[..., Awaitable[None]]:
-    from runtime.appliance.ahead import receive_ahead  # noqa: PLC0415
+def _imported_ahead() -> "type[Ahead]":
+    from runtime.appliance.ahead import Ahead  # noqa: PLC0415
 
-    return receive_ahead
+    return Ahead
 
 
 def _imported() -> "Callable[..., Awaitable[Trial]]":

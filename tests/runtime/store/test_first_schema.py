@@ -1,5 +1,6 @@
 """A new file has the tables that the code knows, whichever way it came to them."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,17 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Insert, inspect, text
+from sqlalchemy.dialects.sqlite import dialect
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from runtime.faults.errors import StoreNewer, StoreOlder
 from runtime.store.databases.database import SqliteFile
 from runtime.store.databases.sqlite import sqlite_engine
+from runtime.store.schema import first_schema
 from runtime.store.schema.migrate import applied, migrate, newest
+from runtime.store.schema.tables import counters
+from runtime.store.schema.tables_around import totals
 from runtime.store.schema.tables_when import metadata
 from runtime.store.schema.upgrade import upgrade
 
@@ -62,6 +68,40 @@ def test_the_migrations_make_exactly_the_tables_in_the_code(migrated: Connection
     context = MigrationContext.configure(migrated)
     assert compare_metadata(context, metadata) == []
     assert context.get_current_revision() == newest() == applied(migrated)
+
+
+def test_the_words_of_a_new_file_are_those_of_the_tables_in_the_code() -> None:
+    """After a change of tables: FUMEHOOD_GOLDEN=write scripts/test, and review the diff."""
+    tables = [
+        made
+        for table in metadata.sorted_tables
+        for made in (CreateTable(table), *map(CreateIndex, sorted(table.indexes, key=name_of)))
+    ]
+    rows = [
+        *(counters.insert().values(name=f"jobs-{state}", value=0) for state in COUNTED),
+        totals.insert().values(name="gate_fetches", labels="{}", value=0),
+    ]
+    wanted = first_schema.END.join([*map(written, tables), NOTED, *map(written, rows)]) + "\n"
+    if os.environ.get("FUMEHOOD_GOLDEN") == "write":
+        first_schema.WORDS.write_text(wanted)
+    assert first_schema.WORDS.read_text() == wanted
+
+
+COUNTED = ("queued", "succeeded", "failed", "cancelled")
+NOTED = (
+    "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+    "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+)
+
+
+def name_of(index: Any) -> str:
+    return str(index.name)
+
+
+def written(statement: CreateTable | CreateIndex | Insert) -> str:
+    made = statement.compile(dialect=dialect(), compile_kwargs={"literal_binds": True})
+    lines = str(made).strip().splitlines()
+    return "\n".join(line.replace("\t", "  ").rstrip() for line in lines)
 
 
 def test_who_only_looks_at_a_file_neither_makes_nor_changes_it(tmp_path: Path) -> None:
