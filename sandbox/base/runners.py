@@ -18,6 +18,8 @@ from sandbox.errors import CellUnstartableError
 _INSIDE = Path(__file__).parents[1] / "inside"
 _COMPILE = Path(__file__).with_name("compile_inside.py")
 _PACKAGE = "fumehood_inside"
+MODES = ("cold", "subreaper", "warm.warden", "warm.subreaper_warden")
+"""The modules of inside/ that a cell may be started with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ def compiled(home: Path, interpreter: Interpreter) -> Path:
 
 def _compile(interpreter: Interpreter, folder: Path) -> None:
     done = subprocess.run(
-        [interpreter.executable, "-I", "-S", _COMPILE, folder],
+        [interpreter.executable, "-I", "-S", _COMPILE, folder, *MODES],
         capture_output=True,
         text=True,
         check=False,

@@ -21,7 +21,7 @@ from sandbox.kernel import procfs
 from sandbox.kernel.mount_namespace import MountNamespace
 from sandbox.kernel.namespace_thread import NamespaceThread
 from sandbox.kernel.process import Child, Exit, HostUser, spawn
-from sandbox.kernel.waiting import is_dead
+from sandbox.kernel.waiting import is_dead, until_done
 from sandbox.limits import MIB
 from sandbox.walls import bubblewrap
 from sandbox.walls.host import Host
@@ -31,6 +31,8 @@ from sandbox.walls.namespaced import MOST_COPIED_BYTES, NamespacedWalls
 _RUNNERS = {False: "cold", True: "warm.warden"}
 """Modules of inside/, by whether the cell is warm."""
 _OWN_AND_HOST = 2
+_REAPING_S = 1.0
+"""How long bubblewrap has to end once what it waits for is dead; it takes 0.3 ms."""
 
 
 class NamespacedCells:
@@ -99,8 +101,16 @@ class NamespacedCells:
         child.send(signal.SIGKILL)
 
     async def end(self, child: Child) -> Exit:
-        """Kill bubblewrap, and with it all (PR_SET_PDEATHSIG, pid_namespaces(7))."""
-        return await child.end()
+        """Kill the first process of its pid namespace, and with it all (pid_namespaces(7)).
+
+        bubblewrap waits for that one and ends, too. Were it killed itself, what it leaves dead
+        would be the host's init to wait for: it counts in its cgroup until then, for a second
+        with some inits, and for ever where we are the init of a container ourselves.
+        """
+        _kill_below(child.pid)
+        if not await until_done(child.ended, timeout_s=_REAPING_S):
+            child.send(signal.SIGKILL)
+        return await child.wait()
 
     def cold_folder(self, folder: Path, *, user: HostUser | None) -> Path:
         """Return one that was used before, if there is one; no cell writes in it.
@@ -197,6 +207,18 @@ class NamespacedCells:
 
 def _is_for_all(path: Path) -> bool:
     return str(path).startswith("/usr/")
+
+
+def _kill_below(pid: int) -> None:
+    """Kill the children of bubblewrap, each by a descriptor that is its own for certain."""
+    for child_pid in procfs.children(pid):
+        with contextlib.suppress(ProcessLookupError):
+            pidfd = os.pidfd_open(child_pid)
+            try:
+                if child_pid in procfs.children(pid):  # and not another that has got its pid
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            finally:
+                os.close(pidfd)
 
 
 def _is_bound(folder: Path) -> bool:

@@ -1,8 +1,13 @@
 """What is made ready once for all cells of a Python, by whoever comes first."""
 
 import asyncio
+import marshal
+import subprocess
+import sys
 
-from sandbox.base.runners import compiled
+import pytest
+
+from sandbox.base.runners import MODES, compiled
 from sandbox.cells.leftovers import sweep
 from sandbox.isolation import this_interpreter
 
@@ -23,3 +28,23 @@ def test_a_second_worker_leaves_what_the_first_has_prepared(tmp_path):
     (tmp_path / "etc.by-0-a_b1c2d3").mkdir()
     sweep(tmp_path)
     assert list(tmp_path.iterdir()) == [prepared]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_cell_makes_what_it_starts_with_without_looking_for_it(tmp_path, mode):
+    """What the import system would import is in the one file, each after what it imports itself."""
+    package = compiled(tmp_path, this_interpreter()) / "fumehood_inside"
+    program = (
+        f"import sys; sys.path.insert(0, {str(package.parent)!r}); import {package.name}.{mode}"
+    )
+    ours = f"print(*(name for name in sys.modules if name.startswith({package.name!r})))"
+    said = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"{program}; {ours}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    made = marshal.loads((package / f"{mode}.made").read_bytes())
+    names = [f"{package.name}.{name}".rstrip(".") for name, _, _ in made]
+    assert sorted(names) == sorted(said.stdout.split())
+    assert names[-1] == f"{package.name}.{mode}" and names[0] == package.name

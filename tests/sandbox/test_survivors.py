@@ -1,6 +1,7 @@
 """Nothing outlives its run, its warm cell or its worker, whatever forked it and however."""
 
 import asyncio
+import ctypes
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import textwrap
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from support.interpreters import reachable_copy
 
@@ -16,6 +18,7 @@ from sandbox.command import Command, Folder, Level, Warmth
 from sandbox.limits import Limits
 from sandbox.sandbox import Sandbox
 
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 LINGER = """
 import os, sys
 def linger(mark):
@@ -59,6 +62,33 @@ def test_a_killed_worker_leaves_no_process_behind(world, warm, namespaces):
         assert survivors(mark)
         worker.kill()
     assert left_after_a_second(mark) == []
+
+
+@pytest.mark.parametrize("namespaces", [True, False])
+async def test_a_worker_that_is_the_init_of_a_container_keeps_no_dead_process(
+    world, tmp_path, namespaces
+):
+    """What loses its parent would be its own to wait for, and would count in its cgroup for ever."""
+    sandbox = await Sandbox.open(
+        world / f"init-{namespaces}",
+        without_namespaces=not namespaces,
+        interpreter=reachable_copy(world),
+    )
+    code = "import os\ndef extract(*, job, **_): return os.system('sleep 30 & sleep 30 & :') #"
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        for warm in (False, True):
+            outcome = await sandbox.run(
+                command(world, f"{code} {warm} {namespaces}", warm=warm),
+                outputs_to=tmp_path / "out",
+                observe=print,
+            )
+            assert outcome.value == 0, outcome
+    finally:
+        await sandbox.close()
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    assert not [one for one in psutil.Process().children() if one.status() == psutil.STATUS_ZOMBIE]
 
 
 async def opened_without_namespaces(world: Path, home: Path, *, has_cgroup: bool) -> Sandbox:
