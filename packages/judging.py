@@ -20,6 +20,7 @@ from typing import Any
 from packaging.specifiers import SpecifierSet
 from pydantic import TypeAdapter
 
+from frozen.values import frozen
 from packages.bundle.bundle import BundleFile, module_files
 from packages.bundle.entry_points import judge_targets, targets_of
 from packages.bundle.leftovers import is_leftover
@@ -35,7 +36,6 @@ from packages.lock.lock import MOST_BYTES as MOST_LOCK_BYTES
 from packages.notices import notices
 from wheelhouse.archives.judging import Ceilings
 from wheelhouse.archives.zipfiles import judge_zip
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.problem import Problem, first_problems

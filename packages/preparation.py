@@ -11,6 +11,7 @@ from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from frozen.values import frozen
 from packages.bundle.bundle import Bundle
 from packages.environment.environment import Environment, Environments
 from packages.environment.libraries import missing_libraries
@@ -33,7 +34,6 @@ from packages.runs.import_check import check_import
 from packages.runs.run_context import run_context
 from sandbox.command import Interpreter, Level, Observe, Outcome, Report, Run
 from wheelhouse.durable import flush_filesystem, publish, remove_tree
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
 

@@ -5,8 +5,8 @@ import resource
 import signal
 from collections.abc import Callable
 
+from frozen.values import frozen
 from sandbox.limits import MIB
-from wheelhouse.frozen import frozen
 
 PR_SET_PDEATHSIG = 1
 

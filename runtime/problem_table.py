@@ -7,13 +7,13 @@ exception class of every room.
 from collections.abc import Mapping
 from typing import Any
 
+from frozen.values import frozen
 from packages.errors import PackageError
 from runtime.faults.errors import RuntimeFault
 from runtime.faults.outages import outage_of
 from runtime.values.bounds import kept_problems
 from sandbox.errors import SandboxError
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 EXIT_OK = 0

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
 
+from frozen.values import frozen
 from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules
 
@@ -32,7 +33,7 @@ class Level(StrEnum):
         return order.index(self) <= order.index(other)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Interpreter:
     """A CPython on this host: the base installation, never a virtual environment."""
 
@@ -42,7 +43,7 @@ class Interpreter:
     soabi: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Folder:
     """A host folder in sight, read-only, at `/<name>`; `on_path` puts it on sys.path.
 
@@ -56,7 +57,7 @@ class Folder:
     """The folder below `source` that goes on sys.path, such as lib/python3.12/site-packages."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Input:
     """A host file in sight, read-only, at `/input/<name>` (or wherever the level allows)."""
 
@@ -64,7 +65,7 @@ class Input:
     source: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Warmth:
     """Permission to fork the run from a warm cell that imported `preload` and the target."""
 
@@ -75,7 +76,7 @@ class Warmth:
     """Whether the one that finds no warm cell starts cold while it is made, rather than to wait."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Command:
     """What to run in a cell: the function `target`, called with keywords only.
 
@@ -115,7 +116,7 @@ class Ending(StrEnum):
     PROTOCOL = "protocol"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Failure:
     """Why a run did not return: a stable code, what happened, and the mend."""
 
@@ -130,7 +131,7 @@ class Failure:
     """The module that was not there to be imported, if it is that."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Question:
     """What the run asked before it ended: answer it and run the command again."""
 
@@ -144,7 +145,7 @@ class Question:
     """The answer when nobody gave one in time, where there is one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Output:
     """A regular file that the run left in its output folder, collected and hashed."""
 
@@ -153,7 +154,7 @@ class Output:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Refusal:
     """Something in the output folder that was not collected, and why."""
 
@@ -161,7 +162,7 @@ class Refusal:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Usage:
     """What the run used.
 
@@ -174,7 +175,7 @@ class Usage:
     peak_rss_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Layer:
     """One wall: whether it was really in force around the run, and the detail."""
 
@@ -183,7 +184,7 @@ class Layer:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostLibrary:
     """A library of the host that a run has mapped. `sha256` is `sha256:<hex>` of its file."""
 
@@ -199,7 +200,7 @@ class ColdReason:
     word: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Isolation:
     """The walls that were really in force around one run."""
 
@@ -215,7 +216,7 @@ class Isolation:
     """How many more there were, at least: a package can map without end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Connection:
     """One connection that a run with network made, or wanted to make.
 
@@ -231,7 +232,7 @@ class Connection:
     out_bytes: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Traffic:
     """What a run with network carried: the first connections, and the totals of all."""
 
@@ -243,7 +244,7 @@ class Traffic:
     out_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Outcome:
     """What came of a Command. `is_ok` says whether the function returned."""
 
@@ -271,7 +272,7 @@ class Outcome:
         return self.ending is Ending.RETURNED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Report:
     """One thing that a run said while it ran.
 

@@ -5,10 +5,10 @@ What was in force around a run is read from the kernel's own account of its proc
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
+from frozen.values import frozen
 from sandbox.cells.cell import Cell
 from sandbox.cells.host_libraries import Mapped
 from sandbox.cells.launcher import Launcher
@@ -29,7 +29,7 @@ _FIELDS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Probed:
     """A launcher for the best that works here, and what is missing for more."""
 

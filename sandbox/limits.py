@@ -1,14 +1,16 @@
 """Limits: what a cell may use at most, and how one limit narrows another."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Self
+
+from frozen.values import frozen
 
 MIB = 1024 * 1024
 WALL_TASKS = 3
 """Of the processes below a cell's first one, bubblewrap's own or the subreaper."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Limits:
     """What one run may use at most. Every limit that is crossed is named in the Outcome.
 

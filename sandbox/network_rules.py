@@ -3,8 +3,10 @@
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
+
+from frozen.values import frozen
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
@@ -15,7 +17,7 @@ MOST_PORTS = 32
 RESOLVER_PORT = 53
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NetworkRules:
     """What a run may reach: these hosts, at these ports, and no address that is not public.
 

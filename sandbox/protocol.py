@@ -10,9 +10,9 @@ import marshal
 import math
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, cast
 
+from frozen.values import frozen
 from sandbox.command import Ending, Json, Question, Report
 
 _LENGTH = struct.Struct(">I")
@@ -37,12 +37,12 @@ class ProtocolFault(Exception):
     """The cell sent something that no honest runner sends."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Hello:
     """The cell has shut its walls and waits for its run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Warm:
     """The warm cell has imported everything; `unfit` says why it must not be forked."""
 
@@ -51,7 +51,7 @@ class Warm:
     """The same in a word (inside/warm/fitness.py), by which it is decided what to advise."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ended:
     """A fork of the warm cell ended: exit code, or minus the signal number."""
 
@@ -65,7 +65,7 @@ type Cause = Literal["", "module", "fork", "thread"]
 """What inside/failure/causes.py finds: a module that is not there, no more processes."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Done:
     """How the run says that it ended."""
 

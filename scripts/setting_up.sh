@@ -75,7 +75,7 @@ uv_sync() {
 # Our modules lie in the checkout, which uv does not compile: 0.4 s of each start, as above. What
 # cannot be written (a checkout of somebody else's) is compiled in memory, as without this.
 compile_our_own() {
-  local rooms=("$project/runtime" "$project/packages" "$project/sandbox" "$project/wheelhouse")
+  local rooms=("$project/"{runtime,packages,sandbox,wheelhouse,frozen})
   "$1" -m compileall -q -x /examples/ "${rooms[@]}" >/dev/null 2>&1 || true
 }
 

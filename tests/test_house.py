@@ -14,13 +14,13 @@ import pytest
 from packaging.requirements import Requirement
 
 PROJECT = Path(__file__).parent.parent
-ROOMS = ("runtime", "sandbox", "packages", "wheelhouse")
+ROOMS = ("runtime", "sandbox", "packages", "wheelhouse", "frozen")
 CONSOLE_SCRIPT = Path(sys.executable).with_name("fumehood")
 
 
 def test_guard_1_children_are_started_isolated():
     """Every interpreter that the rooms start gets -I or -P before anything else."""
-    for path in python_files("sandbox", "runtime", "packages", "wheelhouse"):
+    for path in python_files(*ROOMS):
         if path.is_relative_to(PROJECT / "sandbox" / "probes"):
             continue  # package code, which runs in a cell
         text = path.read_text(encoding="utf-8")
@@ -128,7 +128,7 @@ def test_a_listing_reads_like_a_table_of_contents(room: str):
 )
 def test_a_path_that_a_page_names_is_there(page: Path):
     named = re.findall(
-        r"`((?:runtime|sandbox|packages|wheelhouse|tests)/[\w./-]*)`", page.read_text()
+        r"`((?:runtime|sandbox|packages|wheelhouse|frozen|tests)/[\w./-]*)`", page.read_text()
     )
     assert not [path for path in named if not (PROJECT / path).exists()]
 

@@ -9,7 +9,7 @@ import html
 from collections.abc import Callable, Iterable
 from urllib.parse import quote
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 API_VERSION = "1.1"
 JSON_MEDIA_TYPE = "application/vnd.pypi.simple.v1+json"

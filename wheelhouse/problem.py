@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, replace
 from itertools import islice
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 MOST_PROBLEMS = 99
 """With the one that counts the rest they are a hundred."""

@@ -24,9 +24,9 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from pydantic import TypeAdapter
 
+from frozen.values import frozen
 from wheelhouse.durable import fresh_beside, publish, remove_tree, write_file
 from wheelhouse.errors import WheelNotFound, WheelRefused
-from wheelhouse.frozen import frozen
 from wheelhouse.index import IndexFile, project_html
 from wheelhouse.judges.pool import Judges
 from wheelhouse.locks import exclusive

@@ -16,10 +16,10 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import TypeAdapter
 
+from frozen.values import frozen
 from wheelhouse.archives.zipfiles import files_of
 from wheelhouse.durable import flush_filesystem, folder_aside, remove_tree, write_file
 from wheelhouse.errors import WheelCorrupt
-from wheelhouse.frozen import frozen
 from wheelhouse.metadata.record import RecordLine, read_record, record_digest
 from wheelhouse.metadata.schemes import Place, Placed, place
 from wheelhouse.metadata.scripts import launchers, relocated

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from frozen.values import frozen
 from wheelhouse.durable import remove_tree, sweep_aside
-from wheelhouse.frozen import frozen
 from wheelhouse.lacking.closure import Lack, lacks
 from wheelhouse.metadata.target import Target
 from wheelhouse.metadata.wheel import digest_of

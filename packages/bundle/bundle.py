@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from frozen.values import frozen
 from packages.bundle.manifest import Hook, Manifest
 from packages.bundle.requirements import Requirements
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 CONVENTIONS = {

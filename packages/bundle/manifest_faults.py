@@ -9,7 +9,7 @@ from itertools import chain, islice
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 from wheelhouse.problem import MOST_PROBLEMS, Problem, first_problems, shown
 
 FILE = "manifest.json"

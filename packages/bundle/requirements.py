@@ -15,8 +15,8 @@ from itertools import pairwise
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from frozen.values import frozen
 from packages.bundle.text import NotUtf8Error, decoded
-from wheelhouse.frozen import frozen
 from wheelhouse.metadata.requirement import read_requirement
 from wheelhouse.problem import Problem, Problems, shown
 

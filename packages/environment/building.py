@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from frozen.values import frozen
 from packages.environment.bytecode import Compiler
 from packages.environment.inventory import FILE, INVENTORY_JSON, Installed, Inventory
 from packages.environment.linking import (
@@ -35,7 +36,6 @@ from wheelhouse.durable import (
     write_new,
 )
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse
 from wheelhouse.unpacked import Unpacked, forget_unpacked, unpack

@@ -8,13 +8,13 @@ from functools import partial
 from importlib import resources
 from pathlib import Path, PurePosixPath
 
+from frozen.values import frozen
 from packages.errors import EnvironmentFailed
 from packages.interpreters import cache_tag
 from packages.progress import quiet
 from sandbox.command import Command, Folder, Interpreter, Outcome, Output, Run
 from sandbox.limits import MIB, Limits
 from wheelhouse.durable import flush_filesystem, folder_aside
-from wheelhouse.frozen import frozen
 from wheelhouse.metadata.schemes import Place
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse

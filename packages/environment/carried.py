@@ -21,6 +21,7 @@ from typing import IO
 
 from pydantic import TypeAdapter, ValidationError
 
+from frozen.values import frozen
 from packages.environment.inventory import FILE, INVENTORY_JSON, Inventory
 from packages.environment.linking import WRITTEN, skeleton
 from packages.environment.sharing import PLACE
@@ -35,7 +36,6 @@ from wheelhouse.durable import (
     folder_aside,
     write_new,
 )
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 LISTING = "listing.json"

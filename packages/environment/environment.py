@@ -22,6 +22,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from frozen.values import frozen
 from packages.environment import carried
 from packages.environment.building import Builder
 from packages.environment.inventory import FILE, INVENTORY_JSON, Inventory
@@ -31,7 +32,6 @@ from packages.interpreters import platform_of
 from packages.lock.lock import Lock
 from packages.progress import quiet
 from sandbox.command import Folder, Interpreter, Observe
-from wheelhouse.frozen import frozen
 from wheelhouse.locks import held, open_lock
 
 LAYOUT_VERSION = 3

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 FILE = "environment.json"
 

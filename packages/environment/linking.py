@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from frozen.values import frozen
 from packages.environment.inventory import Overlap
 from sandbox.command import Interpreter
 from wheelhouse.durable import FRESH, write_new
-from wheelhouse.frozen import frozen
 from wheelhouse.metadata.schemes import Place
 from wheelhouse.metadata.target import minor_of
 from wheelhouse.unpacked import Unpacked, UnpackedFile, is_cached_bytecode

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from frozen.values import frozen
 from packages.environment.environment import Environments, environment_key
 from packages.environment.integrity import verify_environment
 from packages.environment.inventory import FILE, Inventory
@@ -20,7 +21,6 @@ from packages.progress import quiet
 from sandbox.command import Interpreter, Observe
 from wheelhouse.durable import remove_tree, sweep_aside
 from wheelhouse.errors import WheelhouseError
-from wheelhouse.frozen import frozen
 from wheelhouse.locks import open_lock, try_lock
 from wheelhouse.problem import Problem
 from wheelhouse.times import rfc3339

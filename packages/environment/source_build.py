@@ -16,6 +16,7 @@ from packaging.utils import (
     parse_sdist_filename,
 )
 
+from frozen.values import frozen
 from packages.bundle.requirements import FILE, Requirements
 from packages.environment.environment import Environment, Environments
 from packages.environment.source_judging import SDIST, System
@@ -27,7 +28,6 @@ from packages.progress import quiet, report_progress
 from sandbox.command import Command, Folder, Interpreter, Json, Observe, Outcome, Run
 from sandbox.limits import Limits
 from wheelhouse.errors import WheelRefused
-from wheelhouse.frozen import frozen
 from wheelhouse.metadata.wheel import digest_of
 from wheelhouse.metadata.wheel_name import read_wheel_name
 from wheelhouse.problem import Problem

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from frozen.values import frozen
 from packages.bundle.tarballs import judge_tarball
 from packages.bundle.toml import read_toml
 from wheelhouse.archives.judging import Ceilings
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.problem import Problem, shown

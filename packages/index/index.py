@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from frozen.values import frozen
 from packages.index.leading import Leads, Origin, origins
-from wheelhouse.frozen import frozen
 
 PUBLIC = "the default index"
 PUBLIC_URL = "https://pypi.org/simple/"

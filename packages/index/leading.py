@@ -9,8 +9,8 @@ from ipaddress import ip_address
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
+from frozen.values import frozen
 from sandbox.network.addresses import networks, refusal
-from wheelhouse.frozen import frozen
 
 SCHEMES = {"https": 443, "http": 80}
 

@@ -14,8 +14,8 @@ from html.parser import HTMLParser
 from typing import Any, cast
 from urllib.parse import parse_qs, quote, unquote, urldefrag, urljoin, urlsplit
 
+from frozen.values import frozen
 from packages.index.leading import Leads
-from wheelhouse.frozen import frozen
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 ACCEPT = f"{JSON_TYPE}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"

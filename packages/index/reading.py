@@ -15,9 +15,9 @@ from urllib.parse import urljoin
 
 import httpx2
 
+from frozen.values import frozen
 from packages.index.index import Index
 from packages.index.leading import Origin
-from wheelhouse.frozen import frozen
 
 MOST_REDIRECTS = 5
 QUIET_S = 30.0

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
+from frozen.values import frozen
 from packages.errors import LockFailed
 from packages.index.index import Index
 from packages.index.through_the_door import DoorwayReport, doorway
@@ -24,7 +25,6 @@ from packages.lock.diagnosis import (
 from packages.lock.judging import addresses_of
 from packages.lock.lock import Offered
 from packages.lock.uv import UvTimeoutError, compile_pylock, scratch_folder
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem
 

@@ -11,9 +11,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
+from frozen.values import frozen
 from packages.lock.grant import Grant
 from packages.lock.lock import Offered
-from wheelhouse.frozen import frozen
 from wheelhouse.lacking.closure import Lack
 from wheelhouse.metadata.target import Target
 from wheelhouse.problem import Problem

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx2
 
+from frozen.values import frozen
 from packages.errors import FetchFailed, LockFailed
 from packages.index.index import Index
 from packages.index.reading import (
@@ -36,7 +37,6 @@ from packages.progress import report_progress
 from sandbox.command import Observe
 from sandbox.limits import MIB
 from wheelhouse.errors import WheelRefused
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 from wheelhouse.store import Origin, Wheel, Wheelhouse
 

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from packaging.utils import canonicalize_name
 
+from frozen.values import frozen
 from packages.bundle.manifest import Manifest
 from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules
-from wheelhouse.frozen import frozen
 from wheelhouse.times import rfc3339
 
 

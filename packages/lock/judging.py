@@ -8,10 +8,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from frozen.values import frozen
 from packages.bundle.requirements import Requirements
 from packages.lock.author_lock import chosen
 from packages.lock.lock import Offered, lacks_digest, offered, read_pylock
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.judges.pool import Judges

@@ -17,9 +17,9 @@ from typing import cast
 from packaging.pylock import Package, PackageWheel, Pylock, PylockValidationError
 from packaging.utils import InvalidWheelFilename
 
+from frozen.values import frozen
 from packages.bundle.toml import read_toml
 from packages.errors import LockRefused
-from wheelhouse.frozen import frozen
 from wheelhouse.metadata.target import Target
 from wheelhouse.metadata.wheel_name import read_wheel_name
 from wheelhouse.problem import Problem, shown

@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from frozen.values import frozen
 from packages.bundle.requirements import Requirements, Wanted
 from packages.errors import FetchFailed, LockFailed, LockRefused
 from packages.index.index import Index
@@ -46,7 +47,6 @@ from packages.progress import quiet, report_progress
 from sandbox.command import Interpreter, Observe
 from wheelhouse.advisories.advisories import Advisories
 from wheelhouse.errors import WheelNotFound
-from wheelhouse.frozen import frozen
 from wheelhouse.lacking.closure import Lack, lacks
 from wheelhouse.lacking.missing import Missing, MissingList
 from wheelhouse.metadata.target import Target

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from frozen.values import frozen
 from packages.bundle.manifest import Manifest
 from packages.bundle.requirements import Requirements
 from packages.errors import FetchFailed, LockFailed
@@ -27,7 +28,6 @@ from packages.lock.policy import LockPolicy, judge_extent
 from packages.lock.uv import scratch_folder
 from packages.progress import quiet
 from sandbox.command import Observe
-from wheelhouse.frozen import frozen
 from wheelhouse.metadata.target import MANYLINUX, Target, make_target, platforms_of
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel, Wheelhouse

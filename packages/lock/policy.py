@@ -7,11 +7,11 @@ from typing import Literal
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from frozen.values import frozen
 from packages.lock.lock import Locked
 from sandbox.limits import MIB
 from wheelhouse.advisories.advisories import Advisories
 from wheelhouse.advisories.osv import Advisory
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 from wheelhouse.store import Wheel
 

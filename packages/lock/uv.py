@@ -15,8 +15,8 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from frozen.values import frozen
 from packages.tools import UV, bounded
-from wheelhouse.frozen import frozen
 
 SYSTEM_BUNDLES = (
     Path("/etc/ssl/certs/ca-certificates.crt"),

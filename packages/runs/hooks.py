@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, field, replace
 from pathlib import Path
 
+from frozen.values import frozen
 from packages.bundle.bundle import Bundle
 from packages.bundle.manifest import Manifest
 from packages.environment.environment import Environment
 from packages.lock.grant import Grant
 from sandbox.command import Command, Folder, Input, Interpreter, Json, Level, Outcome, Warmth
-from wheelhouse.frozen import frozen
 
 
 @frozen

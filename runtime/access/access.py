@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from runtime.access.audit_copy import AuditCopy
 from runtime.access.identification import Identification
 from runtime.access.login import Links, Login
@@ -18,7 +19,6 @@ from runtime.store.databases.store import Store
 from runtime.values.clock import Clock
 from runtime.values.records import AuditHead
 from sandbox.command import Level
-from wheelhouse.frozen import frozen
 
 if TYPE_CHECKING:
     from runtime.access.oidc import Oidc

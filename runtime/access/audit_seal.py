@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from runtime.access.key_rotation import KnownKey, keys_of
 from runtime.access.signing_key import FOLDER, is_signed, key_id
 from runtime.store.access import audit
 from runtime.values.records import AuditHead
-from wheelhouse.frozen import frozen
 from wheelhouse.times import rfc3339
 
 HEAD_FILE = "audit-head.json"

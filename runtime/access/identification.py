@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from runtime.access.token_text import digest_of, is_whole
 from runtime.access.tokens import is_live
 from runtime.store.access import sessions, tokens
 from runtime.store.databases.store import Store
 from runtime.values.access import Principal, Scope, Session, Token, Way
 from runtime.values.clock import Clock
-from wheelhouse.frozen import frozen
 
 if TYPE_CHECKING:
     from runtime.access.oidc import Oidc

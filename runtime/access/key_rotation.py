@@ -12,8 +12,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import TypeAdapter, ValidationError
 
+from frozen.values import frozen
 from runtime.access.signing_key import FILE, FOLDER, is_signed, key_id, read_key, write_key
-from wheelhouse.frozen import frozen
 
 RETIRED_FILE = "retired-keys.json"
 NEXT_FILE = "appliance-next.pem"

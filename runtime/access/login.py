@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from runtime.access.identification import LOCAL
 from runtime.access.token_text import digest_of, is_whole
 from runtime.access.tokens import is_live
@@ -16,7 +17,6 @@ from runtime.values.access import NOBODY, Principal, Scope, Session
 from runtime.values.clock import Clock
 from runtime.values.ids import new_id
 from runtime.values.records import JsonObject
-from wheelhouse.frozen import frozen
 
 LINK_S = 600.0
 LINKS_MOST = 100

@@ -17,12 +17,12 @@ from urllib.parse import urlencode
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 
+from frozen.values import frozen
 from runtime.access.oidc_provider import Provider
 from runtime.faults.errors import ProviderUnreachable
 from runtime.settings.door_settings import OidcSettings
 from runtime.values.access import Principal, Scope, Way
 from runtime.values.clock import Clock
-from wheelhouse.frozen import frozen
 
 PREFIX = "oidc:"
 """How the names of those begin whom a provider vouches for."""

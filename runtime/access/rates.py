@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 WINDOW_S = 60.0
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from runtime.access.token_text import digest_of, new_text
 from runtime.faults.errors import InputRefused
 from runtime.store.access import audit, tokens
@@ -12,7 +13,6 @@ from runtime.store.packages import packages
 from runtime.values.access import Scope, Token
 from runtime.values.ids import new_id
 from runtime.values.records import JsonObject
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 from wheelhouse.times import rfc3339
 

@@ -9,6 +9,7 @@ import tempfile
 from dataclasses import field, replace
 from pathlib import Path
 
+from frozen.values import frozen
 from packages.environment.carried import most_bytes
 from packages.environment.environment import Environments, environment_key
 from packages.environment.inventory import INVENTORY_JSON, Inventory
@@ -20,7 +21,6 @@ from runtime.blobs.depot import Depot, Kind
 from runtime.faults.errors import BlobMissing
 from runtime.values.records import PreparedRecord
 from sandbox.command import Interpreter
-from wheelhouse.frozen import frozen
 
 log = logging.getLogger("fumehood.supply")
 

@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from frozen.values import frozen
 from packages.archive import Bundles
 from packages.environment import maintenance
 from packages.environment.environment import Environments
 from runtime.activations.in_use import InUse
 from runtime.values.records import Activation
 from wheelhouse.durable import remove_tree
-from wheelhouse.frozen import frozen
 from wheelhouse.store import Wheelhouse
 from wheelhouse.upkeep import prune
 

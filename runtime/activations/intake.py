@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from packages.archive import Bundles, receive
 from packages.bundle.bundle import Bundle
 from runtime.activations.supply import SharedHomeSupply, Supply
@@ -22,7 +23,6 @@ from runtime.values.clock import Clock
 from runtime.values.ids import new_id
 from runtime.values.records import Activation, JsonObject, Package, PackageVersion
 from wheelhouse.archives.judging import Ceilings
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 
 type Check = Callable[[Connection], None]

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from frozen.values import frozen
 from packages.archive import Bundles, receive
 from packages.environment.inventory import INVENTORY_JSON, Installed
 from packages.errors import BundleNotFound
@@ -26,7 +27,6 @@ from runtime.values.records import Activation, PreparedRecord
 from wheelhouse.archives.judging import Ceilings
 from wheelhouse.durable import close_folders, flush_filesystem, folder_aside
 from wheelhouse.errors import WheelNotFound
-from wheelhouse.frozen import frozen
 from wheelhouse.store import Origin, Wheelhouse
 
 PREFIX = "sha256:"

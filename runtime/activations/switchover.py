@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable
 from contextlib import suppress
 from dataclasses import field
 
+from frozen.values import frozen
 from packages.archive import Bundles
 from packages.errors import PackageError
 from packages.preparation import ActivationFailed, Prepare, Prepared
@@ -25,7 +26,6 @@ from runtime.store.databases.store import Store
 from runtime.store.packages import activations
 from runtime.values.clock import Clock
 from runtime.values.records import Activation, PreparedRecord
-from wheelhouse.frozen import frozen
 
 log = logging.getLogger("fumehood.activation")
 

@@ -9,6 +9,7 @@ from enum import Enum
 from functools import partial
 from pathlib import Path
 
+from frozen.values import frozen
 from packages.archive import Bundles
 from packages.preparation import Workshop
 from runtime.access.access import Access, access_of, owners_at
@@ -51,7 +52,6 @@ from runtime.worker.tasks_of import tasks_of
 from runtime.worker.this_worker import this_worker
 from sandbox.command import Level
 from sandbox.sandbox import Sandbox
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 
 SELDOM_S, OFTEN_S = 15.0, 1.0

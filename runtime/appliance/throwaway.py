@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from frozen.values import frozen
 from runtime.appliance.sandboxes import OpeningSandbox, sandbox_begun_in
 from runtime.home.folders import LEVEL_FILE, make_home, writable
 from runtime.home.guard import guard_home
 from runtime.settings.settings import Settings
-from wheelhouse.frozen import frozen
 
 SHARED = ("wheelhouse", "environments")
 CELLS = "cells"

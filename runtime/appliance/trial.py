@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from frozen.values import frozen
 from packages.lock.diagnosis import adding
 from runtime.appliance.ahead import Ahead
 from runtime.appliance.appliance import Appliance, open_appliance
@@ -35,7 +36,6 @@ from runtime.values.media_types import media_type_of
 from runtime.values.records import Activation, JobInput, JsonObject, PackageVersion, RequestContext
 from runtime.values.retries import RetryPolicy
 from runtime.values.states import State
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem
 

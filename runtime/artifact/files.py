@@ -12,12 +12,12 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
+from frozen.values import frozen
 from runtime.artifact.model import Artifact, from_bytes, shown_of, to_bytes
 from runtime.blobs.depot import Depot, Kind, SharedHome
 from runtime.faults.errors import BlobMissing, NotFound
 from runtime.values.ids import new_id
 from wheelhouse.durable import remove_tree, write_file
-from wheelhouse.frozen import frozen
 
 SHOWN_WHOLE_BYTES = 1 << 18
 """Of an artifact: so much is read for a page; of a longer one there is a short form."""

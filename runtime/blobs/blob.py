@@ -5,8 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
+from frozen.values import frozen
 from runtime.faults.errors import BlobMissing
-from wheelhouse.frozen import frozen
 
 DIGEST_PREFIX = "sha256:"
 PARTS = 256

@@ -17,10 +17,10 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import S3Store
 
+from frozen.values import frozen
 from runtime.blobs.blob import DIGEST_PREFIX
 from runtime.faults.errors import BlobMissing, BlobsAway
 from runtime.values.ids import new_id
-from wheelhouse.frozen import frozen
 
 CHUNK_BYTES = 5 * 1024 * 1024
 """Of a big file: what is sent or received at a time (the least that S3 takes for a part)."""

@@ -2,13 +2,13 @@
 
 import logging
 
+from frozen.values import frozen
 from runtime.blobs.blob import Blobs
 from runtime.blobs.cached import CachedBlobs
 from runtime.blobs.depot import Depot, ObjectDepot, SharedHome
 from runtime.blobs.local import LocalBlobs
 from runtime.settings.settings import Settings
 from sandbox.limits import MIB
-from wheelhouse.frozen import frozen
 
 log = logging.getLogger("fumehood.blobs")
 

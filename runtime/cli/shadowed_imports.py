@@ -7,7 +7,7 @@ from types import ModuleType
 
 from runtime.faults.errors import ShadowedImport
 
-ROOMS = ("runtime", "sandbox", "packages", "wheelhouse")
+ROOMS = ("runtime", "sandbox", "packages", "wheelhouse", "frozen")
 
 
 def check_not_shadowed() -> None:

@@ -5,7 +5,7 @@ from dataclasses import field
 from typing import Any, BinaryIO, Literal
 from urllib.parse import quote
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 BYTES = "application/octet-stream"
 type Content = bytes | BinaryIO

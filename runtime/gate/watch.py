@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from packages.lock.gate_watch import Closings
 from packages.lock.grant import GateState
 from packages.lock.lock import Offered
@@ -16,7 +17,6 @@ from runtime.store.access import audit
 from runtime.store.databases.store import Store
 from runtime.values.records import Gate
 from runtime.values.totals import Total
-from wheelhouse.frozen import frozen
 from wheelhouse.store import Staged
 
 

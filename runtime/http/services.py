@@ -5,6 +5,7 @@ Apart from `runtime.http.context`, which needs FastAPI: `fumehood try` has all o
 
 import asyncio
 
+from frozen.values import frozen
 from packages.archive import Bundles
 from packages.lock.gate_watch import Closings
 from packages.preparation import Workshop
@@ -26,7 +27,6 @@ from runtime.store.databases.store import Store
 from runtime.telemetry.meter import Meter
 from runtime.values.clock import Clock
 from runtime.worker.readiness import Readiness
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Wheelhouse
 

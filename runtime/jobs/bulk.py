@@ -5,6 +5,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from runtime.faults.errors import InputRefused
 from runtime.jobs.attempts.cancellations import Cancellations
 from runtime.jobs.retention.collecting import Collector
@@ -22,7 +23,6 @@ from runtime.values.clock import Clock
 from runtime.values.ids import new_id
 from runtime.values.job_filter import JobFilter, filter_to
 from runtime.values.records import JsonObject
-from wheelhouse.frozen import frozen
 
 BULK_NEWS = "bulk operations"
 

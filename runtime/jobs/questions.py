@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from frozen.values import frozen
 from packages.bundle.orders import ANSWER
 from runtime.faults.errors import InputRefused, NotFound, StateConflict
 from runtime.queue.dispatch import Dispatch
@@ -12,7 +13,6 @@ from runtime.values.around.questions import NOBODY, Answer, Asked
 from runtime.values.clock import Clock
 from runtime.values.records import Job
 from sandbox.command import Json
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 
 QUESTION_NEWS = "questions"

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from runtime.faults.errors import InputRefused, NotFound, QueueFull, RuntimeFault, Superseded
 from runtime.jobs.orders.orders import Sender, Target
 from runtime.jobs.orders.rules import Wish, judge_wish
@@ -23,7 +24,6 @@ from runtime.values.retries import RetryPolicy
 from runtime.values.when.schedules import Schedule, Tick
 from runtime.values.when.ticks import Due, Missed, Outcome, Overlap, due_ticks
 from runtime.values.when.timetable import Timetable, judge_timetable, next_tick
-from wheelhouse.frozen import frozen
 
 MOST_AT_ONCE = 100
 """How many schedules one look runs."""

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from frozen.values import frozen
 from runtime.queue.queue import Queues
 from runtime.values.clock import Clock
 from runtime.values.ids import new_id
 from runtime.values.records import Job
-from wheelhouse.frozen import frozen
 
 TICKET_TASK = "fumehood_ticket"
 ACTIVATION_TASK = "fumehood_activation"

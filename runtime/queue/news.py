@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from docket import Docket
 from pydantic import TypeAdapter, ValidationError
 
+from frozen.values import frozen
 from runtime.queue.notifier import Notifier
 from runtime.values.ids import new_id
-from wheelhouse.frozen import frozen
 
 GATHER_S = 0.002
 """So long more topics are gathered into one message: a job has several within a moment."""

@@ -9,9 +9,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from frozen.values import frozen
 from runtime.queue.notifier import Notifier
 from runtime.settings.settings import Settings
-from wheelhouse.frozen import frozen
 
 type Task = Callable[[str], Awaitable[None]]
 """What is done about a subject: a ticket, or an activation's id."""

@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
+from frozen.values import frozen
 from runtime.faults.errors import SettingsRefused
 from runtime.settings.door_settings import PREFIX, DoorSettings
 from runtime.settings.setting_types import (
@@ -42,7 +43,6 @@ from runtime.values.around.retention import RetentionSettings
 from sandbox.command import Level
 from sandbox.limits import Limits
 from sandbox.network_rules import NetworkRules
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 CLIENT_VARIABLES = frozenset({"FUMEHOOD_URL", "FUMEHOOD_CONFIG", "FUMEHOOD_TOKEN"})

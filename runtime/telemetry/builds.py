@@ -3,11 +3,11 @@
 from dataclasses import fields
 from pathlib import Path
 
+from frozen.values import frozen
 from packages.environment.building import Builder
 from packages.lock.lock import Lock
 from runtime.telemetry.tally import Tally
 from sandbox.command import Interpreter, Observe
-from wheelhouse.frozen import frozen
 
 
 @frozen

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field, replace
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 WINDOW_S = 60.0
 MOST_CAUSES = 1000

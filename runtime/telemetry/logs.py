@@ -13,11 +13,11 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TextIO
 
+from frozen.values import frozen
 from runtime.faults.outages import OncePerCause
 from runtime.settings.settings import Settings
 from runtime.telemetry.log_bounds import Causes
 from runtime.telemetry.redaction import Redaction, redaction_of
-from wheelhouse.frozen import frozen
 
 TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 JSON_LINES = "runtime.telemetry.json_lines"

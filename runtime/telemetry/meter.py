@@ -12,13 +12,13 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+from frozen.values import frozen
 from runtime.store import telemetry
 from runtime.store.databases.store import Store
 from runtime.telemetry.tally import Tally
 from runtime.values.clock import Clock
 from runtime.values.totals import Reading, Total, WorkerReading
 from sandbox.command import Command, Observe, Outcome, Run
-from wheelhouse.frozen import frozen
 
 log = logging.getLogger("fumehood.telemetry")
 

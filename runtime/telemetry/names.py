@@ -7,7 +7,7 @@ No label has more values than are named here, but `package`, which the setting
 from collections.abc import Mapping
 from typing import Literal
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 type Kind = Literal["counter", "gauge", "histogram"]
 

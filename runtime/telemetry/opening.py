@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+from frozen.values import frozen
 from packages.environment.environment import Environments
 from runtime.settings.settings import Settings
 from runtime.store.databases.store import Store
@@ -14,7 +15,6 @@ from runtime.telemetry.traces import traces_of
 from runtime.values.clock import Clock
 from runtime.values.records import Worker
 from sandbox.command import Run
-from wheelhouse.frozen import frozen
 
 
 @frozen

@@ -20,10 +20,10 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from frozen.values import frozen
 from runtime.settings.setting_types import TelemetrySettings
 from runtime.values.records import Claim, Job
 from runtime.values.states import State
-from wheelhouse.frozen import frozen
 
 PARENT = "traceparent"
 SEND_WITHIN_S = 5.0

@@ -5,12 +5,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import field
 
+from frozen.values import frozen
 from runtime.telemetry.tally import Tally
 from runtime.telemetry.traces import NoTraces, Traces
 from runtime.values.around.questions import Waits
 from runtime.values.records import Finish, Job
 from runtime.values.states import State
-from wheelhouse.frozen import frozen
 
 PHASES = {
     "environment": "environment",

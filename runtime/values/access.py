@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 
 class Scope(StrEnum):

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 
 @frozen

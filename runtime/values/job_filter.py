@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from frozen.values import frozen
 from runtime.values.labels import NAME, label_of
 from runtime.values.states import State
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem, shown
 
 MOST_TEXT_CHARS = 200

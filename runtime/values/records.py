@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BeforeValidator, SerializerFunctionWrapHandler, WrapSerializer
 
+from frozen.values import frozen
 from runtime.values.job_filter import JobFilter
 from runtime.values.retries import RetryPolicy
 from runtime.values.states import State
 from sandbox.command import Json
-from wheelhouse.frozen import frozen
 
 type JsonObject = Mapping[str, Json]
 

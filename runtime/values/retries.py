@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from frozen.values import frozen
 from runtime.values.backoff import doubled
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 MOST_NAMES = 20

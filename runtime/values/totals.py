@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import field
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 type Labels = tuple[tuple[str, str], ...]
 """Names and values of labels, by name."""

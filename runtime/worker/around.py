@@ -1,5 +1,6 @@
 """What is done around jobs in one process of an appliance, beside the jobs themselves."""
 
+from frozen.values import frozen
 from runtime.home.webhook_key import webhook_key
 from runtime.jobs.attempts.attempt import AttemptRunner
 from runtime.jobs.bulk import BULK_NEWS, Bulk
@@ -12,7 +13,6 @@ from runtime.jobs.webhooks.telling import Messenger
 from runtime.queue.dispatch import Dispatch
 from runtime.settings.settings import Settings
 from runtime.worker.loops import Loop
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 
 SELDOM_S = 15.0

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import field
 from functools import partial
 
+from frozen.values import frozen
 from runtime.faults.errors import Superseded
 from runtime.jobs.attempts.attempt import AttemptRunner
 from runtime.jobs.attempts.persistence import until_written
@@ -25,7 +26,6 @@ from runtime.values.ids import new_id
 from runtime.values.records import Claim, JobError
 from runtime.values.states import State
 from runtime.worker.slots import Slot
-from wheelhouse.frozen import frozen
 
 STOPPED = JobError(
     code=claims.DRAINED,

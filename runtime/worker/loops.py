@@ -9,8 +9,8 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
+from frozen.values import frozen
 from runtime.queue.notifier import Notifier, wait_for_news
-from wheelhouse.frozen import frozen
 
 BREATH_S = 0.02
 """Between two turns of a loop that has more to do: others want the writer too."""

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, update
 
+from frozen.values import frozen
 from runtime.faults.errors import DiskFull, HomeReadOnly, RuntimeFault, StoreBusy
 from runtime.faults.outages import MENDS, outage_of
 from runtime.store.databases.store import Store
 from runtime.store.schema import tables
 from runtime.worker.signs_of_life import Living
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 LEAST_FREE_BYTES = 1 << 20

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from frozen.values import frozen
 from runtime.faults.errors import StateConflict, Superseded
 from runtime.gate.opening import close_if_over
 from runtime.gate.steady import GateClock
@@ -18,7 +19,6 @@ from runtime.values.clock import Clock
 from runtime.values.records import Job, JobError
 from runtime.values.states import State
 from runtime.worker.signs_of_life import Living
-from wheelhouse.frozen import frozen
 
 PATIENCE = timedelta(seconds=10)
 """How long Docket may carry something before it is handed over again."""

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from datetime import datetime
 
+from frozen.values import frozen
 from runtime.store import workers
 from runtime.store.databases.store import Store
-from wheelhouse.frozen import frozen
 
 
 class SignsOfLife:

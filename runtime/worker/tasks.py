@@ -10,6 +10,7 @@ from dataclasses import field
 from datetime import timedelta
 from typing import Any
 
+from frozen.values import frozen
 from packages.environment.environment import Environments
 from runtime.activations.switchover import Switchover
 from runtime.jobs.attempts.cancellations import Cancellations
@@ -30,7 +31,6 @@ from runtime.worker.reconcile import Reconciler
 from runtime.worker.signs_of_life import Living
 from runtime.worker.slots import Slots
 from runtime.worker.timekeeping import Timekeeper
-from wheelhouse.frozen import frozen
 
 RECONCILE_TASK = "fumehood_reconcile"
 HEARTBEAT_S = 1.0

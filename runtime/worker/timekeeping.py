@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, select
 
+from frozen.values import frozen
 from runtime.jobs.schedules import Schedules
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
@@ -20,7 +21,6 @@ from runtime.values.clock import Clock
 from runtime.values.states import State
 from runtime.values.when.line import NOT_DUE, turn_when_due
 from runtime.values.when.schedules import Pause
-from wheelhouse.frozen import frozen
 
 EVERY_S = 1.0
 TIDY_EVERY = 3600

@@ -8,9 +8,9 @@ import asyncio
 import hashlib
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
+from frozen.values import frozen
 from sandbox.base import prepared
 from sandbox.command import Interpreter
 from sandbox.errors import CellUnstartableError
@@ -22,7 +22,7 @@ MODES = ("cold", "subreaper", "warm.warden", "warm.subreaper_warden")
 """The modules of inside/ that a cell may be started with."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Runner:
     """What starts in a cell, for one interpreter."""
 

@@ -7,10 +7,10 @@ know how a cell came to be.
 import contextlib
 import signal
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from frozen.values import frozen
 from sandbox.cells.host_libraries import Mapped
 from sandbox.cells.inspection import Hello
 from sandbox.cells.started import StartedCell
@@ -24,7 +24,7 @@ _TELL_WHERE = 62
 """See inside/cold.py."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Cell:
     """A process that has shut its walls, has said hello and waits for its one run."""
 

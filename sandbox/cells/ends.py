@@ -4,12 +4,12 @@ import contextlib
 import os
 import socket
 from collections.abc import Generator
-from dataclasses import dataclass
 
+from frozen.values import frozen
 from sandbox.kernel.process import HostUser
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ends:
     """Both ends of a cell's channel and standard streams; the cell's are closed once given."""
 

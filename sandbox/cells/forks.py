@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from frozen.values import frozen
 from sandbox.cells.kind import CellKind
 from sandbox.errors import CellLostError
 from sandbox.kernel.process import Exit
@@ -116,7 +117,7 @@ class Forker(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Fork:
     """The processes of one fork."""
 

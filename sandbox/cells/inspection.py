@@ -9,9 +9,10 @@ import ctypes
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 
+from frozen.values import frozen
 from sandbox.kernel import procfs
 
 _CAPABILITY_SETS = ("CapInh", "CapPrm", "CapEff", "CapAmb")
@@ -35,7 +36,7 @@ _UNPRIVILEGED = "".join(
 """How these lines of a status follow each other, where all is well."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Hello:
     """What a cell's process was like when it said hello, by the kernel's account alone."""
 
@@ -52,7 +53,7 @@ class Hello:
     scratch_fd: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Expected:
     """What a fork has to be like."""
 
@@ -153,7 +154,7 @@ def _fault_of_descriptors(pid: int, inodes: tuple[int, int, int]) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Around:
     """What a held process sees: what a fork mounts beside that is told from it."""
 

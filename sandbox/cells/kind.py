@@ -6,10 +6,10 @@ rest of the room uses the one that was chosen. What is decided, not done, is in 
 
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from frozen.values import frozen
 from sandbox.base.runners import Runner
 from sandbox.cells.ends import Ends
 from sandbox.cells.inspection import Hello
@@ -20,7 +20,7 @@ from sandbox.walls.layout import Layout
 from sandbox.walls.walls import Walls
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Start:
     """What the first process of a cell is started for, and with what."""
 
@@ -33,7 +33,7 @@ class Start:
     is_warm: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Invocation:
     """The program of a cell's first process, and the environment that it starts with."""
 

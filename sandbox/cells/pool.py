@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from frozen.values import frozen
 from sandbox.cells import warm
 from sandbox.cells.cell import Cell
 from sandbox.cells.launcher import Launcher
@@ -28,7 +29,7 @@ _LONG_RUN_S = 0.02
 _CLOSED = "the sandbox is closed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PoolBounds:
     """How many warm cells, how much memory (PSS, MiB) they may hold, and when one is renewed."""
 

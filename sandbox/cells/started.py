@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from frozen.values import frozen
 from sandbox.cells.ends import Ends
 from sandbox.cells.host_libraries import NOTHING_MAPPED, Mapped
 from sandbox.cells.inspection import Expected
@@ -61,7 +62,7 @@ class Tree(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ColdTree:
     """The processes below one child of ours."""
 
@@ -87,7 +88,7 @@ class ColdTree:
         return await self.child.wait()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Plan:
     """What a cell is meant to be, known before it is there."""
 

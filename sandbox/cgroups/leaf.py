@@ -4,10 +4,10 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from frozen.values import frozen
 from sandbox.limits import Limits
 
 ROOT = Path("/sys/fs/cgroup")
@@ -16,7 +16,7 @@ WALL_PROCESSES = 2
 """bubblewrap's monitor and first process are in a cold cell's leaf too."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Counted:
     """What a leaf counted so far. `oom_kills` and `fork_refusals` tell which limit bit."""
 

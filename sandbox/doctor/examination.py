@@ -8,10 +8,11 @@ import socket
 import tempfile
 import threading
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from frozen.values import frozen
 from sandbox.command import (
     Command,
     Ending,
@@ -38,7 +39,7 @@ _LIMITS = Limits(
 _SLEEP = "import time; time.sleep(30)"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Finding:
     """One wall: what was tried, whether it held, what came of it, and the mend."""
 
@@ -49,7 +50,7 @@ class Finding:
     mend: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Diagnosis:
     """What doctor found. `is_enough` says whether the level is at least the demanded one."""
 

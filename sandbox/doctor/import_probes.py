@@ -1,9 +1,9 @@
 """What doctor tries while a warm cell imports: package code has the whole process to itself."""
 
-from dataclasses import dataclass
+from frozen.values import frozen
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ImportProbe:
     """A module of probes/ that is imported, and what is tried by it."""
 

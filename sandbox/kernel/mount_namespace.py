@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from frozen.values import frozen
 from sandbox.errors import CellUnstartableError
 from sandbox.kernel import devices
 
@@ -95,7 +96,7 @@ class MountNamespace:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Bound:
     place: str
     identity: tuple[int, int]

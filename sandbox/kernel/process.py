@@ -11,12 +11,13 @@ import resource
 import signal
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+
+from frozen.values import frozen
 
 _SUBREAPER_S = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Exit:
     """How a process ended: exit code, or minus the number of the signal; and what it used."""
 
@@ -25,7 +26,7 @@ class Exit:
     peak_rss_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HostUser:
     """The unprivileged user that a cell is on the host."""
 

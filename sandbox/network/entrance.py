@@ -10,8 +10,8 @@ import os
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from frozen.values import frozen
 from sandbox.network.names import FIRST, PREFIX_BITS
 from sandbox.network_rules import RESOLVER_PORT
 
@@ -26,7 +26,7 @@ _RTA_DST, _RTA_OIF = 1, 4
 _ERROR_BYTES = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sockets:
     """Where a cell reaches its relay: the resolver's two sockets, and a listener for each port."""
 

@@ -1,8 +1,8 @@
 """A relay's process: takes its order, enters, gives up what it needed for that, and serves.
 
-One for each run, so that a run that floods its relay slows nobody's but its own. Standard
-library only, and everything is imported before the user changes: the interpreter may lie where
-that user cannot look.
+One for each run, so that a run that floods its relay slows nobody's but its own. Nothing but our
+own modules and the standard library, and everything is imported before the user changes: the
+interpreter may lie where that user cannot look.
 """
 
 import asyncio

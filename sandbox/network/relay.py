@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from frozen.values import frozen
 from sandbox.network import addresses, dns
 from sandbox.network.entrance import Sockets, fix_buffers
 from sandbox.network.names import Names
@@ -31,7 +32,7 @@ type Resolve = Callable[[str, int], Awaitable[list[str]]]
 """Looks up a name for a port: returns addresses in the order to try. Raises OSError."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Bounds:
     """How much a relay takes upon itself for its run."""
 

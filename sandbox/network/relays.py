@@ -4,9 +4,9 @@ import asyncio
 import os
 import socket
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
+from frozen.values import frozen
 from sandbox.errors import CellUnstartableError
 from sandbox.kernel.process import Child, spawn
 
@@ -17,7 +17,7 @@ _ERRORS_OF_OURS = 2
 """What a relay prints is a fault of ours: it goes where the worker's own errors go."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Started:
     """A relay that waits for its order, and our end of the socket that the order goes over."""
 

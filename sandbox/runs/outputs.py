@@ -11,6 +11,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from frozen.values import frozen
 from sandbox.command import Output, Refusal
 from sandbox.kernel.openat2 import Unopenable, opened
 from sandbox.limits import MIB, Limits
@@ -22,7 +23,7 @@ _MOST_REFUSALS = 100
 """How many are told of; the rest is counted. 100,000 links made an artifact of 132 MB."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Collected:
     """What was collected, and what was not and why."""
 

@@ -1,12 +1,12 @@
 """Why a run is over, before anybody has put it into words (outcomes.py)."""
 
-from dataclasses import dataclass
 from typing import Literal
 
+from frozen.values import frozen
 from sandbox.protocol import Done
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Verdict:
     """Why the run is over. `limit` names what was crossed, with its value and the figure."""
 

@@ -5,10 +5,10 @@ Command names; the root is read-only; /tmp and /dev/shm live in the sized scratc
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from frozen.values import frozen
 from sandbox.base import limit_files
 from sandbox.command import Command, Interpreter
 from sandbox.kernel import devices
@@ -26,7 +26,7 @@ type Reach = Callable[[Path], str]
 """Turns a host path into the path by which the cell's host user can reach it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Furniture:
     """Host folders of the sandbox's own that every cell sees."""
 

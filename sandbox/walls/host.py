@@ -5,10 +5,10 @@ import platform
 import shutil
 import stat
 import sysconfig
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from frozen.values import frozen
 from sandbox.errors import CellUnstartableError
 from sandbox.kernel.process import HostUser
 from sandbox.walls import landlock, seccomp
@@ -21,7 +21,7 @@ _NOBODY = 65_534
 _CROSSABLE = 0o710
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Host:
     """What was found. `bubblewrap` is None where there is none."""
 

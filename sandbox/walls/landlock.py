@@ -10,8 +10,8 @@ import errno
 import platform
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from frozen.values import frozen
 from sandbox.protocol import Inward
 
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
@@ -22,7 +22,7 @@ _SYS_CREATE_RULESET = 444
 _CREATE_RULESET_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Confinement:
     """What Landlock lets a cell touch: paths to read, to run from, to write (not run) below.
 

@@ -6,8 +6,8 @@ namespaced.py and on_host.py.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from frozen.values import frozen
 from sandbox.command import Folder, Interpreter
 from sandbox.limits import MIB, Limits
 
@@ -40,7 +40,7 @@ ever (pyarrow: 3,537 against 306 ms of a run, measured). The allocators of Arrow
 written in Rust (polars) free memory a little later then; ONNX Runtime reports to nobody."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Layout:
     """The paths of one cell, as the cell sees them."""
 
@@ -55,7 +55,7 @@ class Layout:
     """Where it sees each folder that is there to be read, and not on its path."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Barriers:
     """What the kernel of this host can shut behind a cell from inside."""
 

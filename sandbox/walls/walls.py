@@ -6,10 +6,11 @@ by trying (isolation.py); from there on nobody asks, and everybody uses the wall
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
+from frozen.values import frozen
 from sandbox.command import Command, Folder, Level
 from sandbox.limits import Limits
 from sandbox.protocol import Inward
@@ -18,7 +19,7 @@ from sandbox.walls.layout import Barriers, Layout
 from sandbox.walls.seccomp import Profile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Facts:
     """What follows from the kind of walls, for those who only want to know."""
 
@@ -37,7 +38,7 @@ class Facts:
     warm_filter: Profile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ForkDisk:
     """What a fork can fill, as it is seen from outside."""
 

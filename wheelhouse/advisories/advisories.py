@@ -14,11 +14,11 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from pydantic import TypeAdapter
 
+from frozen.values import frozen
 from wheelhouse.advisories.osv import Advisory, matched
 from wheelhouse.advisories.snapshot_judging import SNAPSHOT
 from wheelhouse.durable import flush_filesystem, folder_aside, remove_tree
 from wheelhouse.errors import AdvisoriesRefused
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 from wheelhouse.locks import exclusive
 

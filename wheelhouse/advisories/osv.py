@@ -9,7 +9,7 @@ from typing import Any
 from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import Version
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 ECOSYSTEM = "PyPI"
 

@@ -15,10 +15,10 @@ from typing import Any, cast
 from packaging.utils import InvalidName, canonicalize_name
 from pydantic import TypeAdapter
 
+from frozen.values import frozen
 from wheelhouse.advisories.osv import matched, touched, touches_us
 from wheelhouse.archives.judging import Ceilings, Judge
 from wheelhouse.archives.zipfiles import judge_directory
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.problem import Problem, shown

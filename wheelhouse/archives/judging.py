@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
+from frozen.values import frozen
 from wheelhouse.archives.paths import LONGEST_PATH, folded, path_faults
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem, Problems, shown
 
 

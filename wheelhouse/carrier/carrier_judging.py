@@ -12,8 +12,8 @@ from typing import IO, Any, BinaryIO
 
 from pydantic import TypeAdapter
 
+from frozen.values import frozen
 from wheelhouse.archives.tarfiles import Headers, TarRefusedError
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.problem import Problem, Problems, shown

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from frozen.values import frozen
 from wheelhouse.carrier.carrier_judging import (
     CARRIED,
     ENVELOPE,
@@ -24,7 +25,6 @@ from wheelhouse.carrier.carrier_judging import (
 from wheelhouse.carrier.signing import Signed, sign, verify_signed
 from wheelhouse.durable import flush_folder
 from wheelhouse.errors import CarrierRefused, WheelRefused
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 from wheelhouse.store import Origin, Wheel, Wheelhouse
 from wheelhouse.times import rfc3339

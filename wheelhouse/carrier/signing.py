@@ -11,8 +11,8 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import CryptoSigner, Key, SSlibKey  # pyright: ignore[reportPrivateImportUsage]
 
+from frozen.values import frozen
 from wheelhouse.errors import CarrierRefused, KeyRefused
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Self
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 MIB = 1 << 20
 

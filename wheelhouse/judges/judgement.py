@@ -4,7 +4,7 @@ from dataclasses import field
 
 from pydantic import TypeAdapter
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 from wheelhouse.judges.budget import Budget
 
 

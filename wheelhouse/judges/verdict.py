@@ -5,7 +5,7 @@ An answer is two lines of JSON: what is wrong, and the value.
 
 from pydantic import TypeAdapter, ValidationError
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.problem import MOST_PROBLEMS, Problem
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.wire import LENGTH, STATUS
 

@@ -11,7 +11,7 @@ from typing import Literal
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 from wheelhouse.metadata.target import Target
 from wheelhouse.store import Wheel, Wheelhouse
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from pydantic import TypeAdapter
 
+from frozen.values import frozen
 from wheelhouse.durable import write_file
-from wheelhouse.frozen import frozen
 from wheelhouse.lacking.closure import newest
 from wheelhouse.metadata.target import Target, make_target, platforms_of
 from wheelhouse.store import Wheelhouse

@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 from wheelhouse.problem import Problem, Problems, shown
 
 MOST_LINES_OF_A_FILE = 2

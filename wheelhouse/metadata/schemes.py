@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
+from frozen.values import frozen
 from wheelhouse.archives.paths import folded
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 type Place = Literal["site", "bin", "root", "headers"]

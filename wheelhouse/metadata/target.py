@@ -7,7 +7,7 @@ from typing import Any, cast
 from packaging.markers import Environment, Marker, default_environment
 from packaging.tags import Tag, compatible_tags, cpython_tags, platform_tags
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 from wheelhouse.metadata.wheel_name import read_wheel_name
 
 MANYLINUX = re.compile(r"^(?P<libc>manylinux|musllinux)_(\d+)_(\d+)_(?P<machine>\w+)$")

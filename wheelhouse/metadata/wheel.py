@@ -16,9 +16,9 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import StringConstraints, TypeAdapter
 
+from frozen.values import frozen
 from wheelhouse.archives.judging import WHEEL_CEILINGS, Ceilings
 from wheelhouse.archives.zipfiles import Sink, files_of, judge_zip
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.budget import Budget
 from wheelhouse.judges.judgement import Judgement
 from wheelhouse.metadata.record import judge_record, spelled

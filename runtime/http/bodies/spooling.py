@@ -8,11 +8,11 @@ from pathlib import Path
 
 from fastapi import Request
 
+from frozen.values import frozen
 from runtime.faults.errors import Malformed, TooLarge
 from runtime.http.bodies.bodies import form_parts, is_multipart
 from runtime.http.bodies.bounded_bodies import refuse_too_long
 from sandbox.limits import MIB
-from wheelhouse.frozen import frozen
 
 
 @frozen

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 HOME_SOCKET = ""
 """The address of who comes by the socket in the home: the owner, for whom there is always room."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+from frozen.values import frozen
 from runtime.access.operations import key_of
-from wheelhouse.frozen import frozen
 
 
 @frozen

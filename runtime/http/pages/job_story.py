@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from frozen.values import frozen
 from runtime.artifact.traffic_text import connection_text
 from runtime.values.bounds import preview, shortened
 from runtime.values.records import Attempt, Event, Job, StoredOutput
-from wheelhouse.frozen import frozen
 
 NOTHING_YET: Mapping[str, Any] = {
     "callables": (),

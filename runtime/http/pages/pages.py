@@ -14,6 +14,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.narrative import narrated
 from runtime.faults.errors import NotFound
@@ -51,7 +52,6 @@ from runtime.values.states import State
 from runtime.values.when.schedules import is_told
 from runtime.values.when.waits import Wait, waits_for
 from sandbox.command import Json
-from wheelhouse.frozen import frozen
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from frozen.values import frozen
 from packages.environment.environment import Environment
 from packages.lock.grant import decide
 from packages.preparation import Workshop
@@ -49,7 +50,6 @@ from runtime.values.states import State
 from runtime.values.when.line import Ability
 from sandbox.command import Command, Input, Json, Outcome, Question
 from wheelhouse.durable import remove_tree
-from wheelhouse.frozen import frozen
 
 
 def _nobody_waits() -> None:

@@ -11,6 +11,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from runtime.artifact.reports import event_of
 from runtime.queue.notifier import Notifier, wait_for_news
 from runtime.store.databases.store import Store
@@ -20,7 +21,6 @@ from runtime.store.jobs.events import Happening
 from runtime.values.clock import Clock
 from runtime.values.records import Attempt, Event, Job, JsonObject
 from sandbox.command import Report
-from wheelhouse.frozen import frozen
 from wheelhouse.times import rfc3339
 
 FLUSH_EVERY_S = 0.025

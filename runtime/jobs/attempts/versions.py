@@ -8,6 +8,7 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import replace
 
+from frozen.values import frozen
 from packages.archive import Bundles
 from packages.bundle.bundle import Bundle
 from packages.environment.environment import Environment, Environments
@@ -17,7 +18,6 @@ from runtime.activations.prepared import interpreter_of
 from runtime.activations.supply import SharedHomeSupply, Supply
 from runtime.values.records import Activation, PreparedRecord
 from sandbox.command import Interpreter, Observe
-from wheelhouse.frozen import frozen
 
 MOST = 256
 """How many versions are kept; a big one has a listing of some 10,000 files."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from runtime.faults.errors import InputRefused
 from runtime.jobs.orders.orders import Around, Ordered, Sender
 from runtime.jobs.orders.rules import Wish
@@ -14,7 +15,6 @@ from runtime.jobs.orders.submission import Submissions
 from runtime.problem_table import Fault, fault_of
 from runtime.store.jobs import jobs as job_store
 from runtime.values.records import Job, JsonObject
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 MOST = 1000

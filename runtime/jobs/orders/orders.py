@@ -5,13 +5,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import field
 
+from frozen.values import frozen
 from runtime.jobs.orders.rules import NO_WISH, WISH, Wish
 from runtime.store.jobs import jobs as job_store
 from runtime.values.ids import new_id
 from runtime.values.labels import Labels
 from runtime.values.records import Activation, Job, JobInput, JsonObject, RequestContext, SentKey
 from sandbox.command import Json
-from wheelhouse.frozen import frozen
 
 
 @frozen

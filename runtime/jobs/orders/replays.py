@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator
 
+from frozen.values import frozen
 from runtime.faults.errors import NotFound, QueueFull, RuntimeFault
 from runtime.jobs.orders.submission import Submissions
 from runtime.store.databases.store import Store
 from runtime.store.jobs import dead_letters
 from runtime.store.jobs import jobs as job_store
 from runtime.values.access import Sight
-from wheelhouse.frozen import frozen
 
 PAGE = 100
 

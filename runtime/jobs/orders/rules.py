@@ -7,13 +7,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from frozen.values import frozen
 from runtime.settings.setting_types import DispatchSettings, KeySettings
 from runtime.store.jobs.jobs import Keep
 from runtime.values.records import Job, JsonObject
 from runtime.values.retries import RetryCeiling, RetryPolicy, judge_retry, under
 from runtime.values.when.keys import Keyed, KeyRule, keyed, rule_for
 from runtime.values.when.line import HIGHEST
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 RETRY = TypeAdapter(RetryPolicy)

@@ -8,6 +8,7 @@ from typing import cast
 
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from packages.bundle.orders import PARAMETERS, judge_inputs
 from packages.interpreters import abi_of, platform_of
 from runtime.activations.prepared import interpreter_of
@@ -50,7 +51,6 @@ from runtime.values.records import (
 )
 from runtime.values.states import State
 from runtime.values.when.line import as_words
-from wheelhouse.frozen import frozen
 from wheelhouse.judges.pool import Judges
 from wheelhouse.problem import Problem
 

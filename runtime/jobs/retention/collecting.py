@@ -8,12 +8,12 @@ later; the rest is put aside, looked for once more, and only then forgotten.
 from collections.abc import Iterable
 from datetime import timedelta
 
+from frozen.values import frozen
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.blob import Blobs
 from runtime.store.databases.store import Store
 from runtime.store.retention import deletion
 from runtime.values.clock import Clock
-from wheelhouse.frozen import frozen
 
 UNNAMED_AT_MOST = timedelta(minutes=1)
 """How long it takes at most from an input's last byte to the row of its job."""

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.narrative import narrated
 from runtime.faults.errors import InputRefused, NotFound
@@ -35,7 +36,6 @@ from runtime.values.around.retention import (
 from runtime.values.clock import Clock
 from runtime.values.records import JsonObject
 from runtime.values.states import State
-from wheelhouse.frozen import frozen
 
 RETENTION_NEWS = "retention"
 LOOKED_AT = 500

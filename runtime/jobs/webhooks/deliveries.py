@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from frozen.values import frozen
 from runtime.faults.errors import InputRefused
 from runtime.jobs.webhooks.telling import Messenger
 from runtime.queue.notifier import Notifier
@@ -36,7 +37,6 @@ from runtime.values.clock import Clock
 from runtime.values.ids import new_id
 from runtime.values.records import Job, JsonObject
 from sandbox.command import Json
-from wheelhouse.frozen import frozen
 from wheelhouse.times import rfc3339
 
 log = logging.getLogger("fumehood.deliveries")

@@ -14,8 +14,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
+from frozen.values import frozen
 from runtime.store.databases.units import Ended, InDoubt, Unit, Writer
-from wheelhouse.frozen import frozen
 
 MOST_TOGETHER = 64
 """So that the first of a group does not wait for hundreds of others."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 type Unit = Callable[[Connection], Any]
 

@@ -9,11 +9,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, String, bindparam, select
 
+from frozen.values import frozen
 from runtime.store import workers
 from runtime.store.schema import tables
 from runtime.values.records import ActivationState, Worker
 from runtime.values.states import State
-from wheelhouse.frozen import frozen
 
 _HERE = bindparam("here", type_=String)
 _WORKERS = select(tables.workers.c.id, tables.workers.c.seen_at, tables.workers.c.drained_at)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, Text, cast, delete, func, select
 
+from frozen.values import frozen
 from runtime.faults.errors import StateConflict
 from runtime.store.jobs import job_counts
 from runtime.store.jobs import jobs as job_store
@@ -12,7 +13,6 @@ from runtime.store.schema import tables
 from runtime.store.schema.tables_around import input_blobs, metadata, pins
 from runtime.store.schema.tables_when import schedules
 from runtime.values.records import Job
-from wheelhouse.frozen import frozen
 
 
 @frozen

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, delete, func, select
 
+from frozen.values import frozen
 from runtime.faults.errors import StateConflict
 from runtime.store.packages import packages
 from runtime.store.packages.activations import UNFINISHED
 from runtime.store.schema import tables
 from runtime.store.schema.tables_when import schedules
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 MOST_TOLD = 20

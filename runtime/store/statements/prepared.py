@@ -17,7 +17,7 @@ from sqlalchemy.sql.dml import Delete, Insert, Update
 from sqlalchemy.sql.selectable import Select
 from sqlalchemy.types import TypeEngine
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 type Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
 type Keys = Mapping[str, Any]

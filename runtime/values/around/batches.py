@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
+from frozen.values import frozen
 from runtime.values.states import FINAL, State
-from wheelhouse.frozen import frozen
 
 type Counted = Mapping[State, int]
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 
+from frozen.values import frozen
 from runtime.values.access import Sight
 from runtime.values.job_filter import JobFilter
 from runtime.values.states import FINAL, State
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 

@@ -3,9 +3,9 @@
 from dataclasses import field
 from datetime import datetime, timedelta
 
+from frozen.values import frozen
 from runtime.values.records import JobError, JsonObject
 from sandbox.command import Json, Question
-from wheelhouse.frozen import frozen
 
 MOST_PROMPT_CHARS = 10_000
 MOST_KEY_CHARS = 200

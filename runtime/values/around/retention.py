@@ -11,9 +11,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from frozen.values import frozen
 from runtime.values.access import is_bound_to
 from runtime.values.states import State
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem
 
 SPAN = re.compile(r"(\d{1,6})([smhd])")

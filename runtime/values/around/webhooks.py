@@ -13,11 +13,11 @@ from enum import StrEnum
 from typing import Literal
 from urllib.parse import urlsplit
 
+from frozen.values import frozen
 from runtime.values.access import Sight, is_bound_to
 from runtime.values.records import JsonObject
 from runtime.values.states import State
 from sandbox.network_rules import NetworkRules
-from wheelhouse.frozen import frozen
 from wheelhouse.problem import Problem, shown
 
 MOST_URL_CHARS = 2000

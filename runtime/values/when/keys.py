@@ -4,9 +4,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
+from frozen.values import frozen
 from runtime.values.access import is_bound_to
 from sandbox.command import Json
-from wheelhouse.frozen import frozen
 
 PARAMETER = "parameters."
 MOST_SHOWN = 80

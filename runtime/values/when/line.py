@@ -10,7 +10,7 @@ came a little earlier, and before none that waited for long: the turn that is cl
 from collections.abc import Container, Iterable
 from datetime import datetime, timedelta
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 NOT_DUE = 10**15
 """Turns from here on are of jobs that are not due yet, in the order in which they will be."""

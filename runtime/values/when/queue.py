@@ -2,8 +2,8 @@
 
 from datetime import datetime
 
+from frozen.values import frozen
 from runtime.values.records import Worker
-from wheelhouse.frozen import frozen
 
 
 @frozen

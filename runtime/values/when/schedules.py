@@ -2,12 +2,12 @@
 
 from datetime import datetime
 
+from frozen.values import frozen
 from runtime.values.access import Sight, is_bound_to
 from runtime.values.records import JobInput, JsonObject, RequestSnapshot
 from runtime.values.retries import RetryPolicy
 from runtime.values.when.ticks import Missed, Outcome, Overlap
 from runtime.values.when.timetable import Timetable
-from wheelhouse.frozen import frozen
 
 ALL = "all"
 PACKAGE, SCHEDULE = "package:", "schedule:"

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice, takewhile
 
+from frozen.values import frozen
 from runtime.values.when.timetable import Timetable, last_tick, next_tick, ticks_after
-from wheelhouse.frozen import frozen
 
 MISSED_AFTER = timedelta(seconds=60)
 """A tick that is looked at so much later was missed: nobody was there to run it, or no room."""

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 from wheelhouse.problem import Problem
 
 MOST_CRON_CHARS = 200

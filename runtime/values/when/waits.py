@@ -6,11 +6,11 @@ The API, the command line and the page of a job all say what it returns.
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
+from frozen.values import frozen
 from runtime.values.records import Job, Worker
 from runtime.values.states import State
 from runtime.values.when.line import lacking
 from runtime.values.when.schedules import Pause
-from wheelhouse.frozen import frozen
 from wheelhouse.times import rfc3339
 
 MOST_NAMED = 20

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from wheelhouse.frozen import frozen
+from frozen.values import frozen
 
 PROJECT = Path(__file__).parents[2]
 BY_HAND = "@dataclass(frozen=True, slots=True, kw_only=True)"
@@ -161,10 +161,10 @@ def test_a_generic_one_is_read_as_what_it_holds() -> None:
 
 
 def test_values_of_ours_are_made_that_way() -> None:
-    """0.7 ms of each start for each that is not; the sandbox knows no other room, and cannot."""
+    """0.7 ms of each start for each that is not."""
     by_hand = [
         str(path.relative_to(PROJECT))
-        for room in ("runtime", "packages", "wheelhouse")
+        for room in ("runtime", "packages", "sandbox", "wheelhouse")
         for path in (PROJECT / room).rglob("*.py")
         if BY_HAND in path.read_text(encoding="utf-8")
     ]

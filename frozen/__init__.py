@@ -1,0 +1,1 @@
+"""How a value is written, in every room; knows none of them."""
