@@ -1,1 +1,4 @@
-"""How a value is written, in every room; knows none of them."""
+"""How a value is written, in every room.
+
+It must never know what a value is for: it imports no room.
+"""

@@ -204,6 +204,9 @@ def test_a_judge_of_an_ordinary_user_is_as_alone_and_keeps_what_it_unpacks() -> 
         lacking("root, to act as another user")
     with open_folder() as world:
         interpreter = reachable_copy(world)
+        alone = [interpreter.executable, "-I", "-c", "pass"]
+        if subprocess.run(alone, env={}, user=SOMEBODY, check=False).returncode != 0:
+            lacking("a Python whose library another user finds: it is below a folder of root's")
         # A judge is isolated (-I) and sees no PYTHONPATH, only what is installed.
         environ = run_environment(interpreter, project=PROJECT)
         (site,) = interpreter.prefix.glob("lib/python3.*/site-packages")
