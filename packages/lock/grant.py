@@ -41,6 +41,10 @@ class GateState:
         return {**asdict(self), "until": until, "packages": list(self.packages)}
 
 
+CLOSED_BY_DEFAULT = GateState(reason="closed by default", who="fumehood")
+"""The gate of an appliance that nobody has opened yet."""
+
+
 @frozen
 class Ceiling:
     """What the admin allows at most. `secrets` None means that any may be asked for."""

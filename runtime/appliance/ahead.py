@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packages.archive import Bundles, receive
 from packages.bundle.bundle import Bundle
-from packages.lock.grant import GateState
+from packages.lock.grant import CLOSED_BY_DEFAULT, GateState
 from packages.preparation import Prepare, Prepared, prepare
 from runtime.appliance.throwaway import Throwaway
 from runtime.home import factories
@@ -19,11 +19,9 @@ from sandbox.command import Observe, Report
 from sandbox.walls import shown_level
 from wheelhouse.judges.pool import Judges
 
-CLOSED = GateState()
-
 
 class Ahead:
-    """A preparation with a closed gate, which may be over before anybody asks for it."""
+    """A preparation with the gate of a new home, which may be over before anybody asks for it."""
 
     def __init__(self, *, judges: Judges) -> None:
         self._judges = judges
@@ -50,7 +48,7 @@ class Ahead:
         self, bundle: Bundle, *, gate: GateState, observe: Observe, otherwise: Prepare
     ) -> Prepared:
         """Return what came of it, or raise that; ask `otherwise` where something else is asked."""
-        if self._made is None or self._digest != bundle.digest or gate != CLOSED:
+        if self._made is None or self._digest != bundle.digest or gate != CLOSED_BY_DEFAULT:
             return await otherwise(bundle, gate=gate, observe=observe)
         for report in self._reports:
             observe(report)
@@ -77,4 +75,6 @@ class Ahead:
             run=run,
             least=least_of(settings, shown=shown),
         )
-        return await prepare(bundle, workshop=workshop, gate=CLOSED, observe=self._reports.append)
+        return await prepare(
+            bundle, workshop=workshop, gate=CLOSED_BY_DEFAULT, observe=self._reports.append
+        )

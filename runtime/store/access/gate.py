@@ -4,6 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from packages.lock.grant import CLOSED_BY_DEFAULT
 from runtime.store.schema import tables
 from runtime.store.statements import upsert
 from runtime.store.statements.prepared import Prepared
@@ -34,8 +35,8 @@ def put(connection: Connection, *, gate: Gate) -> Gate:
 CLOSED = Gate(
     is_open=False,
     until=None,
-    reason="closed by default",
-    who="fumehood",
+    reason=CLOSED_BY_DEFAULT.reason,
+    who=CLOSED_BY_DEFAULT.who,
     packages=(),
     changed_at=datetime.fromisoformat("1970-01-01T00:00:00+00:00"),
 )

@@ -361,6 +361,24 @@ def test_what_on_activate_leaves_is_there_in_each_run_and_in_the_hook_after_it(
     assert "on_after_extract left mine.txt in output_dir" in told.stderr
 
 
+@pytest.mark.parametrize("gate", [(), ("--open-gate", "to see")], ids=["closed", "open"])
+def test_a_bundle_is_prepared_once_though_it_is_begun_ahead(
+    try_: Try, tmp_path: Path, gate: tuple[str, ...]
+):
+    """While the appliance is imported; with an open gate there is nothing to do ahead."""
+    hooks = tmp_path / "bundle/hooks"
+    hooks.mkdir(parents=True)
+    hook = "def run(*, context, **_):\n    print('the hook runs')\n"
+    (hooks / "on_activate.py").write_text(hook)
+    told = try_("return 1", *gate, "--json", before="print('the import runs')")
+    assert told.returncode == 0, told.stderr
+    assert told.stderr.count("the hook runs") == 1
+    assert told.stderr.count("jobs of this version start") == 1
+    installed = json.loads(told.stdout)["install"]["gate"]
+    assert installed["is_open"] is bool(gate)
+    assert installed["reason"] == "".join(gate[1:])
+
+
 def test_without_data_there_is_none_and_an_empty_folder_is_told(try_: Try):
     told = try_("(job.output_dir / 'empty').mkdir(); return job.data is None")
     assert "result     true" in told.stdout

@@ -7,8 +7,10 @@ from datetime import datetime
 import pytest
 from sqlalchemy import Connection, update
 
+from packages.lock.grant import CLOSED_BY_DEFAULT
 from runtime.faults.errors import InputRefused
 from runtime.gate.opening import close_gate, close_if_over, is_open, open_gate, opened
+from runtime.gate.watch import gate_state
 from runtime.store.access import audit
 from runtime.store.databases.store import Store
 from runtime.store.schema import tables
@@ -26,6 +28,7 @@ def gate_until(until: datetime) -> Gate:
 async def test_it_is_closed_by_default(store: Store) -> None:
     gate = await store.run(close_if_over, at=NOON)
     assert not is_open(gate, at=NOON)
+    assert gate_state(gate) == CLOSED_BY_DEFAULT  # for which a try prepares its bundle ahead
 
 
 async def test_it_opens_for_a_while_and_closes_by_itself(store: Store, later: Later) -> None:
