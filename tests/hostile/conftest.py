@@ -1,6 +1,7 @@
 """One arena and one sandbox of each level for the whole of the hostile suite."""
 
 import os
+import zlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,29 @@ from support.world import open_folder
 from sandbox.cells.pool import PoolBounds
 from sandbox.command import Command, Folder, Input, Level, Outcome, Warmth
 from sandbox.sandbox import Sandbox
+
+VARIED = frozenset({"level", "start", "is_warm"})
+"""Parameters of which another kind of worker tries one combination for each attack."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep one variant of each attack where that is asked for, each time the same.
+
+    So each attack meets each kind of worker, and each kind each level and start (pairwise).
+    """
+    if not os.environ.get("FUMEHOOD_TEST_PAIRWISE"):
+        return
+    variants: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        variants.setdefault(_attack_of(item), []).append(item)
+    items[:] = [of[zlib.crc32(name.encode()) % len(of)] for name, of in variants.items()]
+
+
+def _attack_of(item: pytest.Item) -> str:
+    called = getattr(item, "callspec", None)
+    params = sorted(called.params.items()) if called else []
+    others = [f"{name}={value}" for name, value in params if name not in VARIED]
+    return " ".join([item.nodeid.partition("[")[0], *others])
 
 
 @pytest.fixture(scope="session")
