@@ -5,10 +5,10 @@ import os
 import re
 import shutil
 import signal
-import time
 from pathlib import Path
 
 from sandbox.cgroups import hierarchy
+from sandbox.kernel.waiting import pause
 
 _RUN_FOLDER = re.compile(r"(?:cold|warm)-(\d+)-\d+|(?:inside|etc)[\w.-]*\.by-(\d+)-\w+")
 
@@ -37,7 +37,7 @@ def _end_group(folder: Path) -> None:
             folder.rmdir()
         if not folder.exists():
             return
-        time.sleep(0.002)
+        pause(2)
 
 
 def _is_alive(pid: int) -> bool:

@@ -2,12 +2,12 @@
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from frozen.values import frozen
+from sandbox.kernel.waiting import pause
 from sandbox.limits import Limits
 
 ROOT = Path("/sys/fs/cgroup")
@@ -86,7 +86,7 @@ def remove_when_empty(folders: tuple[Path, ...]) -> None:
             except FileNotFoundError:
                 break
             except OSError:
-                time.sleep(0.001)
+                pause(1)
 
 
 def own_groups() -> dict[str, str]:

@@ -6,7 +6,6 @@ Kernel documentation: admin-guide/cgroup-v1/.
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from sandbox.cgroups.leaf import (
     write_if_there,
 )
 from sandbox.kernel import procfs
+from sandbox.kernel.waiting import pause
 from sandbox.limits import MIB, Limits
 
 _CONTROLLERS = ("memory", "pids", "cpu", "cpuacct")
@@ -197,7 +197,7 @@ class _Leaf:
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
-            time.sleep(0.001)
+            pause(1)
 
     def remove(self) -> None:
         self._put_back(self)

@@ -17,6 +17,14 @@ def resolve(future: "asyncio.Future[None] | None", fault: Exception | None) -> N
         future.set_exception(fault)
 
 
+def pause(milliseconds: int) -> None:
+    """Do nothing for so long, whatever is done to the clock: poll(2) asks none.
+
+    `time.sleep` waits until a moment, and raised OSError where somebody had set a clock back.
+    """
+    select.poll().poll(milliseconds)
+
+
 def is_dead(pidfd: int) -> bool:
     """Say whether a process is dead, by its pidfd (pidfd_open(2))."""
     poll = select.poll()
