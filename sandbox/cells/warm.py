@@ -256,6 +256,8 @@ class WarmCell:
 
     async def end(self) -> None:
         """Kill it, and all its forks with it."""
+        if self.leaf is not None:
+            self.leaf.let_die()
         await self.kind.end(self.child)
 
     def ask_how(self, run: str) -> None:
@@ -276,6 +278,8 @@ class WarmCell:
         self._is_taken = False
 
     def _stop(self) -> None:
+        if self.leaf is not None:
+            self.leaf.let_die()
         self.kind.stop(self.child)
 
     def _read(self) -> None:

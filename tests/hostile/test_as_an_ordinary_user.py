@@ -20,7 +20,10 @@ from support.lacking import lacking
 PROJECT = Path(__file__).parent.parent.parent
 SOMEBODY = 54_321
 CGROUPS = Path("/sys/fs/cgroup")
-ALL = ("attacks", "imports", "ways_between_jobs", "what_forks_may_do", "granted_network")
+ALL = (
+    *("attacks", "imports", "ways_between_jobs", "what_forks_may_do", "granted_network"),
+    "ends",
+)
 
 
 @dataclass(frozen=True)
