@@ -97,8 +97,9 @@ class NamespacedCells:
         )
 
     def stop(self, child: Child) -> None:
-        """Kill bubblewrap: its cell's first process dies with it, and all of the cell with that."""
-        child.send(signal.SIGKILL)
+        """Kill the cell's first process, or bubblewrap where it has started none yet."""
+        if not _kill_below(child.pid):
+            child.send(signal.SIGKILL)
 
     async def end(self, child: Child) -> Exit:
         """Kill the first process of its pid namespace, and with it all (pid_namespaces(7)).
@@ -209,9 +210,13 @@ def _is_for_all(path: Path) -> bool:
     return str(path).startswith("/usr/")
 
 
-def _kill_below(pid: int) -> None:
-    """Kill the children of bubblewrap, each by a descriptor that is its own for certain."""
-    for child_pid in procfs.children(pid):
+def _kill_below(pid: int) -> bool:
+    """Kill the children of bubblewrap, each by a descriptor that is its own for certain.
+
+    Return whether there were any: bubblewrap waits for those, and ends.
+    """
+    children = procfs.children(pid)
+    for child_pid in children:
         with contextlib.suppress(ProcessLookupError):
             pidfd = os.pidfd_open(child_pid)
             try:
@@ -219,6 +224,7 @@ def _kill_below(pid: int) -> None:
                     signal.pidfd_send_signal(pidfd, signal.SIGKILL)
             finally:
                 os.close(pidfd)
+    return bool(children)
 
 
 def _is_bound(folder: Path) -> bool:

@@ -1,12 +1,18 @@
 """Moves into cgroups: in order, told of when they fail, and with the way kept open between them."""
 
 import asyncio
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
+from sandbox.cgroups import v1
 from sandbox.cgroups.leaf import Counted
 from sandbox.cgroups.migration import Migrator
+from sandbox.limits import Limits
 
 
 @dataclass
@@ -132,3 +138,22 @@ async def test_a_single_move_is_followed_by_nothing(migrator, clock):
     clock.now_s += 0.001
     await asyncio.sleep(0.02)
     assert (leaf.entered, home.stayed) == ([1], [])
+
+
+def test_who_starts_a_cell_in_its_cgroup_is_none_of_its_processes() -> None:
+    """On a loaded machine it is there still when bubblewrap forks for the second time."""
+    try:
+        hierarchy = v1.Separate(f"fumehood-{os.getpid()}-births")
+    except OSError as fault:
+        pytest.skip(f"no cgroup v1 of ours: {fault}")
+    try:
+        leaf = hierarchy.leaf("leaf", Limits(processes=1))
+        three_at_a_time = ["sh", "-c", "sh -c 'sleep 0.1; true'; true"]
+        start = partial(subprocess.run, three_at_a_time, capture_output=True, text=True)
+        with ThreadPoolExecutor(1) as threads:
+            done = threads.submit(leaf.bear, start).result()
+        assert (done.returncode, done.stderr) == (0, "")
+        assert not leaf.holds(os.getpid())
+        leaf.remove()
+    finally:
+        hierarchy.remove()
