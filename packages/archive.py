@@ -132,6 +132,12 @@ def receive(
     return bundles.open(digest)
 
 
+def receive_file(upload: Path, *, bundles: Bundles, ceilings: Ceilings) -> Bundle:
+    """Read a bundle from the file `upload`, judge it and keep it, as `receive` does."""
+    with upload.open("rb") as source:
+        return receive(source, bundles=bundles, ceilings=ceilings)
+
+
 def check_whole(
     source: BinaryIO,
     *,

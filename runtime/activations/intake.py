@@ -10,7 +10,7 @@ from types import MappingProxyType
 from sqlalchemy import Connection
 
 from frozen.values import frozen
-from packages.archive import Bundles, receive
+from packages.archive import Bundles, receive_file
 from packages.bundle.bundle import Bundle
 from runtime.activations.supply import SharedHomeSupply, Supply
 from runtime.faults.errors import NotAllowed
@@ -53,7 +53,9 @@ class Intake:
         that who uploads is bound to, or VersionConflict; nothing is kept then.
         """
         known = set(await asyncio.to_thread(self.bundles.digests))
-        bundle = await self.judges.beside(self._receive, upload)
+        bundle = await self.judges.beside(
+            receive_file, upload, bundles=self.bundles, ceilings=self.ceilings
+        )
         version = version_of(bundle, at=self.clock(), who=who)
         try:
             _refuse_unbound(version.package, among=among)
@@ -78,10 +80,6 @@ class Intake:
         """Remove a bundle that no version has any more, wherever it is."""
         await asyncio.to_thread(self.bundles.forget, digest)
         await self.supply.forget_bundle(digest)
-
-    def _receive(self, upload: Path) -> Bundle:
-        with upload.open("rb") as source:
-            return receive(source, bundles=self.bundles, ceilings=self.ceilings)
 
     async def request_activation(
         self,

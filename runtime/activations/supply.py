@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from frozen.values import frozen
-from packages.archive import Bundles, receive
+from packages.archive import Bundles, receive_file
 from packages.environment.inventory import INVENTORY_JSON, Installed
 from packages.errors import BundleNotFound
 from packages.lock.lock import Locked, read_lock
@@ -136,7 +136,9 @@ class DepotSupply:
                     sha256=digest,
                     most_bytes=self.ceilings.archive_bytes,
                 )
-                await asyncio.to_thread(self._receive, packed)
+                await asyncio.to_thread(
+                    receive_file, packed, bundles=self.bundles, ceilings=self.ceilings
+                )
 
     async def _take_environment(self, prepared: PreparedRecord) -> None:
         """Bring here the environment, or what of its wheels is lacking to build it."""
@@ -157,10 +159,6 @@ class DepotSupply:
         except WheelNotFound:
             return False
         return True
-
-    def _receive(self, packed: Path) -> None:
-        with packed.open("rb") as source:
-            receive(source, bundles=self.bundles, ceilings=self.ceilings)
 
     async def _take_wheel(self, locked: Locked, *, told: Mapping[str, Installed]) -> None:
         with tempfile.TemporaryDirectory(prefix=".take-", dir=self.wheelhouse.root) as aside:

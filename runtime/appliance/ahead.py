@@ -7,7 +7,7 @@ are waited for here are other processes. The activation takes what came of it as
 import asyncio
 from pathlib import Path
 
-from packages.archive import Bundles, receive
+from packages.archive import Bundles, receive_file
 from packages.bundle.bundle import Bundle
 from packages.lock.grant import CLOSED_BY_DEFAULT, GateState
 from packages.preparation import Prepare, Prepared, prepare
@@ -38,7 +38,7 @@ class Ahead:
         if is_gate_open:
             return
         try:
-            bundle = await self._judges.beside(self._receive, archive, place.settings)
+            bundle = await self._receive(archive, place.settings)
             self._digest = bundle.digest
             self._made = await self._prepare(bundle, place)
         except Exception as fault:
@@ -56,10 +56,10 @@ class Ahead:
             raise self._made
         return self._made
 
-    def _receive(self, archive: Path, settings: Settings) -> Bundle:
+    async def _receive(self, archive: Path, settings: Settings) -> Bundle:
         bundles = Bundles(settings.home / "bundles", judges=self._judges)
-        with archive.open("rb") as source:
-            return receive(source, bundles=bundles, ceilings=factories.ceilings_of(settings))
+        ceilings = factories.ceilings_of(settings)
+        return await self._judges.beside(receive_file, archive, bundles=bundles, ceilings=ceilings)
 
     async def _prepare(self, bundle: Bundle, place: Throwaway) -> Prepared:
         sandbox = await place.sandbox

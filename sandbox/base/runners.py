@@ -70,10 +70,10 @@ def _runner(home: Path, interpreter: Interpreter) -> Runner:
 def compiled(home: Path, interpreter: Interpreter) -> Path:
     """Return the folder with the code for this interpreter; compile it if it is not there.
 
-    The name tells all that the bytecode depends on: the sources, and the very version, since a
-    patch release may change the format.
+    The name tells all that the bytecode depends on: the sources, what they may be started as, and
+    the very version, since a patch release may change the format.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(" ".join(MODES).encode())
     for source in (*sorted(_INSIDE.rglob("*.py")), _COMPILE):
         digest.update(source.read_bytes())
     name = f"inside-{digest.hexdigest()[:16]}-{interpreter.soabi}-{interpreter.version}"
