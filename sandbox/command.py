@@ -73,7 +73,7 @@ class Warmth:
     """Runs share a warm cell when, and only when, they have the same key."""
     preload: tuple[str, ...] = ()
     may_begin_cold: bool = False
-    """Whether the one that finds no warm cell starts cold while it is made, rather than to wait."""
+    """Whether the one that finds no warm cell starts cold, and it is made afterwards."""
 
 
 @frozen

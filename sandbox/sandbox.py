@@ -137,7 +137,11 @@ class Sandbox:
         asked = time.monotonic()
         cell = await self._ready_cell(command, cancelled)
         start_ms = (time.monotonic() - asked) * 1000
-        outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
+        try:
+            outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
+        finally:
+            if cell.start == "cold":
+                self.pool.warm_up(command)
         if _has_to_run_again(cell, outcome):
             cell = await self.launcher.cold(
                 command, reason=ColdReason("the warm cell died during the run")

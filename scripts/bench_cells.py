@@ -230,7 +230,8 @@ async def fanout(bench: Bench) -> Figure:
 async def drained(bench: Bench, *, target: str, preload: tuple[str, ...], most: float) -> Figure:
     """The first run of a version that has no warm cell (any more), at its slowest, and a cold one.
 
-    It starts cold, beside the warm cell that is made for whoever comes next.
+    It starts cold, and the warm cell is made afterwards, for whoever comes next: it is waited
+    for, lest a baseline run beside it.
     """
     pandas = "pandas" in preload
     cold = bench.command(target, preload=None, pandas=pandas)
@@ -243,6 +244,7 @@ async def drained(bench: Bench, *, target: str, preload: tuple[str, ...], most: 
             started = time.perf_counter()
             await bench.run(command)
             measured.append((time.perf_counter() - started) * 1000)
+            await bench.run(first)
     return against(
         f"drained_p99_{target}",
         statistics.quantiles(values, n=100)[-1],

@@ -1,15 +1,17 @@
-"""The forks of one warm cell: which are alive, how each is killed, what is said of their ends."""
+"""The forks of one warm cell: those kept ready, how each is killed, what is said of their ends."""
 
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from frozen.values import frozen
+from sandbox.cells.cell import Cell
 from sandbox.cells.kind import CellKind
-from sandbox.errors import CellLostError
+from sandbox.errors import CellLostError, CellTamperedError
+from sandbox.kernel import procfs
 from sandbox.kernel.process import Exit
 from sandbox.kernel.waiting import resolve, until_dead, until_done
 
@@ -173,3 +175,43 @@ class Fork:
             if pidfd < 0 or not self.ended.done():
                 return self.ended.done()
         return await until_dead(pidfd, timeout_s=_KILL_S)
+
+
+@dataclass(slots=True)
+class Spare:
+    """A fork that was ordered: welcomed when it is taken, or before where there is time.
+
+    To wait for a hello takes longer than to read it, and where runs follow each other closely
+    it is there when it is wanted.
+    """
+
+    welcome: Callable[[], Awaitable[Cell]]
+    """Waits until it has shut its walls."""
+    _welcomed: "asyncio.Task[Cell] | None" = None
+
+    def begin(self) -> None:
+        """Begin to welcome it."""
+        if self._welcomed is None:
+            self._welcomed = asyncio.create_task(self._wait())
+
+    async def ready(self) -> Cell:
+        """Return it with its walls shut, to the one who took it from among the spares.
+
+        Raises CellUnstartableError, CellLostError, CellTamperedError.
+        """
+        if self._welcomed is None:
+            return await self.welcome()
+        cell = await self._welcomed
+        if procfs.children(cell.hello.pid):
+            await cell.close()
+            raise CellTamperedError(
+                "a fork has started other processes before its run",
+                mend="see what the package's import does; its runs start cold",
+            )
+        cell.resume()
+        return cell
+
+    async def _wait(self) -> Cell:
+        cell = await self.welcome()
+        cell.pause()
+        return cell

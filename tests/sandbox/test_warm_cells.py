@@ -68,11 +68,41 @@ async def test_a_run_says_on_which_libraries_of_the_host_it_ran(
     assert list(libraries.values()) == sorted(libraries.values(), key=lambda one: one.path)
 
 
+async def test_nothing_is_imported_beside_the_first_one_until_another_comes(lab, warm):
+    """Two imports beside each other take longer than one: the first to come has the machine."""
+    code = "import time\ndef extract(*, seconds, **_):\n    time.sleep(seconds)\n"
+    command = _may_begin_cold(warm(lab.command(code, arguments={"seconds": 2.0})))
+    me = psutil.Process()
+    before = set(me.children())
+    first = asyncio.create_task(lab.run(command))
+    await asyncio.sleep(0.6)
+    assert len(set(me.children()) - before) == 1, "its own process"
+    second = await lab.run(dataclasses.replace(command, arguments={"seconds": 0}))
+    assert second.isolation.start == "warm" and not first.done()
+    assert (await first).isolation.start == "cold"
+
+
+async def test_a_first_run_leaves_a_warm_cell_behind_however_it_ends(lab, warm):
+    """Whoever comes next finds it, also where the first one failed."""
+    command = warm(lab.command("def extract(**_):\n    return 1 / 0\n"))
+    me = psutil.Process()
+    before = set(me.children())
+    first = await lab.run(_may_begin_cold(command))
+    assert (first.isolation.start, first.ending) == ("cold", Ending.RAISED)
+    async with asyncio.timeout(30):
+        while len(set(me.children()) - before) != 1:
+            await asyncio.sleep(0.02)
+
+
+def _may_begin_cold(command):
+    return dataclasses.replace(
+        command, warmth=dataclasses.replace(command.warmth, may_begin_cold=True)
+    )
+
+
 async def test_the_first_of_several_starts_cold_where_it_may_and_the_others_wait(lab, warm):
     """It would wait for an import that it has done as soon by itself; all of them would not."""
-    command = warm(lab.command("def extract(*, job, **_):\n    return 1\n"))
-    asked = dataclasses.replace(command.warmth, may_begin_cold=True)
-    command = dataclasses.replace(command, warmth=asked)
+    command = _may_begin_cold(warm(lab.command("def extract(*, job, **_):\n    return 1\n")))
     together = await asyncio.gather(*(lab.run(command) for _ in range(3)))
     starts = Counter(one.isolation.start for one in together)
     assert starts == {"cold": 1, "warm": 2}, [one.isolation.start_reason for one in together]
