@@ -18,6 +18,7 @@ from runtime.activations.intake import Intake
 from runtime.activations.supply import Supply
 from runtime.appliance.sandboxes import OpeningSandbox
 from runtime.appliance.workshops import least_level, make_workshop, supply_of
+from runtime.artifact.artifacts import Artifacts
 from runtime.artifact.files import ArtifactFiles
 from runtime.blobs.opening import Bytes, open_bytes
 from runtime.faults.errors import RuntimeFault
@@ -332,10 +333,13 @@ def _runner(
             clock=utc_now,
             look_again_s=SELDOM_S if settings.is_one_process else OFTEN_S,
         ),
-        artifacts=ArtifactFiles(
-            folder=settings.home / "jobs",
-            depot=kept.depot,
-            is_home=kept.is_shared_home or bool(seen.worker.serves),
+        artifacts=Artifacts(
+            store=seen.meter.store,
+            files=ArtifactFiles(
+                folder=settings.home / "jobs",
+                depot=kept.depot,
+                is_home=kept.is_shared_home or bool(seen.worker.serves),
+            ),
         ),
         blobs=kept.blobs,
         versions=versions,

@@ -1,19 +1,18 @@
-"""Artifacts on disk, one for each attempt that came to its end here.
+"""Long artifacts on disk, one for each attempt that came to its end here.
 
-What a crash of ours leaves of an attempt is in the store (`runtime.artifact.narrative`). Beside an
-artifact that is long lies what a page shows of it, so that nobody has to parse 100 MB to show a
-page of them.
+Short ones are in the store (`runtime.artifact.artifacts`), as is what a crash of ours leaves of an
+attempt (`runtime.artifact.narrative`); earlier versions of ours laid all in files. Beside one lies
+what a page shows of it, so that nobody has to parse 100 MB to show a page of them.
 """
 
 import asyncio
-import hashlib
 import json
 from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from frozen.values import frozen
-from runtime.artifact.model import Artifact, from_bytes, shown_of, to_bytes
+from runtime.artifact.model import Artifact, from_bytes, shown_of
 from runtime.blobs.depot import Depot, Kind, SharedHome
 from runtime.faults.errors import BlobMissing, NotFound
 from runtime.values.ids import new_id
@@ -32,14 +31,13 @@ class ArtifactFiles:
     is_home: bool = True
     """Whether they stay here, where they are asked for; a worker elsewhere keeps none."""
 
-    async def save(self, artifact: Artifact) -> str:
-        """Write the artifact; return the digest of its bytes."""
-        digest = await asyncio.to_thread(self._write, artifact)
+    async def save(self, artifact: Artifact, content: bytes) -> None:
+        """Write the artifact, of which `content` are the bytes."""
+        await asyncio.to_thread(self._write, artifact, content)
         path = self.path(artifact.job, attempt=artifact.attempt)
         await self.depot.put(Kind.ARTIFACT, f"{artifact.job}/{artifact.attempt}", path)
         if not self.is_home:
             await asyncio.to_thread(remove_tree, path.parent)
-        return digest
 
     async def forget(self, job_id: str) -> None:
         """Remove the artifacts of a job, here and in the depot."""
@@ -67,18 +65,12 @@ class ArtifactFiles:
             write_file(path.with_name("shown.json"), short)
         aside.replace(path)
 
-    def _write(self, artifact: Artifact) -> str:
-        content = to_bytes(artifact)
+    def _write(self, artifact: Artifact, content: bytes) -> None:
         path = self.path(artifact.job, attempt=artifact.attempt)
         if len(content) > SHOWN_WHOLE_BYTES:
             short = json.dumps(shown_of(artifact)).encode()
             write_file(path.with_name("shown.json"), short)
         write_file(path, content)
-        return "sha256:" + hashlib.sha256(content).hexdigest()
-
-    async def load(self, job_id: str, *, attempt: int) -> bytes:
-        """Return the artifact as it was last saved; raise NotFound before the first time."""
-        return await asyncio.to_thread(self.existing(job_id, attempt=attempt).read_bytes)
 
     def shown(self, job_id: str, *, attempt: int) -> dict[str, Any]:
         """Return what a page shows of the artifact; raise NotFound before it was saved once.

@@ -21,7 +21,7 @@ from packages.preparation import Workshop
 from runtime.access.access import Access
 from runtime.access.decisions import own_sight_of, sight_of
 from runtime.activations.intake import Intake
-from runtime.artifact.files import ArtifactFiles
+from runtime.artifact.artifacts import Artifacts
 from runtime.blobs.blob import Blobs
 from runtime.gate.steady import GateClock
 from runtime.http.services import Services
@@ -183,7 +183,7 @@ ClosingsOf = Annotated[Closings, Service("closings")]
 NotifierOf = Annotated[Notifier, Service("notifier")]
 StoreOf = Annotated[Store, Service("store")]
 EventsOf = Annotated[EventLog, Service("events")]
-ArtifactsOf = Annotated[ArtifactFiles, Service("artifacts")]
+ArtifactsOf = Annotated[Artifacts, Service("artifacts")]
 BlobsOf = Annotated[Blobs, Service("blobs")]
 BundlesOf = Annotated[Bundles, Service("bundles")]
 WheelhouseOf = Annotated[Wheelhouse, Service("wheelhouse")]

@@ -11,7 +11,7 @@ from packages.lock.gate_watch import Closings
 from packages.preparation import Workshop
 from runtime.access.access import Access
 from runtime.activations.intake import Intake
-from runtime.artifact.files import ArtifactFiles
+from runtime.artifact.artifacts import Artifacts
 from runtime.blobs.blob import Blobs
 from runtime.gate.steady import GateClock
 from runtime.jobs.attempts.events import EventLog
@@ -41,7 +41,7 @@ class Services:
     closings: Closings
     notifier: Notifier
     events: EventLog
-    artifacts: ArtifactFiles
+    artifacts: Artifacts
     blobs: Blobs
     bundles: Bundles
     wheelhouse: Wheelhouse

@@ -190,13 +190,21 @@ class Attempt:
 
 
 @frozen
+class SavedArtifact:
+    """The digest of an artifact, and its bytes where it is short; others lie in a file."""
+
+    digest: str
+    content: bytes | None = None
+
+
+@frozen
 class Finish:
     """How an attempt ended: all that is published of it, in one transaction."""
 
     state: State
     outputs: tuple[StoredOutput, ...] = ()
     error: JobError | None = None
-    artifact_digest: str | None = None
+    artifact: SavedArtifact | None = None
     is_partial: bool = False
 
 
@@ -378,16 +386,6 @@ class Preset:
     name: str
     wanted: JobFilter
     at: datetime
-
-
-@frozen
-class FormerJob:
-    """What stays of a job whose row has gone: whose it was, so that its artifact can be read."""
-
-    id: str
-    package: str
-    owner: str
-    attempt: int
 
 
 @frozen

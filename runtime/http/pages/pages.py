@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from sqlalchemy import Connection
 
 from frozen.values import frozen
-from runtime.artifact.files import ArtifactFiles
+from runtime.artifact.artifacts import Artifacts
 from runtime.artifact.narrative import narrated
 from runtime.faults.errors import NotFound
 from runtime.http.context import (
@@ -191,16 +191,13 @@ def _see(
     )
 
 
-async def _shown(
-    store: Store, *, artifacts: ArtifactFiles, attempt: Attempt
-) -> dict[str, Any] | None:
+async def _shown(store: Store, *, artifacts: Artifacts, attempt: Attempt) -> dict[str, Any] | None:
     """Return what the page shows of an artifact; None where there is nothing of it yet."""
     job_id, number = attempt.job_id, attempt.number
     try:
         if attempt.artifact_digest:
             digest = attempt.artifact_digest
-            await artifacts.bring(job_id, attempt=number, digest=digest)
-            return await asyncio.to_thread(artifacts.shown, job_id, attempt=number)
+            return await artifacts.shown(job_id, attempt=number, digest=digest)
         artifact = await store.read(narrated, job_id=job_id, attempt=number)
     except NotFound:
         return None

@@ -25,8 +25,8 @@ from packages.runs.run_context import run_context
 from runtime.activations.in_use import InUse
 from runtime.activations.prepared import data_folder_of
 from runtime.artifact import steps
+from runtime.artifact.artifacts import Artifacts
 from runtime.artifact.entries import callable_entries, environment_entry, install_entry
-from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.model import Artifact
 from runtime.blobs.blob import Blobs
 from runtime.faults.errors import AttemptStuck
@@ -45,7 +45,16 @@ from runtime.store.jobs.events import Happening
 from runtime.telemetry.telemetry import Telemetry
 from runtime.values.around.questions import Waits, asked, unaskable
 from runtime.values.clock import Clock, milliseconds_between
-from runtime.values.records import Claim, Finish, Gate, Job, JobError, StoredOutput, Worker
+from runtime.values.records import (
+    Claim,
+    Finish,
+    Gate,
+    Job,
+    JobError,
+    SavedArtifact,
+    StoredOutput,
+    Worker,
+)
 from runtime.values.states import State
 from runtime.values.when.line import Ability
 from sandbox.command import Command, Input, Json, Outcome, Question
@@ -66,7 +75,7 @@ class AttemptRunner:
     store: Store
     notifier: Notifier
     events: EventLog
-    artifacts: ArtifactFiles
+    artifacts: Artifacts
     blobs: Blobs
     versions: Versions
     in_use: InUse
@@ -149,7 +158,7 @@ class AttemptRunner:
             questions.ask,
             asked=question,
             token=token,
-            artifact_digest=waits.artifact_digest,
+            artifact=waits.artifact,
             at=at,
             before=before,
         )
@@ -214,17 +223,16 @@ class _Attempt:
         self.artifact = steps.with_ending(
             self.artifact, state=state, error=error, at=self.runner.clock()
         )
-        digest = await self._saved()
         return Finish(
             state=state,
             outputs=tuple(outputs),
             error=error,
-            artifact_digest=digest,
+            artifact=await self._saved(),
             is_partial=self.artifact.is_partial,
         )
 
-    async def _saved(self) -> str:
-        """Save the artifact, as soon as there is room for it; return its digest."""
+    async def _saved(self) -> SavedArtifact:
+        """Save the artifact, as soon as there is room for it."""
         saving = partial(self.runner.artifacts.save, self.artifact)
         return await until_written(saving, doing=f"the artifact of job {self.claim.job.id}")
 
@@ -234,8 +242,7 @@ class _Attempt:
         self.artifact = steps.with_ending(
             self.artifact, state=State.WAITING, error=None, at=self.runner.clock()
         )
-        digest = await self._saved()
-        return Waits(question=question, artifact_digest=digest)
+        return Waits(question=question, artifact=await self._saved())
 
     async def _answers(self) -> Mapping[str, Json]:
         """Return what was answered so far; a first attempt has asked nothing yet."""

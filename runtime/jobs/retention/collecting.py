@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from frozen.values import frozen
-from runtime.artifact.files import ArtifactFiles
+from runtime.artifact.artifacts import Artifacts
 from runtime.blobs.blob import Blobs
 from runtime.store.databases.store import Store
 from runtime.store.retention import deletion
@@ -25,7 +25,7 @@ class Collector:
 
     store: Store
     blobs: Blobs
-    artifacts: ArtifactFiles
+    artifacts: Artifacts
     clock: Clock
 
     async def collect(self, digests: Iterable[str]) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from frozen.values import frozen
-from runtime.artifact.files import ArtifactFiles
+from runtime.artifact.artifacts import Artifacts
 from runtime.artifact.narrative import narrated
 from runtime.faults.errors import InputRefused, NotFound
 from runtime.jobs.retention.collecting import Collector
@@ -60,7 +60,7 @@ class Retention:
 
     store: Store
     collector: Collector
-    artifacts: ArtifactFiles
+    artifacts: Artifacts
     notifier: Notifier
     clock: Clock
     settings: RetentionSettings
@@ -156,8 +156,8 @@ class Retention:
                 artifact = await self.store.read(narrated, job_id=job_id, attempt=number)
             except NotFound:
                 continue
-            digest = await self.artifacts.save(artifact)
-            await self.store.run(sweeps.note_artifact, job_id=job_id, number=number, digest=digest)
+            saved = await self.artifacts.save(artifact)
+            await self.store.run(sweeps.note_artifact, job_id=job_id, number=number, artifact=saved)
 
     async def _count(self, freed: tuple[int, int]) -> None:
         number, size_bytes = freed

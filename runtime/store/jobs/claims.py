@@ -12,7 +12,15 @@ from sqlalchemy import Connection, bindparam, update
 
 from runtime.faults.errors import Superseded
 from runtime.store.access import gate
-from runtime.store.jobs import admission, dead_letters, events, job_changes, job_counts, turns
+from runtime.store.jobs import (
+    admission,
+    artifacts,
+    dead_letters,
+    events,
+    job_changes,
+    job_counts,
+    turns,
+)
 from runtime.store.jobs import jobs as job_store
 from runtime.store.jobs.events import Happening
 from runtime.store.packages import activations
@@ -178,10 +186,11 @@ def _end_attempt(connection: Connection, job: Job, *, finish: Finish, at: dateti
         "state": after(job.state, change=ENDINGS[finish.state]),
         "finished_at": at,
         "error": plain_error(finish.error),
-        "artifact_digest": finish.artifact_digest,
+        "artifact_digest": finish.artifact and finish.artifact.digest,
         "is_partial": finish.is_partial,
     }
     job_changes.change_attempt(connection, job_id=job.id, number=job.attempt, values=ended)
+    artifacts.keep(connection, job_id=job.id, attempt=job.attempt, artifact=finish.artifact)
     if finish.outputs:
         key = {"job_id": job.id, "attempt": job.attempt}
         rows = [plain(output, STORED_OUTPUT) | key for output in finish.outputs]

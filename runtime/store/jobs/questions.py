@@ -10,13 +10,21 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Connection, Integer, bindparam, delete, select, update
 
 from runtime.faults.errors import NotFound, StateConflict, Superseded
-from runtime.store.jobs import admission, claims, events, job_changes, job_counts, turns
+from runtime.store.jobs import (
+    admission,
+    artifacts,
+    claims,
+    events,
+    job_changes,
+    job_counts,
+    turns,
+)
 from runtime.store.jobs import jobs as job_store
 from runtime.store.jobs.events import Happening
 from runtime.store.schema.tables_around import questions
 from runtime.store.statements.rows import ASKED, plain, plain_error, value_of
 from runtime.values.around.questions import Answer, Asked, expired
-from runtime.values.records import Finish, Job, JobError, JsonObject
+from runtime.values.records import Finish, Job, JobError, JsonObject, SavedArtifact
 from runtime.values.states import Change, State, after
 from sandbox.command import Json
 
@@ -34,7 +42,7 @@ def ask(
     *,
     asked: Asked,
     token: str,
-    artifact_digest: str,
+    artifact: SavedArtifact,
     at: datetime,
     before: Sequence[Happening] = (),
 ) -> State:
@@ -50,7 +58,7 @@ def ask(
             mend="nothing to mend: the current attempt publishes",
         )
     if job.cancel_requested_at:
-        end = Finish(state=State.CANCELLED, artifact_digest=artifact_digest)
+        end = Finish(state=State.CANCELLED, artifact=artifact)
         claims.finish(connection, job_id=job.id, token=token, finish=end, at=at, before=before)
         return State.CANCELLED
     state = after(job.state, change=Change.ASK)
@@ -60,8 +68,9 @@ def ask(
     job_changes.change_job(
         connection, job_id=job.id, values={"state": state, "token": None, "progress": None}
     )
-    ending = {"state": state, "finished_at": at, "artifact_digest": artifact_digest}
+    ending = {"state": state, "finished_at": at, "artifact_digest": artifact.digest}
     job_changes.change_attempt(connection, job_id=job.id, number=job.attempt, values=ending)
+    artifacts.keep(connection, job_id=job.id, attempt=job.attempt, artifact=artifact)
     told: JsonObject = {
         "key": asked.key,
         "prompt": asked.prompt,

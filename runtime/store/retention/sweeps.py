@@ -7,14 +7,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Table, delete, select, tuple_, update
 
 from runtime.faults.errors import NotFound
-from runtime.store.jobs import job_changes
+from runtime.store.jobs import artifacts, job_changes
 from runtime.store.jobs import jobs as job_store
 from runtime.store.retention import deletion, policies
 from runtime.store.schema import tables
 from runtime.store.schema.tables_around import former_jobs, input_blobs, pins
 from runtime.values.access import EVERYTHING, Sight
-from runtime.values.around.retention import Ended, Kind
-from runtime.values.records import FormerJob
+from runtime.values.around.retention import Ended, FormerJob, Kind
+from runtime.values.records import SavedArtifact
 from runtime.values.states import FINAL, State
 
 GONE_AT: Mapping[Kind, str] = {
@@ -141,10 +141,13 @@ def unrecorded(connection: Connection, *, job_id: str) -> tuple[int, ...]:
     return tuple(one.number for one in found if one.started_at and not one.artifact_digest)
 
 
-def note_artifact(connection: Connection, *, job_id: str, number: int, digest: str) -> None:
-    """Write down that an attempt's artifact has been saved."""
-    values = {"artifact_digest": digest}
+def note_artifact(
+    connection: Connection, *, job_id: str, number: int, artifact: SavedArtifact
+) -> None:
+    """Write down that an attempt's artifact has been saved, and keep a short one."""
+    values = {"artifact_digest": artifact.digest}
     job_changes.change_attempt(connection, job_id=job_id, number=number, values=values)
+    artifacts.keep(connection, job_id=job_id, attempt=number, artifact=artifact)
 
 
 def former(connection: Connection, *, job_id: str, sight: Sight = EVERYTHING) -> FormerJob:

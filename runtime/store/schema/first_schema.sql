@@ -1,3 +1,9 @@
+CREATE TABLE artifacts (
+  job VARCHAR NOT NULL,
+  attempt INTEGER NOT NULL,
+  content BLOB NOT NULL,
+  CONSTRAINT pk_artifacts PRIMARY KEY (job, attempt)
+);
 CREATE TABLE audit (
   seq INTEGER NOT NULL,
   at DATETIME NOT NULL,

@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -205,6 +206,15 @@ attempts = Table(
     Column("artifact_digest", String),
     Column("is_partial", Boolean, nullable=False),
     Index("ix_attempts_started_at", "started_at"),
+)
+
+# Not a part of a job: an artifact outlives the row of its job.
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("job", String, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
 )
 
 outputs = Table(

@@ -4,7 +4,7 @@ from dataclasses import field
 from datetime import datetime, timedelta
 
 from frozen.values import frozen
-from runtime.values.records import JobError, JsonObject
+from runtime.values.records import JobError, JsonObject, SavedArtifact
 from sandbox.command import Json, Question
 
 MOST_PROMPT_CHARS = 10_000
@@ -40,7 +40,7 @@ class Waits:
     """How an attempt ended that asked: what it asked, and the artifact of it."""
 
     question: Question
-    artifact_digest: str
+    artifact: SavedArtifact
 
 
 def asked(

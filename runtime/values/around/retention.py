@@ -31,6 +31,16 @@ class Kind(StrEnum):
     ROWS = "rows"
 
 
+@frozen
+class FormerJob:
+    """What stays of a job whose row has gone: whose it was, so that its artifact can be read."""
+
+    id: str
+    package: str
+    owner: str
+    attempt: int
+
+
 type Keeping = Mapping[Kind, timedelta | None]
 """How long each is kept after the end of a job; None: for ever."""
 

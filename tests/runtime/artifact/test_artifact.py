@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import timedelta
-from pathlib import Path
 
 import jsonschema_rs
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from packages.environment.inventory import Inventory, Overlap
 from runtime.artifact import steps as assembly
 from runtime.artifact.entries import environment_entry
-from runtime.artifact.files import ArtifactFiles
 from runtime.artifact.model import (
     Artifact,
     CallableEntry,
@@ -22,7 +20,6 @@ from runtime.artifact.model import (
     artifact_schema,
     to_bytes,
 )
-from runtime.faults.errors import NotFound
 from runtime.store.databases.store import Store
 from runtime.store.jobs import claims
 from runtime.store.jobs import jobs as job_store
@@ -159,20 +156,6 @@ def test_notes_of_extract_and_hook_are_kept_in_order(claim: Claim) -> None:
 def test_a_cancelled_run_is_no_failure(claim: Claim) -> None:
     artifact = whole(claim, STOPPED)
     assert (artifact.state, artifact.error) == (State.CANCELLED, None)
-
-
-async def test_a_save_replaces_the_former_one_and_leaves_nothing_aside(
-    tmp_path: Path, claim: Claim
-) -> None:
-    files = ArtifactFiles(folder=tmp_path / "jobs")
-    with pytest.raises(NotFound):
-        await files.load(claim.job.id, attempt=1)
-    await files.save(assembly.begin(claim, worker=WORKER))
-    digest = await files.save(whole(claim, GOOD))
-    assert digest.startswith("sha256:")
-    assert json.loads(await files.load(claim.job.id, attempt=1))["state"] == "succeeded"
-    place = files.path(claim.job.id, attempt=1)
-    assert [path.name for path in place.parent.iterdir()] == ["artifact.json"]
 
 
 def test_the_artifact_tells_whose_file_won_and_what_has_no_source() -> None:

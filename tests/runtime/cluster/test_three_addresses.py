@@ -23,7 +23,8 @@ def extract(*, job, **_):
     import greeting
     said = (job.data / "learnt" / "words.txt").read_text()
     (job.output_dir / "out.bin").write_bytes(b"x" * 3_000_000)
-    return {"said": said, "by": greeting.NAME, "read": job.inputs[0].read_text()}
+    long = "x" * 100_000  # such an artifact is no part of the database
+    return {"said": said, "by": greeting.NAME, "read": job.inputs[0].read_text(), "long": long}
 """
 SLOW = """
 import time
@@ -71,6 +72,7 @@ def test_bundle_wheels_data_inputs_and_outputs_come_and_go_by_digest(
     assert ended["state"] == "succeeded", ended
     assert ended["worker"] == cluster.worker_id(of=cluster.worker)
     artifact = server.http.get(f"/v1/jobs/{job['id']}/artifact").json()
+    assert len(artifact["result"].pop("long")) == 100_000
     assert artifact["result"] == {"said": "prepared once", "by": "a wheel", "read": "an input"}
     assert [one["name"] for one in artifact["environment"]["installed"]] == ["greeting"]
     assert artifact["worker"]["id"] == ended["worker"]

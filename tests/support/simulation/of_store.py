@@ -39,6 +39,7 @@ from runtime.values.records import (
     Job,
     JobError,
     RequestContext,
+    SavedArtifact,
     SentKey,
     Worker,
 )
@@ -189,7 +190,7 @@ class OfStore:
             asked_at=at,
             expires_at=at + timedelta(seconds=60),
         )
-        given = {"asked": asked, "token": held[1], "artifact_digest": "", "at": at}
+        given = {"asked": asked, "token": held[1], "artifact": SavedArtifact(digest=""), "at": at}
         return str(self._told(questions.ask, **given))
 
     def give_back(self, held: Held, code: str, *, at: datetime) -> str:

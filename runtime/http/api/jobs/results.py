@@ -47,10 +47,10 @@ async def get_artifact(
     headers = as_file(f"artifact-{job_id}.json")
     if artifact is not None:
         return Response(to_bytes(artifact), media_type="application/json", headers=headers)
-    if digest:
-        await artifacts.bring(job_id, attempt=number, digest=digest)
-    file = artifacts.existing(job_id, attempt=number)
-    return FileResponse(file, media_type="application/json", headers=headers)  # in pieces
+    found = await artifacts.load(job_id, attempt=number, digest=digest)
+    if isinstance(found, bytes):
+        return Response(found, media_type="application/json", headers=headers)
+    return FileResponse(found, media_type="application/json", headers=headers)  # in pieces
 
 
 def _unsaved(
