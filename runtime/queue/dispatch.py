@@ -70,6 +70,22 @@ class Dispatch:
         else:
             await self.ticket(subject)
 
+    def is_looked_for(self, job: Job) -> bool:
+        """Have a job looked for that is in line to be stored; return whether somebody does.
+
+        Whoever looks stands in line behind it, so that both come in one transaction.
+        """
+        if not self.tickets.is_told or job.due_at > self.clock():
+            return False
+        if self.tickets.are_enough():
+            return True
+        ticket = f"{job.id}:{job.attempt}"
+        self.tickets.given(ticket)
+        if self.tickets.take_here(ticket):
+            return True
+        self.taken(ticket)
+        return False
+
     async def at(self, when: datetime) -> None:
         """Say that there will be work then."""
         await self.queues.of_jobs.add(TICKET_TASK, new_id(), when=when)

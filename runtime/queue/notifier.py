@@ -1,7 +1,8 @@
 """Wakes whoever waits for news of a topic, in this process and by `news` in the others.
 
-A notice carries nothing: the listener reads the store. So a missed notice costs a moment, until
-the listener's own time-out, and never an event.
+A notice carries nothing that has to be heard: the listener reads the store. So a missed notice
+costs a moment, until the listener's own time-out, and never an event. Within one process it may
+carry what the listener would read.
 """
 
 import asyncio
@@ -23,6 +24,12 @@ class Listener(Protocol):
         ...
 
 
+class News(asyncio.Event):
+    """An event that is set at each notice, and what the last one carried, if anything."""
+
+    said: object = None
+
+
 class Notifier:
     """Topics and those who wait for them, all in one event loop."""
 
@@ -34,9 +41,12 @@ class Notifier:
         """Let other processes know, by `publish`, what is notified here from now on."""
         self._publish = publish
 
-    def notify(self, topic: str) -> None:
-        """Wake those who listen to `topic`, here and elsewhere."""
-        self.wake(topic)
+    def notify(self, topic: str, *, saying: object = None) -> None:
+        """Wake those who listen to `topic`, here and elsewhere; those here are told `saying`."""
+        for listener in self._listeners.get(topic, ()):
+            if isinstance(listener, News) and saying is not None:
+                listener.said = saying
+            listener.set()
         self._publish(topic)
 
     def wake(self, topic: str) -> None:
@@ -52,9 +62,9 @@ class Notifier:
                     listener.set()
 
     @contextmanager
-    def listen(self, topic: str) -> Generator[asyncio.Event]:
+    def listen(self, topic: str) -> Generator[News]:
         """Offer an event that is set at each notice; the listener clears it."""
-        listener = asyncio.Event()
+        listener = News()
         with self.telling(topic, listener=listener):
             yield listener
 

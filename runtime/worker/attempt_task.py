@@ -104,7 +104,9 @@ class AttemptTask:
 
     async def _claim(self, token: str) -> Claim | None:
         """Claim a job; who is stopped meanwhile gives back what it would have got."""
-        claiming = asyncio.ensure_future(self.runner.claim(token=token))
+        claiming = asyncio.Task(
+            self.runner.claim(token=token), loop=asyncio.get_running_loop(), eager_start=True
+        )
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -113,14 +115,14 @@ class AttemptTask:
             raise
 
     async def _run(self, claim: Claim, *, token: str, slot: Slot, on_claim: OnClaim) -> None:
-        job_id = claim.job.id
+        job_id, told = claim.job.id, None
         try:
             await on_claim(claim)
             if claim.follows_at:
                 await self.dispatch.at(claim.follows_at)
-            again = await self.runner.run(claim, token=token, on_last_run=slot.give_back)
-            if again is not None:
-                await self.dispatch.attempt(again)
+            told = await self.runner.run(claim, token=token, on_last_run=slot.give_back)
+            if told is not None and told.job.state is State.QUEUED:
+                await self.dispatch.attempt(told.job)
         except Superseded:
             log.warning("an attempt at job %s was superseded; nothing of it is published", job_id)
         except asyncio.CancelledError:
@@ -134,7 +136,7 @@ class AttemptTask:
             await until_written(giving, doing=f"the end of an attempt at job {job_id}")
         finally:
             self.notifier.notify(job_id)
-            self.notifier.notify(ended(job_id))
+            self.notifier.notify(ended(job_id), saying=told)
 
     async def _give_back(self, job_id: str, *, token: str, error: JobError) -> None:
         with suppress(Superseded):

@@ -91,8 +91,13 @@ class WorkerTasks:
         if self._takes_nothing or is_others or len(self.looks) >= most_at_a_time(self.settings):
             return False
         # Not in the context of who submits: what is logged and traced of a run is not of a request.
-        look = asyncio.get_running_loop().create_task(
-            self._look(ticket), name=f"{TICKET_TASK}:{ticket}", context=self.context.copy()
+        # Eager: where a job is about to be stored, its claim stands in line right behind it.
+        look = asyncio.Task(
+            self._look(ticket),
+            loop=asyncio.get_running_loop(),
+            name=f"{TICKET_TASK}:{ticket}",
+            context=self.context.copy(),
+            eager_start=True,
         )
         self.looks.add(look)
         look.add_done_callback(self.looks.discard)

@@ -35,7 +35,7 @@ from runtime.gate.steady import GateClock
 from runtime.gate.watch import gate_state
 from runtime.jobs.attempts.cancellations import Cancellations, unless
 from runtime.jobs.attempts.events import EventLog, EventWriter
-from runtime.jobs.attempts.outcomes import hook_outcome, told_of
+from runtime.jobs.attempts.outcomes import Ended, ended_of, hook_outcome, told_of
 from runtime.jobs.attempts.persistence import until_written
 from runtime.jobs.attempts.versions import Version, Versions
 from runtime.queue.notifier import Notifier
@@ -49,7 +49,6 @@ from runtime.values.records import (
     Claim,
     Finish,
     Gate,
-    Job,
     JobError,
     SavedArtifact,
     StoredOutput,
@@ -108,11 +107,11 @@ class AttemptRunner:
 
     async def run(
         self, claim: Claim, *, token: str, on_last_run: Callable[[], None] = _nobody_waits
-    ) -> Job | None:
+    ) -> Ended | None:
         """Run an attempt that was claimed, and publish what came of it.
 
-        Returns the job where it is to be tried again. `on_last_run` is called once nothing of it
-        is in a cell any more.
+        Returns that; None where the job waits for an answer. `on_last_run` is called once nothing
+        of it is in a cell any more.
         """
         job = claim.job
         async with self.events.writer(job_id=job.id, attempt=job.attempt, token=token) as writer:
@@ -131,13 +130,13 @@ class AttemptRunner:
 
     async def _publish(
         self, claim: Claim, finish: Finish | Waits, *, token: str, writer: EventWriter
-    ) -> Job | None:
+    ) -> Ended | None:
         """Publish the end of an attempt with what of its events is not stored yet."""
         async with writer.rest() as rest:
             if isinstance(finish, Waits):
                 await self._ask(claim, finish, token=token, before=rest)
                 return None
-            return await self.store.run(
+            job = await self.store.run(
                 claims.finish,
                 job_id=claim.job.id,
                 token=token,
@@ -145,6 +144,7 @@ class AttemptRunner:
                 at=self.clock(),
                 before=rest,
             )
+        return ended_of(claim.attempts[-1], job=job, finish=finish)
 
     async def _ask(
         self, claim: Claim, waits: Waits, *, token: str, before: Sequence[Happening]

@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 
 from frozen.values import frozen
 from runtime.artifact.reports import event_of
-from runtime.queue.notifier import Notifier, wait_for_news
+from runtime.jobs.attempts.outcomes import Ended
+from runtime.queue.notifier import News, Notifier, wait_for_news
 from runtime.store.databases.store import Store
 from runtime.store.jobs import events as event_store
 from runtime.store.jobs import jobs as job_store
@@ -91,18 +92,20 @@ class EventLog:
 
 
 async def job_once_ended(
-    log: EventLog, *, job_id: str, news: asyncio.Event, at_most_s: float
+    log: EventLog, *, job_id: str, news: News, at_most_s: float
 ) -> tuple[Job, tuple[Attempt, ...]]:
     """Return the job and its attempts once it has ended, or as it is after so many seconds.
 
-    `news` listens to its end since before it could come; that of another process comes by
-    looking again.
+    `news` listens to its end since before it could come, and may say how it ended; that of another
+    process comes by looking again.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + at_most_s
     while True:
         left_s = max(until - loop.time(), 0)
         await wait_for_news(news, at_most_s=min(left_s, log.look_again_s))
+        if isinstance(news.said, Ended) and news.said.attempts:
+            return news.said.job, news.said.attempts
         job, attempts = await log.store.read(job_store.with_attempts, job_id=job_id)
         if job.state.is_final or not left_s:
             return job, attempts

@@ -1,9 +1,36 @@
 """What is told of the outcome of a run: in the event of its end, and to the hook after it. Pure."""
 
+from dataclasses import replace
+
+from frozen.values import frozen
 from runtime.artifact.model import Artifact
-from runtime.values.records import JobError
+from runtime.values.records import Attempt, Finish, Job, JobError
 from runtime.values.states import State
 from sandbox.command import Json, Outcome
+
+
+@frozen
+class Ended:
+    """The end of an attempt: its job as it is now, and what whoever waited for it would read."""
+
+    job: Job
+    attempts: tuple[Attempt, ...] = ()
+    """Empty where the job has not ended, or only the store knows all of them."""
+
+
+def ended_of(claimed: Attempt, *, job: Job, finish: Finish) -> Ended:
+    """Return what an attempt came to; with all attempts where the first one was the last."""
+    if not job.state.is_final or job.attempt > 1:
+        return Ended(job=job)
+    attempt = replace(
+        claimed,
+        state=job.state,
+        finished_at=job.finished_at,
+        error=job.error,
+        artifact_digest=finish.artifact.digest if finish.artifact else None,
+        is_partial=finish.is_partial,
+    )
+    return Ended(job=job, attempts=(attempt,))
 
 
 def told_of(outcome: Outcome) -> dict[str, Json]:

@@ -56,11 +56,15 @@ PLAIN = Around()
 
 @frozen
 class Ordered:
-    """A job as it will be stored, the key that its order was sent by, and which of two it keeps."""
+    """A job as it will be stored, the key that its order was sent by, and which of two it keeps.
+
+    `active` is the activation that has to be its package's active one then, if any has to.
+    """
 
     job: Job
     sent: SentKey | None
     keep: job_store.Keep = "first"
+    active: str = ""
 
 
 @frozen

@@ -1,8 +1,9 @@
 """What callers may do with jobs: submit one, cancel it, retry it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import field
+from contextlib import contextmanager, suppress
+from dataclasses import field, replace
 from functools import partial
 from typing import cast
 
@@ -12,7 +13,7 @@ from frozen.values import frozen
 from packages.bundle.orders import PARAMETERS, judge_inputs
 from packages.interpreters import abi_of, platform_of
 from runtime.activations.prepared import interpreter_of
-from runtime.faults.errors import InputRefused, KeyInUse
+from runtime.faults.errors import InputRefused, KeyInUse, NotActive
 from runtime.jobs.attempts.cancellations import Cancellations
 from runtime.jobs.orders.orders import (
     PLAIN,
@@ -78,6 +79,8 @@ class Submissions:
     policy: DispatchPolicy = field(default_factory=DispatchPolicy)
     telemetry: Telemetry = field(default_factory=Telemetry)
     _known: dict[str, Target] = field(default_factory=dict[str, Target])
+    _last: dict[str, Target] = field(default_factory=dict[str, Target])
+    """What each package ran when it was looked up last."""
     _on_their_way: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     @contextmanager
@@ -113,10 +116,35 @@ class Submissions:
             known=self._known,
         )
         if version is None:
-            self._known[found.activation.id] = found
-        if len(self._known) > MOST_KNOWN:
-            del self._known[next(iter(self._known))]
+            self._known[found.activation.id] = self._last[package] = found
+        for known in (self._known, self._last):
+            if len(known) > MOST_KNOWN:
+                del known[next(iter(known))]
         return found
+
+    async def submit_plain(
+        self,
+        package: str,
+        *,
+        version: str | None,
+        parameters: JsonObject,
+        sender: Sender,
+        wish: Wish = NO_WISH,
+        around: Around = PLAIN,
+    ) -> Job:
+        """Accept a job without inputs, as `submit` does, with one look into the store less.
+
+        What its package ran last is taken for active still, and held against the store as the
+        job is stored. A key is of what is active, so with one that is looked up first.
+        """
+        submit = partial(
+            self.submit, parameters=parameters, inputs=(), sender=sender, wish=wish, around=around
+        )
+        last = self._last.get(package)
+        if last is not None and version is None and not sender.key:
+            with suppress(NotActive, InputRefused):
+                return await submit(last, is_sure=False)
+        return await submit(await self.target_for(package, version=version))
 
     async def submit(
         self,
@@ -128,6 +156,7 @@ class Submissions:
         keep: Callable[[], Awaitable[None]] = _nothing_to_keep,
         wish: Wish = NO_WISH,
         around: Around = PLAIN,
+        is_sure: bool = True,
     ) -> Job:
         """Accept a job, or raise QueueFull; what was accepted is never lost.
 
@@ -135,7 +164,8 @@ class Submissions:
         KeyUsed where that was another order, KeyInUse while that is on its way.
 
         Raises InputRefused where the package says that it takes no such job. `keep` is awaited
-        once it would: then the bytes of the inputs are wanted.
+        once it would: then the bytes of the inputs are wanted. Unless `is_sure` that the target
+        is what its package runs, NotActive is raised where it does not any more.
         """
         ordered = await self.ordered(
             target, parameters=parameters, inputs=inputs, sender=sender, wish=wish, around=around
@@ -144,7 +174,8 @@ class Submissions:
         if sent and (known := await self.store.read(submissions.job_sent_before, sent=sent)):
             return await self.store.read(job_store.get, job_id=known)
         await keep()
-        return await self.accept(ordered)
+        active = "" if is_sure else target.activation.id
+        return await self.accept(replace(ordered, active=active))
 
     async def ordered(
         self,
@@ -174,14 +205,19 @@ class Submissions:
         """Store a job and say that it waits. Raises QueueFull, or KeyUsed."""
         # Stored first: whatever is lost from here on, the reconciler finds the job in the store.
         with self.telemetry.traces.submission(ordered.job) as job:
-            accepted = await self.store.run(
+            storing = self.store.run(
                 job_store.submit,
                 job=job,
                 queue_limit=self.queue_limit,
                 sent=ordered.sent,
                 keep=ordered.keep,
+                active=ordered.active,
             )
-        await self.dispatch.attempt(accepted)
+            in_line = asyncio.Task(storing, loop=asyncio.get_running_loop(), eager_start=True)
+            is_looked_for = self.dispatch.is_looked_for(job)
+            accepted = await in_line
+        if not is_looked_for or accepted.due_at > job.due_at:
+            await self.dispatch.attempt(accepted)
         return accepted
 
     def job_of(

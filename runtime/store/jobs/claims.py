@@ -5,6 +5,7 @@ Superseded, and nothing changes.
 """
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
@@ -153,11 +154,11 @@ def finish(
     finish: Finish,
     at: datetime,
     before: Sequence[Happening] = (),
-) -> Job | None:
-    """Publish the end of the attempt that holds `token`: state, error, outputs, events.
+) -> Job:
+    """Publish the end of the attempt that holds `token`: state, error, outputs, artifact, events.
 
     `before` are the events that came before the last one, as far as they are not stored yet.
-    Returns the job where its package failed and it is to be tried again.
+    Returns the job as it is now: queued where its package failed and it is to be tried again.
     """
     job = _held(connection, job_id, token=token)
     due_at = _again_at(connection, job, finish=finish, token=token, at=at)
@@ -177,7 +178,7 @@ def finish(
     happenings = [*before, (at, "job.finished", last)]
     events.append(connection, job_id=job_id, attempt=job.attempt, happenings=happenings)
     turns.left_slot(connection, job, at=at)
-    return None
+    return replace(job, state=state, finished_at=at, error=finish.error)
 
 
 def _end_attempt(connection: Connection, job: Job, *, finish: Finish, at: datetime) -> None:

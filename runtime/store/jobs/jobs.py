@@ -18,6 +18,7 @@ from runtime.store.jobs import (
     turns,
     uniqueness,
 )
+from runtime.store.packages import packages
 from runtime.store.schema import tables
 from runtime.store.statements.prepared import Prepared
 from runtime.store.statements.rows import JOB, plain, plain_error
@@ -58,13 +59,18 @@ def submit(
     queue_limit: int,
     sent: SentKey | None = None,
     keep: Keep = "first",
+    active: str = "",
 ) -> Job:
     """Accept `job` into the queue; raise QueueFull when it has no room.
+
+    `active` is an activation: NotActive is raised where its package runs on another one by now.
 
     Returns the job that was sent by the same key before, where there is one; raises KeyUsed where
     that was another order. Where one with its unique key waits or runs, that is returned, or,
     to keep the newest, what waits of them is cancelled.
     """
+    if active:
+        packages.refuse_unless_active(connection, package=job.package, activation_id=active)
     if sent and (known := submissions.job_sent_before(connection, sent=sent)):
         return get(connection, job_id=known)
     if job.unique_key and (known := _one_like(connection, job, keep=keep)):

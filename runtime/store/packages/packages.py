@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
-from runtime.faults.errors import NotFound, VersionConflict
+from runtime.faults.errors import NotActive, NotFound, VersionConflict
 from runtime.store.schema import tables
 from runtime.store.statements import in_sight, upsert
 from runtime.store.statements.cursor import page_of
@@ -94,6 +94,16 @@ def get_package(connection: Connection, *, name: str) -> Package:
 def active_activation(connection: Connection, *, package: str) -> str | None:
     """Return the id of the activation that new jobs of a package run on, None for none."""
     return ACTIVE.scalar(connection, {"package": package})
+
+
+def refuse_unless_active(connection: Connection, *, package: str, activation_id: str) -> None:
+    """Raise NotActive where new jobs of a package run on another activation."""
+    if active_activation(connection, package=package) != activation_id:
+        raise NotActive(
+            f"What {package} runs has changed just now",
+            where=package,
+            mend="send the job again",
+        )
 
 
 def no_package(name: str) -> NotFound:

@@ -20,6 +20,21 @@ STRICT = {
     "extract.py": "def extract(*, job, **_):\n    (job.output_dir / 'n').write_text(job.id)\n",
 }
 
+ENDING = {
+    "manifest.json": json.dumps({"schema": 1, "name": "ending", "version": "1"}),
+    "extract.py": """
+import time
+def extract(*, job, **_):
+    how = job.parameters["how"]
+    job.progress(1, 2)
+    if how == "with an output":
+        (job.output_dir / "n").write_text("n")
+    if how == "cancelled":
+        time.sleep(60)
+    return 1 / (how != "badly")
+""",
+}
+
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -44,6 +59,23 @@ def test_an_answer_waits_for_the_end_of_a_job(own: Server) -> None:
     again = own.http.post(f"{answer.headers['location']}/retry", headers=WAIT, timeout=90)
     assert (again.status_code, again.json()["attempt"]) == (200, 2)
     assert again.json()["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("ends", ["well", "badly", "with an output", "cancelled"])
+def test_who_waited_is_told_what_whoever_asks_later_reads(own: Server, ends: str) -> None:
+    own.activate(zipped("counts-words", changes=ENDING))
+    with ThreadPoolExecutor(1) as pool:
+        order = {"package": "ending", "parameters": {"how": ends}, "labels": {"of": "waiting"}}
+        asked = pool.submit(own.http.post, "/v1/jobs", json=order, headers=WAIT, timeout=90)
+        if ends == "cancelled":
+            job = own.until("/v1/jobs?state=running", lambda page: page["items"])["items"][0]
+            own.http.post(f"/v1/jobs/{job['id']}/cancel")
+        answer = asked.result()
+    assert answer.status_code == 200
+    told = answer.json()
+    assert told["state"] == {"badly": "failed", "cancelled": "cancelled"}.get(ends, "succeeded")
+    assert told["attempts"][0]["artifact_digest"].startswith("sha256:")
+    assert told == own.http.get(f"/v1/jobs/{told['id']}").json()
 
 
 def test_many_answers_wait_beside_each_other(own: Server) -> None:

@@ -1,6 +1,5 @@
 """/v1/jobs: submit, look at, follow, fetch, cancel, try again."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -42,7 +41,7 @@ from runtime.http.entrance.operations import operations
 from runtime.jobs.attempts.events import EventLog, job_once_ended, to_line
 from runtime.jobs.orders.orders import Again, Around, Sender
 from runtime.jobs.orders.submission import Submissions
-from runtime.queue.notifier import ended
+from runtime.queue.notifier import News, ended
 from runtime.settings.settings import Settings
 from runtime.store.databases.store import Store
 from runtime.store.jobs import events as event_store
@@ -167,11 +166,10 @@ async def _submitted(
         )
     body = await whole_body(request, most_bytes=MOST_BYTES)
     order = _read_order(body.decode(errors="replace"), among=among)
-    target = await submissions.target_for(order.package, version=order.version)
-    return await submissions.submit(
-        target,
+    return await submissions.submit_plain(
+        order.package,
+        version=order.version,
         parameters=order.parameters,
-        inputs=(),
         sender=sender,
         wish=order.to_wish(),
         around=around_of(order),
@@ -307,7 +305,7 @@ async def retry_job(
 
 
 async def _waited(
-    log: EventLog, job_id: str, *, news: asyncio.Event, wait_s: int, response: Response
+    log: EventLog, job_id: str, *, news: News, wait_s: int, response: Response
 ) -> JobDetail:
     """Return the job once it has ended, or as it is after `wait_s` seconds."""
     job, attempts = await job_once_ended(log, job_id=job_id, news=news, at_most_s=wait_s)
