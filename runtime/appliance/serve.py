@@ -35,7 +35,8 @@ from runtime.http.connections.listening import (
     listening_on,
 )
 from runtime.http.connections.tls import renew, tls_context
-from runtime.queue.dockets import dockets
+from runtime.queue.late import MODULE, LateQueues
+from runtime.queue.queue import OpenQueues
 from runtime.settings.settings import Settings
 from runtime.store.access import audit
 from runtime.values.records import JsonObject
@@ -115,8 +116,10 @@ async def serve(
 
     `announce` is given the address once it answers, and a link that logs a browser in.
     """
+    late = LateQueues()
+    open_queues = late.open if settings.is_one_process else _dockets()
     async with (
-        open_appliance(settings, open_queues=dockets, sandbox=sandbox) as appliance,
+        open_appliance(settings, open_queues=open_queues, sandbox=sandbox) as appliance,
         AsyncExitStack() as stack,
     ):
         listener = stack.enter_context(listening_on(settings))
@@ -147,6 +150,7 @@ async def serve(
         (settings.home / ADDRESS_NAME).write_text(url, encoding="utf-8")
         code = appliance.services.access.login.links.give(local_admin(local_user()))
         announce(url, f"{url}/login?code={code}")
+        late.begin()
         await serving
         await _note(appliance, action="worker.drain", details={"drain_s": settings.drain_s})
         log.info("no longer listening; running attempts may finish")
@@ -156,7 +160,7 @@ async def work(settings: Settings, *, sandbox: OpeningSandbox) -> None:
     """Work only, until SIGTERM or SIGINT."""
     async with (
         open_appliance(
-            settings, open_queues=dockets, role=Role.WORKS, sandbox=sandbox
+            settings, open_queues=_dockets(), role=Role.WORKS, sandbox=sandbox
         ) as appliance,
         working(appliance.tasks),
     ):
@@ -165,6 +169,11 @@ async def work(settings: Settings, *, sandbox: OpeningSandbox) -> None:
         await _note(appliance, action="worker.start", details=settings_shown(settings))
         await appliance.services.stopping.wait()
         await _note(appliance, action="worker.drain", details={"drain_s": settings.drain_s})
+
+
+def _dockets() -> OpenQueues:
+    """Return what opens the queues in a Redis; to import it takes a quarter of a start."""
+    return import_module(MODULE).dockets
 
 
 async def _note(appliance: Appliance, *, action: str, details: JsonObject) -> None:

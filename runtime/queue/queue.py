@@ -103,9 +103,10 @@ class Unattended:
 async def no_queues(settings: Settings) -> AsyncGenerator[Queues]:
     """Offer queues that carry nothing. Docket and what it imports are a third of a `try`."""
     queue = Unattended()
-    yield Queues(of_jobs=queue, of_activations=queue, news=_no_news)
+    yield Queues(of_jobs=queue, of_activations=queue, news=no_news)
 
 
 @asynccontextmanager
-async def _no_news(notifier: Notifier) -> AsyncGenerator[None]:
+async def no_news(notifier: Notifier) -> AsyncGenerator[None]:
+    """Tell no other process of anything: there is none."""
     yield
