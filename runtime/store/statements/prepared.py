@@ -1,27 +1,27 @@
 """Statements of the way of each job: made once for each database, and run without a detour.
 
 SQLAlchemy looks up, keys and wraps anew whenever a statement runs: 45 to 65 us, three times of what
-SQLite takes for it, and a job has twenty. So SQLite is handed the words that SQLAlchemy made of
-the same statement, through its own types. PostgreSQL, where a journey costs more than all that,
-runs it as any other.
+SQLite takes for it, and a job has twenty. So the database's driver is handed the words that
+SQLAlchemy made of the same statement, through its own types.
 """
 
-import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import Connection, Dialect
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.dml import Delete, Insert, Update
 from sqlalchemy.sql.selectable import Select
 from sqlalchemy.types import TypeEngine
 
 from frozen.values import frozen
+from runtime.store.statements.drivers import driver_of
 
 type Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
 type Keys = Mapping[str, Any]
 type Process = Callable[[Any], Any]
+FLOAT8 = 701
+"""PostgreSQL's number of the one kind of column whose way back depends on it (pg_type.dat)."""
 
 
 @frozen
@@ -63,7 +63,7 @@ class Prepared:
         if _is_sent_as_always(connection):
             return connection.execute(self._statement, dict(keys)).first()
         words = self._words_for(keys, dialect=connection.dialect)
-        found = _run(connection, words, words.values(keys)).fetchone()
+        found = driver_of(connection).first(connection, words.text, words.values(keys))
         return None if found is None else words.made(found)
 
     def all(self, connection: Connection, keys: Keys) -> Sequence[Any]:
@@ -71,7 +71,8 @@ class Prepared:
         if _is_sent_as_always(connection):
             return connection.execute(self._statement, dict(keys)).all()
         words = self._words_for(keys, dialect=connection.dialect)
-        return [words.made(one) for one in _run(connection, words, words.values(keys))]
+        found = driver_of(connection).all(connection, words.text, words.values(keys))
+        return [words.made(one) for one in found]
 
     def scalar(self, connection: Connection, keys: Keys) -> Any:
         """Return the first column of the first row, None for none."""
@@ -83,7 +84,7 @@ class Prepared:
         if _is_sent_as_always(connection):
             return connection.execute(self._statement, dict(keys)).rowcount
         words = self._words_for(keys, dialect=connection.dialect)
-        return _run(connection, words, words.values(keys)).rowcount
+        return driver_of(connection).run(connection, words.text, words.values(keys))
 
     def run_each(self, connection: Connection, rows: Sequence[Keys]) -> None:
         """Change what it changes, for each of `rows`, which have the same keys."""
@@ -91,14 +92,15 @@ class Prepared:
             connection.execute(self._statement, [dict(one) for one in rows])
         elif rows:
             words = self._words_for(rows[0], dialect=connection.dialect)
-            _run_many(connection, words, [words.values(one) for one in rows])
+            values = [words.values(one) for one in rows]
+            driver_of(connection).run_each(connection, words.text, values)
 
     def _words_for(self, keys: Keys, *, dialect: Dialect) -> _Words:
         """Return the words for these keys: an insert or an update names the columns of its keys."""
-        known = tuple(keys)
+        known = (dialect.name, *keys)
         words = self._words.get(known)
         if words is None:
-            words = self._words[known] = _words_of(self._statement, known, dialect=dialect)
+            words = self._words[known] = _words_of(self._statement, tuple(keys), dialect=dialect)
         return words
 
 
@@ -114,7 +116,7 @@ def _words_of(statement: Statement, keys: Sequence[str], *, dialect: Dialect) ->
         to=_processes(binds, lambda one: one.bind_processor(dialect), dialect=dialect),
         back=_processes(
             [one.type for one in columns],
-            lambda one: one.result_processor(dialect, None),
+            lambda one: one.result_processor(dialect, FLOAT8),
             dialect=dialect,
         ),
         row=_row_of([str(one.key) for one in columns]),
@@ -140,29 +142,5 @@ def _processes(
 
 
 def _is_sent_as_always(connection: Connection) -> bool:
-    """Return whether SQLAlchemy runs it: on PostgreSQL, and where somebody listens to it."""
-    return connection.dialect.name != "sqlite" or bool(connection.dispatch.before_cursor_execute)
-
-
-def _run(connection: Connection, words: _Words, values: Sequence[Any]) -> sqlite3.Cursor:
-    try:
-        return _driver_of(connection).execute(words.text, values)
-    except sqlite3.Error as error:
-        raise _as_always(error, words, values) from error
-
-
-def _run_many(connection: Connection, words: _Words, rows: Sequence[Sequence[Any]]) -> None:
-    try:
-        _driver_of(connection).executemany(words.text, rows)
-    except sqlite3.Error as error:
-        raise _as_always(error, words, rows) from error
-
-
-def _driver_of(connection: Connection) -> sqlite3.Connection:
-    return cast(sqlite3.Connection, connection.connection.driver_connection)
-
-
-def _as_always(error: sqlite3.Error, words: _Words, values: Sequence[Any]) -> Exception:
-    """Return the error that SQLAlchemy makes of one of the driver's."""
-    told = DBAPIError.instance(words.text, cast(Any, values), error, sqlite3.Error)
-    return cast(Exception, told)
+    """Return whether SQLAlchemy runs it: where somebody else listens to what it sends."""
+    return len(connection.dispatch.before_cursor_execute) > driver_of(connection).listeners
