@@ -135,6 +135,8 @@ def close_folders(folder: Path) -> None:
 
 def remove_tree(folder: Path) -> None:
     """Remove `folder` with all below it, read-only folders too; nothing if it is absent."""
+    if not os.path.lexists(folder):
+        return
     if not folder.is_dir() or folder.is_symlink():
         folder.unlink(missing_ok=True)
         return

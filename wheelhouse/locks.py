@@ -23,10 +23,13 @@ PATIENCE_S = 60.0
 
 def open_lock(path: Path, *, flags: int = 0) -> int:
     """Return a descriptor of the lock file at `path`, which is made, and shut to others."""
-    is_of_locks = path.parent.name.startswith(".")  # and of nothing that cells have to read
-    path.parent.mkdir(mode=0o700 if is_of_locks else 0o755, parents=True, exist_ok=True)
     wanted = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | flags
-    descriptor = os.open(path, wanted, MODE)
+    try:
+        descriptor = os.open(path, wanted, MODE)
+    except FileNotFoundError:
+        is_of_locks = path.parent.name.startswith(".")  # and of nothing that cells have to read
+        path.parent.mkdir(mode=0o700 if is_of_locks else 0o755, parents=True, exist_ok=True)
+        descriptor = os.open(path, wanted, MODE)
     if os.fstat(descriptor).st_mode & 0o077:
         os.fchmod(descriptor, MODE)
     return descriptor

@@ -129,11 +129,10 @@ class Environments:
                 )
 
     def again(self, seen: Environment) -> Environment | None:
-        """Return an environment seen before, for one more use; None where it is gone."""
+        """Return an environment seen before; None where it is gone. Its lease counts the use."""
         started = time.perf_counter()
         if not self.is_there(seen.key):
             return None
-        self._count_use(seen.key)
         took_ms = (time.perf_counter() - started) * 1000
         return replace(seen, is_reused=True, duration_ms=took_ms)
 
@@ -156,8 +155,13 @@ class Environments:
 
     @asynccontextmanager
     async def lease(self, key: str) -> AsyncGenerator[Path]:
-        """Give the folder of `key` and keep it from being collected meanwhile. Raises LockHeld."""
-        async with held(self.root / ".leases" / key, is_shared=True):
+        """Give the folder of `key` and keep it from being collected meanwhile: one more use.
+
+        Raises LockHeld.
+        """
+        lease = self.root / ".leases" / key
+        async with held(lease, is_shared=True, flags=os.O_APPEND) as descriptor:
+            os.write(descriptor, b".")
             yield self.folder(key)
 
     @asynccontextmanager

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, field, replace
 from pathlib import Path
+from typing import Any
 
 from frozen.values import frozen
 from packages.bundle.bundle import Bundle
@@ -25,22 +26,8 @@ class RunContext:
     data_folder: Path | None = None
     least: Level = Level.UNPRIVILEGED
     secrets: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
-
-    @property
-    def package(self) -> dict[str, Json]:
-        """Return who runs, as a handle's `package`."""
-        manifest = self.bundle.manifest
-        return {
-            "name": manifest.name,
-            "version": manifest.version,
-            "title": manifest.title,
-            "digest": self.bundle.digest,
-        }
-
-    @property
-    def installed(self) -> dict[str, Json]:
-        """Return the installed versions, by name."""
-        return {d.name: d.version for d in self.environment.inventory.installed}
+    kept: dict[object, Any] = field(default_factory=dict[object, Any], repr=False, compare=False)
+    """What was worked out of it, which all its runs have in common."""
 
 
 def extract_command(
@@ -99,8 +86,8 @@ def _job_facts(
         "id": job_id,
         "parameters": dict(parameters or {}),
         "request": dict(request or {}),
-        "package": context.package,
-        "installed": context.installed,
+        "package": _once(context, _package),
+        "installed": _once(context, _installed),
     }
 
 
@@ -121,7 +108,7 @@ def on_activate_command(context: RunContext) -> Command | None:
     hook = context.bundle.on_activate
     if hook is None:
         return None
-    facts: dict[str, Json] = {"package": context.package, "installed": context.installed}
+    facts: dict[str, Json] = {"package": _package(context), "installed": _installed(context)}
     return _command(context, hook.target, handle="context", facts=facts, is_warm=False)
 
 
@@ -152,13 +139,13 @@ def _command(
 ) -> Command:
     warmth = None
     if is_warm:
-        warmth = Warmth(key=warm_key(context), preload=preload_of(context), may_begin_cold=True)
+        warmth = _once(context, _warmth)
     return Command(
         target=target,
         handle=handle,
         interpreter=context.interpreter,
         limits=context.grant.limits,
-        folders=_folders(context),
+        folders=_once(context, _folders),
         inputs=inputs,
         facts=facts if context.data_folder else {**facts, "data": None},
         arguments=dict(arguments or {}),
@@ -171,6 +158,34 @@ def _command(
         least=context.least,
         warmth=warmth,
     )
+
+
+def _once[T](context: RunContext, work_out: Callable[[RunContext], T]) -> T:
+    """Return what `work_out` returns of a context, worked out for its first run only."""
+    kept = context.kept
+    if work_out not in kept:
+        kept[work_out] = work_out(context)
+    return kept[work_out]
+
+
+def _package(context: RunContext) -> dict[str, Json]:
+    """Return who runs, as a handle's `package`."""
+    manifest = context.bundle.manifest
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "title": manifest.title,
+        "digest": context.bundle.digest,
+    }
+
+
+def _installed(context: RunContext) -> dict[str, Json]:
+    """Return the installed versions, by name."""
+    return {d.name: d.version for d in context.environment.inventory.installed}
+
+
+def _warmth(context: RunContext) -> Warmth:
+    return Warmth(key=warm_key(context), preload=preload_of(context), may_begin_cold=True)
 
 
 def _folders(context: RunContext) -> tuple[Folder, ...]:

@@ -81,7 +81,7 @@ def is_light(artifact: Artifact) -> bool:
     )
     if sum(map(len, listed)) > FEW_ENTRIES:
         return False
-    said = (artifact.parameters, artifact.request, artifact.grant, artifact.result, artifact.notes)
+    said = (artifact.parameters, artifact.result, artifact.notes)
     return not _weighs_more(said, than=LIGHT)
 
 

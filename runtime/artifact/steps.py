@@ -23,7 +23,7 @@ from runtime.values.records import (
     Worker,
 )
 from runtime.values.states import State
-from sandbox.command import Ending, HostLibrary, Json, Outcome, Question
+from sandbox.command import Ending, HostLibrary, Json, Layer, Outcome, Question
 from sandbox.limits import Limits
 
 REQUEST: TypeAdapter[RequestContext] = TypeAdapter(RequestSnapshot)
@@ -206,12 +206,18 @@ def _isolation(outcome: Outcome) -> model.IsolationEntry:
     isolation = outcome.isolation
     return model.IsolationEntry(
         level=isolation.level,
-        layers=tuple(model.LayerEntry.model_validate(asdict(layer)) for layer in isolation.layers),
+        layers=_layers(isolation.layers),
         start=isolation.start,
         start_reason=isolation.start_reason,
         host_libraries=_libraries(isolation.host_libraries),
         host_libraries_dropped=isolation.host_libraries_dropped,
     )
+
+
+@lru_cache(maxsize=64)
+def _layers(found: tuple[Layer, ...]) -> tuple[model.LayerEntry, ...]:
+    """Return them as entries; most runs have the same."""
+    return tuple(model.LayerEntry.model_validate(asdict(one)) for one in found)
 
 
 @lru_cache(maxsize=64)

@@ -24,7 +24,7 @@ ADD_TOTAL = text(
 
 
 def count_ending(connection: Connection, *, package: str, state: State) -> None:
-    """Count one more job of `package` that came to an end."""
+    """Count one more job of `package` that came to an end, maybe the first one."""
     connection.execute(ADD_ENDING, {"package": package, "state": state.value})
 
 

@@ -34,6 +34,7 @@ from runtime.gate.opening import as_of
 from runtime.gate.steady import GateClock
 from runtime.gate.watch import gate_state
 from runtime.jobs.attempts.cancellations import Cancellations, unless
+from runtime.jobs.attempts.contexts import Contexts
 from runtime.jobs.attempts.events import EventLog, EventWriter
 from runtime.jobs.attempts.outcomes import Ended, ended_of, hook_outcome, told_of
 from runtime.jobs.attempts.persistence import until_written
@@ -88,6 +89,7 @@ class AttemptRunner:
     jobs_folder: Path
     question_at_most: timedelta
     phase_s: float = 3600.0
+    contexts: Contexts = field(default_factory=Contexts)
     telemetry: Telemetry = field(default_factory=Telemetry)
 
     async def claim(self, *, token: str) -> Claim | None:
@@ -116,7 +118,10 @@ class AttemptRunner:
         job = claim.job
         async with self.events.writer(job_id=job.id, attempt=job.attempt, token=token) as writer:
             artifact = steps.begin(claim, worker=self.worker)
-            attempt = _Attempt(claim=claim, runner=self, writer=writer, artifact=artifact)
+            folder = self.jobs_folder / job.id / str(job.attempt)
+            attempt = _Attempt(
+                claim=claim, runner=self, writer=writer, artifact=artifact, folder=folder
+            )
             is_asked = partial(self._shall_stop, job.id, token=token)
             watching = self.cancellations.watch(job.id, is_asked=is_asked)
             with self.in_use.running(claim.activation), watching as cancelled:
@@ -168,19 +173,20 @@ class AttemptRunner:
     ) -> RunContext:
         """Return what the functions of a version run in, under the grant as it is now."""
         self.gate_clock.note(gate)
-        return await run_context(
-            version.bundle,
-            environment=environment,
-            interpreter=version.interpreter,
-            grant=decide(
-                version.bundle.manifest,
-                ceiling=self.workshop.ceiling,
-                gate=gate_state(as_of(gate, at=self.gate_clock())),
+        state = gate_state(as_of(gate, at=self.gate_clock()))
+        known = self.contexts.known(version.activation.id, gate=state, key=environment.key)
+        return known or self.contexts.keep(
+            version.activation.id,
+            await run_context(
+                version.bundle,
+                environment=environment,
+                interpreter=version.interpreter,
+                grant=decide(version.bundle.manifest, ceiling=self.workshop.ceiling, gate=state),
+                run=self.workshop.run,
+                least=self.workshop.least,
+                data_folder=data_folder_of(version.prepared, data_root=self.workshop.data_root),
+                secrets={name: value.get_secret_value() for name, value in self.secrets.items()},
             ),
-            run=self.workshop.run,
-            least=self.workshop.least,
-            data_folder=data_folder_of(version.prepared, data_root=self.workshop.data_root),
-            secrets={name: value.get_secret_value() for name, value in self.secrets.items()},
         )
 
 
@@ -192,6 +198,8 @@ class _Attempt:
     runner: AttemptRunner
     writer: EventWriter
     artifact: Artifact
+    folder: Path
+    """Where its outputs lie until they are kept."""
 
     async def run(
         self, cancelled: asyncio.Event, *, on_last_run: Callable[[], None]
@@ -220,29 +228,27 @@ class _Attempt:
         self, state: State, *, error: JobError | None, outputs: Sequence[StoredOutput]
     ) -> Finish:
         """Complete the artifact, and return what shall be published."""
-        self.artifact = steps.with_ending(
-            self.artifact, state=state, error=error, at=self.runner.clock()
-        )
         return Finish(
             state=state,
             outputs=tuple(outputs),
             error=error,
-            artifact=await self._saved(),
+            artifact=await self._completed(state, error=error),
             is_partial=self.artifact.is_partial,
         )
 
-    async def _saved(self) -> SavedArtifact:
-        """Save the artifact, as soon as there is room for it."""
+    async def _completed(self, state: State, *, error: JobError | None) -> SavedArtifact:
+        """Complete the artifact and save it, as soon as there is room for it."""
+        self.artifact = steps.with_ending(
+            self.artifact, state=state, error=error, at=self.runner.clock()
+        )
         saving = partial(self.runner.artifacts.save, self.artifact)
         return await until_written(saving, doing=f"the artifact of job {self.claim.job.id}")
 
     async def _waits(self, question: Question) -> Waits:
         """End the attempt here: what it left is made anew when there is an answer."""
-        remove_tree(self._folder / "outputs")
-        self.artifact = steps.with_ending(
-            self.artifact, state=State.WAITING, error=None, at=self.runner.clock()
-        )
-        return Waits(question=question, artifact=await self._saved())
+        remove_tree(self.folder / "outputs")
+        artifact = await self._completed(State.WAITING, error=None)
+        return Waits(question=question, artifact=artifact)
 
     async def _answers(self) -> Mapping[str, Json]:
         """Return what was answered so far; a first attempt has asked nothing yet."""
@@ -328,7 +334,7 @@ class _Attempt:
 
     async def _keep(self, outcome: Outcome) -> Sequence[StoredOutput]:
         """Move the outputs into the store of bytes."""
-        folder = self._folder / "outputs"
+        folder = self.folder / "outputs"
         outputs = [await self._keep_one(folder, one.path) for one in outcome.outputs]
         remove_tree(folder)
         for refusal in outcome.refusals:
@@ -370,7 +376,7 @@ class _Attempt:
             ended = await self._run(command, folder="hook", cancelled=cancelled)
             self.artifact = steps.with_hook(self.artifact, name="on_after_extract", outcome=ended)
             self._tell_left(ended)
-            remove_tree(self._folder / "hook")
+            remove_tree(self.folder / "hook")
         return steps.ending_with_hook(state, error, hook=ended, is_required=hook.required)
 
     def _tell_left(self, hook: Outcome) -> None:
@@ -384,14 +390,10 @@ class _Attempt:
             self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
 
     async def _run(self, command: Command, *, folder: str, cancelled: asyncio.Event) -> Outcome:
-        remove_tree(self._folder / folder)
+        remove_tree(self.folder / folder)
         return await self.runner.workshop.run(
             command,
-            outputs_to=self._folder / folder,
+            outputs_to=self.folder / folder,
             observe=self.writer.observe,
             cancelled=cancelled,
         )
-
-    @property
-    def _folder(self) -> Path:
-        return self.runner.jobs_folder / self.claim.job.id / str(self.claim.job.attempt)

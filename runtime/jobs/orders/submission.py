@@ -81,6 +81,8 @@ class Submissions:
     _known: dict[str, Target] = field(default_factory=dict[str, Target])
     _last: dict[str, Target] = field(default_factory=dict[str, Target])
     """What each package ran when it was looked up last."""
+    _pins: dict[str, Pinned] = field(default_factory=dict[str, Pinned])
+    """What is written into jobs of the activations that are known."""
     _on_their_way: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     @contextmanager
@@ -117,7 +119,7 @@ class Submissions:
         )
         if version is None:
             self._known[found.activation.id] = self._last[package] = found
-        for known in (self._known, self._last):
+        for known in (self._known, self._last, self._pins):
             if len(known) > MOST_KNOWN:
                 del known[next(iter(known))]
         return found
@@ -240,7 +242,7 @@ class Submissions:
             principal=sender.request.principal,
             parameters=parameters,
         )
-        pinned = pinned_to(target)
+        pinned = self._pinned(target)
         job = Job(
             id=sender.job_id,
             package=target.activation.package,
@@ -268,6 +270,13 @@ class Submissions:
             told_attempt=0 if self._is_awaited(around, target=target, sender=sender) else None,
         )
         return with_rules(job, rules)
+
+    def _pinned(self, target: Target) -> Pinned:
+        """Return the version that a job runs on which begins to wait now, worked out once."""
+        activation_id = target.activation.id
+        if activation_id not in self._pins:
+            self._pins[activation_id] = pinned_to(target)
+        return self._pins[activation_id]
 
     def _is_awaited(self, around: Around, *, target: Target, sender: Sender) -> bool:
         """Return whether somebody wants to be told of the end of such a job."""

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from runtime.store import totals
 from runtime.store.schema import tables
+from runtime.store.schema.tables_around import job_endings
 from runtime.store.statements.in_sight import sight_of
 from runtime.store.statements.prepared import Prepared
 from runtime.values.access import EVERYTHING, Sight
@@ -21,6 +22,14 @@ ADD = Prepared(
     .where(tables.counters.c.name == bindparam("counter"))
     .values(value=tables.counters.c.value + bindparam("more"))
 )
+ONE_MORE = Prepared(
+    update(job_endings)
+    .where(
+        job_endings.c.package == bindparam("of_package"),
+        job_endings.c.state == bindparam("of_state"),
+    )
+    .values(value=job_endings.c.value + 1)
+)
 ALL = select(tables.counters.c.name, tables.counters.c.value).where(
     tables.counters.c.name.in_(sorted(PREFIX + state for state in COUNTED))
 )
@@ -29,7 +38,8 @@ ALL = select(tables.counters.c.name, tables.counters.c.value).where(
 def ended(connection: Connection, *, state: State, package: str) -> None:
     """Count one more job of `package` that has come to `state`."""
     ADD.run(connection, {"counter": PREFIX + state, "more": 1})
-    totals.count_ending(connection, package=package, state=state)
+    if not ONE_MORE.run(connection, {"of_package": package, "of_state": state.value}):
+        totals.count_ending(connection, package=package, state=state)
 
 
 def reopened(connection: Connection, *, state: State) -> None:
