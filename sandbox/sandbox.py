@@ -6,10 +6,11 @@ import os
 import secrets
 import time
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from frozen.values import changed
 from sandbox import protocol
 from sandbox.cells.cell import Cell
 from sandbox.cells.launcher import Launcher
@@ -147,7 +148,7 @@ class Sandbox:
                 command, reason=ColdReason("the warm cell died during the run")
             )
             outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
-        return replace(outcome, start_ms=start_ms)
+        return changed(outcome, start_ms=start_ms)
 
     async def close(self) -> None:
         """End every warm cell and give back what was made for all."""
@@ -196,7 +197,7 @@ class Sandbox:
             if outlet is not None:
                 outcome = outcomes.with_traffic(outcome, outlet.traffic)
             outcome = outcomes.with_stack(outcome, watch.stack)
-            outcome = replace(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
+            outcome = changed(outcome, usage=usage, dropped_log_bytes=watch.dropped_log_bytes)
             return outcome if watch.mask is None else watch.mask.outcome(outcome)
         finally:
             await cell.close()

@@ -9,9 +9,9 @@ from the very files that were judged, behind walls, as the bytecode of wheels is
 import asyncio
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
+from frozen.values import changed
 from packages.bundle.bundle import Bundle, BundleFile
 from packages.environment.bytecode import compile_modules
 from packages.environment.linking import NO_LINK
@@ -32,7 +32,7 @@ async def with_bytecode(bundle: Bundle, *, interpreter: Interpreter, run: Run) -
         with folder_aside(final) as aside:
             await _fill(aside, bundle, interpreter=interpreter, run=run)
             await asyncio.to_thread(flush_filesystem, aside)
-    return replace(bundle, folder=final)
+    return changed(bundle, folder=final)
 
 
 async def _fill(aside: Path, bundle: Bundle, *, interpreter: Interpreter, run: Run) -> None:

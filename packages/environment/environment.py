@@ -19,10 +19,9 @@ import os
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
-from frozen.values import frozen
+from frozen.values import changed, frozen
 from packages.environment import carried
 from packages.environment.building import Builder
 from packages.environment.inventory import FILE, INVENTORY_JSON, Inventory
@@ -134,7 +133,7 @@ class Environments:
         if not self.is_there(seen.key):
             return None
         took_ms = (time.perf_counter() - started) * 1000
-        return replace(seen, is_reused=True, duration_ms=took_ms)
+        return changed(seen, is_reused=True, duration_ms=took_ms)
 
     @property
     def aside(self) -> Path:

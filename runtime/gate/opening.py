@@ -4,13 +4,13 @@ Pure decisions, and the two acts that an admin can do with it, each with its aud
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from packaging.utils import InvalidName, canonicalize_name
 from sqlalchemy import Connection
 
+from frozen.values import changed
 from runtime.faults.errors import InputRefused
 from runtime.store.access import audit as audit_store
 from runtime.store.access import gate as gate_store
@@ -30,7 +30,7 @@ def is_open(gate: Gate, *, at: datetime) -> bool:
 
 def as_of(gate: Gate, *, at: datetime) -> Gate:
     """Return the gate as it stands at `at`; `close_if_over` also writes it down."""
-    return replace(gate, is_open=is_open(gate, at=at))
+    return changed(gate, is_open=is_open(gate, at=at))
 
 
 def opened(

@@ -49,10 +49,15 @@ KEPT_HEADERS = ("user-agent", "x-origin")
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """Marks what an operation asks for as the service of that name; see `with_services`."""
+class FromRequest:
+    """Marks what an operation asks for as what `look` finds in its request; see `with_services`."""
 
-    name: str
+    look: Callable[[Request], Any]
+
+
+def service(name: str) -> FromRequest:
+    """Mark what an operation asks for as the service of that name."""
+    return FromRequest(lambda request: getattr(services_of(request), name))
 
 
 def with_services(endpoint: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,19 +68,17 @@ def with_services(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     a look at a job).
     """
     asked = signature(endpoint, eval_str=True)
-    services = {one.name: name for one in asked.parameters.values() if (name := _service_of(one))}
-    if not services:
+    looks = {one.name: mark.look for one in asked.parameters.values() if (mark := _mark_of(one))}
+    if not looks:
         return endpoint
-    others = [one for one in asked.parameters.values() if one.name not in services]
+    others = [one for one in asked.parameters.values() if one.name not in looks]
     has_request = any(one.annotation is Request for one in others)
     own = next((one.name for one in others if one.annotation is Request), "request")
 
     @wraps(endpoint)
     async def operation(**given: Any) -> Any:
         request: Request = given[own] if has_request else given.pop(own)
-        there = services_of(request)
-        handed = {name: getattr(there, service) for name, service in services.items()}
-        return await endpoint(**given, **handed)
+        return await endpoint(**given, **{name: look(request) for name, look in looks.items()})
 
     named = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in others]
     if not has_request:
@@ -84,10 +87,10 @@ def with_services(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return operation
 
 
-def _service_of(parameter: Parameter) -> str:
-    """Return the name of the service that a parameter asks for; nothing for another one."""
+def _mark_of(parameter: Parameter) -> FromRequest | None:
+    """Return where in the request a parameter is found; None for what is told in it."""
     marks = getattr(parameter.annotation, "__metadata__", ())
-    return next((mark.name for mark in marks if isinstance(mark, Service)), "")
+    return next((mark for mark in marks if isinstance(mark, FromRequest)), None)
 
 
 def services_of(request: Request) -> Services:
@@ -100,17 +103,7 @@ def principal_of(request: Request) -> Principal:
     return request.state.principal
 
 
-async def asks(request: Request) -> Principal:
-    """Return who asks, as a dependency."""
-    return principal_of(request)
-
-
-async def whole(request: Request) -> Services:
-    """Return all that there is to ask for, as a dependency."""
-    return services_of(request)
-
-
-async def sight_of_request(request: Request) -> Sight:
+def sight_of_request(request: Request) -> Sight:
     """Return which jobs who asks may see."""
     return sight_of(principal_of(request))
 
@@ -120,18 +113,18 @@ def origin_of(caller: RequestContext) -> JsonObject:
     return {"from": caller.source, "request_id": caller.request_id}
 
 
-async def own_sight_of_request(request: Request) -> Sight:
+def own_sight_of_request(request: Request) -> Sight:
     """Return whose webhooks, batches and the like who asks may see."""
     return own_sight_of(principal_of(request))
 
 
-async def stands_of(request: Request) -> Callable[[], Awaitable[bool]]:
+def stands_of(request: Request) -> Callable[[], Awaitable[bool]]:
     """Return what says whether who asks may still have what goes on for long."""
     identification = services_of(request).access.identification
     return partial(identification.still_knows, principal_of(request))
 
 
-async def caller_of(request: Request) -> RequestContext:
+def caller_of(request: Request) -> RequestContext:
     """Return who asks and from where; nothing secret is kept."""
     headers = request.headers
     principal = principal_of(request)
@@ -177,38 +170,38 @@ async def key_of(
     return idempotency_key.strip().strip('"')
 
 
-SettingsOf = Annotated[Settings, Service("settings")]
-ClockOf = Annotated[Clock, Service("clock")]
-ClosingsOf = Annotated[Closings, Service("closings")]
-NotifierOf = Annotated[Notifier, Service("notifier")]
-StoreOf = Annotated[Store, Service("store")]
-EventsOf = Annotated[EventLog, Service("events")]
-ArtifactsOf = Annotated[Artifacts, Service("artifacts")]
-BlobsOf = Annotated[Blobs, Service("blobs")]
-BundlesOf = Annotated[Bundles, Service("bundles")]
-WheelhouseOf = Annotated[Wheelhouse, Service("wheelhouse")]
-JudgesOf = Annotated[Judges, Service("judges")]
-WorkshopOf = Annotated[Workshop, Service("workshop")]
-SubmissionsOf = Annotated[Submissions, Service("submissions")]
-SchedulesOf = Annotated[Schedules, Service("schedules")]
-IntakeOf = Annotated[Intake, Service("intake")]
-StandsOf = Annotated[Callable[[], Awaitable[bool]], Depends(stands_of)]
-StoppingOf = Annotated[asyncio.Event, Service("stopping")]
-AccessOf = Annotated[Access, Service("access")]
-BulkOf = Annotated[Bulk, Service("bulk")]
-RetentionOf = Annotated[Retention, Service("retention")]
-DeliveriesOf = Annotated[Deliveries, Service("deliveries")]
-QuestionsOf = Annotated[Questions, Service("questions")]
-ReadinessOf = Annotated[Readiness, Service("readiness")]
-GateClockOf = Annotated[GateClock, Service("gate_clock")]
-MeterOf = Annotated[Meter, Service("meter")]
-ServicesOf = Annotated[Services, Depends(whole)]
-PrincipalOf = Annotated[Principal, Depends(asks)]
-SightOf = Annotated[Sight, Depends(sight_of_request)]
-OwnSightOf = Annotated[Sight, Depends(own_sight_of_request)]
+SettingsOf = Annotated[Settings, service("settings")]
+ClockOf = Annotated[Clock, service("clock")]
+ClosingsOf = Annotated[Closings, service("closings")]
+NotifierOf = Annotated[Notifier, service("notifier")]
+StoreOf = Annotated[Store, service("store")]
+EventsOf = Annotated[EventLog, service("events")]
+ArtifactsOf = Annotated[Artifacts, service("artifacts")]
+BlobsOf = Annotated[Blobs, service("blobs")]
+BundlesOf = Annotated[Bundles, service("bundles")]
+WheelhouseOf = Annotated[Wheelhouse, service("wheelhouse")]
+JudgesOf = Annotated[Judges, service("judges")]
+WorkshopOf = Annotated[Workshop, service("workshop")]
+SubmissionsOf = Annotated[Submissions, service("submissions")]
+SchedulesOf = Annotated[Schedules, service("schedules")]
+IntakeOf = Annotated[Intake, service("intake")]
+StandsOf = Annotated[Callable[[], Awaitable[bool]], FromRequest(stands_of)]
+StoppingOf = Annotated[asyncio.Event, service("stopping")]
+AccessOf = Annotated[Access, service("access")]
+BulkOf = Annotated[Bulk, service("bulk")]
+RetentionOf = Annotated[Retention, service("retention")]
+DeliveriesOf = Annotated[Deliveries, service("deliveries")]
+QuestionsOf = Annotated[Questions, service("questions")]
+ReadinessOf = Annotated[Readiness, service("readiness")]
+GateClockOf = Annotated[GateClock, service("gate_clock")]
+MeterOf = Annotated[Meter, service("meter")]
+ServicesOf = Annotated[Services, FromRequest(services_of)]
+PrincipalOf = Annotated[Principal, FromRequest(principal_of)]
+SightOf = Annotated[Sight, FromRequest(sight_of_request)]
+OwnSightOf = Annotated[Sight, FromRequest(own_sight_of_request)]
 KeyOf = Annotated[str, Depends(key_of)]
 WaitOf = Annotated[int, Depends(wait_of)]
-CallerOf = Annotated[RequestContext, Depends(caller_of)]
+CallerOf = Annotated[RequestContext, FromRequest(caller_of)]
 CursorOf = Annotated[str | None, Depends(cursor_of)]
 MOST_NUMBER = 2**31 - 1
 """What a database has room for."""

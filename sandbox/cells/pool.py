@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from frozen.values import frozen
+from frozen.values import changed, frozen
 from sandbox.cells import warm
 from sandbox.cells.cell import Cell
 from sandbox.cells.forks import Spare
@@ -317,7 +317,7 @@ class _Family:
 
 def _family(command: Command) -> _Family:
     """Return the command with all blanked that differs between runs; the rest is hashable."""
-    shared = replace(
+    shared = changed(
         command,
         target="",
         handle="",
@@ -327,7 +327,7 @@ def _family(command: Command) -> _Family:
         answers=_NOTHING,
         variables=_Frozen(command.variables),
         secrets=_NOTHING,
-        warmth=command.warmth and replace(command.warmth, may_begin_cold=False),
+        warmth=command.warmth and changed(command.warmth, may_begin_cold=False),
     )
     return _Family(shared, hash(shared))
 

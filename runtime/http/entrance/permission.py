@@ -13,7 +13,7 @@ from runtime.access.decisions import changes_of, may, sight_of
 from runtime.access.operations import scopes_for
 from runtime.faults.errors import CrossSite, NotAllowed, NotFound
 from runtime.http.bodies.bodies import is_multipart
-from runtime.http.context import ServicesOf
+from runtime.http.context import services_of
 from runtime.http.entrance.deprecation import deprecation_of
 from runtime.http.entrance.identity import is_free
 from runtime.http.middleware import SAFE_METHODS
@@ -29,7 +29,7 @@ CSRF_FIELD = "csrf"
 FORM_MOST_BYTES = 64 * 1024
 
 
-async def permitted(request: Request, services: ServicesOf) -> None:
+async def permitted(request: Request) -> None:
     """Refuse what may not be done. Raises NotAllowed, CrossSite or NotFound."""
     principal: Principal = request.state.principal
     path: str = request.scope["route"].path
@@ -39,7 +39,7 @@ async def permitted(request: Request, services: ServicesOf) -> None:
         raise _not_allowed(request, principal, scopes=scopes)
     if request.method not in SAFE_METHODS and not is_free(path):
         await _check_form(request, principal)
-    await _check_sight(request, principal, path=path, store=services.store)
+    await _check_sight(request, principal, path=path, store=services_of(request).store)
 
 
 def _not_allowed(request: Request, principal: Principal, *, scopes: Any) -> NotAllowed:

@@ -1,8 +1,6 @@
 """What is told of the outcome of a run: in the event of its end, and to the hook after it. Pure."""
 
-from dataclasses import replace
-
-from frozen.values import frozen
+from frozen.values import changed, frozen
 from runtime.artifact.model import Artifact
 from runtime.values.records import Attempt, Finish, Job, JobError
 from runtime.values.states import State
@@ -22,7 +20,7 @@ def ended_of(claimed: Attempt, *, job: Job, finish: Finish) -> Ended:
     """Return what an attempt came to; with all attempts where the first one was the last."""
     if not job.state.is_final or job.attempt > 1:
         return Ended(job=job)
-    attempt = replace(
+    attempt = changed(
         claimed,
         state=job.state,
         finished_at=job.finished_at,

@@ -6,9 +6,8 @@ known by digest. Reading them for each job cost as much as the run itself.
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import replace
 
-from frozen.values import frozen
+from frozen.values import changed, frozen
 from packages.archive import Bundles
 from packages.bundle.bundle import Bundle
 from packages.environment.environment import Environment, Environments
@@ -75,7 +74,7 @@ class Versions:
                 requested=version.bundle.requirements.names,
                 observe=observe,
             )
-        version = replace(version, environment=environment)
+        version = changed(version, environment=environment)
         self._keep(version)
         return version, environment
 

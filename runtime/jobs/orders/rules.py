@@ -1,13 +1,13 @@
 """What a caller wishes of when its job runs, and what comes of it by manifest and admin. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import field, replace
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from frozen.values import frozen
+from frozen.values import changed, frozen
 from runtime.settings.setting_types import DispatchSettings, KeySettings
 from runtime.store.jobs.jobs import Keep
 from runtime.values.records import Job, JsonObject
@@ -59,7 +59,7 @@ class Rules:
 def with_rules(job: Job, rules: Rules) -> Job:
     """Return `job` as it waits and runs by its rules."""
     slot, rate = rules.slot, rules.rate
-    return replace(
+    return changed(
         job,
         retry=rules.retry,
         slot_key=slot.key if slot else None,

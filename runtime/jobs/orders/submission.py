@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import field, replace
+from dataclasses import field
 from functools import partial
 from typing import cast
 
 from sqlalchemy import Connection
 
-from frozen.values import frozen
+from frozen.values import changed, frozen
 from packages.bundle.orders import PARAMETERS, judge_inputs
 from packages.interpreters import abi_of, platform_of
 from runtime.activations.prepared import interpreter_of
@@ -177,7 +177,7 @@ class Submissions:
             return await self.store.read(job_store.get, job_id=known)
         await keep()
         active = "" if is_sure else target.activation.id
-        return await self.accept(replace(ordered, active=active))
+        return await self.accept(changed(ordered, active=active))
 
     async def ordered(
         self,

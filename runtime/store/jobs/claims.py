@@ -5,12 +5,12 @@ Superseded, and nothing changes.
 """
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
 from sqlalchemy import Connection, bindparam, update
 
+from frozen.values import changed
 from runtime.faults.errors import Superseded
 from runtime.store.access import gate
 from runtime.store.jobs import (
@@ -178,7 +178,7 @@ def finish(
     happenings = [*before, (at, "job.finished", last)]
     events.append(connection, job_id=job_id, attempt=job.attempt, happenings=happenings)
     turns.left_slot(connection, job, at=at)
-    return replace(job, state=state, finished_at=at, error=finish.error)
+    return changed(job, state=state, finished_at=at, error=finish.error)
 
 
 def _end_attempt(connection: Connection, job: Job, *, finish: Finish, at: datetime) -> None:

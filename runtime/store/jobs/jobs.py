@@ -1,11 +1,12 @@
 """Jobs: submitted, looked at, cancelled, tried again. Each change is one transaction."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from frozen.values import changed
 from runtime.faults.errors import NotFound
 from runtime.store.jobs import (
     admission,
@@ -79,7 +80,7 @@ def submit(
     job = belongings.joined(connection, job)
     owner = job.request.principal
     place = turns.join(connection, job, at=job.queued_at)
-    accepted = replace(
+    accepted = changed(
         job,
         due_at=place.due_at,
         due_why="rate" if place.is_for_rate else job.due_why,
@@ -157,7 +158,7 @@ def retry(
     if on is not None:
         job_changes.change_job(connection, job_id=job_id, values=asdict(on))
         why = f"asked for, on {job.package} {on.version}"
-    again = replace(job, counted_from=job.attempt + 1, expires_at=None)
+    again = changed(job, counted_from=job.attempt + 1, expires_at=None)
     return queue_again(connection, again, change=Change.RETRY, at=at, due_at=at, why=why)
 
 
@@ -172,7 +173,7 @@ def queue_again(
 ) -> Job:
     """Queue the next attempt of `job`, to begin at `due_at` at the earliest."""
     number = job.attempt + 1
-    place = turns.join(connection, replace(job, due_at=due_at, queued_at=at), at=at)
+    place = turns.join(connection, changed(job, due_at=due_at, queued_at=at), at=at)
     fresh = {
         "attempt": number,
         "queued_at": at,
