@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from frozen.values import frozen
+from frozen.values import changed, frozen
 
 PROJECT = Path(__file__).parents[2]
 BY_HAND = "@dataclass(frozen=True, slots=True, kw_only=True)"
@@ -169,3 +169,45 @@ def test_values_of_ours_are_made_that_way() -> None:
         if BY_HAND in path.read_text(encoding="utf-8")
     ]
     assert not by_hand
+
+
+@frozen
+class Counted:
+    kept: int
+    left: list[int] = field(default_factory=list[int])
+    seen: str = field(default="", compare=False)
+
+
+@frozen
+class Judged:
+    number: int
+
+    def __post_init__(self) -> None:
+        if self.number < 0:
+            raise ValueError(self.number)
+
+
+def test_a_copy_has_other_content_where_that_is_said_and_the_same_elsewhere() -> None:
+    one = Counted(kept=1, left=[1], seen="s")
+    other = changed(one, kept=2)
+    assert other == replace(one, kept=2) and type(other) is Counted
+    assert (other.left is one.left, other.seen, one.kept) == (True, "s", 1)
+    assert changed(one) == one and changed(one) is not one
+    with pytest.raises(FrozenInstanceError):
+        other.kept = 3
+
+
+def test_a_copy_takes_no_field_that_there_is_not() -> None:
+    with pytest.raises(TypeError):
+        changed(Counted(kept=1), keep=2)
+
+
+def test_what_is_judged_as_it_is_made_is_not_copied_past_that() -> None:
+    with pytest.raises(TypeError, match="dataclasses.replace"):
+        changed(Judged(number=1), number=-1)
+
+
+def test_a_field_that_does_not_count_makes_no_difference() -> None:
+    assert Counted(kept=1, seen="a") == Counted(kept=1, seen="b")
+    assert Counted(kept=1) != Counted(kept=2)
+    assert hash(Judged(number=1)) == hash(Judged(number=1))
