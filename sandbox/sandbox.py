@@ -168,7 +168,9 @@ class Sandbox:
     ) -> Outcome:
         try:
             watch = Supervision(cell, command, observe=observe)
-            async with self._way_out(cell, command, observe) as outlet:
+            rules = command.network
+            way_out = self._way_out(cell, rules, observe) if rules else contextlib.nullcontext()
+            async with way_out as outlet:
                 started = time.monotonic()
                 with self.processors.shared(cell.hello.pid, command.limits.cpus) as unbound:
                     message = messages.request(command, cell.layout, processors=unbound)
@@ -204,15 +206,12 @@ class Sandbox:
 
     @contextlib.asynccontextmanager
     async def _way_out(
-        self, cell: Cell, command: Command, observe: Observe
-    ) -> AsyncGenerator[Outlet | None]:
+        self, cell: Cell, rules: NetworkRules, observe: Observe
+    ) -> AsyncGenerator[Outlet]:
         """Offer the relay of a run with network, from before the run until all of it is dead."""
-        if command.network is None:
-            yield None
-            return
         leaf = self.launcher.leaves.make(_OF_RELAYS)
         try:
-            outlet = await self._outlet(cell, command.network, observe, leaf)
+            outlet = await self._outlet(cell, rules, observe, leaf)
             try:
                 yield outlet
             except BaseException:

@@ -88,7 +88,7 @@ def with_run(artifact: Artifact, *, outcome: Outcome, limits: Limits) -> Artifac
     return artifact.model_copy(
         update={
             "isolation": _isolation(outcome),
-            "limits": asdict(limits),
+            "limits": dict(_limits(limits)),
             "usage": _usage(outcome.usage),
             "traffic": _traffic(outcome),
             "dropped_log_bytes": outcome.dropped_log_bytes,
@@ -221,6 +221,12 @@ def _isolation(outcome: Outcome) -> model.IsolationEntry:
         host_libraries=_libraries(isolation.host_libraries),
         host_libraries_dropped=isolation.host_libraries_dropped,
     )
+
+
+@lru_cache(maxsize=64)
+def _limits(limits: Limits) -> Mapping[str, float]:
+    """Return them by name; all runs of a version have the same."""
+    return asdict(limits)
 
 
 @lru_cache(maxsize=64)

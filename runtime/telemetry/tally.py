@@ -10,8 +10,10 @@ Counting adds to a dict and touches no store: a heartbeat writes it down
 ['env_builds', 'job_seconds_bucket']
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 from runtime.telemetry.names import FIXED, METRICS
 from runtime.values.totals import Labels, Total
@@ -34,8 +36,8 @@ class Tally:
     def observe(self, name: str, seconds: float, /, **labels: str) -> None:
         """Add a duration to a histogram: one bucket, the sum and the number."""
         told = tuple(sorted(labels.items()))
-        bounds = METRICS[name].buckets
-        bucket = next((f"{bound:g}" for bound in bounds if seconds <= bound), "+Inf")
+        bounds, names = _buckets(name)
+        bucket = names[bisect_left(bounds, seconds)]
         self._add(f"{name}_bucket", 1.0, labels=(*told, ("le", bucket)))
         self._add(f"{name}_sum", max(0.0, seconds), labels=told)
 
@@ -59,3 +61,10 @@ class Tally:
     def _add(self, name: str, by: float, *, labels: Labels) -> None:
         key = (name, labels)
         self.counts[key] = self.counts.get(key, 0.0) + by
+
+
+@cache
+def _buckets(name: str) -> tuple[tuple[float, ...], tuple[str, ...]]:
+    """Return the bounds of a histogram, and what its buckets are called, the endless one last."""
+    bounds = METRICS[name].buckets
+    return bounds, (*(f"{bound:g}" for bound in bounds), "+Inf")

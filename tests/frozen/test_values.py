@@ -203,7 +203,7 @@ def test_a_copy_takes_no_field_that_there_is_not() -> None:
 
 
 def test_what_is_judged_as_it_is_made_is_not_copied_past_that() -> None:
-    with pytest.raises(TypeError, match="dataclasses.replace"):
+    with pytest.raises(TypeError, match=r"dataclasses\.replace"):
         changed(Judged(number=1), number=-1)
 
 

@@ -7,8 +7,8 @@ do wrong is an exception, and the worker gives the attempt back.
 
 import asyncio
 import mimetypes
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -205,20 +205,20 @@ class _Attempt:
         self, cancelled: asyncio.Event, *, on_last_run: Callable[[], None]
     ) -> Finish | Waits:
         """Run every phase; return what shall be published. It stops once `cancelled` is set."""
-        async with self._phase("environment") as told:
+        with self._phase("environment") as told:
             prepared = await unless(cancelled, self._bounded("environment", self._prepare(told)))
         if prepared is None:
             on_last_run()
             return await self._ended(State.CANCELLED, error=None, outputs=())
         context, environment = prepared
         async with self.runner.workshop.environments.lease(environment.key):
-            async with self._phase("extract") as told:
+            with self._phase("extract") as told:
                 outcome = await self._extract(context, cancelled=cancelled)
                 told.update(told_of(outcome))
             if outcome.question is not None and unaskable(outcome.question) is None:
                 on_last_run()
                 return await self._waits(outcome.question)
-            async with self._phase("collect"):
+            with self._phase("collect"):
                 outputs = await self._bounded("collect", self._keep(outcome))
             state, error = await self._after_extract(context, outcome, cancelled=cancelled)
         on_last_run()
@@ -273,8 +273,8 @@ class _Attempt:
                 mend="see the log of the worker; the setting is `dispatch.phase_s`",
             ) from error
 
-    @asynccontextmanager
-    async def _phase(self, name: str) -> AsyncGenerator[dict[str, Json]]:
+    @contextmanager
+    def _phase(self, name: str) -> Generator[dict[str, Json]]:
         """Tell when a phase starts and ends; what is put into the dict is told with the end.
 
         These events are the narrative: an artifact of an attempt that we do not end is rendered
@@ -372,7 +372,7 @@ class _Attempt:
             parameters=self.claim.job.parameters,
             request=self.artifact.request,
         )
-        async with self._phase("on_after_extract"):
+        with self._phase("on_after_extract"):
             ended = await self._run(command, folder="hook", cancelled=cancelled)
             self.artifact = steps.with_hook(self.artifact, name="on_after_extract", outcome=ended)
             self._tell_left(ended)
