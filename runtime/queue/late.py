@@ -58,8 +58,8 @@ class LateQueue:
 
     async def keep_open(self, settings: Settings) -> None:
         """Open it as soon as it is wanted, and keep it open until this is cancelled."""
-        await self._is_wanted.wait()
         try:
+            await self._is_wanted.wait()
             open_queues: OpenQueues = (await asyncio.to_thread(import_module, MODULE)).dockets
             async with open_queues(settings) as queues:
                 self._opened.set_result(self._told_of_all(queues.of_jobs))
@@ -68,6 +68,8 @@ class LateQueue:
         except Exception as fault:
             log.exception("the queue cannot be opened")
             self._opened.set_exception(fault)
+        finally:
+            self._opened.cancel()  # nothing, where it is open; else nobody waits for it any more
 
     def _told_of_all(self, queue: Queue) -> Queue:
         for task, act in self._tasks.items():

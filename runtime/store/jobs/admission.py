@@ -5,6 +5,7 @@ import math
 from sqlalchemy import Connection, bindparam, select, update
 
 from runtime.faults.errors import QueueFull
+from runtime.store.packages import packages
 from runtime.store.schema import tables
 from runtime.store.statements.prepared import Prepared
 
@@ -18,6 +19,21 @@ ADMIT = Prepared(
     .where(tables.counters.c.name == QUEUED, bindparam("most") > COUNT)
     .values(value=COUNT + 1)
 )
+ADMIT_ON = Prepared(
+    update(tables.counters)
+    .where(
+        tables.counters.c.name == QUEUED,
+        bindparam("most") > COUNT,
+        select(tables.packages.c.name)
+        .where(
+            tables.packages.c.name == bindparam("of_package"),
+            tables.packages.c.active_activation_id == bindparam("active"),
+        )
+        .exists(),
+    )
+    .values(value=COUNT + 1)
+)
+"""The same where a package runs on what it is thought to: one statement for both questions."""
 ADD = Prepared(
     update(tables.counters)
     .where(tables.counters.c.name == QUEUED)
@@ -30,6 +46,14 @@ DEPTH = Prepared(select(COUNT).where(tables.counters.c.name == QUEUED))
 def admit(connection: Connection, *, limit: int) -> None:
     """Count one more waiting job; raise QueueFull when `limit` of them wait already."""
     if ADMIT.run(connection, {"most": limit}) == 0:
+        raise _full(connection, limit=limit)
+
+
+def admit_on(connection: Connection, *, limit: int, package: str, activation_id: str) -> None:
+    """Do so for a job of a package that runs on this activation. Raises NotActive, too."""
+    keys = {"most": limit, "of_package": package, "active": activation_id}
+    if ADMIT_ON.run(connection, keys) == 0:
+        packages.refuse_unless_active(connection, package=package, activation_id=activation_id)
         raise _full(connection, limit=limit)
 
 

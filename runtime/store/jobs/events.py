@@ -13,9 +13,6 @@ from runtime.values.records import Event, JsonObject
 type Happening = tuple[datetime, str, JsonObject]
 """When, the event's name, and its data."""
 
-LAST_SEQ = Prepared(
-    select(func.max(tables.events.c.seq)).where(tables.events.c.job == bindparam("of_job"))
-)
 INSERT = Prepared(tables.events.insert())
 NEXT_SEQ = func.coalesce(func.max(tables.events.c.seq), 0) + 1
 INSERT_NEXT = Prepared(
@@ -31,7 +28,7 @@ INSERT_NEXT = Prepared(
         ).where(tables.events.c.job == bindparam("of_job")),
     )
 )
-"""One event after the last, in one statement; several need the last one's number first."""
+"""An event after the last one: to ask first which that is would be one more journey."""
 FOLLOWING = Prepared(
     select(tables.events)
     .where(tables.events.c.job == bindparam("of_job"), tables.events.c.seq > bindparam("after"))
@@ -51,11 +48,9 @@ def append(
     """Add `happenings` to the job's events; `last` is the number of its last one, if known."""
     if not happenings:
         return
-    if last is None and len(happenings) == 1:
-        _append_one(connection, happenings[0], job_id=job_id, attempt=attempt)
-        return
     if last is None:
-        last = last_seq(connection, job_id=job_id)
+        _append_after_the_last(connection, happenings, job_id=job_id, attempt=attempt)
+        return
     INSERT.run_each(
         connection,
         [
@@ -65,10 +60,12 @@ def append(
     )
 
 
-def _append_one(connection: Connection, happening: Happening, *, job_id: str, attempt: int) -> None:
-    at, name, data = happening
-    keys = {"of_job": job_id, "of_attempt": attempt, "happened_at": at, "name": name}
-    INSERT_NEXT.run(connection, keys | {"told": data})
+def _append_after_the_last(
+    connection: Connection, happenings: Sequence[Happening], *, job_id: str, attempt: int
+) -> None:
+    of = {"of_job": job_id, "of_attempt": attempt}
+    rows = [of | {"happened_at": at, "name": name, "told": data} for at, name, data in happenings]
+    INSERT_NEXT.run_each(connection, rows)
 
 
 def narrative(connection: Connection, *, job_id: str, attempt: int) -> tuple[Event, ...]:
@@ -83,11 +80,6 @@ def narrative(connection: Connection, *, job_id: str, attempt: int) -> tuple[Eve
         .order_by(tables.events.c.seq)
     )
     return tuple(value_of(row, EVENT) for row in connection.execute(query))
-
-
-def last_seq(connection: Connection, *, job_id: str) -> int:
-    """Return the number of the job's last event, 0 for none."""
-    return LAST_SEQ.scalar(connection, {"of_job": job_id}) or 0
 
 
 def read(

@@ -19,7 +19,6 @@ from runtime.store.jobs import (
     turns,
     uniqueness,
 )
-from runtime.store.packages import packages
 from runtime.store.schema import tables
 from runtime.store.statements.prepared import Prepared
 from runtime.store.statements.rows import JOB, plain, plain_error
@@ -70,13 +69,15 @@ def submit(
     that was another order. Where one with its unique key waits or runs, that is returned, or,
     to keep the newest, what waits of them is cancelled.
     """
-    if active:
-        packages.refuse_unless_active(connection, package=job.package, activation_id=active)
     if sent and (known := submissions.job_sent_before(connection, sent=sent)):
         return get(connection, job_id=known)
     if job.unique_key and (known := _one_like(connection, job, keep=keep)):
         return get(connection, job_id=known)
-    admission.admit(connection, limit=queue_limit)
+    if active:
+        package = job.package
+        admission.admit_on(connection, limit=queue_limit, package=package, activation_id=active)
+    else:
+        admission.admit(connection, limit=queue_limit)
     job = belongings.joined(connection, job)
     owner = job.request.principal
     place = turns.join(connection, job, at=job.queued_at)

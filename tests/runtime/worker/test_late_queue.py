@@ -105,6 +105,17 @@ async def test_one_that_was_never_wanted_is_closed_at_once(
         pass
 
 
+async def test_who_waits_for_one_that_is_closed_before_it_is_open_waits_no_longer(
+    late: LateQueues, settings: Settings
+) -> None:
+    async with late.open(settings) as queues, queues.of_jobs.taking(settings, worker="w") as taker:
+        running = asyncio.create_task(taker.run())
+        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+
 def test_a_start_imports_no_docket() -> None:
     """It took a quarter of it."""
     code = "import sys, runtime.appliance.serve; sys.exit('docket' in sys.modules)"
