@@ -1,7 +1,6 @@
 """Builds an artifact, phase by phase. Pure: each step returns a new one.
 
-What is ours, and of its type already, is not validated once more (`model_construct`): that took a
-fiftieth of the processor time of a job. The schema is held against each of these by the tests.
+To have pydantic validate what is ours costs less than its `model_construct` (8 us and 38 for one).
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,13 +36,12 @@ def begin(claim: Claim, *, worker: Worker) -> Artifact:
     """Return the artifact of an attempt that was just claimed."""
     job = claim.job
     prepared = claim.activation.prepared
-    return Artifact.model_construct(
-        schema_=model.SCHEMA_VERSION,
+    return Artifact(
         job=job.id,
         attempt=job.attempt,
         state=job.state,
         attempts=tuple(
-            model.AttemptEntry.model_construct(
+            model.AttemptEntry(
                 number=attempt.number,
                 state=attempt.state,
                 worker=attempt.worker,
@@ -53,21 +51,17 @@ def begin(claim: Claim, *, worker: Worker) -> Artifact:
             )
             for attempt in claim.attempts
         ),
-        package=model.PackageEntry.model_construct(
-            name=job.package, version=job.version, digest=job.digest
-        ),
+        package=model.PackageEntry(name=job.package, version=job.version, digest=job.digest),
         lock_digest=prepared.lock_digest if prepared else "",
         data=(prepared.data_folder or "") if prepared else "",
         grant=_json_object(prepared.grant) if prepared else {},
         inputs=tuple(model.InputEntry.model_validate(asdict(item)) for item in job.inputs),
         parameters=_json_object(job.parameters),
         request=REQUEST.dump_python(job.request, mode="json"),
-        worker=model.WorkerEntry.model_construct(
-            id=worker.id, host=worker.host, version=worker.version
-        ),
+        worker=model.WorkerEntry(id=worker.id, host=worker.host, version=worker.version),
         submitted_at=job.submitted_at,
         started_at=job.started_at or job.queued_at,
-    )
+    )  # pyright: ignore[reportCallIssue] - `schema` has a default behind its alias
 
 
 def with_environment(
@@ -130,7 +124,7 @@ def with_phase(
     artifact: Artifact, *, phase: str, started_at: datetime, ended_at: datetime
 ) -> Artifact:
     """Add one phase to the timeline."""
-    entry = model.PhaseEntry.model_construct(
+    entry = model.PhaseEntry(
         phase=phase,
         started_at=started_at,
         ended_at=ended_at,
@@ -242,7 +236,7 @@ def _libraries(found: tuple[HostLibrary, ...]) -> tuple[model.HostLibraryEntry, 
 
 
 def _usage(usage: Usage) -> model.UsageEntry:
-    return model.UsageEntry.model_construct(
+    return model.UsageEntry(
         wall_ms=usage.wall_ms, cpu_ms=usage.cpu_ms, peak_rss_bytes=usage.peak_rss_bytes
     )
 
