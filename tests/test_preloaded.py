@@ -14,6 +14,8 @@ from support.preloaded.starting import ForkServer, start
 
 PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 OF_STATUS = ("Name", "Umask", "Uid", "Gid", "Groups", "SigBlk", "SigIgn", "SigCgt", "CapEff")
+OF_QUEUE = "tokio-rt-worker"
+"""What the threads of Docket's queue in memory are called."""
 WAYS = pytest.mark.parametrize("is_real", [True, False], ids=["real", "forked"])
 
 
@@ -23,11 +25,12 @@ def environ(home: Path, **others: str) -> dict[str, str]:
 
 
 def seen_from_outside(home: Path, *, is_real: bool) -> Mapping[str, object]:
-    """Start an appliance; return what the kernel tells of it when it answers."""
+    """Start an appliance; return what the kernel tells of it when it answers and has its queue."""
     words = ["up", "--port", "0", "--json"]
     with start(words, environ=environ(home), is_real=is_real, umask=0o027, **PIPES) as process:
         assert process.stdout and process.stdout.readline()
         proc = Path(f"/proc/{process.pid}")
+        wait_for_thread(proc, OF_QUEUE)  # Docket is imported, and opened, after the first answer
         status = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
         opened = [os.readlink(one) for one in (proc / "fd").iterdir()]
         seen = {
@@ -39,6 +42,14 @@ def seen_from_outside(home: Path, *, is_real: bool) -> Mapping[str, object]:
         process.terminate()
         assert process.wait(timeout=60) == 0
     return seen
+
+
+def wait_for_thread(proc: Path, name: str) -> None:
+    """Wait until a process has a thread of this name."""
+    deadline = time.monotonic() + 60
+    while not any((one / "comm").read_text().strip() == name for one in (proc / "task").iterdir()):
+        assert time.monotonic() < deadline, f"no thread is called {name}"
+        time.sleep(0.05)
 
 
 def test_the_kernel_tells_of_it_what_it_tells_of_a_real_one(tmp_path: Path) -> None:
