@@ -43,8 +43,9 @@ def frozen[T](cls: type[T]) -> type[T]:
 def changed[T](one: T, **changes: Any) -> T:
     """Return a copy of a value of `frozen` with other content in some fields.
 
-    What `dataclasses.replace` does in a tenth of its time (30 us for a job): nothing is looked at
-    twice. Not for fields that are given by nobody (`init=False`), or looked at by `__post_init__`.
+    What `dataclasses.replace` does, in 10 us instead of 17 for a job of 41 fields: nothing is
+    looked at twice. Not for fields that are given by nobody (`init=False`), or looked at by
+    `__post_init__`.
 
     >>> @frozen
     ... class Point:

@@ -141,7 +141,7 @@ class Sandbox:
         try:
             outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
         finally:
-            if cell.start == "cold":
+            if cell.start == "cold" and command.warmth is not None:
                 self.pool.warm_up(command)
         if _has_to_run_again(cell, outcome):
             cell = await self.launcher.cold(

@@ -24,8 +24,8 @@ log = logging.getLogger("fumehood.dispatch")
 class _Worker(Worker):
     """Docket's worker, without its ear for cancellations, which nobody sends by Docket.
 
-    It asks for them ten times a second, in memory by a thread each time: a tenth of what an idle
-    appliance takes. Ours are heard by `runtime.jobs.attempts.cancellations`.
+    It asks for them ten times a second, in memory by a hop to a thread each time. Ours are heard by
+    `runtime.jobs.attempts.cancellations`.
     """
 
     async def _cancellation_listener(self) -> None:

@@ -173,7 +173,7 @@ class _Round:
 
 
 def _look_round(connection: Connection, *, at: datetime, busy: tuple[str, ...]) -> _Round:
-    """Look once a second, in one question: four were a fifth of what an idle appliance takes."""
+    """Look once a second, in one question where there were four, each with its way to a thread."""
     webhooks = store_of_webhooks.every(connection, at=at)
     most = max(1, min(ENDS_A_TURN, MESSAGES_A_TURN // max(1, len(webhooks))))
     jobs = store_of_webhooks.untold(connection, limit=most)
