@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from runtime.faults.errors import SettingsRefused
 from runtime.store.databases.postgres_session import TO_BE_KNOWN, AnswerLost, PostgresSession
 from runtime.store.databases.threaded import ThreadedStore
-from runtime.store.databases.units import Ended, InDoubt, Unit, called
+from runtime.store.databases.units import Ended, InDoubt, OneRaised, Unit, called, run_together
 from runtime.store.schema.migrate import applied, bring_up_to_date, refuse_another
 
 READERS = 4
@@ -108,14 +108,10 @@ class PostgresWriter:
         self._session = PostgresSession(url)
 
     def commit(self, units: Sequence[Unit]) -> list[Ended]:
-        """Run `units` in one transaction.
-
-        Savepoints would be two journeys to the server for each unit, so they are only made where
-        one has raised, and then all begin again.
-        """
+        """Run `units` in one transaction, each within a savepoint where one of them raises."""
         try:
-            return self._committed(partial(_run_together, units=units))
-        except _OneRaised as error:
+            return self._committed(partial(run_together, units=units))
+        except OneRaised as error:
             if len(units) == 1:
                 return [Ended(error=error.raised)]
         return self._committed(partial(_run_each_apart, units=units))
@@ -130,24 +126,6 @@ class PostgresWriter:
     def close(self) -> None:
         """Let go of the database."""
         self._session.close()
-
-
-class _OneRaised(Exception):
-    """A unit of a group raised: what the others did is taken back with it."""
-
-    def __init__(self, raised: Exception) -> None:
-        super().__init__(str(raised))
-        self.raised = raised
-
-
-def _run_together(connection: Connection, *, units: Sequence[Unit]) -> list[Ended]:
-    ended: list[Ended] = []
-    for unit in units:
-        try:
-            ended.append(Ended(value=unit(connection)))
-        except Exception as error:
-            raise _OneRaised(error) from error
-    return ended
 
 
 def _run_each_apart(connection: Connection, *, units: Sequence[Unit]) -> list[Ended]:

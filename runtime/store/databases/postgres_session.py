@@ -21,6 +21,7 @@ from sqlalchemy.pool import NullPool
 
 from runtime.faults.errors import StoreAway
 from runtime.store.statements.drivers import cleaned
+from runtime.store.statements.json_text import from_text, to_text
 
 CONNECT_S = 5.0
 ROLLBACK_S = 2.0
@@ -180,6 +181,8 @@ def engine_of(url: str, *, answer_s: float | None = ANSWER_S) -> AsyncEngine:
         make_url(url).set(drivername="postgresql+asyncpg"),
         poolclass=NullPool,
         isolation_level="AUTOCOMMIT",
+        json_serializer=to_text,
+        json_deserializer=from_text,
         connect_args={
             "timeout": CONNECT_S,
             "command_timeout": answer_s,

@@ -18,10 +18,15 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from runtime.store.databases.threaded import ThreadedStore
-from runtime.store.databases.units import Ended, Unit
+from runtime.store.databases.units import Ended, OneRaised, Unit, run_together
+from runtime.store.statements.json_text import from_text, to_text
 
 BUSY_TIMEOUT_MS = 10_000
 READERS = 2
+TO_WRITE, TO_READ = "BEGIN IMMEDIATE", "BEGIN"
+PAGES_IN_LOG = 4000
+"""From how many pages on the log is copied into the file, which flushes both to the disk: each
+thousand were 23 jobs."""
 
 
 class SqliteReader:
@@ -32,7 +37,7 @@ class SqliteReader:
 
     def ask[T](self, question: Callable[[Connection], T]) -> T:
         """Return what `question` returns, of what is committed now."""
-        with _transaction(self._connection, begin="BEGIN"):
+        with _transaction(self._connection, begin=TO_READ):
             return question(self._connection)
 
     def close(self) -> None:
@@ -49,14 +54,13 @@ class SqliteWriter:
         self._connection: Connection | None = None
 
     def commit(self, units: Sequence[Unit]) -> list[Ended]:
-        """Run `units` in one transaction, each within a savepoint of its own.
+        """Run `units` in one transaction, each within a savepoint where one of them raises.
 
         See https://sqlite.org/lang_savepoint.html.
         """
         connection = self._connection = self._connection or self._engine.connect()
         try:
-            with _transaction(connection, begin="BEGIN IMMEDIATE") as driver:
-                return [_run_apart(connection, unit, driver=driver) for unit in units]
+            return _committed(connection, units)
         except BaseException as error:
             connection.invalidate()  # after a full disk or the like: begin again with a new one
             connection.rollback()  # what SQLAlchemy began with the old one
@@ -67,6 +71,17 @@ class SqliteWriter:
         if self._connection is not None:
             self._connection.close()
         self._engine.dispose()
+
+
+def _committed(connection: Connection, units: Sequence[Unit]) -> list[Ended]:
+    try:
+        with _transaction(connection, begin=TO_WRITE):
+            return run_together(connection, units=units)
+    except OneRaised as error:
+        if len(units) == 1:
+            return [Ended(error=error.raised)]
+    with _transaction(connection, begin=TO_WRITE) as driver:
+        return [_run_apart(connection, unit, driver=driver) for unit in units]
 
 
 def _run_apart(connection: Connection, unit: Unit, *, driver: sqlite3.Connection) -> Ended:
@@ -130,7 +145,12 @@ def _reading_engine(path: Path) -> Engine:
 
 
 def _engine(path: Path) -> Engine:
-    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False})
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"check_same_thread": False},
+        json_serializer=to_text,
+        json_deserializer=from_text,
+    )
     event.listen(engine, "connect", _prepare)
     return engine
 
@@ -144,6 +164,9 @@ def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         "journal_mode=WAL",
         "synchronous=NORMAL",
         "foreign_keys=ON",
+        # What a savepoint would bring back goes to a file in /var/tmp from 64 KB on, otherwise.
+        "temp_store=MEMORY",
+        f"wal_autocheckpoint={PAGES_IN_LOG}",
         f"busy_timeout={BUSY_TIMEOUT_MS}",
     )
 
@@ -160,4 +183,4 @@ def _set(connection: DBAPIConnection, *pragmas: str) -> None:
 
 
 def _begin_as_writer(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    connection.exec_driver_sql(TO_WRITE)

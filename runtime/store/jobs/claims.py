@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection, bindparam, update
 
-from frozen.values import changed
 from runtime.faults.errors import Superseded
 from runtime.store.access import gate
 from runtime.store.jobs import (
@@ -64,7 +63,23 @@ TAKE = Prepared(
         claimed_turn=tables.jobs.c.turn,
         progress=None,
     )
-    .returning(tables.jobs)
+    .returning(tables.jobs, events.LAST_SEQ)
+)
+
+END = Prepared(
+    update(tables.jobs)
+    .where(
+        tables.jobs.c.id == bindparam("job_id"),
+        tables.jobs.c.token == bindparam("by_token"),
+        tables.jobs.c.state == State.RUNNING,
+    )
+    .values(
+        state=bindparam("its_state"),
+        finished_at=bindparam("now"),
+        error=bindparam("its_error", type_=tables.jobs.c.error.type),
+        error_code=bindparam("its_code"),
+    )
+    .returning(tables.jobs, events.LAST_SEQ)
 )
 
 
@@ -81,7 +96,6 @@ def claim_next(
 
     `known` are activations that need not be read again.
     """
-    turns.wake(connection, at=at)
     looked_at = 0
     while waiting := turns.next_in_turn(connection, after=looked_at, at=at, worker=worker.id):
         choice = choose(waiting, ability=ability, at=at)
@@ -125,8 +139,12 @@ def claim(
     change = {"state": State.RUNNING, "token": token, "worker": worker.id, "started_at": at}
     job_changes.change_attempt(connection, job_id=job_id, number=job.attempt, values=change)
     told: JsonObject = {"worker": worker.id, "host": worker.host, "version": worker.version}
-    job_changes.add_event(
-        connection, job_id=job_id, attempt=job.attempt, at=at, event="job.started", data=told
+    events.append(
+        connection,
+        job_id=job_id,
+        attempt=job.attempt,
+        happenings=[(at, "job.started", told)],
+        last=row.last_seq,
     )
     activation = known.get(job.activation_id)
     return Claim(
@@ -160,31 +178,70 @@ def finish(
     `before` are the events that came before the last one, as far as they are not stored yet.
     Returns the job as it is now: queued where its package failed and it is to be tried again.
     """
-    job = _held(connection, job_id, token=token)
-    due_at = _again_at(connection, job, finish=finish, token=token, at=at)
+    if finish.error is not None:
+        failed = _held(connection, job_id, token=token)
+        due_at = _again_at(connection, failed, finish=finish, token=token, at=at)
+        if due_at is not None:
+            return _failed_for_now(
+                connection, failed, finish=finish, at=at, due_at=due_at, before=before
+            )
+    job, last_seq = _end(connection, job_id, token=token, finish=finish, at=at)
     _end_attempt(connection, job, finish=finish, at=at)
-    if due_at and finish.error:
-        events.append(connection, job_id=job_id, attempt=job.attempt, happenings=before)
-        admission.readmit(connection)
-        return job_store.queue_again(
-            connection, job, change=Change.GIVE_BACK, at=at, due_at=due_at, why=finish.error.what
-        )
-    state = after(job.state, change=ENDINGS[finish.state])
-    job_counts.ended(connection, state=state, package=job.package)
-    error = plain_error(finish.error)
-    ended = {"state": state, "finished_at": at, "error": error}
-    job_changes.change_job(connection, job_id=job_id, values=ended)
-    last: JsonObject = {"state": state.value, "error": error}
-    happenings = [*before, (at, "job.finished", last)]
-    events.append(connection, job_id=job_id, attempt=job.attempt, happenings=happenings)
+    job_counts.ended(connection, state=job.state, package=job.package)
+    last: JsonObject = {"state": job.state.value, "error": plain_error(job.error)}
+    events.append(
+        connection,
+        job_id=job_id,
+        attempt=job.attempt,
+        happenings=[*before, (at, "job.finished", last)],
+        last=last_seq,
+    )
     turns.left_slot(connection, job, at=at)
-    return changed(job, state=state, finished_at=at, error=finish.error)
+    return job
+
+
+def _end(
+    connection: Connection, job_id: str, *, token: str, finish: Finish, at: datetime
+) -> tuple[Job, int]:
+    """End a job that `token` holds; return it, and the number of its last event."""
+    error = plain_error(finish.error)
+    keys = {
+        "job_id": job_id,
+        "by_token": token,
+        "its_state": after(State.RUNNING, change=ENDINGS[finish.state]),
+        "now": at,
+        "its_error": error,
+        "its_code": error and error["code"],
+    }
+    row = END.first(connection, keys)
+    if row is None:
+        raise _superseded(job_id)
+    return job_changes.job_of(row), row.last_seq
+
+
+def _failed_for_now(
+    connection: Connection,
+    job: Job,
+    *,
+    finish: Finish,
+    at: datetime,
+    due_at: datetime,
+    before: Sequence[Happening],
+) -> Job:
+    """End an attempt whose package failed, and queue the job again, as its retries say."""
+    _end_attempt(connection, job, finish=finish, at=at)
+    events.append(connection, job_id=job.id, attempt=job.attempt, happenings=before)
+    admission.readmit(connection)
+    why = finish.error.what if finish.error else ""
+    return job_store.queue_again(
+        connection, job, change=Change.GIVE_BACK, at=at, due_at=due_at, why=why
+    )
 
 
 def _end_attempt(connection: Connection, job: Job, *, finish: Finish, at: datetime) -> None:
     """Write down how an attempt ended, and what it left."""
     ended = {
-        "state": after(job.state, change=ENDINGS[finish.state]),
+        "state": after(State.RUNNING, change=ENDINGS[finish.state]),
         "finished_at": at,
         "error": plain_error(finish.error),
         "artifact_digest": finish.artifact and finish.artifact.digest,
@@ -273,12 +330,16 @@ def _give_up(
 def _held(connection: Connection, job_id: str, *, token: str) -> Job:
     job = job_store.get(connection, job_id=job_id)
     if job.token != token or not is_allowed(job.state, change=Change.GIVE_BACK):
-        raise Superseded(
-            f"Another attempt of job {job_id} has taken the place of this one",
-            where=job_id,
-            mend="nothing to mend: the current attempt publishes",
-        )
+        raise _superseded(job_id)
     return job
+
+
+def _superseded(job_id: str) -> Superseded:
+    return Superseded(
+        f"Another attempt of job {job_id} has taken the place of this one",
+        where=job_id,
+        mend="nothing to mend: the current attempt publishes",
+    )
 
 
 def _failures(

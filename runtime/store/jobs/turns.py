@@ -131,6 +131,13 @@ IS_DRAINED = (
     .where(tables.workers.c.drained_at.is_not(None))
     .exists()
 )
+IS_ANY_DUE = (
+    select(others.c.id)
+    .where(others.c.state == State.QUEUED)
+    .where(others.c.turn.between(NOT_DUE, bindparam("until")))
+    .exists()
+)
+"""Whether somebody has become due, and stands in no line yet."""
 NEXT = Prepared(
     select(
         jobs.c.id,
@@ -142,6 +149,7 @@ NEXT = Prepared(
         jobs.c.expires_at,
         RUNNING_WITH_KEY.label("running"),
         IS_PAUSED.label("is_paused"),
+        IS_ANY_DUE.label("is_any_due"),
     )
     .where(*IS_WAITING, ~IS_ALL_PAUSED, ~IS_DRAINED)
     .order_by(jobs.c.turn, jobs.c.id)
@@ -230,10 +238,12 @@ def columns_of(place: Place) -> dict[str, Any]:
     return {"turn": place.turn, "held_by": place.held_by, "due_at": place.due_at}
 
 
-def wake(connection: Connection, *, at: datetime) -> None:
-    """Let those join their lines that have become due."""
-    for row in DUE.all(connection, {"until": turn_when_due(at)}):
+def wake(connection: Connection, *, at: datetime) -> bool:
+    """Let those join their lines that have become due; return whether there were any."""
+    due = DUE.all(connection, {"until": turn_when_due(at)})
+    for row in due:
         _put(connection, row, at=at)
+    return bool(due)
 
 
 def release(
@@ -320,9 +330,13 @@ def started(connection: Connection, job: Job, *, at: datetime) -> datetime | Non
 def next_in_turn(connection: Connection, *, after: int, at: datetime, worker: str) -> list[Waiting]:
     """Return those whose turn is next, leaving out the first `after`.
 
-    None while all is paused, and none for a worker that is drained.
+    None while all is paused, and none for a worker that is drained. Those that have become due
+    join their lines before; that there are none is asked with the same statement.
     """
-    rows = NEXT.all(connection, {"after": after, "now": at, "for_worker": worker})
+    keys = {"after": after, "now": at, "for_worker": worker, "until": turn_when_due(at)}
+    rows = NEXT.all(connection, keys)
+    if (not rows or rows[0].is_any_due) and wake(connection, at=at):
+        rows = NEXT.all(connection, keys)
     return [
         Waiting(
             id=row.id,

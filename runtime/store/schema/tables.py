@@ -1,15 +1,10 @@
 """The tables. A change here needs a migration beside it; a test compares the two."""
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     ForeignKeyConstraint,
@@ -20,27 +15,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     and_,
     text,
 )
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time, kept in UTC also where the database knows no zones."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return `value` in UTC, as the database takes it."""
-        return value.astimezone(UTC) if value else None
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Return what the database holds as an aware time."""
-        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
-
+from runtime.store.schema.times import UtcDateTime
 
 metadata = MetaData(
     naming_convention={

@@ -17,7 +17,8 @@ from sqlalchemy import (
     Table,
 )
 
-from runtime.store.schema.tables import UtcDateTime, metadata
+from runtime.store.schema.tables import metadata
+from runtime.store.schema.times import UtcDateTime
 
 job_labels = Table(
     "job_labels",

@@ -11,7 +11,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from runtime.store.schema.tables import UtcDateTime, metadata
+from runtime.store.schema.tables import metadata
+from runtime.store.schema.times import UtcDateTime
 
 pauses = Table(
     "pauses",
