@@ -8,7 +8,7 @@ functions are the same for all classes here, and `__init__` is written with the 
 a class).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields
 from functools import cache
 from operator import attrgetter
@@ -147,7 +147,11 @@ def _compared(one: Made) -> tuple[object, ...]:
 def _compared_by(made: Made) -> Callable[[Made], tuple[object, ...]]:
     """Return what gives the fields that count: a value is compared some twenty times a job."""
     known: dict[str, Field[Any]] = made.__dataclass_fields__
-    names = [name for name, field in known.items() if field.compare]
+    return _taken([name for name, field in known.items() if field.compare])
+
+
+def _taken(names: Sequence[str]) -> Callable[[Made], tuple[object, ...]]:
+    """Return what gives the content of these fields."""
     if len(names) > 1:
         return attrgetter(*names)
     return lambda one: tuple(getattr(one, name) for name in names)
@@ -158,13 +162,27 @@ def _repr(self: Made) -> str:
     return f"{type(self).__qualname__}({', '.join(shown)})"
 
 
-def _state(self: Made) -> list[object]:
-    return [getattr(self, one.name) for one in fields(self)]
+def _state(self: Made) -> tuple[object, ...]:
+    return _content_by(self.__class__)(self)
 
 
-def _set_state(self: Made, state: list[object]) -> None:
-    for one, content in zip(fields(self), state, strict=True):
-        object.__setattr__(self, one.name, content)
+def _set_state(self: Made, state: tuple[object, ...]) -> None:
+    _filled_by(self.__class__)(self, *state)
+
+
+@cache
+def _content_by(made: Made) -> Callable[[Made], tuple[object, ...]]:
+    return _taken([one.name for one in fields(made)])
+
+
+@cache
+def _filled_by(made: Made) -> Callable[..., None]:
+    """Write what fills a value of this class that has nothing yet: five for each job."""
+    names = [one.name for one in fields(made)]
+    body = [f"_put(one, {name!r}, {name})" for name in names] or ["pass"]
+    seen: dict[str, Any] = {"_put": object.__setattr__}
+    exec(f"def fill({', '.join(['one', *names])}):\n " + "\n ".join(body), seen)  # noqa: S102
+    return seen["fill"]
 
 
 SHARED: dict[str, Callable[..., Any]] = {

@@ -1,7 +1,7 @@
 """What can go wrong in the runtime: one class per fault, its docstring is the sentence read."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from wheelhouse.problem import Problem
 
@@ -28,6 +28,16 @@ class RuntimeFault(Exception):
         self.retry_after_s = retry_after_s
         self.job_id = job_id
         super().__init__(self.what)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go to another process and come back as what it was, with all its facts."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[RuntimeFault], args: tuple[object, ...], facts: dict[str, Any]) -> Any:
+    fault = kind.__new__(kind, *args)
+    fault.__dict__.update(facts)
+    return fault
 
 
 class NotFound(RuntimeFault):

@@ -94,18 +94,20 @@ class AttemptRunner:
 
     async def claim(self, *, token: str) -> Claim | None:
         """Take the job that this worker should do next; None when none waits for it."""
-        claim = await self.store.run(
+        known = self.versions.activations()
+        taken = await self.store.run(
             claims.claim_next,
             ability=self.ability,
             token=token,
             worker=self.worker,
             at=self.clock(),
-            known=self.versions.activations(),
+            known=frozenset(known),
         )
-        if claim is not None:
-            self.notifier.notify(claim.job.id)
-            self.telemetry.began(claim.job)
-        return claim
+        if taken is None:
+            return None
+        self.notifier.notify(taken.job.id)
+        self.telemetry.began(taken.job)
+        return taken.claim(known)
 
     async def run(
         self, claim: Claim, *, token: str, on_last_run: Callable[[], None] = _nobody_waits
@@ -259,8 +261,7 @@ class _Attempt:
 
     async def _bounded[T](self, phase: str, work: Awaitable[T]) -> T:
         """Do the work of a phase that no limit of the package bounds. Raises AttemptStuck."""
-        most_s = self.runner.phase_s
-        bound = asyncio.timeout(most_s)
+        bound = asyncio.timeout(most_s := self.runner.phase_s)
         try:
             async with bound:
                 return await work

@@ -16,6 +16,7 @@ from runtime.artifact.reports import event_of
 from runtime.jobs.attempts.outcomes import Ended
 from runtime.queue.notifier import News, Notifier, wait_for_news
 from runtime.store.databases.store import Store
+from runtime.store.databases.units import of_each_job
 from runtime.store.jobs import events as event_store
 from runtime.store.jobs import jobs as job_store
 from runtime.store.jobs.events import Happening
@@ -217,6 +218,7 @@ class EventWriter:
             self._waiting = batch + self._waiting
 
 
+@of_each_job
 def _append_if_held(
     connection: Connection,
     *,

@@ -46,8 +46,12 @@ class GroupCommit:
     def add(self, unit: Unit) -> asyncio.Future[Any]:
         """Let `unit(connection)` run in the next transaction; return what it will return."""
         future = asyncio.get_running_loop().create_future()
-        self._queue.put(_Waiting(unit=unit, future=future))
+        self.put(unit, future)
         return future
+
+    def put(self, unit: Unit, future: asyncio.Future[Any]) -> None:
+        """Let `unit(connection)` run in the next transaction, and `future` tell what came of it."""
+        self._queue.put(_Waiting(unit=unit, future=future))
 
     def close(self) -> None:
         """Commit what was added before, and end. Blocks meanwhile."""
@@ -113,12 +117,13 @@ def _hand_out(group: Sequence[_Waiting], ended: Sequence[Ended]) -> None:
         by_loop.setdefault(one.future.get_loop(), []).append((one.future, its_end))
     for loop, pairs in by_loop.items():
         try:
-            loop.call_soon_threadsafe(_resolve, pairs)
+            loop.call_soon_threadsafe(resolve, pairs)
         except RuntimeError:
             continue  # that loop is closed, and nobody waits in it
 
 
-def _resolve(pairs: Iterable[tuple[asyncio.Future[Any], Ended]]) -> None:
+def resolve(pairs: Iterable[tuple[asyncio.Future[Any], Ended]]) -> None:
+    """Tell those who wait in this event loop what came of their units."""
     for future, ended in pairs:
         if future.done():
             continue  # who waited was cancelled; what was committed stays so

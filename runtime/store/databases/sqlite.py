@@ -17,6 +17,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from runtime.store.databases.apart.process import start
 from runtime.store.databases.threaded import ThreadedStore
 from runtime.store.databases.units import Ended, OneRaised, Unit, run_together
 from runtime.store.statements.json_text import from_text, to_text
@@ -27,6 +28,13 @@ TO_WRITE, TO_READ = "BEGIN IMMEDIATE", "BEGIN"
 PAGES_IN_LOG = 4000
 """From how many pages on the log is copied into the file, which flushes both to the disk: each
 thousand were 23 jobs."""
+
+
+type BeforeCommit = Callable[[sqlite3.Connection, list[Ended]], None]
+
+
+def _nothing_before_commit(_driver: sqlite3.Connection, _ended: list[Ended]) -> None:
+    """Do nothing more."""
 
 
 class SqliteReader:
@@ -47,10 +55,17 @@ class SqliteReader:
 
 
 class SqliteWriter:
-    """Commits through `engine`, in one connection that it keeps."""
+    """Commits through `engine`, in one connection that it keeps.
 
-    def __init__(self, engine: Engine) -> None:
+    `before_commit` is called with what came of the units, within their transaction: what it
+    raises, they have raised.
+    """
+
+    def __init__(
+        self, engine: Engine, *, before_commit: BeforeCommit = _nothing_before_commit
+    ) -> None:
         self._engine = engine
+        self._before_commit = before_commit
         self._connection: Connection | None = None
 
     def commit(self, units: Sequence[Unit]) -> list[Ended]:
@@ -60,28 +75,31 @@ class SqliteWriter:
         """
         connection = self._connection = self._connection or self._engine.connect()
         try:
-            return _committed(connection, units)
+            return self._committed(connection, units)
         except BaseException as error:
             connection.invalidate()  # after a full disk or the like: begin again with a new one
             connection.rollback()  # what SQLAlchemy began with the old one
             return [Ended(error=error) for _ in units]
+
+    def _committed(self, connection: Connection, units: Sequence[Unit]) -> list[Ended]:
+        try:
+            with _transaction(connection, begin=TO_WRITE) as driver:
+                ended = run_together(connection, units=units)
+                self._before_commit(driver, ended)
+            return ended
+        except OneRaised as error:
+            if len(units) == 1:
+                return [Ended(error=error.raised)]
+        with _transaction(connection, begin=TO_WRITE) as driver:
+            ended = [_run_apart(connection, unit, driver=driver) for unit in units]
+            self._before_commit(driver, ended)
+        return ended
 
     def close(self) -> None:
         """Close the file."""
         if self._connection is not None:
             self._connection.close()
         self._engine.dispose()
-
-
-def _committed(connection: Connection, units: Sequence[Unit]) -> list[Ended]:
-    try:
-        with _transaction(connection, begin=TO_WRITE):
-            return run_together(connection, units=units)
-    except OneRaised as error:
-        if len(units) == 1:
-            return [Ended(error=error.raised)]
-    with _transaction(connection, begin=TO_WRITE) as driver:
-        return [_run_apart(connection, unit, driver=driver) for unit in units]
 
 
 def _run_apart(connection: Connection, unit: Unit, *, driver: sqlite3.Connection) -> Ended:
@@ -121,7 +139,12 @@ def open_sqlite(path: Path) -> ThreadedStore:
     """Return the store in the file `path`, which is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new_reader = partial(SqliteReader, _reading_engine(path))
-    return ThreadedStore(SqliteWriter(_engine(path)), new_reader=new_reader, most=READERS)
+    return ThreadedStore(
+        SqliteWriter(engine_on(path)),
+        new_reader=new_reader,
+        most=READERS,
+        start=partial(start, path),
+    )
 
 
 def ask_sqlite[T](path: Path, question: Callable[[Connection], T]) -> T:
@@ -132,19 +155,20 @@ def ask_sqlite[T](path: Path, question: Callable[[Connection], T]) -> T:
 
 def sqlite_engine(path: Path) -> Engine:
     """Return an engine on `path` whose transactions begin as writers, for one command."""
-    engine = _engine(path)
+    engine = engine_on(path)
     event.listen(engine, "begin", _begin_as_writer)
     return engine
 
 
 def _reading_engine(path: Path) -> Engine:
     """Return an engine on `path` that can change nothing."""
-    engine = _engine(path)
+    engine = engine_on(path)
     event.listen(engine, "connect", _only_read)
     return engine
 
 
-def _engine(path: Path) -> Engine:
+def engine_on(path: Path) -> Engine:
+    """Return an engine on `path` whose connections begin no transaction by themselves."""
     engine = create_engine(
         f"sqlite:///{path}",
         connect_args={"check_same_thread": False},

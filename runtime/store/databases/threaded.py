@@ -12,8 +12,8 @@ from typing import Concatenate, Protocol
 
 from sqlalchemy import Connection
 
-from runtime.store.databases.group_commit import GroupCommit
 from runtime.store.databases.units import Writer, called
+from runtime.store.databases.writers import Start, Writers
 
 
 class Reader(Protocol):
@@ -29,10 +29,20 @@ class Reader(Protocol):
 
 
 class ThreadedStore:
-    """A `Store` of a writer, and of at most `most` readers, each made by `new_reader`."""
+    """A `Store` of a writer, and of at most `most` readers, each made by `new_reader`.
 
-    def __init__(self, writer: Writer, *, new_reader: Callable[[], Reader], most: int) -> None:
-        self._writer = GroupCommit(writer)
+    What is written for each job may be written by a process that `start` starts.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        new_reader: Callable[[], Reader],
+        most: int,
+        start: Start | None = None,
+    ) -> None:
+        self._writers = Writers(writer, start=start)
         self._new_reader = new_reader
         self._at_hand = threading.local()
         self._made: list[Reader] = []
@@ -42,7 +52,7 @@ class ThreadedStore:
         self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `act(connection, …)` in a transaction; a cancelled caller does not undo it."""
-        return await self._writer.add(partial(called, act, args, kwargs))
+        return await self._writers.add(act, args, kwargs)
 
     async def read[**P, T](
         self, ask: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -60,10 +70,10 @@ class ThreadedStore:
 
     async def close(self) -> None:
         """Finish what is under way and let go of the database."""
-        await asyncio.to_thread(self._close)
+        await asyncio.to_thread(self._close_readers)
+        await self._writers.close()
 
-    def _close(self) -> None:
+    def _close_readers(self) -> None:
         self._readers.shutdown(wait=True)
         for reader in self._made:
             reader.close()
-        self._writer.close()

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from frozen.values import frozen
 
 type Unit = Callable[[Connection], Any]
+OF_EACH_JOB = "_of_each_job"
 
 
 @frozen
@@ -44,6 +45,21 @@ class OneRaised(Exception):
     def __init__(self, raised: Exception) -> None:
         super().__init__(str(raised))
         self.raised = raised
+
+
+def of_each_job[F: Callable[..., Any]](act: F) -> F:
+    """Mark what is written for each job: it may be written by a process beside this one.
+
+    So it is a function of a module, what it takes and returns can be pickled, and of what it
+    raises the faults of ours can, too (`apart`).
+    """
+    setattr(act, OF_EACH_JOB, True)
+    return act
+
+
+def is_of_each_job(act: Callable[..., Any]) -> bool:
+    """Return whether `act` is marked so."""
+    return hasattr(act, OF_EACH_JOB)
 
 
 class Writer(Protocol):

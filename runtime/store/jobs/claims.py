@@ -6,12 +6,13 @@ Superseded, and nothing changes.
 
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
-from types import MappingProxyType
 
 from sqlalchemy import Connection, bindparam, update
 
+from frozen.values import frozen
 from runtime.faults.errors import Superseded
 from runtime.store.access import gate
+from runtime.store.databases.units import of_each_job
 from runtime.store.jobs import (
     admission,
     artifacts,
@@ -33,6 +34,7 @@ from runtime.values.records import (
     Attempt,
     Claim,
     Finish,
+    Gate,
     Job,
     JobError,
     JsonObject,
@@ -50,8 +52,6 @@ UNCOUNTED = frozenset(
 )
 """Codes of what the job has no part in, and what passes: a bucket that was away for seconds ended
 every job that came meanwhile. Such an attempt is made again, after a longer wait each time."""
-NOTHING_KNOWN: Mapping[str, Activation] = MappingProxyType({})
-
 TAKE = Prepared(
     update(tables.jobs)
     .where(tables.jobs.c.id == bindparam("job_id"), tables.jobs.c.state == State.QUEUED)
@@ -83,6 +83,30 @@ END = Prepared(
 )
 
 
+@frozen
+class Taken:
+    """A claim, without the activation of the job where that was known to whoever claimed."""
+
+    job: Job
+    activation: Activation | None
+    attempts: tuple[Attempt, ...]
+    gate: Gate
+    waiting: int
+    follows_at: datetime | None
+
+    def claim(self, known: Mapping[str, Activation]) -> Claim:
+        """Return the whole claim."""
+        return Claim(
+            job=self.job,
+            activation=self.activation or known[self.job.activation_id],
+            attempts=self.attempts,
+            gate=self.gate,
+            waiting=self.waiting,
+            follows_at=self.follows_at,
+        )
+
+
+@of_each_job
 def claim_next(
     connection: Connection,
     *,
@@ -90,11 +114,11 @@ def claim_next(
     token: str,
     worker: Worker,
     at: datetime,
-    known: Mapping[str, Activation] = NOTHING_KNOWN,
-) -> Claim | None:
+    known: Container[str] = (),
+) -> Taken | None:
     """Take the job that this worker should do next; None when nothing waits that it can do.
 
-    `known` are activations that need not be read again.
+    `known` are ids of activations that need not be read.
     """
     looked_at = 0
     while waiting := turns.next_in_turn(connection, after=looked_at, at=at, worker=worker.id):
@@ -124,8 +148,8 @@ def claim(
     token: str,
     worker: Worker,
     at: datetime,
-    known: Mapping[str, Activation] = NOTHING_KNOWN,
-) -> Claim | None:
+    known: Container[str] = (),
+) -> Taken | None:
     """Take the queued attempt of a job: it runs from now on, and `token` is its holder's.
 
     Returns None when there is nothing to take: it may be another's, ended or cancelled by now.
@@ -146,10 +170,11 @@ def claim(
         happenings=[(at, "job.started", told)],
         last=row.last_seq,
     )
-    activation = known.get(job.activation_id)
-    return Claim(
+    activation_id = job.activation_id
+    is_known = activation_id in known
+    return Taken(
         job=job,
-        activation=activation or activations.get(connection, activation_id=job.activation_id),
+        activation=None if is_known else activations.get(connection, activation_id=activation_id),
         attempts=_attempts(connection, job),
         gate=gate.get(connection),
         waiting=waiting,
@@ -164,6 +189,7 @@ def _attempts(connection: Connection, job: Job) -> tuple[Attempt, ...]:
     return job_changes.list_attempts(connection, job_id=job.id)
 
 
+@of_each_job
 def finish(
     connection: Connection,
     *,

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from frozen.values import changed
 from runtime.faults.errors import NotFound
+from runtime.store.databases.units import of_each_job
 from runtime.store.jobs import (
     admission,
     belongings,
@@ -52,6 +53,7 @@ PROGRESS = Prepared(
 )
 
 
+@of_each_job
 def submit(
     connection: Connection,
     *,

@@ -1,0 +1,279 @@
+"""Once jobs come thick and fast a process writes them: nothing is lost or doubled when it dies."""
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import IntegrityError
+
+from runtime.faults.errors import QueueFull, Superseded
+from runtime.store.databases import writers
+from runtime.store.databases.apart import process as process_apart
+from runtime.store.databases.store import Store
+from runtime.store.jobs import admission, claims
+from runtime.store.jobs import jobs as job_store
+from runtime.store.schema import tables
+from runtime.values.ids import new_id
+from runtime.values.records import Finish, Job
+from runtime.values.states import State
+from runtime.values.when.line import Ability
+
+from ..conftest import NOON, activate, job_on, version_of, worker_named
+
+HERE = Ability(platform="x86_64-linux-gnu")
+ENOUGH = 100
+"""More units than are written by the thread within a second before a process is started."""
+LONG = "x" * 600_000
+"""More than a socket holds: who sends this back waits until it is read."""
+
+type MakeJob = Callable[[], Job]
+
+
+def apart() -> list[psutil.Process]:
+    """Return the processes that write for this one."""
+    return [
+        one
+        for one in psutil.Process().children()
+        if one.status() != psutil.STATUS_ZOMBIE and "apart.inside" in " ".join(one.cmdline())
+    ]
+
+
+async def submit(store: Store, job: Job, *, limit: int = 100_000) -> Job:
+    return await store.run(job_store.submit, job=job, queue_limit=limit)
+
+
+async def flood(store: Store, make_job: MakeJob, number: int) -> list[Job]:
+    return list(await asyncio.gather(*(submit(store, make_job()) for _ in range(number))))
+
+
+def in_store(connection: Connection) -> Counter[str]:
+    return Counter(connection.execute(select(tables.jobs.c.id)).scalars())
+
+
+def written_apart(connection: Connection) -> int:
+    return connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+
+
+@pytest.fixture
+async def make_job(in_sqlite: Store) -> MakeJob:
+    """What makes jobs of a package that is active in the file."""
+    activation = await activate(in_sqlite, version_of())
+    return lambda: job_on(activation)
+
+
+@pytest.fixture
+async def busy(in_sqlite: Store, make_job: MakeJob) -> AsyncIterator[Store]:
+    """A store that a process writes into."""
+    await flood(in_sqlite, make_job, ENOUGH)
+    for _ in range(600):
+        if apart() and (before := await in_sqlite.read(written_apart)) is not None:
+            await submit(in_sqlite, make_job())
+            if await in_sqlite.read(written_apart) != before:
+                break
+        await asyncio.sleep(0.05)
+    else:
+        pytest.fail("no process writes")
+    yield in_sqlite
+
+
+async def test_few_jobs_start_no_process(in_sqlite: Store, make_job: MakeJob) -> None:
+    for _ in range(5):
+        await submit(in_sqlite, make_job())
+    await asyncio.sleep(0.2)
+    assert not apart()
+
+
+async def test_a_job_goes_its_way_through_the_process(busy: Store, make_job: MakeJob) -> None:
+    before = await busy.read(written_apart)
+    job = await submit(busy, replace(make_job(), priority=9, parameters={"café": [1, None]}))
+    token, worker = new_id(), worker_named("w")
+    taken = await busy.run(
+        claims.claim_next, ability=HERE, token=token, worker=worker, at=job.queued_at
+    )
+    assert taken is not None
+    finish = Finish(state=State.SUCCEEDED)
+    ended = await busy.run(
+        claims.finish, job_id=taken.job.id, token=token, finish=finish, at=NOON, before=()
+    )
+    assert await busy.read(written_apart) == before + 3
+    assert ended == await busy.read(job_store.get, job_id=taken.job.id)
+    assert ended.state is State.SUCCEEDED
+    assert taken.job.parameters == job.parameters
+
+
+async def test_a_fault_comes_back_with_all_its_facts(busy: Store, make_job: MakeJob) -> None:
+    with pytest.raises(QueueFull) as full:
+        await submit(busy, make_job(), limit=3)
+    assert full.value.retry_after_s
+    assert full.value.problems[0].mend
+    taken = await busy.run(
+        claims.claim_next, ability=HERE, token=new_id(), worker=worker_named("w"), at=NOON
+    )
+    assert taken is not None
+    with pytest.raises(Superseded):
+        finish = Finish(state=State.SUCCEEDED)
+        await busy.run(
+            claims.finish, job_id=taken.job.id, token=new_id(), finish=finish, at=NOON, before=()
+        )
+
+
+async def test_an_error_of_the_database_is_what_it_is_in_this_process(
+    busy: Store, make_job: MakeJob
+) -> None:
+    job = await submit(busy, make_job())
+    beside = [make_job() for _ in range(3)]
+    *ended, twice = await asyncio.gather(
+        *(submit(busy, one) for one in (*beside, job)), return_exceptions=True
+    )
+    assert isinstance(twice, IntegrityError)
+    assert [one.id for one in ended if isinstance(one, Job)] == [one.id for one in beside]
+    assert (await busy.read(in_store))[beside[0].id] == 1
+
+
+async def test_what_cannot_go_across_is_written_here(busy: Store) -> None:
+    taken = await busy.run(
+        claims.claim_next,
+        ability=HERE,
+        token=new_id(),
+        worker=worker_named("w"),
+        at=NOON,
+        known={"another": 1}.keys(),  # no pickle of it can be made
+    )
+    assert taken is not None
+    assert taken.job.state is State.RUNNING
+
+
+async def test_who_is_killed_after_a_commit_has_still_answered(
+    busy: Store, make_job: MakeJob
+) -> None:
+    """The answer is longer than its way, and nobody reads: it dies between the two."""
+    job = await submit(busy, replace(make_job(), priority=9, parameters={"long": LONG}))
+    before = await busy.read(written_apart)
+    claiming = asyncio.ensure_future(
+        busy.run(
+            claims.claim_next, ability=HERE, token="t1", worker=worker_named("w"), at=job.queued_at
+        )
+    )
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    time.sleep(1.0)  # noqa: ASYNC251 - the loop shall read nothing
+    (process,) = apart()
+    process.kill()
+    taken = await claiming
+    assert taken is not None
+    assert taken.job == await busy.read(job_store.get, job_id=job.id)
+    assert taken.job.token == "t1"
+    assert await busy.read(written_apart) == before + 1, "it had not been committed there"
+
+
+async def test_who_is_killed_before_a_commit_has_done_nothing(
+    busy: Store, make_job: MakeJob
+) -> None:
+    (process,) = apart()
+    process.suspend()
+    waiting = [asyncio.ensure_future(submit(busy, make_job())) for _ in range(5)]
+    await asyncio.sleep(0.2)
+    assert not any(one.done() for one in waiting)
+    process.kill()
+    ids = [(await one).id for one in waiting]
+    found = await busy.read(in_store)
+    assert [found[one] for one in ids] == [1] * 5
+
+
+async def test_who_does_not_answer_is_given_up(
+    busy: Store, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_apart, "ANSWER_S", 0.5)
+    (process,) = apart()
+    process.suspend()
+    job = await submit(busy, make_job())
+    assert (await busy.read(in_store))[job.id] == 1
+    assert not apart()
+
+
+async def test_nothing_is_lost_or_doubled_however_often_it_is_killed(
+    in_sqlite: Store, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writers, "AGAIN_S", 0.0)
+    accepted: list[str] = []
+    kills = 0
+    is_over = asyncio.Event()
+
+    async def submit_on() -> None:
+        while not is_over.is_set():
+            accepted.append((await submit(in_sqlite, make_job())).id)
+
+    clients = [asyncio.ensure_future(submit_on()) for _ in range(8)]
+    until = time.monotonic() + 60
+    while kills < 12 and time.monotonic() < until:
+        await asyncio.sleep(0.02 + kills * 0.003)
+        for process in apart():
+            before = await in_sqlite.read(written_apart)
+            if before != await in_sqlite.read(written_apart) or kills % 3 == 0:
+                process.kill()
+                kills += 1
+    is_over.set()
+    await asyncio.gather(*clients)
+    found = await in_sqlite.read(in_store)
+    assert kills == 12
+    assert set(found.values()) == {1}
+    assert Counter(accepted) == found
+    assert await in_sqlite.read(admission.depth) == len(accepted)
+
+
+async def test_its_end_is_told_and_a_thread_goes_on(
+    busy: Store, make_job: MakeJob, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, logger="fumehood.store"):
+        os.kill(apart()[0].pid, signal.SIGKILL)
+        for _ in range(100):
+            if caplog.records:
+                break
+            await asyncio.sleep(0.05)
+    assert "the process that writes has ended" in caplog.text
+    job = await submit(busy, make_job())
+    assert (await busy.read(in_store))[job.id] == 1
+    assert not apart()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_what_is_sent_to_a_whole_service_does_not_end_it(
+    busy: Store, make_job: MakeJob, number: signal.Signals
+) -> None:
+    (process,) = apart()
+    process.send_signal(number)
+    job = await submit(busy, make_job())
+    assert (await busy.read(in_store))[job.id] == 1
+    assert [one.pid for one in apart()] == [process.pid]
+
+
+async def test_it_ends_with_its_store(in_sqlite: Store, make_job: MakeJob, tmp_path: Path) -> None:
+    flooding = asyncio.ensure_future(flood(in_sqlite, make_job, 3 * ENOUGH))
+    while not apart() and not flooding.done():
+        await asyncio.sleep(0.01)
+    await flooding
+    await in_sqlite.close()
+    assert not apart()
+    assert not list(tmp_path.glob("*.db-wal"))
+
+
+async def test_the_counts_are_of_both(busy: Store, make_job: MakeJob) -> None:
+    """What the thread writes and what the process writes is one history."""
+    jobs = await flood(busy, make_job, 20)
+    for job in jobs[:10]:
+        await busy.run(job_store.cancel, job_id=job.id, at=NOON)
+    counted = await busy.read(
+        lambda connection: connection.scalar(
+            select(func.count()).where(tables.jobs.c.state == State.QUEUED)
+        )
+    )
+    assert await busy.read(admission.depth) == counted
