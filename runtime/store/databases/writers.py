@@ -113,7 +113,7 @@ class Writers:
         try:
             answer = await lost.answer
             if await self._thread.add(mark_of) == lost.number:
-                told(lost.in_hand, _said(answer, number=lost.number))
+                told(lost.in_hand, _kept(answer, number=lost.number))
                 return
             for one in lost.in_hand:
                 self._run_here(one)
@@ -122,7 +122,7 @@ class Writers:
             raise
 
 
-def _said(answer: Answer | None, *, number: int) -> Sequence[Ended]:
+def _kept(answer: Answer | None, *, number: int) -> Sequence[Ended]:
     """Return what came of a group that was committed, and whose answer did not come."""
     if answer is None or answer[0] != number or answer[1] is None:
         raise RuntimeError("a group was committed, and what came of it is not known")

@@ -50,7 +50,7 @@ def answer_to(number: int, ended: Sequence[Ended]) -> bytes:
     A fault of ours goes across with all its facts. Any other error is for the process to see that
     has to make something of it: a database's own says by its type and its attributes what it is.
     """
-    said = [_said(one) for one in ended]
+    said = [_word_of(one) for one in ended]
     try:
         payload = pickle.dumps((number, said), pickle.HIGHEST_PROTOCOL)
     except Exception as error:
@@ -63,7 +63,7 @@ def ended_as(said: Sequence[Said]) -> list[Ended]:
     return [Ended(error=one) if has_raised else Ended(value=one) for has_raised, one in said]
 
 
-def _said(ended: Ended) -> Said:
+def _word_of(ended: Ended) -> Said:
     if ended.error is None:
         return False, ended.value
     if not isinstance(ended.error, RuntimeFault):
