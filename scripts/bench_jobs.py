@@ -41,6 +41,8 @@ CONCURRENCY = 10
 FOLLOWERS = 50
 IDLE_S = 5.0
 WARMING = 20
+UNTIL_STEADY, REST_S = 200, 1.0
+"""How many jobs it takes until what is started for many is there, and how long that may take."""
 
 
 def main() -> int:
@@ -139,6 +141,8 @@ async def ready(
 
 async def _jobs(bundle: bytes, *, count: int, at_once: int) -> Rate:
     async with ready(bundle, clients=at_once) as (_, clients):
+        await rate_of(clients.job_s, count=UNTIL_STEADY, at_once=at_once)
+        await asyncio.sleep(REST_S)
         return await rate_of(clients.job_s, count=count, at_once=at_once)
 
 
