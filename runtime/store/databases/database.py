@@ -4,6 +4,7 @@ Which of the two is a setting, `database_url`; whoever has a `Store` need not kn
 """
 
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Concatenate, Protocol, cast
 from sqlalchemy import Connection
 
 from runtime.faults.errors import SettingsRefused
+from runtime.store.databases.apart.process import start
 from runtime.store.databases.sqlite import ask_sqlite, open_sqlite, sqlite_engine
 from runtime.store.databases.store import Store
 from runtime.store.schema.migrate import migrate, refuse_another, refuse_older
@@ -31,8 +33,8 @@ class Database(Protocol):
         """Change nothing; raise StoreNewer or StoreOlder unless it has this release's schema."""
         ...
 
-    def open(self) -> Store:
-        """Return the store in it."""
+    def open(self, *, is_apart: bool = True) -> Store:
+        """Return the store in it; what comes with many jobs is written apart, if that may be."""
         ...
 
     def is_there(self) -> bool:
@@ -71,9 +73,10 @@ class SqliteFile:
         """Return whether an appliance has ever used it; the file alone may be made before."""
         return self._path.is_file() and self._path.stat().st_size > 0
 
-    def open(self) -> Store:
-        """Return the store in the file."""
-        return open_sqlite(self._path)
+    def open(self, *, is_apart: bool = True) -> Store:
+        """Return the store in the file; many jobs are written by a process beside this one."""
+        path = str(self._path.absolute())
+        return open_sqlite(self._path, start=partial(start, path) if is_apart else None)
 
     def once[**P, T](
         self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs

@@ -10,6 +10,7 @@ count and append twice.
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -31,12 +32,20 @@ class _Waiting:
     future: asyncio.Future[Any]
 
 
+@frozen
+class _Doubtful:
+    """A group that another writer may have committed."""
+
+    group: list[_Waiting]
+    doubt: InDoubt
+
+
 class GroupCommit:
     """The one thread that writes, through `writer`."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Waiting | _Doubtful | None] = SimpleQueue()
         self._doubts: list[tuple[list[_Waiting], InDoubt]] = []
         # A daemon: a process that was not closed in order shall end all the same, and what was
         # not committed then is as if it had never begun.
@@ -52,6 +61,19 @@ class GroupCommit:
     def put(self, unit: Unit, future: asyncio.Future[Any]) -> None:
         """Let `unit(connection)` run in the next transaction, and `future` tell what came of it."""
         self._queue.put(_Waiting(unit=unit, future=future))
+
+    def settle(
+        self, units: Iterable[tuple[Unit, asyncio.Future[Any]]], *, ended: list[Ended], receipt: str
+    ) -> None:
+        """Tell those who wait what came of their units if a transaction was kept; else run them.
+
+        It was another writer's, of which no more is heard.
+        """
+        group = [_Waiting(unit=unit, future=future) for unit, future in units]
+        unknown = RuntimeError("nobody can tell whether what was written was kept")
+        was_kept = partial(self._writer.became_of, receipt)
+        doubt = InDoubt(ended, was_kept=was_kept, as_error=unknown)
+        self._queue.put(_Doubtful(group=group, doubt=doubt))
 
     def close(self) -> None:
         """Commit what was added before, and end. Blocks meanwhile."""
@@ -72,6 +94,9 @@ class GroupCommit:
         try:
             first = self._queue.get(timeout=ASK_AGAIN_S if self._doubts else None)
         except Empty:
+            return []
+        if isinstance(first, _Doubtful):
+            self._doubts.append((first.group, first.doubt))
             return []
         return None if first is None else [first, *self._others()]
 
@@ -104,8 +129,8 @@ class GroupCommit:
                 one = self._queue.get_nowait()
             except Empty:
                 return
-            if one is None:
-                self._queue.put(None)  # what was added before the end is in this group
+            if not isinstance(one, _Waiting):
+                self._queue.put(one)  # what was added before the end is in this group
                 return
             yield one
 

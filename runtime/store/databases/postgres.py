@@ -14,9 +14,23 @@ from typing import Concatenate
 from sqlalchemy import Connection
 
 from runtime.faults.errors import SettingsRefused
-from runtime.store.databases.postgres_session import TO_BE_KNOWN, AnswerLost, PostgresSession
+from runtime.store.databases.apart.process import start
+from runtime.store.databases.postgres_session import (
+    TO_BE_KNOWN,
+    AnswerLost,
+    PostgresSession,
+    number_in,
+)
 from runtime.store.databases.threaded import ThreadedStore
-from runtime.store.databases.units import Ended, InDoubt, OneRaised, Unit, called, run_together
+from runtime.store.databases.units import (
+    BeforeCommit,
+    Ended,
+    InDoubt,
+    OneRaised,
+    Unit,
+    called,
+    run_together,
+)
 from runtime.store.schema.migrate import applied, bring_up_to_date, refuse_another
 
 READERS = 4
@@ -59,10 +73,14 @@ class PostgresDatabase:
         with closing(PostgresSession(self._url)) as session:
             return session.transact(applied, begin=TO_READ) is not None
 
-    def open(self) -> ThreadedStore:
-        """Return the store in the database."""
-        new_reader = partial(PostgresReader, self._url)
-        return ThreadedStore(PostgresWriter(self._url), new_reader=new_reader, most=READERS)
+    def open(self, *, is_apart: bool = True) -> ThreadedStore:
+        """Return the store in the database; many jobs are written by a process beside this one."""
+        return ThreadedStore(
+            PostgresWriter(self._url),
+            new_reader=partial(PostgresReader, self._url),
+            most=READERS,
+            start=partial(start, self._url) if is_apart else None,
+        )
 
     def once[**P, T](
         self, act: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -102,10 +120,14 @@ class PostgresReader:
 
 
 class PostgresWriter:
-    """Commits units together, as the one writer of the database meanwhile."""
+    """Commits units together, as the one writer of the database meanwhile.
 
-    def __init__(self, url: str) -> None:
+    The receipt of a transaction is its number.
+    """
+
+    def __init__(self, url: str, *, before_commit: BeforeCommit | None = None) -> None:
         self._session = PostgresSession(url)
+        self._before_commit = before_commit
 
     def commit(self, units: Sequence[Unit]) -> list[Ended]:
         """Run `units` in one transaction, each within a savepoint where one of them raises."""
@@ -118,10 +140,22 @@ class PostgresWriter:
 
     def _committed(self, act: Callable[[Connection], list[Ended]]) -> list[Ended]:
         try:
-            return self._session.transact(act, begin=TO_WRITE)
+            return self._session.transact(partial(self._sealed, act), begin=TO_WRITE)
         except AnswerLost as lost:
             was_kept = partial(self._session.became_of, lost.number)
             raise InDoubt(lost.value, was_kept=was_kept, as_error=lost.as_error) from lost
+
+    def _sealed(
+        self, act: Callable[[Connection], list[Ended]], connection: Connection
+    ) -> list[Ended]:
+        ended = act(connection)
+        if self._before_commit is not None:
+            self._before_commit(number_in(connection), ended)
+        return ended
+
+    def became_of(self, receipt: str) -> bool | None:
+        """Return whether the transaction of this number was kept; None while nobody knows."""
+        return self._session.became_of(receipt)
 
     def close(self) -> None:
         """Let go of the database."""

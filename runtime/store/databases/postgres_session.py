@@ -172,6 +172,11 @@ def _number_of(raw: Any) -> str:
     return number if name == NAME and number.isdigit() else ""
 
 
+def number_in(connection: Connection) -> str:
+    """Return the number of the transaction that a connection is in; nothing where it is unknown."""
+    return _number_of(connection.connection.driver_connection)
+
+
 def engine_of(url: str, *, answer_s: float | None = ANSWER_S) -> AsyncEngine:
     """Return an engine whose connections begin no transaction by themselves.
 

@@ -17,24 +17,19 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from runtime.store.databases.apart.process import start
 from runtime.store.databases.threaded import ThreadedStore
-from runtime.store.databases.units import Ended, OneRaised, Unit, run_together
+from runtime.store.databases.units import BeforeCommit, Ended, OneRaised, Unit, run_together
+from runtime.store.databases.writers import Start
 from runtime.store.statements.json_text import from_text, to_text
 
 BUSY_TIMEOUT_MS = 10_000
 READERS = 2
+MARKS = 1 << 31
+"""SQLite keeps a mark in 32 bits with a sign."""
 TO_WRITE, TO_READ = "BEGIN IMMEDIATE", "BEGIN"
 PAGES_IN_LOG = 4000
 """From how many pages on the log is copied into the file, which flushes both to the disk: each
 thousand were 23 jobs."""
-
-
-type BeforeCommit = Callable[[sqlite3.Connection, list[Ended]], None]
-
-
-def _nothing_before_commit(_driver: sqlite3.Connection, _ended: list[Ended]) -> None:
-    """Do nothing more."""
 
 
 class SqliteReader:
@@ -57,13 +52,10 @@ class SqliteReader:
 class SqliteWriter:
     """Commits through `engine`, in one connection that it keeps.
 
-    `before_commit` is called with what came of the units, within their transaction: what it
-    raises, they have raised.
+    Where there is something to do before a commit, its receipt is a mark that it leaves.
     """
 
-    def __init__(
-        self, engine: Engine, *, before_commit: BeforeCommit = _nothing_before_commit
-    ) -> None:
+    def __init__(self, engine: Engine, *, before_commit: BeforeCommit | None = None) -> None:
         self._engine = engine
         self._before_commit = before_commit
         self._connection: Connection | None = None
@@ -85,21 +77,42 @@ class SqliteWriter:
         try:
             with _transaction(connection, begin=TO_WRITE) as driver:
                 ended = run_together(connection, units=units)
-                self._before_commit(driver, ended)
+                self._seal(driver, ended)
             return ended
         except OneRaised as error:
             if len(units) == 1:
                 return [Ended(error=error.raised)]
         with _transaction(connection, begin=TO_WRITE) as driver:
             ended = [_run_apart(connection, unit, driver=driver) for unit in units]
-            self._before_commit(driver, ended)
+            self._seal(driver, ended)
         return ended
+
+    def _seal(self, driver: sqlite3.Connection, ended: list[Ended]) -> None:
+        if self._before_commit is not None:
+            mark = (_mark(driver) + 1) % MARKS
+            driver.execute(f"PRAGMA user_version={mark}")
+            self._before_commit(str(mark), ended)
+
+    def became_of(self, receipt: str) -> bool | None:
+        """Return whether the last transaction that left a mark is that of `receipt`."""
+        connection = self._connection = self._connection or self._engine.connect()
+        return str(_mark(_driver_of(connection))) == receipt
 
     def close(self) -> None:
         """Close the file."""
         if self._connection is not None:
             self._connection.close()
         self._engine.dispose()
+
+
+def _mark(driver: sqlite3.Connection) -> int:
+    """Return the number that marks the last transaction of a writer that leaves some."""
+    (mark,) = driver.execute("PRAGMA user_version").fetchone()
+    return mark
+
+
+def _driver_of(connection: Connection) -> sqlite3.Connection:
+    return cast(sqlite3.Connection, connection.connection.driver_connection)
 
 
 def _run_apart(connection: Connection, unit: Unit, *, driver: sqlite3.Connection) -> Ended:
@@ -121,7 +134,7 @@ def _transaction(connection: Connection, *, begin: str) -> Generator[sqlite3.Con
     SQLAlchemy's way is an event for each begin, and an engine with an event looks for listeners
     around every statement: a sixth of what the store does for a job.
     """
-    driver = cast(sqlite3.Connection, connection.connection.driver_connection)
+    driver = _driver_of(connection)
     try:
         driver.execute(begin)
         try:
@@ -135,15 +148,18 @@ def _transaction(connection: Connection, *, begin: str) -> Generator[sqlite3.Con
         raise OperationalError(begin, None, error) from error
 
 
-def open_sqlite(path: Path) -> ThreadedStore:
-    """Return the store in the file `path`, which is made if need be."""
+def open_sqlite(path: Path, *, start: Start | None = None) -> ThreadedStore:
+    """Return the store in the file `path`, which is made if need be.
+
+    `start` starts a process that writes into it, too.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     new_reader = partial(SqliteReader, _reading_engine(path))
     return ThreadedStore(
         SqliteWriter(engine_on(path)),
         new_reader=new_reader,
         most=READERS,
-        start=partial(start, path),
+        start=start,
     )
 
 

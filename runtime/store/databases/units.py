@@ -23,6 +23,11 @@ class Ended:
     error: BaseException | None = None
 
 
+type BeforeCommit = Callable[[str, list[Ended]], None]
+"""Called with what came of units and the receipt of their transaction, by which its end can be
+asked for later. What it raises, they have raised."""
+
+
 class InDoubt(Exception):
     """The answer to a commit was lost: whether it was kept is not known yet.
 
@@ -70,6 +75,10 @@ class Writer(Protocol):
 
         Raises InDoubt where it may be committed.
         """
+        ...
+
+    def became_of(self, receipt: str) -> bool | None:
+        """Return whether the transaction of a receipt was kept; None where nobody can tell yet."""
         ...
 
     def close(self) -> None:

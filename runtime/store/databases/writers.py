@@ -13,10 +13,9 @@ from functools import partial
 from typing import Any, Protocol
 
 from runtime.store.databases.apart.pace import Pace
-from runtime.store.databases.apart.process import Lost, Sent, WriterApart, told
-from runtime.store.databases.apart.wire import Answer, ended_as, mark_of
+from runtime.store.databases.apart.process import Lost, Sent, WriterApart
 from runtime.store.databases.group_commit import GroupCommit
-from runtime.store.databases.units import Ended, Writer, called, is_of_each_job
+from runtime.store.databases.units import Writer, called, is_of_each_job
 
 AGAIN_S = 60.0
 """After how long a process is started again where one has ended."""
@@ -94,6 +93,8 @@ class Writers:
             )
         except Exception:
             log.warning("no process to write could be started; a thread writes", exc_info=True)
+        else:
+            log.info("many jobs come: process %d writes them", self._apart.pid)
 
     def _run_here(self, sent: Sent) -> None:
         self._thread.put(sent.unit, sent.future)
@@ -109,21 +110,15 @@ class Writers:
             self._run_here(one)
 
     async def _settle(self, lost: Lost) -> None:
-        """Find out whether what it had in hand was committed; do it here if not."""
-        try:
-            answer = await lost.answer
-            if await self._thread.add(mark_of) == lost.number:
-                told(lost.in_hand, _kept(answer, number=lost.number))
-                return
+        """Have it found out whether what it had in hand was committed, and done here if not.
+
+        No other process is started meanwhile: its receipts could be taken for these.
+        """
+        kept = await lost.kept
+        if kept is None or kept.number != lost.number:  # it never came to a commit
             for one in lost.in_hand:
                 self._run_here(one)
-        except BaseException as error:
-            told(lost.in_hand, [Ended(error=error) for _ in lost.in_hand])
-            raise
-
-
-def _kept(answer: Answer | None, *, number: int) -> Sequence[Ended]:
-    """Return what came of a group that was committed, and whose answer did not come."""
-    if answer is None or answer[0] != number or answer[1] is None:
-        raise RuntimeError("a group was committed, and what came of it is not known")
-    return ended_as(answer[1])
+        else:
+            units = [(one.unit, one.future) for one in lost.in_hand]
+            self._thread.settle(units, ended=list(kept.ended), receipt=kept.receipt)
+        await asyncio.wait([one.future for one in lost.in_hand])

@@ -9,17 +9,19 @@ import os
 import pickle
 import signal
 import socket
-import sqlite3
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
+from importlib import import_module
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-from runtime.store.databases.apart.wire import LENGTH, answer_to, framed, mark_of
+from runtime.faults.errors import RuntimeFault
+from runtime.store.databases.apart.wire import LENGTH, NotHereError, answer_to, framed
 from runtime.store.databases.sqlite import SqliteWriter, engine_on
-from runtime.store.databases.units import Ended, called
+from runtime.store.databases.units import BeforeCommit, Ended, InDoubt, Unit, Writer, called
 
+POSTGRES = "runtime.store.databases.postgres"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -27,7 +29,7 @@ class Kept:
     """Keeps the answer to a group where the other end finds it, before the group is committed.
 
     Who dies between a commit and its answer has said nothing: then the file `answers` has what
-    came of the group, and the mark in the database says whether it was committed.
+    came of the group, and a receipt with which the database says whether it was committed.
     """
 
     def __init__(self, answers: int) -> None:
@@ -40,11 +42,13 @@ class Kept:
         """Begin with another group."""
         self._number, self._ended = number, None
 
-    def before_commit(self, driver: sqlite3.Connection, ended: list[Ended]) -> None:
+    def before_commit(self, receipt: str, ended: list[Ended]) -> None:
         """Keep the answer. Raises NotHereError, and nothing is committed."""
+        if not receipt:
+            raise NotHereError  # nobody could tell afterwards whether it was committed
         self._payload = answer_to(self._number, ended)
-        os.pwrite(self._answers, framed(self._payload), 0)
-        driver.execute(f"PRAGMA user_version={self._number}")
+        kept = framed(pickle.dumps((receipt, self._payload)))
+        os.pwrite(self._answers, kept, 0)
         self._ended = ended
 
     def answer(self, ended: list[Ended]) -> bytes:
@@ -54,41 +58,53 @@ class Kept:
         return answer_to(self._number, ended)  # nothing was committed
 
 
-def serve(channel: int, answers: int, path: str) -> None:
-    """Write into the file `path` what comes through the socket `channel`, until that ends."""
+def serve(channel: int, answers: int) -> None:
+    """Write what comes through the socket `channel`, until that ends.
+
+    First comes which database it is, and the functions that will be called: to find them imports
+    what they are from.
+    """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     kept = Kept(answers)
-    writer = SqliteWriter(engine_on(Path(path)), before_commit=kept.before_commit)
     with socket.socket(fileno=channel) as ours, ours.makefile("rb") as frames:
-        _rehearse(_read(frames))
-        ours.sendall(framed(pickle.dumps((_mark_in(writer), None))))
+        address, _ = pickle.loads(_read(frames))  # noqa: S301 - from who started this process
+        writer = _writer_into(address, before_commit=kept.before_commit)
+        ours.sendall(framed(pickle.dumps((0, None))))
         gc.freeze()
         while frame := _read(frames):
             ours.sendall(framed(_answered(frame, writer=writer, kept=kept)))
     writer.close()
 
 
-def _rehearse(frame: bytes) -> None:
-    """Import what the functions are from that will be called."""
-    pickle.loads(frame or pickle.dumps(()))  # noqa: S301
+def _writer_into(address: str, *, before_commit: BeforeCommit) -> Writer:
+    """Return what writes into a file, by its path, or into a PostgreSQL."""
+    if "://" not in address:
+        return SqliteWriter(engine_on(Path(address)), before_commit=before_commit)
+    postgres = import_module(POSTGRES)  # its driver is only there where it is wanted
+    return cast(Writer, postgres.PostgresWriter(address, before_commit=before_commit))
 
 
-def _mark_in(writer: SqliteWriter) -> int:
-    (ended,) = writer.commit([mark_of])
-    return ended.value
-
-
-def _answered(frame: bytes, *, writer: SqliteWriter, kept: Kept) -> bytes:
-    number, orders = pickle.loads(frame)  # noqa: S301 - from who started this process
+def _answered(frame: bytes, *, writer: Writer, kept: Kept) -> bytes:
+    """Return the answer to a group; ends the process where nobody knows what became of it."""
+    number, orders = pickle.loads(frame)  # noqa: S301
     kept.begin(number)
     try:
-        return kept.answer(writer.commit([_unit(order) for order in orders]))
+        return kept.answer(_ended(writer, [_unit(order) for order in orders]))
+    except InDoubt as doubt:
+        raise SystemExit from doubt  # who started this process finds out
     except Exception:
         return pickle.dumps((number, None))
 
 
-def _unit(order: bytes) -> Callable[[Any], Any]:
+def _ended(writer: Writer, units: Sequence[Unit]) -> list[Ended]:
+    try:
+        return writer.commit(units)
+    except RuntimeFault as fault:  # the server is away: nothing was committed
+        return [Ended(error=fault) for _ in units]
+
+
+def _unit(order: bytes) -> Unit:
     act, args, kwargs = pickle.loads(order)  # noqa: S301
     return partial(called, act, args, kwargs)
 

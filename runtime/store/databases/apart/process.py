@@ -13,20 +13,16 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, cast
 
 from frozen.values import frozen
-from runtime.store.databases.apart.wire import Answer, ended_as, framed, frames_of
+from runtime.store.databases.apart.wire import Receipt, ended_as, framed, frames_of, receipt_in
 from runtime.store.databases.group_commit import MOST_TOGETHER, resolve
 from runtime.store.databases.units import Ended, Unit
 
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYDANTIC_DISABLE_PLUGINS": "__all__"}
 START_S, END_S = 30.0, 5.0
 ANSWER_S = 40.0
 """How long a group may take: the database's lock is waited for ten seconds."""
-MARKS = 1 << 31
-"""SQLite keeps the mark in 32 bits with a sign."""
 
 
 @frozen
@@ -45,8 +41,8 @@ class Lost:
     number: int
     in_hand: Sequence[Sent]
     waiting: Sequence[Sent]
-    answer: Awaitable[Answer | None]
-    """What it would have answered last, as far as that is known; it is dead by then."""
+    kept: Awaitable[Receipt | None]
+    """What it had kept last, as far as that is known; it is dead by then."""
 
 
 class WriterApart(asyncio.Protocol):
@@ -61,6 +57,7 @@ class WriterApart(asyncio.Protocol):
         on_not_here: Callable[[Sent], None],
     ) -> None:
         self._process = process
+        self.pid = process.pid
         self._answers = answers
         self._on_lost = on_lost
         self._on_not_here = on_not_here
@@ -84,9 +81,9 @@ class WriterApart(asyncio.Protocol):
             self.loop.call_soon(self._send)
         return future
 
-    async def ready(self, acts: Sequence[Callable[..., Any]]) -> None:
-        """Wait until it has opened the database, and imported what these functions are from."""
-        self._write(pickle.dumps(acts))
+    async def ready(self, address: str, *, acts: Sequence[Callable[..., Any]]) -> None:
+        """Wait until it can write there, and has imported what these functions are from."""
+        self._write(pickle.dumps((address, acts)))
         await self._is_ready
 
     async def close(self) -> None:
@@ -113,12 +110,11 @@ class WriterApart(asyncio.Protocol):
         """Hear a part of an answer, or of several."""
         self._heard += data
         for frame in frames_of(self._heard):
-            number, said = pickle.loads(frame)  # noqa: S301 - from our own process
+            _, said = pickle.loads(frame)  # noqa: S301 - from our own process
+            self._mind.cancel()
             if self._is_ready.done():
                 self._heard_of(said)
             else:
-                self._mind.cancel()
-                self._number = number
                 self._is_ready.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -129,8 +125,8 @@ class WriterApart(asyncio.Protocol):
         if not self._is_ready.done():
             self._is_ready.set_exception(exc or EOFError("it ended before it was ready"))
         self._mind.cancel()
-        answer = self.loop.run_in_executor(None, self._last_answer)
-        self._on_lost(Lost(number=self._number, in_hand=in_hand, waiting=waiting, answer=answer))
+        kept = self.loop.run_in_executor(None, self._last_kept)
+        self._on_lost(Lost(number=self._number, in_hand=in_hand, waiting=waiting, kept=kept))
 
     def _send(self) -> None:
         if not self._waiting:
@@ -139,7 +135,7 @@ class WriterApart(asyncio.Protocol):
             return
         group, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
         self._in_hand = group
-        self._number = (self._number + 1) % MARKS
+        self._number += 1
         self._mind = self.loop.call_later(ANSWER_S, self.abort)
         self._write(pickle.dumps((self._number, [one.order for one in group])))
 
@@ -149,7 +145,6 @@ class WriterApart(asyncio.Protocol):
 
     def _heard_of(self, said: Sequence[tuple[bool, Any]] | None) -> None:
         group = self._in_hand or ()
-        self._mind.cancel()
         self._send()
         if said is None:
             for one in group:
@@ -157,16 +152,16 @@ class WriterApart(asyncio.Protocol):
         else:
             told(group, ended_as(said))
 
-    def _last_answer(self) -> Answer | None:
-        """Return what it kept of its last answer, once it can keep and commit no more."""
+    def _last_kept(self) -> Receipt | None:
+        """Return what it kept last, once it can keep and commit no more."""
         try:
             self._process.wait(END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        with os.fdopen(self._answers, "rb") as file, suppress(StopIteration):
-            return pickle.loads(next(frames_of(bytearray(file.read()))))  # noqa: S301
-        return None
+        with os.fdopen(self._answers, "rb") as file, suppress(Exception):
+            return receipt_in(file.read())
+        return None  # it was killed while it kept that, so it has not committed
 
 
 def told(group: Sequence[Sent], ended: Sequence[Ended]) -> None:
@@ -175,41 +170,36 @@ def told(group: Sequence[Sent], ended: Sequence[Ended]) -> None:
 
 
 async def start(
-    path: Path,
+    address: str,
     *,
     acts: Sequence[Callable[..., Any]],
     on_lost: Callable[[Lost], None],
     on_not_here: Callable[[Sent], None],
 ) -> WriterApart:
-    """Start a process that writes into the file `path`; return it once it can.
+    """Start a process that writes into a file, or a PostgreSQL; return it once it can.
 
     It needs a third of a second for what `acts` are from, and nothing here waits for it.
     """
     ours, theirs = socket.socketpair()
     answers = os.memfd_create("fumehood-answers")
     with theirs:
-        process = await asyncio.to_thread(_started, path, channel=theirs.fileno(), answers=answers)
+        process = await asyncio.to_thread(_started, channel=theirs.fileno(), answers=answers)
     apart = WriterApart(process, answers=answers, on_lost=on_lost, on_not_here=on_not_here)
     await asyncio.get_running_loop().create_unix_connection(lambda: apart, sock=ours)
     try:
-        await apart.ready(acts)
+        await apart.ready(address, acts=acts)
     except BaseException:
         apart.abort()
         raise
     return apart
 
 
-def _started(path: Path, *, channel: int, answers: int) -> subprocess.Popen[bytes]:
-    call = f"serve({channel}, {answers}, {str(path)!r})"
+def _started(*, channel: int, answers: int) -> subprocess.Popen[bytes]:
+    """Start it with our environment: a driver finds passwords and certificates there."""
+    order = f"from runtime.store.databases.apart.inside import serve; serve({channel}, {answers})"
     return subprocess.Popen(
-        [
-            sys.executable,
-            "-I",
-            "-c",
-            f"from runtime.store.databases.apart.inside import serve; {call}",
-        ],
+        [sys.executable, "-I", "-c", order],
         pass_fds=(channel, answers),
-        env=ENVIRONMENT,
         cwd="/",
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -8,8 +8,7 @@ import struct
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection
-
+from frozen.values import frozen
 from runtime.faults.errors import RuntimeFault
 from runtime.store.databases.units import Ended
 
@@ -20,13 +19,17 @@ type Answer = tuple[int, Sequence[Said] | None]
 """The number of a group, and what came of its units; None where they are to be run elsewhere."""
 
 
+@frozen
+class Receipt:
+    """What a process kept before it committed a group: `receipt` is for the database to know."""
+
+    receipt: str
+    number: int
+    ended: Sequence[Ended]
+
+
 class NotHereError(Exception):
     """What came of a unit cannot be told to another process: it is to be run in that one."""
-
-
-def mark_of(connection: Connection) -> int:
-    """Return the number of the last group that such a process has committed: a `Unit`."""
-    return connection.exec_driver_sql("PRAGMA user_version").scalar_one()
 
 
 def framed(payload: bytes) -> bytes:
@@ -56,6 +59,15 @@ def answer_to(number: int, ended: Sequence[Ended]) -> bytes:
     except Exception as error:
         raise NotHereError from error
     return payload
+
+
+def receipt_in(kept: bytes) -> Receipt | None:
+    """Return what a process kept last, nothing where it had not come so far."""
+    for frame in frames_of(bytearray(kept)):
+        receipt, payload = pickle.loads(frame)  # noqa: S301 - from a process of ours
+        number, said = pickle.loads(payload)  # noqa: S301
+        return Receipt(receipt=receipt, number=number, ended=ended_as(said))
+    return None
 
 
 def ended_as(said: Sequence[Said]) -> list[Ended]:
