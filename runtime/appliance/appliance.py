@@ -166,7 +166,7 @@ async def _open_store(settings: Settings, *, role: Role) -> tuple[Store, bool]:
     database = database_at(settings.database_url, home=settings.home)
     is_new = settings.is_one_process and not await asyncio.to_thread(database.is_there)
     await asyncio.to_thread(database.migrate if role is Role.SERVES else database.check)
-    return database.open(), is_new
+    return database.open(is_apart=settings.writer_process), is_new
 
 
 def _appliance(

@@ -14,7 +14,10 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 ON_DEMAND = pytest.mark.skipif("CHAOS_FULL" not in os.environ, reason="CHAOS_FULL is not set")
 """These start three servers, or install a second version, and take minutes."""
-EMBEDDED = {"appliance-killed", "cell-killed", "appliance-paused", "clock-set", "disk-full"}
+EMBEDDED = {
+    *("appliance-killed", "cell-killed", "writer-killed", "appliance-paused"),
+    *("clock-set", "disk-full"),
+}
 FULL = EMBEDDED | {
     *("worker-killed", "worker-paused", "queue-forgot", "queue-killed"),
     *("database-restarted", "database-hung-up", "bucket-away"),

@@ -42,6 +42,9 @@ def up(
         bool | None,
         typer.Option("--durable-queue", help="Run a Valkey of its own, on a socket in the home."),
     ] = None,
+    one_process: Annotated[
+        bool, typer.Option("--one-process", help="Start no second process that writes.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Serve the API and the pages, and work, until SIGTERM or Ctrl-C.
@@ -50,6 +53,7 @@ def up(
     answers. `login` is a link that logs a browser in as admin, once, within ten minutes.
     """
     flags = {"host": host, "port": port, "home": home, "slots": slots, "durable_queue": durable}
+    flags["writer_process"] = False if one_process else None
     settings = logging_settings(flags, config=config, log_format=log_format)
     is_for_people = settings.telemetry.log_format == "text"
 

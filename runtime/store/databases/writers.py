@@ -17,7 +17,7 @@ from runtime.store.databases.apart.process import Lost, Sent, WriterApart
 from runtime.store.databases.group_commit import GroupCommit
 from runtime.store.databases.units import Writer, called, is_of_each_job
 
-AGAIN_S = 60.0
+AGAIN_S = 10.0
 """After how long a process is started again where one has ended."""
 UNPICKLABLE = (pickle.PicklingError, TypeError, AttributeError, RecursionError)
 log = logging.getLogger("fumehood.store")

@@ -169,6 +169,7 @@ async def test_who_is_killed_after_a_commit_has_still_answered(
 async def test_who_is_killed_before_a_commit_has_done_nothing(
     busy: Store, make_job: MakeJob
 ) -> None:
+    await submit(busy, make_job())  # so that it has kept the answer to a group before
     (process,) = apart()
     process.suspend()
     waiting = [asyncio.ensure_future(submit(busy, make_job())) for _ in range(5)]

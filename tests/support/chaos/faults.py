@@ -21,6 +21,7 @@ def of_processes(appliance: Process, *, paused_s: float = 1.5, disk: Path | None
     faults: dict[str, tuple[Fault, float]] = {
         "appliance-killed": (killing(appliance), 0.25),
         "cell-killed": (_killing_a_cell(appliance), 0.5),
+        "writer-killed": (_killing_the_writer(appliance), 0.25),
         "appliance-paused": (pausing(appliance, most_s=paused_s), 0.1),
     }
     if appliance.has_own_clock:
@@ -54,6 +55,22 @@ def _killing_a_cell(appliance: Process) -> Fault:
         return 1
 
     return kill_cell
+
+
+def _killing_the_writer(appliance: Process) -> Fault:
+    """Return what ends the process that writes what comes with every job, where there is one."""
+
+    def kill_writer(_: Random) -> int:
+        for process in appliance.below():
+            try:
+                if "apart.inside" in " ".join(process.cmdline()):
+                    process.kill()
+                    return 1
+            except psutil.Error:
+                continue  # it has ended meanwhile
+        return 0
+
+    return kill_writer
 
 
 def pausing(process: Process, *, most_s: float) -> Fault:
