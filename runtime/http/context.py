@@ -13,7 +13,8 @@ from functools import partial, wraps
 from inspect import Parameter, signature
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Path, Query, Request
+from fastapi import Depends, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
 
 from packages.archive import Bundles
 from packages.lock.gate_watch import Closings
@@ -45,14 +46,19 @@ from wheelhouse.judges.pool import Judges
 from wheelhouse.store import Wheelhouse
 
 MOST_WAIT_S = 300
+KEY, LONGEST_KEY = "idempotency-key", 255
 KEPT_HEADERS = ("user-agent", "x-origin")
 
 
 @dataclass(frozen=True, slots=True)
 class FromRequest:
-    """Marks what an operation asks for as what `look` finds in its request; see `with_services`."""
+    """Marks what an operation asks for as what `look` finds in its request; see `with_services`.
+
+    `parameter` describes it to clients, as OpenAPI does, where it is one.
+    """
 
     look: Callable[[Request], Any]
+    parameter: JsonObject | None = None
 
 
 def service(name: str) -> FromRequest:
@@ -85,6 +91,26 @@ def with_services(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         named.append(Parameter(own, Parameter.KEYWORD_ONLY, annotation=Request))
     vars(operation)["__signature__"] = asked.replace(parameters=named)
     return operation
+
+
+def parameters_of(endpoint: Callable[..., Any]) -> list[JsonObject]:
+    """Return what clients are told of what `endpoint` finds in its request (OpenAPI)."""
+    asked = signature(endpoint, eval_str=True).parameters.values()
+    marks = [mark for one in asked if (mark := _mark_of(one))]
+    return [mark.parameter for mark in marks if mark.parameter]
+
+
+def _header(name: str, *, description: str, **schema: Any) -> JsonObject:
+    """Return what clients are told of a header that may be left out."""
+    title = name.title()
+    about = {"type": "string", "description": description, "default": "", "title": title}
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": description,
+        "schema": about | schema,
+    }
 
 
 def _mark_of(parameter: Parameter) -> FromRequest | None:
@@ -147,29 +173,33 @@ async def cursor_of(
     return decode_cursor(cursor)
 
 
-async def wait_of(
-    prefer: Annotated[
-        str, Header(description="`wait=SECONDS`: how long the answer may wait (RFC 7240).")
-    ] = "",
-) -> int:
+def wait_of(request: Request) -> int:
     """Return how many seconds the answer may wait; what else is preferred is left aside."""
-    for preference in prefer.split(","):
+    for preference in request.headers.get("prefer", "").split(","):
         name, _, value = preference.partition(";")[0].partition("=")
         if name.strip().lower() == "wait" and value.strip().strip('"').isdecimal():
             return min(int(value.strip().strip('"')[:9]), MOST_WAIT_S)
     return 0
 
 
-async def key_of(
-    idempotency_key: Annotated[
-        str,
-        Header(max_length=255, description="The same order by the same key is the same job."),
-    ] = "",
-) -> str:
+def key_of(request: Request) -> str:
     """Return the key that an order is sent by; quotes around it (RFC 8941) are no part of it."""
-    return idempotency_key.strip().strip('"')
+    key = request.headers.get(KEY, "")
+    if len(key) > LONGEST_KEY:
+        told = {"type": "string_too_long", "loc": ("header", KEY), "input": key}
+        message = f"String should have at most {LONGEST_KEY} characters"
+        raise RequestValidationError([told | {"msg": message, "ctx": {"max_length": LONGEST_KEY}}])
+    return key.strip().strip('"')
 
 
+WAIT_HEADER = _header(
+    "prefer", description="`wait=SECONDS`: how long the answer may wait (RFC 7240)."
+)
+KEY_HEADER = _header(
+    KEY,
+    description="The same order by the same key is the same job.",
+    maxLength=LONGEST_KEY,
+)
 SettingsOf = Annotated[Settings, service("settings")]
 ClockOf = Annotated[Clock, service("clock")]
 ClosingsOf = Annotated[Closings, service("closings")]
@@ -199,8 +229,8 @@ ServicesOf = Annotated[Services, FromRequest(services_of)]
 PrincipalOf = Annotated[Principal, FromRequest(principal_of)]
 SightOf = Annotated[Sight, FromRequest(sight_of_request)]
 OwnSightOf = Annotated[Sight, FromRequest(own_sight_of_request)]
-KeyOf = Annotated[str, Depends(key_of)]
-WaitOf = Annotated[int, Depends(wait_of)]
+KeyOf = Annotated[str, FromRequest(key_of, KEY_HEADER)]
+WaitOf = Annotated[int, FromRequest(wait_of, WAIT_HEADER)]
 CallerOf = Annotated[RequestContext, FromRequest(caller_of)]
 CursorOf = Annotated[str | None, Depends(cursor_of)]
 MOST_NUMBER = 2**31 - 1

@@ -161,6 +161,9 @@ class Around:
     processes_device: int
     """Of its /proc."""
     mounts: frozenset[str]
+    rests: frozenset[str]
+    """Of its mountinfo, each line behind the two numbers that differ in each mount namespace: most
+    lines of a fork are told from others by this, in a third of the time."""
 
 
 def around(pid: int) -> Around | None:
@@ -168,8 +171,12 @@ def around(pid: int) -> Around | None:
     seen, ours = (os.stat(place).st_dev for place in (f"/proc/{pid}/root/proc", "/proc"))  # noqa: PTH116
     if seen == ours:
         return None
-    mounts = frozenset(_key(line) for line in _mountinfo(pid).splitlines())
-    return Around(processes_device=seen, mounts=mounts)
+    lines = _mountinfo(pid).splitlines()
+    return Around(
+        processes_device=seen,
+        mounts=frozenset(map(_key, lines)),
+        rests=frozenset(map(_rest, lines)),
+    )
 
 
 def _fault_of_sight(pid: int, around: Around, expected: Expected) -> str:
@@ -187,7 +194,11 @@ def _fault_of_sight(pid: int, around: Around, expected: Expected) -> str:
     mountinfo = _mountinfo(pid)
     if len(mountinfo) >= _MOST_MOUNTINFO:
         return "it has mounted more than anybody would read"
-    own = [line for line in mountinfo.splitlines() if _key(line) not in around.mounts]
+    own = [
+        line
+        for line in mountinfo.splitlines()
+        if _rest(line) not in around.rests and _key(line) not in around.mounts
+    ]
     return _fault_of_mounts(own, expected)
 
 
@@ -216,6 +227,10 @@ def _key(line: str) -> str:
     """
     fields, _, more = line.partition(" - ")
     return " ".join((*fields.split(" ")[2:6], more.partition(" ")[0]))
+
+
+def _rest(line: str) -> str:
+    return line.split(" ", 2)[2]
 
 
 def _fault_of_stdin(pid: int, held_pid: int) -> str:

@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, compile_path
 
 from runtime.http.answers import MEDIA_TYPE
-from runtime.http.context import with_services
+from runtime.http.context import parameters_of, with_services
 from runtime.http.entrance.permission import permitted
 
 PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
@@ -67,6 +67,9 @@ class Operation(APIRoute):
         with self._building:
             if "app" not in self.__dict__:
                 path, endpoint, options = self._order
+                if described := parameters_of(endpoint):
+                    extra: dict[str, Any] = options.get("openapi_extra") or {}
+                    options["openapi_extra"] = extra | {"parameters": described}
                 super().__init__(path, with_services(endpoint), **options)
         try:
             return self.__dict__[name]
