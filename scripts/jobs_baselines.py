@@ -24,13 +24,16 @@ async def docket_noops_per_s(
     All are added while the worker runs; its `minimum_check_interval` bounds it.
     """
     rates = [
-        (await _noops_per_s(tasks=tasks, concurrency=concurrency, interval_ms=one, url=url), one)
+        (await noops_per_s(tasks=tasks, concurrency=concurrency, interval_ms=one, url=url), one)
         for one in INTERVALS_MS
     ]
     return max(rates)
 
 
-async def _noops_per_s(*, tasks: int, concurrency: int, interval_ms: int, url: str) -> float:
+async def noops_per_s(
+    *, tasks: int, concurrency: int, interval_ms: int, url: str = "memory://"
+) -> float:
+    """Return how many no-ops a second it does at one interval."""
     left = tasks
     is_done = asyncio.Event()
 
