@@ -1,6 +1,7 @@
 """`fumehood`, with counters around what costs: they are written to the file BENCH_COUNTS.
 
-It runs as always; `scripts/bench jobs --attribute` starts it.
+It runs as always, but for a process beside it that writes, where nothing could be counted;
+`scripts/bench jobs --attribute` starts it.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from runtime.cli.main import main
 from runtime.store.databases.sqlite import SqliteReader, SqliteWriter
-from runtime.store.statements import prepared
+from runtime.store.statements.drivers import SqliteDriver
 
 EVERY_S = 0.2
 
@@ -37,7 +38,8 @@ def _count_everything(counts: Counter[str]) -> None:
     for of, name in ((SqliteWriter, "commit"), (SqliteReader, "ask")):
         setattr(of, name, _counted(counts, "transactions", getattr(of, name)))
     ways = ((DefaultDialect, "do_execute"), (DefaultDialect, "do_executemany"))
-    for of, name in (*ways, (prepared, "_run"), (prepared, "_run_many")):
+    short = ((SqliteDriver, name) for name in ("first", "all", "run", "run_each"))
+    for of, name in (*ways, *short):
         setattr(of, name, _counted(counts, "statements", getattr(of, name)))
     for name in ("fsync", "fdatasync"):
         setattr(os, name, _counted(counts, "flushes (fsync)", getattr(os, name)))

@@ -21,7 +21,10 @@ async def attribute(bundle: bytes, *, jobs: int) -> int:
     """Run jobs in an appliance that counts, and print what each of them cost."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         os.environ["BENCH_COUNTS"] = file.name
-        with served(command=(sys.executable, COUNTED), queue_limit=100_000) as appliance:
+        counted = served(
+            command=(sys.executable, COUNTED), queue_limit=100_000, writer_process=False
+        )
+        with counted as appliance:
             async with Client(appliance.socket) as client:
                 await client.activate(bundle)
 
