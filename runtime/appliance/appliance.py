@@ -166,7 +166,10 @@ async def _open_store(settings: Settings, *, role: Role) -> tuple[Store, bool]:
     database = database_at(settings.database_url, home=settings.home)
     is_new = settings.is_one_process and not await asyncio.to_thread(database.is_there)
     await asyncio.to_thread(database.migrate if role is Role.SERVES else database.check)
-    return database.open(is_apart=settings.writer_process), is_new
+    # In a file, what a writer had in hand when it died is told by its mark, as long as nobody else
+    # leaves marks there: workers that share a home and its file would.
+    is_sole = settings.is_one_process or bool(settings.database_url)
+    return database.open(is_apart=settings.writer_process and is_sole), is_new
 
 
 def _appliance(

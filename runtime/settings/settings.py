@@ -85,7 +85,7 @@ class Settings(DoorSettings):
         description="Whether `fumehood up` runs a Valkey of its own, on a socket in the home.",
     )
     writer_process: bool = Field(
-        True, description="Whether a second process writes into the store while jobs are many."
+        True, description="Whether a second process writes while jobs are many."
     )
     docket_check_interval_ms: int = Field(
         250, ge=1, le=1000, description="Milliseconds between a full worker's looks for free slots."

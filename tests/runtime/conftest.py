@@ -44,7 +44,7 @@ async def fresh_store(folder: Path, *, url: str = "") -> AsyncIterator[Store]:
     """Offer a new store in `folder`, or in the empty database at `url`."""
     database = database_at(url, home=folder)
     await asyncio.to_thread(database.migrate)
-    opened = database.open()
+    opened = database.open(is_apart=True)
     yield opened
     await opened.close()
 

@@ -33,7 +33,7 @@ class Database(Protocol):
         """Change nothing; raise StoreNewer or StoreOlder unless it has this release's schema."""
         ...
 
-    def open(self, *, is_apart: bool = True) -> Store:
+    def open(self, *, is_apart: bool = False) -> Store:
         """Return the store in it; what comes with many jobs is written apart, if that may be."""
         ...
 
@@ -73,7 +73,7 @@ class SqliteFile:
         """Return whether an appliance has ever used it; the file alone may be made before."""
         return self._path.is_file() and self._path.stat().st_size > 0
 
-    def open(self, *, is_apart: bool = True) -> Store:
+    def open(self, *, is_apart: bool = False) -> Store:
         """Return the store in the file; many jobs are written by a process beside this one."""
         path = str(self._path.absolute())
         return open_sqlite(self._path, start=partial(start, path) if is_apart else None)

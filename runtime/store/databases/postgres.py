@@ -73,7 +73,7 @@ class PostgresDatabase:
         with closing(PostgresSession(self._url)) as session:
             return session.transact(applied, begin=TO_READ) is not None
 
-    def open(self, *, is_apart: bool = True) -> ThreadedStore:
+    def open(self, *, is_apart: bool = False) -> ThreadedStore:
         """Return the store in the database; many jobs are written by a process beside this one."""
         return ThreadedStore(
             PostgresWriter(self._url),

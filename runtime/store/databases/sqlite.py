@@ -14,7 +14,7 @@ from typing import cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from runtime.store.databases.threaded import ThreadedStore
@@ -95,8 +95,11 @@ class SqliteWriter:
 
     def became_of(self, receipt: str) -> bool | None:
         """Return whether the last transaction that left a mark is that of `receipt`."""
-        connection = self._connection = self._connection or self._engine.connect()
-        return str(_mark(_driver_of(connection))) == receipt
+        try:
+            connection = self._connection = self._connection or self._engine.connect()
+            return str(_mark(_driver_of(connection))) == receipt
+        except (sqlite3.Error, DBAPIError):
+            return None
 
     def close(self) -> None:
         """Close the file."""
@@ -183,19 +186,22 @@ def _reading_engine(path: Path) -> Engine:
     return engine
 
 
-def engine_on(path: Path) -> Engine:
-    """Return an engine on `path` whose connections begin no transaction by themselves."""
+def engine_on(path: Path, *, busy_ms: int = BUSY_TIMEOUT_MS) -> Engine:
+    """Return an engine on `path` whose connections begin no transaction by themselves.
+
+    Whoever else writes is waited for as long as `busy_ms`.
+    """
     engine = create_engine(
         f"sqlite:///{path}",
         connect_args={"check_same_thread": False},
         json_serializer=to_text,
         json_deserializer=from_text,
     )
-    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "connect", partial(_prepare, busy_ms=busy_ms))
     return engine
 
 
-def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry, *, busy_ms: int) -> None:
     # sqlite3 must not begin transactions by itself: it would begin them as readers, and
     # a reader that turns writer can fail at once with SQLITE_BUSY.
     connection.isolation_level = None
@@ -207,7 +213,7 @@ def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
         # What a savepoint would bring back goes to a file in /var/tmp from 64 KB on, otherwise.
         "temp_store=MEMORY",
         f"wal_autocheckpoint={PAGES_IN_LOG}",
-        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        f"busy_timeout={busy_ms}",
     )
 
 

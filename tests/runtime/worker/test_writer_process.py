@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+from support.redis import redis_server
 
 from ..conftest import PATIENCE_S, Server, running, zipped
 
@@ -69,6 +70,18 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(tmp_path: Path) -> 
 
 def test_who_wants_one_process_has_one(tmp_path: Path) -> None:
     with running(tmp_path / "home", slots="2", writer_process="false") as server:
+        server.activate(zipped("counts-words"))
+        order(server, MANY)
+        time.sleep(0.5)
+        assert not writers_of(server)
+
+
+def test_those_who_share_a_file_write_by_themselves(tmp_path: Path) -> None:
+    """One tells whether a dead process had committed by its mark, which is the last one's."""
+    with (
+        redis_server() as redis,
+        running(tmp_path / "home", slots="2", docket_url=redis.url) as server,
+    ):
         server.activate(zipped("counts-words"))
         order(server, MANY)
         time.sleep(0.5)

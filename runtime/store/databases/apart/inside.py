@@ -22,6 +22,8 @@ from runtime.store.databases.sqlite import SqliteWriter, engine_on
 from runtime.store.databases.units import BeforeCommit, Ended, InDoubt, Unit, Writer, called
 
 POSTGRES = "runtime.store.databases.postgres"
+BUSY_MS = 1000
+"""How long others that write are waited for here; the thread that it is left to waits for long."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -80,7 +82,8 @@ def serve(channel: int, answers: int) -> None:
 def _writer_into(address: str, *, before_commit: BeforeCommit) -> Writer:
     """Return what writes into a file, by its path, or into a PostgreSQL."""
     if "://" not in address:
-        return SqliteWriter(engine_on(Path(address)), before_commit=before_commit)
+        engine = engine_on(Path(address), busy_ms=BUSY_MS)
+        return SqliteWriter(engine, before_commit=before_commit)
     postgres = import_module(POSTGRES)  # its driver is only there where it is wanted
     return cast(Writer, postgres.PostgresWriter(address, before_commit=before_commit))
 

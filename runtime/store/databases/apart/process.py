@@ -180,10 +180,15 @@ async def start(
 
     It needs a third of a second for what `acts` are from, and nothing here waits for it.
     """
-    ours, theirs = socket.socketpair()
     answers = os.memfd_create("fumehood-answers")
-    with theirs:
-        process = await asyncio.to_thread(_started, channel=theirs.fileno(), answers=answers)
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            process = await asyncio.to_thread(_started, channel=theirs.fileno(), answers=answers)
+    except BaseException:  # there is no room for one more process
+        ours.close()
+        os.close(answers)
+        raise
     apart = WriterApart(process, answers=answers, on_lost=on_lost, on_not_here=on_not_here)
     await asyncio.get_running_loop().create_unix_connection(lambda: apart, sock=ours)
     try:
