@@ -21,6 +21,8 @@ type Statement = Select[*tuple[Any, ...]] | Insert | Update | Delete
 type Keys = Mapping[str, Any]
 type Process = Callable[[Any], Any]
 HAS_EVENTS = "_has_events"
+SERIALIZER = "_json_serializer"
+"""How an engine writes JSON: two of a process may do so differently."""
 FLOAT8 = 701
 """PostgreSQL's number of the one kind of column whose way back depends on it (pg_type.dat)."""
 
@@ -57,7 +59,7 @@ class Prepared:
 
     def __init__(self, statement: Statement) -> None:
         self._statement = statement
-        self._words: dict[tuple[str, ...], _Words] = {}
+        self._words: dict[tuple[object, ...], _Words] = {}
 
     def first(self, connection: Connection, keys: Keys) -> Any:
         """Return the first row that it finds, None for none."""
@@ -98,7 +100,7 @@ class Prepared:
 
     def _words_for(self, keys: Keys, *, dialect: Dialect) -> _Words:
         """Return the words for these keys: an insert or an update names the columns of its keys."""
-        known = (dialect.name, *keys)
+        known = (dialect.name, getattr(dialect, SERIALIZER, None), *keys)
         words = self._words.get(known)
         if words is None:
             words = self._words[known] = _words_of(self._statement, tuple(keys), dialect=dialect)

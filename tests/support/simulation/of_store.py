@@ -31,6 +31,7 @@ from runtime.store import webhooks
 from runtime.store.jobs import claims, heartbeat, job_lists, jobs, questions
 from runtime.store.schema import tables, tables_around
 from runtime.store.schema.tables_when import dead_letters
+from runtime.store.statements.json_text import from_text, to_text
 from runtime.values.around.questions import Answer, Asked
 from runtime.values.records import (
     Activation,
@@ -66,7 +67,9 @@ COUNTED = {f"jobs-{state}": state for state in (*FINAL, State.QUEUED)}
 @contextmanager
 def memory() -> Iterator[Connection]:
     """Offer a database in memory with the tables, a version that jobs run on, and the counters."""
-    engine = create_engine("sqlite://", poolclass=StaticPool)
+    engine = create_engine(
+        "sqlite://", poolclass=StaticPool, json_serializer=to_text, json_deserializer=from_text
+    )
     with engine.connect() as connection:
         tables.metadata.create_all(connection)
         connection.execute(insert(tables.packages).values(name="hello", created_at=NOON))
