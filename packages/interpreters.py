@@ -26,6 +26,13 @@ from sandbox.command import Interpreter
 from wheelhouse.metadata.target import Target, make_target
 from wheelhouse.problem import Problem
 
+MOST_FOR_SELECT = 900
+"""select(2) knows descriptors below 1,024; an appliance has one for each connection."""
+DISCOVER = (
+    "import json, sys; from python_discovery import iter_interpreters as found; "
+    "env = json.load(sys.stdin); "
+    "print(json.dumps([one.system_executable for one in found('cpython', env=env)]))"
+)
 SLOWEST_START_S = 30
 log = logging.getLogger("fumehood.interpreters")
 FINAL = re.compile(r"3\.\d+\.\d+")
@@ -150,10 +157,34 @@ def _discovered(env: Mapping[str, str] | None) -> Iterator[str | None]:
 
     looked_in = _without_shims(os.environ if env is None else env)
     try:
+        if _has_many_files_open():
+            yield from _discovered_apart(looked_in)
+            return
         found = iter_interpreters("cpython", env=looked_in)
         yield from (one.system_executable for one in found)
     except (RuntimeError, OSError):
         log.warning("not every Python of this host was looked at", exc_info=True)
+
+
+def _has_many_files_open() -> bool:
+    """Return whether discovery could not wait for a child here: it does so by select(2)."""
+    lowest_free = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    os.close(lowest_free)
+    return lowest_free > MOST_FOR_SELECT
+
+
+def _discovered_apart(env: Mapping[str, str]) -> list[str]:
+    """Return what discovery finds from a process that has nothing open yet."""
+    asked = subprocess.run(
+        [sys.executable, "-I", "-c", DISCOVER],
+        input=json.dumps(dict(env)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode:
+        raise RuntimeError(asked.stderr)
+    return json.loads(asked.stdout)
 
 
 def _without_shims(env: Mapping[str, str]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -397,6 +398,24 @@ def test_a_python_that_pyenv_has_is_found_though_it_is_not_selected(pyenv: Path)
     assert discover("==3.99.2", env=env).version == "3.99.2"
     with pytest.raises(NoInterpreter):
         discover("==3.99.5", env=env)
+
+
+def test_every_python_is_found_beside_a_thousand_connections(tmp_path: Path) -> None:
+    """Discovery waits for its children by select(2), which knows 1,024 descriptors."""
+    python = tmp_path / "python3.12"
+    started = tmp_path / "started"
+    python.write_text(f'#!/bin/sh\n: > {started}\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        every(env={"PATH": str(tmp_path)})
+        assert started.exists()
+    finally:
+        for one in opened:
+            os.close(one)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_no_shim_of_pyenv_is_started(pyenv: Path) -> None:
