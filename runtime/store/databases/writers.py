@@ -14,8 +14,9 @@ from typing import Any, Protocol
 
 from runtime.store.databases.apart.pace import Pace
 from runtime.store.databases.apart.process import Lost, Sent, WriterApart
+from runtime.store.databases.apart.wire import Receipt
 from runtime.store.databases.group_commit import GroupCommit
-from runtime.store.databases.units import Writer, called, is_of_each_job
+from runtime.store.databases.units import Ended, Writer, called, is_of_each_job
 
 AGAIN_S = 10.0
 """After how long a process is started again where one has ended."""
@@ -120,5 +121,20 @@ class Writers:
                 self._run_here(one)
         else:
             units = [(one.unit, one.future) for one in lost.in_hand]
-            self._thread.settle(units, ended=list(kept.ended), receipt=kept.receipt)
+            self._thread.settle(units, ended=self._ended(kept, of=lost), receipt=kept.receipt)
         await asyncio.wait([one.future for one in lost.in_hand])
+
+    def _ended(self, kept: Receipt, *, of: Lost) -> list[Ended]:
+        """Return what is told of units that were committed.
+
+        A process that was started after an upgrade has the code of another release: what it says
+        may not be read here, and what it wrote is not written again for that.
+        """
+        try:
+            return kept.ended()
+        except Exception as error:
+            log.exception("what the process that writes says cannot be read; none is started again")
+            self._start = None
+            unread = RuntimeError("it was written, and what came of it cannot be read")
+            unread.__cause__ = error
+            return [Ended(error=unread) for _ in of.in_hand]

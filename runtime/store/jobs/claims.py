@@ -52,6 +52,7 @@ UNCOUNTED = frozenset(
 )
 """Codes of what the job has no part in, and what passes: a bucket that was away for seconds ended
 every job that came meanwhile. Such an attempt is made again, after a longer wait each time."""
+
 TAKE = Prepared(
     update(tables.jobs)
     .where(tables.jobs.c.id == bindparam("job_id"), tables.jobs.c.state == State.QUEUED)

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
+from support.writers import writers_of
 
 from runtime.faults.errors import QueueFull, Superseded
 from runtime.store.databases import writers
@@ -38,15 +39,6 @@ LONG = "x" * 600_000
 type MakeJob = Callable[[], Job]
 
 
-def apart() -> list[psutil.Process]:
-    """Return the processes that write for this one."""
-    return [
-        one
-        for one in psutil.Process().children()
-        if one.status() != psutil.STATUS_ZOMBIE and "apart.inside" in " ".join(one.cmdline())
-    ]
-
-
 async def submit(store: Store, job: Job, *, limit: int = 100_000) -> Job:
     return await store.run(job_store.submit, job=job, queue_limit=limit)
 
@@ -61,7 +53,7 @@ def in_store(connection: Connection) -> Counter[str]:
 
 def worked() -> int:
     """Return how often the process had something to do."""
-    return sum(one.num_ctx_switches().voluntary for one in apart())
+    return sum(one.num_ctx_switches().voluntary for one in writers_of())
 
 
 @pytest.fixture
@@ -80,7 +72,7 @@ async def test_few_jobs_start_no_process(store: Store, make_job: MakeJob) -> Non
     for _ in range(5):
         await submit(store, make_job())
     await asyncio.sleep(0.2)
-    assert not apart()
+    assert not writers_of()
 
 
 async def test_a_job_goes_its_way_through_the_process(busy: Store, make_job: MakeJob) -> None:
@@ -156,7 +148,7 @@ async def test_who_is_killed_after_a_commit_has_still_answered(
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     time.sleep(1.0)  # noqa: ASYNC251 - the loop shall read nothing
-    (process,) = apart()
+    (process,) = writers_of()
     assert process.status() == psutil.STATUS_SLEEPING, "it is not on its way back"
     process.kill()
     taken = await claiming
@@ -166,11 +158,30 @@ async def test_who_is_killed_after_a_commit_has_still_answered(
     assert taken.attempts[0].token == "t1", "what was done again is not what had been answered"
 
 
+async def test_what_is_committed_is_not_done_again_since_its_answer_cannot_be_read(
+    busy: Store, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an upgrade: a process that is started then has other classes."""
+
+    def refuse(*_: object) -> None:
+        raise TypeError("a field that this release does not know")
+
+    await flood(busy, make_job, 3)
+    monkeypatch.setattr(Job, "__setstate__", refuse)
+    claim = {"ability": HERE, "token": new_id(), "worker": worker_named("w"), "at": NOON}
+    with pytest.raises(RuntimeError, match="it was written"):
+        await busy.run(claims.claim_next, **claim)
+    running = select(func.count()).where(tables.jobs.c.state == State.RUNNING)
+    assert await busy.read(lambda connection: connection.scalar(running)) == 1
+    await flood(busy, make_job, ENOUGH)
+    assert not writers_of()
+
+
 async def test_who_is_killed_before_a_commit_has_done_nothing(
     busy: Store, make_job: MakeJob
 ) -> None:
     await submit(busy, make_job())  # so that it has kept the answer to a group before
-    (process,) = apart()
+    (process,) = writers_of()
     process.suspend()
     waiting = [asyncio.ensure_future(submit(busy, make_job())) for _ in range(5)]
     await asyncio.sleep(0.2)
@@ -185,11 +196,11 @@ async def test_who_does_not_answer_is_given_up(
     busy: Store, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_apart, "ANSWER_S", 0.5)
-    (process,) = apart()
+    (process,) = writers_of()
     process.suspend()
     job = await submit(busy, make_job())
     assert (await busy.read(in_store))[job.id] == 1
-    assert not apart()
+    assert not writers_of()
 
 
 async def test_nothing_is_lost_or_doubled_however_often_it_is_killed(
@@ -208,7 +219,7 @@ async def test_nothing_is_lost_or_doubled_however_often_it_is_killed(
     until = time.monotonic() + 60
     while kills < 12 and time.monotonic() < until:
         await asyncio.sleep(0.02 + kills * 0.003)
-        for process in apart():
+        for process in writers_of():
             process.kill()
             kills += 1
     is_over.set()
@@ -224,7 +235,7 @@ async def test_its_end_is_told_and_a_thread_goes_on(
     busy: Store, make_job: MakeJob, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, logger="fumehood.store"):
-        os.kill(apart()[0].pid, signal.SIGKILL)
+        os.kill(writers_of()[0].pid, signal.SIGKILL)
         for _ in range(100):
             if caplog.records:
                 break
@@ -232,27 +243,27 @@ async def test_its_end_is_told_and_a_thread_goes_on(
     assert "the process that writes has ended" in caplog.text
     job = await submit(busy, make_job())
     assert (await busy.read(in_store))[job.id] == 1
-    assert not apart()
+    assert not writers_of()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_what_is_sent_to_a_whole_service_does_not_end_it(
     busy: Store, make_job: MakeJob, number: signal.Signals
 ) -> None:
-    (process,) = apart()
+    (process,) = writers_of()
     process.send_signal(number)
     job = await submit(busy, make_job())
     assert (await busy.read(in_store))[job.id] == 1
-    assert [one.pid for one in apart()] == [process.pid]
+    assert [one.pid for one in writers_of()] == [process.pid]
 
 
 async def test_it_ends_with_its_store(store: Store, make_job: MakeJob, tmp_path: Path) -> None:
     flooding = asyncio.ensure_future(flood(store, make_job, 3 * ENOUGH))
-    while not apart() and not flooding.done():
+    while not writers_of() and not flooding.done():
         await asyncio.sleep(0.01)
     await flooding
     await store.close()
-    assert not apart()
+    assert not writers_of()
     assert not list(tmp_path.glob("*.db-wal"))
 
 

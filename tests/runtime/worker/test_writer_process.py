@@ -8,19 +8,11 @@ import httpx2
 import psutil
 import pytest
 from support.redis import redis_server
+from support.writers import writers_of
 
 from ..conftest import PATIENCE_S, Server, running, zipped
 
 MANY = 200
-
-
-def writers_of(server: Server) -> list[psutil.Process]:
-    """Return the processes that write for this server."""
-    return [
-        one
-        for one in psutil.Process(server.process.pid).children()
-        if one.status() != psutil.STATUS_ZOMBIE and "apart.inside" in " ".join(one.cmdline())
-    ]
 
 
 def order(server: Server, number: int) -> list[str]:
@@ -42,7 +34,7 @@ def order(server: Server, number: int) -> list[str]:
 def until_written_apart(server: Server) -> psutil.Process:
     for _ in range(100):
         order(server, 20)
-        if found := writers_of(server):
+        if found := writers_of(server.process.pid):
             return found[0]
         time.sleep(0.05)
     pytest.fail("no process writes")
@@ -54,7 +46,7 @@ def test_killed_again_and_again_it_loses_and_doubles_nothing(tmp_path: Path) -> 
         until_written_apart(server).kill()
         ids = order(server, MANY // 2)
         deadline = time.monotonic() + 30
-        while not (found := writers_of(server)) and time.monotonic() < deadline:
+        while not (found := writers_of(server.process.pid)) and time.monotonic() < deadline:
             ids += order(server, 20)
         assert found, "there is no second one"
         found[0].kill()
@@ -73,7 +65,7 @@ def test_who_wants_one_process_has_one(tmp_path: Path) -> None:
         server.activate(zipped("counts-words"))
         order(server, MANY)
         time.sleep(0.5)
-        assert not writers_of(server)
+        assert not writers_of(server.process.pid)
 
 
 def test_those_who_share_a_file_write_by_themselves(tmp_path: Path) -> None:
@@ -85,7 +77,7 @@ def test_those_who_share_a_file_write_by_themselves(tmp_path: Path) -> None:
         server.activate(zipped("counts-words"))
         order(server, MANY)
         time.sleep(0.5)
-        assert not writers_of(server)
+        assert not writers_of(server.process.pid)
 
 
 def test_it_ends_with_an_appliance_that_is_killed(tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
 import psutil
 from support.chaos.processes import Process
 from support.chaos.record import Struck
+from support.writers import writes
 
 type Fault = Callable[[Random], int]
 """Lets one thing go wrong, until it is over; returns how many processes were killed by it."""
@@ -61,13 +63,10 @@ def _killing_the_writer(appliance: Process) -> Fault:
     """Return what ends the process that writes what comes with every job, where there is one."""
 
     def kill_writer(_: Random) -> int:
-        for process in appliance.below():
-            try:
-                if "apart.inside" in " ".join(process.cmdline()):
-                    process.kill()
-                    return 1
-            except psutil.Error:
-                continue  # it has ended meanwhile
+        for process in filter(writes, appliance.below()):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+                return 1
         return 0
 
     return kill_writer

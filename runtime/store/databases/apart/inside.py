@@ -49,7 +49,7 @@ class Kept:
         if not receipt:
             raise NotHereError  # nobody could tell afterwards whether it was committed
         self._payload = answer_to(self._number, ended)
-        kept = framed(pickle.dumps((receipt, self._payload)))
+        kept = framed(pickle.dumps((receipt, self._number, self._payload)))
         os.pwrite(self._answers, kept, 0)
         self._ended = ended
 

@@ -21,11 +21,19 @@ type Answer = tuple[int, Sequence[Said] | None]
 
 @frozen
 class Receipt:
-    """What a process kept before it committed a group: `receipt` is for the database to know."""
+    """What a process kept before it committed a group: `receipt` is for the database to know.
+
+    `answer` is what it would have said, and only to be read where the group was committed.
+    """
 
     receipt: str
     number: int
-    ended: Sequence[Ended]
+    answer: bytes
+
+    def ended(self) -> list[Ended]:
+        """Return what came of the units. Raises whatever a pickle may that is not of this code."""
+        _, said = pickle.loads(self.answer)  # noqa: S301 - from a process of ours
+        return ended_as(said)
 
 
 class NotHereError(Exception):
@@ -64,9 +72,8 @@ def answer_to(number: int, ended: Sequence[Ended]) -> bytes:
 def receipt_in(kept: bytes) -> Receipt | None:
     """Return what a process kept last, nothing where it had not come so far."""
     for frame in frames_of(bytearray(kept)):
-        receipt, payload = pickle.loads(frame)  # noqa: S301 - from a process of ours
-        number, said = pickle.loads(payload)  # noqa: S301
-        return Receipt(receipt=receipt, number=number, ended=ended_as(said))
+        receipt, number, answer = pickle.loads(frame)  # noqa: S301 - from a process of ours
+        return Receipt(receipt=receipt, number=number, answer=answer)
     return None
 
 
