@@ -101,7 +101,15 @@ def with_outputs(
     artifact: Artifact, *, outputs: Sequence[StoredOutput], is_partial: bool = False
 ) -> Artifact:
     """Add the outputs that were kept; `is_partial` when the run did not come to its end."""
-    kept = tuple(model.OutputEntry.model_validate(asdict(output)) for output in outputs)
+    kept = tuple(
+        model.OutputEntry(
+            path=output.path,
+            size_bytes=output.size_bytes,
+            sha256=output.sha256,
+            media_type=output.media_type,
+        )
+        for output in outputs
+    )
     return artifact.model_copy(update={"outputs": kept, "is_partial": is_partial})
 
 

@@ -6,7 +6,6 @@ do wrong is an exception, and the worker gives the attempt back.
 """
 
 import asyncio
-import mimetypes
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ from runtime.gate.watch import gate_state
 from runtime.jobs.attempts.cancellations import Cancellations, unless
 from runtime.jobs.attempts.contexts import Contexts
 from runtime.jobs.attempts.events import EventLog, EventWriter
+from runtime.jobs.attempts.files import emptied, inputs_of, keep_outputs
 from runtime.jobs.attempts.outcomes import Ended, ended_of, hook_outcome, told_of
 from runtime.jobs.attempts.persistence import until_written
 from runtime.jobs.attempts.versions import Version, Versions
@@ -57,8 +57,7 @@ from runtime.values.records import (
 )
 from runtime.values.states import State
 from runtime.values.when.line import Ability
-from sandbox.command import Command, Input, Json, Outcome, Question
-from wheelhouse.durable import remove_tree
+from sandbox.command import Command, Json, Outcome, Question
 
 
 def _nobody_waits() -> None:
@@ -248,7 +247,7 @@ class _Attempt:
 
     async def _waits(self, question: Question) -> Waits:
         """End the attempt here: what it left is made anew when there is an answer."""
-        remove_tree(self.folder / "outputs")
+        await emptied(self.folder / "outputs")
         artifact = await self._completed(State.WAITING, error=None)
         return Waits(question=question, artifact=artifact)
 
@@ -316,10 +315,7 @@ class _Attempt:
 
     async def _extract(self, context: RunContext, *, cancelled: asyncio.Event) -> Outcome:
         job = self.claim.job
-        inputs = [
-            Input(name=one.name, source=await self.runner.blobs.local_path(one.sha256))
-            for one in job.inputs
-        ]
+        inputs = await inputs_of(job.inputs, blobs=self.runner.blobs)
         command = extract_command(
             context,
             job_id=job.id,
@@ -335,28 +331,20 @@ class _Attempt:
 
     async def _keep(self, outcome: Outcome) -> Sequence[StoredOutput]:
         """Move the outputs into the store of bytes."""
-        folder = self.folder / "outputs"
-        outputs = [await self._keep_one(folder, one.path) for one in outcome.outputs]
-        remove_tree(folder)
+        outputs = await keep_outputs(
+            outcome.outputs, folder=self.folder / "outputs", blobs=self.runner.blobs
+        )
         for refusal in outcome.refusals:
             message = f"the output {refusal.path!r} was not kept: {refusal.why}"
             self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
         if outcome.refused > len(outcome.refusals):
             message = f"{outcome.refused - len(outcome.refusals)} more outputs were not kept"
             self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
-        self.artifact = steps.with_outputs(
-            self.artifact, outputs=outputs, is_partial=not outcome.is_ok and bool(outputs)
-        )
+        if outputs:  # a thread: an entry takes 7 us, and there may be ten thousand
+            self.artifact = await asyncio.to_thread(
+                steps.with_outputs, self.artifact, outputs=outputs, is_partial=not outcome.is_ok
+            )
         return outputs
-
-    async def _keep_one(self, folder: Path, path: str) -> StoredOutput:
-        blob = await self.runner.blobs.put_file(folder / path, consume=True)
-        return StoredOutput(
-            path=path,
-            size_bytes=blob.size_bytes,
-            sha256=blob.sha256,
-            media_type=mimetypes.guess_type(path)[0] or "application/octet-stream",
-        )
 
     async def _after_extract(
         self, context: RunContext, outcome: Outcome, *, cancelled: asyncio.Event
@@ -377,7 +365,7 @@ class _Attempt:
             ended = await self._run(command, folder="hook", cancelled=cancelled)
             self.artifact = steps.with_hook(self.artifact, name="on_after_extract", outcome=ended)
             self._tell_left(ended)
-            remove_tree(self.folder / "hook")
+            await emptied(self.folder / "hook")
         return steps.ending_with_hook(state, error, hook=ended, is_required=hook.required)
 
     def _tell_left(self, hook: Outcome) -> None:
@@ -391,7 +379,7 @@ class _Attempt:
             self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
 
     async def _run(self, command: Command, *, folder: str, cancelled: asyncio.Event) -> Outcome:
-        remove_tree(self.folder / folder)
+        await emptied(self.folder / folder)
         return await self.runner.workshop.run(
             command,
             outputs_to=self.folder / folder,
