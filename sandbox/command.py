@@ -286,6 +286,8 @@ class Report:
 
 
 type Observe = Callable[[Report], None]
+type OnVerdict = Callable[[], None]
+"""Called when it is decided how a run ends: its code has no more say in how long it takes."""
 
 
 class Run(Protocol):
@@ -298,6 +300,7 @@ class Run(Protocol):
         outputs_to: Path,
         observe: Observe,
         cancelled: asyncio.Event | None = None,
+        on_verdict: OnVerdict | None = None,
     ) -> Outcome:
         """Run `command`; put what it left in its output folder below `outputs_to`.
 

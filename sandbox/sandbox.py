@@ -27,6 +27,7 @@ from sandbox.command import (
     Isolation,
     Level,
     Observe,
+    OnVerdict,
     Outcome,
     Usage,
 )
@@ -127,6 +128,7 @@ class Sandbox:
         outputs_to: Path,
         observe: Observe,
         cancelled: asyncio.Event | None = None,
+        on_verdict: OnVerdict | None = None,
     ) -> Outcome:
         """Run `command` behind the best walls of this host; return what happened.
 
@@ -139,7 +141,7 @@ class Sandbox:
         cell = await self._ready_cell(command, cancelled)
         start_ms = (time.monotonic() - asked) * 1000
         try:
-            outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
+            outcome = await self._run_in(cell, command, outputs_to, observe, cancelled, on_verdict)
         finally:
             if cell.start == "cold" and command.warmth is not None:
                 self.pool.warm_up(command)
@@ -147,7 +149,7 @@ class Sandbox:
             cell = await self.launcher.cold(
                 command, reason=ColdReason("the warm cell died during the run")
             )
-            outcome = await self._run_in(cell, command, outputs_to, observe, cancelled)
+            outcome = await self._run_in(cell, command, outputs_to, observe, cancelled, on_verdict)
         return changed(outcome, start_ms=start_ms)
 
     async def close(self) -> None:
@@ -165,9 +167,10 @@ class Sandbox:
         outputs_to: Path,
         observe: Observe,
         cancelled: asyncio.Event | None,
+        on_verdict: OnVerdict | None,
     ) -> Outcome:
         try:
-            watch = Supervision(cell, command, observe=observe)
+            watch = Supervision(cell, command, observe=observe, on_verdict=on_verdict)
             rules = command.network
             way_out = self._way_out(cell, rules, observe) if rules else contextlib.nullcontext()
             async with way_out as outlet:

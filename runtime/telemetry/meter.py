@@ -18,7 +18,7 @@ from runtime.store.databases.store import Store
 from runtime.telemetry.tally import Tally
 from runtime.values.clock import Clock
 from runtime.values.totals import Reading, Total, WorkerReading
-from sandbox.command import Command, Observe, Outcome, Run
+from sandbox.command import Command, Observe, OnVerdict, Outcome, Run
 
 log = logging.getLogger("fumehood.telemetry")
 
@@ -85,12 +85,17 @@ class CountedRun:
         outputs_to: Path,
         observe: Observe,
         cancelled: asyncio.Event | None = None,
+        on_verdict: OnVerdict | None = None,
     ) -> Outcome:
         """Run `command`."""
         self.meter.cells_running += 1
         try:
             outcome = await self.run(
-                command, outputs_to=outputs_to, observe=observe, cancelled=cancelled
+                command,
+                outputs_to=outputs_to,
+                observe=observe,
+                cancelled=cancelled,
+                on_verdict=on_verdict,
             )
         finally:
             self.meter.cells_running -= 1

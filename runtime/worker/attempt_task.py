@@ -15,6 +15,7 @@ from frozen.values import frozen
 from runtime.faults.errors import Superseded
 from runtime.jobs.attempts.attempt import AttemptRunner
 from runtime.jobs.attempts.persistence import until_written
+from runtime.jobs.attempts.slots import Slot, a_slot
 from runtime.problem_table import fault_of
 from runtime.queue.dispatch import Dispatch
 from runtime.queue.notifier import Notifier, ended
@@ -25,7 +26,6 @@ from runtime.values.clock import Clock
 from runtime.values.ids import new_id
 from runtime.values.records import Claim, JobError
 from runtime.values.states import State
-from runtime.worker.slots import Slot
 
 STOPPED = JobError(
     code=claims.DRAINED,
@@ -76,7 +76,7 @@ class AttemptTask:
         try:
             claim = await self._claim(token)
             if claim is not None:
-                await self._run_seen(claim, token=token, slot=slot or Slot(), on_claim=on_claim)
+                await self._run_seen(claim, token=token, slot=slot or a_slot(), on_claim=on_claim)
             return claim
         finally:
             self.holding.discard(token)
@@ -120,7 +120,7 @@ class AttemptTask:
             await on_claim(claim)
             if claim.follows_at:
                 await self.dispatch.at(claim.follows_at)
-            told = await self.runner.run(claim, token=token, on_last_run=slot.give_back)
+            told = await self.runner.run(claim, token=token, slot=slot)
             if told is not None and told.job.state is State.QUEUED:
                 await self.dispatch.attempt(told.job)
         except Superseded:

@@ -14,8 +14,9 @@ from frozen.values import frozen
 from packages.environment.environment import Environments
 from runtime.activations.switchover import Switchover
 from runtime.jobs.attempts.cancellations import Cancellations
+from runtime.jobs.attempts.slots import Slots
 from runtime.queue.dispatch import ACTIVATION_TASK, HANDED_ON, TICKET_TASK, Dispatch
-from runtime.queue.queue import Queue, Taker, most_at_a_time
+from runtime.queue.queue import Queue, Taker
 from runtime.settings.settings import Settings
 from runtime.store import workers
 from runtime.store.databases.store import Store
@@ -29,7 +30,6 @@ from runtime.worker.environment_check import check_environments
 from runtime.worker.patience import Patience, Unwanted
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.signs_of_life import Living
-from runtime.worker.slots import Slots
 from runtime.worker.timekeeping import Timekeeper
 
 RECONCILE_TASK = "fumehood_reconcile"
@@ -88,7 +88,7 @@ class WorkerTasks:
     def take_here(self, ticket: str) -> bool:
         """Look for jobs as whoever takes `ticket` from the queue does; return whether we do."""
         is_others = not self._is_alone and self.slots.are_taken
-        if self._takes_nothing or is_others or len(self.looks) >= most_at_a_time(self.settings):
+        if self._takes_nothing or is_others or len(self.looks) >= self._most_looks:
             return False
         # Not in the context of who submits: what is logged and traced of a run is not of a request.
         # Eager: where a job is about to be stored, its claim stands in line right behind it.
@@ -168,6 +168,15 @@ class WorkerTasks:
             self.unwanted.note()
         after_s = self.patience.next_s() if self.unwanted.is_so() else 0.0
         await self.dispatch.hand_on(after_s=after_s)
+
+    @property
+    def _most_looks(self) -> int:
+        """Return how many look for jobs within this process, which costs next to nothing.
+
+        As many as are in their cells, and wait for their turn; twice as many as have claimed ahead,
+        or are being published.
+        """
+        return 6 * self.settings.slots + 4
 
     @property
     def _is_alone(self) -> bool:

@@ -8,6 +8,7 @@ from packages.preparation import prepare
 from runtime.activations.supply import Supply
 from runtime.activations.switchover import Switchover
 from runtime.jobs.attempts.attempt import AttemptRunner
+from runtime.jobs.attempts.slots import Slots
 from runtime.jobs.schedules import Schedules
 from runtime.queue.dispatch import Dispatch
 from runtime.settings.settings import Settings
@@ -15,7 +16,6 @@ from runtime.telemetry.opening import Seen
 from runtime.worker.attempt_task import AttemptTask
 from runtime.worker.reconcile import Reconciler
 from runtime.worker.signs_of_life import Living, SignsOfLife
-from runtime.worker.slots import Slots
 from runtime.worker.tasks import WorkerTasks
 from runtime.worker.timekeeping import Timekeeper
 

@@ -13,7 +13,7 @@ from sandbox import protocol
 from sandbox.cells.cell import Cell
 from sandbox.cells.host_libraries import files_mapped, hashed
 from sandbox.cgroups.leaf import Counted
-from sandbox.command import Command, Observe, Report
+from sandbox.command import Command, Observe, OnVerdict, Report
 from sandbox.kernel import procfs
 from sandbox.kernel.process import Exit
 from sandbox.limits import MIB, WALL_TASKS
@@ -48,11 +48,19 @@ def _tree_of(pid: int) -> "Tree":
 class Supervision:
     """The watch over one run in one cell."""
 
-    def __init__(self, cell: Cell, command: Command, *, observe: Observe) -> None:
+    def __init__(
+        self,
+        cell: Cell,
+        command: Command,
+        *,
+        observe: Observe,
+        on_verdict: OnVerdict | None = None,
+    ) -> None:
         self._cell = cell
         self._limits = command.limits
         self._leaf = cell.leaf
         self._observe = observe
+        self._on_verdict = on_verdict
         self._tree = None if cell.leaf else _tree_of(cell.top_pid)
         self._loop = asyncio.get_running_loop()
         self._verdict: asyncio.Future[Verdict] = self._loop.create_future()
@@ -145,8 +153,11 @@ class Supervision:
             await self._loop.sock_sendall(self._cell.channel, rest)
 
     def _decide(self, verdict: Verdict) -> None:
-        if not self._verdict.done():
-            self._verdict.set_result(self._overdue or verdict)
+        if self._verdict.done():
+            return
+        self._verdict.set_result(self._overdue or verdict)
+        if self._on_verdict is not None:
+            self._on_verdict()
 
     def _over_wall(self) -> None:
         """Have the run say where it was, and be over whatever it says from now on."""

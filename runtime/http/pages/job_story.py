@@ -186,6 +186,7 @@ def log_line(event: Event) -> LogLine | None:
         case (
             "job.phase"
             | "job.started"
+            | "job.unclaimed"
             | "job.retried"
             | "job.asked"
             | "job.answered"
@@ -208,6 +209,8 @@ def sentence(event: Event) -> str:
             return f"{data.get('phase')} {data.get('state')}{after}"
         case "job.started":
             return f"started on {data.get('worker')}"
+        case "job.unclaimed":
+            return f"waits again: on {data.get('worker')}, {data.get('why')}"
         case "job.retried":
             return f"queued again: {data.get('why')}"
         case "job.asked":

@@ -6,7 +6,7 @@ do wrong is an exception, and the worker gives the attempt back.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -38,10 +38,11 @@ from runtime.jobs.attempts.events import EventLog, EventWriter
 from runtime.jobs.attempts.files import emptied, inputs_of, keep_outputs
 from runtime.jobs.attempts.outcomes import Ended, ended_of, hook_outcome, told_of
 from runtime.jobs.attempts.persistence import until_written
+from runtime.jobs.attempts.slots import Slot, a_slot
 from runtime.jobs.attempts.versions import Version, Versions
 from runtime.queue.notifier import Notifier
 from runtime.store.databases.store import Store
-from runtime.store.jobs import claims, job_lists, questions
+from runtime.store.jobs import claims, job_lists, questions, unclaiming
 from runtime.store.jobs.events import Happening
 from runtime.telemetry.telemetry import Telemetry
 from runtime.values.around.questions import Waits, asked, unaskable
@@ -58,10 +59,6 @@ from runtime.values.records import (
 from runtime.values.states import State
 from runtime.values.when.line import Ability
 from sandbox.command import Command, Json, Outcome, Question
-
-
-def _nobody_waits() -> None:
-    """Do nothing about it."""
 
 
 @frozen
@@ -105,31 +102,45 @@ class AttemptRunner:
         if taken is None:
             return None
         self.notifier.notify(taken.job.id)
-        self.telemetry.began(taken.job)
         return taken.claim(known)
 
-    async def run(
-        self, claim: Claim, *, token: str, on_last_run: Callable[[], None] = _nobody_waits
-    ) -> Ended | None:
+    async def run(self, claim: Claim, *, token: str, slot: Slot | None = None) -> Ended | None:
         """Run an attempt that was claimed, and publish what came of it.
 
-        Returns that; None where the job waits for an answer. `on_last_run` is called once nothing
-        of it is in a cell any more.
+        Returns that; None where the job waits for an answer. A job that waits on, since no cell was
+        free soon, is returned with its state. `slot` is given back once nothing of
+        it is in a cell any more.
         """
         job = claim.job
+        self.telemetry.began(job)
         async with self.events.writer(job_id=job.id, attempt=job.attempt, token=token) as writer:
             artifact = steps.begin(claim, worker=self.worker)
             folder = self.jobs_folder / job.id / str(job.attempt)
             attempt = _Attempt(
-                claim=claim, runner=self, writer=writer, artifact=artifact, folder=folder
+                claim=claim,
+                runner=self,
+                writer=writer,
+                slot=slot or a_slot(),
+                artifact=artifact,
+                folder=folder,
             )
             is_asked = partial(self._shall_stop, job.id, token=token)
             watching = self.cancellations.watch(job.id, is_asked=is_asked)
             with self.in_use.running(claim.activation), watching as cancelled:
-                finish = await attempt.run(cancelled, on_last_run=on_last_run)
+                finish = await attempt.run(cancelled)
+            if finish is None:
+                return await self._unclaim(claim, token=token, writer=writer)
             publishing = partial(self._publish, claim, finish, token=token, writer=writer)
             with self.telemetry.publishing(finish):
                 return await until_written(publishing, doing=f"the end of job {job.id}")
+
+    async def _unclaim(self, claim: Claim, *, token: str, writer: EventWriter) -> Ended:
+        """Let a job wait again that was claimed ahead of a cell in vain: others may have one."""
+        async with writer.rest() as rest:
+            job = await self.store.run(
+                unclaiming.unclaim, job_id=claim.job.id, token=token, at=self.clock(), before=rest
+            )
+        return Ended(job=job)
 
     async def _shall_stop(self, job_id: str, *, token: str) -> bool:
         return await self.store.read(job_lists.shall_stop, job_id=job_id, token=token)
@@ -198,31 +209,37 @@ class _Attempt:
     claim: Claim
     runner: AttemptRunner
     writer: EventWriter
+    slot: Slot
     artifact: Artifact
     folder: Path
     """Where its outputs lie until they are kept."""
 
-    async def run(
-        self, cancelled: asyncio.Event, *, on_last_run: Callable[[], None]
-    ) -> Finish | Waits:
-        """Run every phase; return what shall be published. It stops once `cancelled` is set."""
+    async def run(self, cancelled: asyncio.Event) -> Finish | Waits | None:
+        """Run every phase; return what shall be published. It stops once `cancelled` is set.
+
+        None where no cell is free for it soon: nothing of its package has run then.
+        """
         with self._phase("environment") as told:
             prepared = await unless(cancelled, self._bounded("environment", self._prepare(told)))
         if prepared is None:
-            on_last_run()
+            self.slot.give_back()
             return await self._ended(State.CANCELLED, error=None, outputs=())
         context, environment = prepared
         async with self.runner.workshop.environments.lease(environment.key):
+            if not await self.slot.enter(is_patient=self.claim.job.rate_key is not None):
+                return None
             with self._phase("extract") as told:
                 outcome = await self._extract(context, cancelled=cancelled)
                 told.update(told_of(outcome))
+            if context.bundle.on_after_extract is None:
+                self.slot.give_back()
             if outcome.question is not None and unaskable(outcome.question) is None:
-                on_last_run()
+                self.slot.give_back()
                 return await self._waits(outcome.question)
             with self._phase("collect"):
                 outputs = await self._bounded("collect", self._keep(outcome))
             state, error = await self._after_extract(context, outcome, cancelled=cancelled)
-        on_last_run()
+        self.slot.give_back()
         return await self._ended(state, error=error, outputs=outputs)
 
     async def _ended(
@@ -324,7 +341,8 @@ class _Attempt:
             request=self.artifact.request,
             answers=await self._answers(),
         )
-        outcome = await self._run(command, folder="outputs", cancelled=cancelled)
+        is_last = context.bundle.on_after_extract is None
+        outcome = await self._run(command, folder="outputs", cancelled=cancelled, is_last=is_last)
         outcome = told_start(outcome, manifest=context.bundle.manifest)
         self.artifact = steps.with_run(self.artifact, outcome=outcome, limits=command.limits)
         return outcome
@@ -362,7 +380,7 @@ class _Attempt:
             request=self.artifact.request,
         )
         with self._phase("on_after_extract"):
-            ended = await self._run(command, folder="hook", cancelled=cancelled)
+            ended = await self._run(command, folder="hook", cancelled=cancelled, is_last=True)
             self.artifact = steps.with_hook(self.artifact, name="on_after_extract", outcome=ended)
             self._tell_left(ended)
             await emptied(self.folder / "hook")
@@ -378,11 +396,14 @@ class _Attempt:
             )
             self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
 
-    async def _run(self, command: Command, *, folder: str, cancelled: asyncio.Event) -> Outcome:
+    async def _run(
+        self, command: Command, *, folder: str, cancelled: asyncio.Event, is_last: bool
+    ) -> Outcome:
         await emptied(self.folder / folder)
         return await self.runner.workshop.run(
             command,
             outputs_to=self.folder / folder,
             observe=self.writer.observe,
             cancelled=cancelled,
+            on_verdict=self.slot.is_leaving if is_last else None,
         )

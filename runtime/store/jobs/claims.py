@@ -206,7 +206,7 @@ def finish(
     Returns the job as it is now: queued where its package failed and it is to be tried again.
     """
     if finish.error is not None:
-        failed = _held(connection, job_id, token=token)
+        failed = held(connection, job_id, token=token)
         due_at = _again_at(connection, failed, finish=finish, token=token, at=at)
         if due_at is not None:
             return _failed_for_now(
@@ -311,7 +311,7 @@ def give_back(
     most_attempts: int,
 ) -> Job:
     """End an attempt that *we* failed: queue the next one, or give the job up after the last."""
-    job = _held(connection, job_id, token=token)
+    job = held(connection, job_id, token=token)
     counted = _failures(connection, job, kind="appliance")
     if error.code not in UNCOUNTED:
         counted = (*counted, error)
@@ -354,7 +354,8 @@ def _give_up(
     return error
 
 
-def _held(connection: Connection, job_id: str, *, token: str) -> Job:
+def held(connection: Connection, job_id: str, *, token: str) -> Job:
+    """Return a job that `token` holds. Raises Superseded."""
     job = job_store.get(connection, job_id=job_id)
     if job.token != token or not is_allowed(job.state, change=Change.GIVE_BACK):
         raise _superseded(job_id)

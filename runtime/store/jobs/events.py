@@ -78,7 +78,7 @@ def _append_after_the_last(
 
 
 def narrative(connection: Connection, *, job_id: str, attempt: int) -> tuple[Event, ...]:
-    """Return what tells how an attempt went: where it started, and each of its phases."""
+    """Return what tells how an attempt went: where it started last, and each of its phases."""
     query = (
         select(tables.events)
         .where(
@@ -88,7 +88,9 @@ def narrative(connection: Connection, *, job_id: str, attempt: int) -> tuple[Eve
         )
         .order_by(tables.events.c.seq)
     )
-    return tuple(value_of(row, EVENT) for row in connection.execute(query))
+    told = [value_of(row, EVENT) for row in connection.execute(query)]
+    starts = [number for number, one in enumerate(told) if one.event == "job.started"]
+    return tuple(told[starts[-1] :] if starts else told)  # it may have been claimed in vain before
 
 
 def read(

@@ -135,7 +135,8 @@ def _that_matter(all_of: Iterable[Asked]) -> Iterator[Asked]:
 
     What was only read and not answered does neither. Of orders that were not answered the first
     counts for all: the key makes them one. Of what was read to be the same, the first and the last:
-    a job never comes back to where it was. Each of the others doubles the orders to try.
+    a job never comes back to where it was, but for what was claimed and never begun, which counts
+    as little. Each of the others doubles the orders to try.
     """
     alike: dict[tuple[str, str, int], list[Asked]] = defaultdict(list)
     for one in all_of:
@@ -222,6 +223,7 @@ def _by_workers(at: At) -> Iterator[At]:
         if at.is_asked_to_stop:
             yield at._replace(state="cancelled")
         else:
+            yield At("queued", at.attempt)  # claimed ahead of a cell, in vain
             yield At("queued", at.attempt + 1)
 
 

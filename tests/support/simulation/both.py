@@ -39,6 +39,7 @@ class Both:
     finish = partialmethod(_ask, "finish")
     ask = partialmethod(_ask, "ask")
     give_back = partialmethod(_ask, "give_back")
+    unclaim = partialmethod(_ask, "unclaim")
     running_elsewhere = partialmethod(_ask, "running_elsewhere")
     running_on = partialmethod(_ask, "running_on")
     are_due = partialmethod(_ask, "are_due")

@@ -21,7 +21,7 @@ def finish_ignores_the_token(patch: pytest.MonkeyPatch) -> None:
     def held(connection: Connection, job_id: str, *, token: str) -> Job:
         return jobs.get(connection, job_id=job_id)
 
-    patch.setattr(claims, "_held", held)
+    patch.setattr(claims, "held", held)
 
 
 def give_back_does_not_count_the_job_as_waiting(patch: pytest.MonkeyPatch) -> None:

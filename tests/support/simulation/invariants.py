@@ -17,6 +17,7 @@ CHANGES_BY: dict[str, frozenset[State]] = {
     "claim": frozenset({State.RUNNING, State.CANCELLED}),  # or it has expired
     "finish": frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.QUEUED}),
     "ask": frozenset({State.WAITING, State.CANCELLED}),
+    "unclaim": frozenset({State.QUEUED, State.CANCELLED}),
     "give-back": frozenset({State.QUEUED, State.FAILED, State.CANCELLED}),
     "put-back": frozenset({State.QUEUED, State.FAILED, State.CANCELLED}),
     "expire": frozenset({State.CANCELLED}),
@@ -103,7 +104,9 @@ def _since(
             raise Broken(f"{name} was {was.state} and is {job.state} by {step.act or 'nothing'}")
     elif was.state is State.RUNNING and was.token != job.token:
         raise Broken(f"another attempt took {name} while it ran")
-    is_publishing = step.act in {"finish", "ask", "give-back", "put-back"} and step.job == name
+    is_publishing = (
+        step.act in {"finish", "ask", "unclaim", "give-back", "put-back"} and step.job == name
+    )
     if is_publishing and (was.token != step.token or step.told == SUPERSEDED):
         raise Broken(f"{name} was changed by who does not hold it")
     if step.told == REFUSED:

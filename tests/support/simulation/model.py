@@ -257,6 +257,20 @@ class Model:
             self._queue_again(one, due_at=at + wait, at=at)
         return one.state
 
+    def unclaim(self, held: Held, *, at: datetime) -> str:
+        """Let a job wait again that was claimed and never begun."""
+        if not self._is_held(held):
+            return SUPERSEDED
+        one = self._jobs[held[0]]
+        if one.is_asked_to_stop:
+            self._end(one, state=State.CANCELLED, error="", is_ours=False, at=at)
+            return one.state
+        self._counted[State.QUEUED] += 1
+        one.state, one.token, one.worker = State.QUEUED, None, None
+        last = one.last
+        last.state, last.token, last.started_at = State.QUEUED, None, None
+        return one.state
+
     def _is_held(self, held: Held) -> bool:
         one = self._jobs[held[0]]
         return one.state is State.RUNNING and one.token == held[1]

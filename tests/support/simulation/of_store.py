@@ -28,7 +28,7 @@ from runtime.faults.errors import NotFound, QueueFull, StateConflict, Superseded
 from runtime.jobs.attempts.events import _append_if_held  # pyright: ignore[reportPrivateUsage]
 from runtime.jobs.webhooks.deliveries import messages_of_job
 from runtime.store import webhooks
-from runtime.store.jobs import claims, heartbeat, job_lists, jobs, questions
+from runtime.store.jobs import claims, heartbeat, job_lists, jobs, questions, unclaiming
 from runtime.store.schema import tables, tables_around
 from runtime.store.schema.tables_when import dead_letters
 from runtime.store.statements.json_text import from_text, to_text
@@ -207,6 +207,9 @@ class OfStore:
             most_attempts=MOST_ATTEMPTS,
         )
         return _state(told)
+
+    def unclaim(self, held: Held, *, at: datetime) -> str:
+        return _state(self._told(unclaiming.unclaim, job_id=held[0], token=held[1], at=at))
 
     def running_elsewhere(self, *, alive: tuple[str, ...]) -> tuple[Held, ...]:
         found = job_lists.running_elsewhere(self._connection, alive=alive)

@@ -191,6 +191,10 @@ class Schedule:
             code = self.chance.choice((DRAINED, OURS))
             self._published("give-back", held, self.machine.give_back(held, code, at=self.at))
 
+    def _worker_unclaims(self) -> None:
+        if held := self._any_held():
+            self._published("unclaim", held, self.machine.unclaim(held, at=self.at))
+
     def _published(self, act: str, held: Held, told: str) -> None:
         before = self.seen.jobs[held[0]]
         self._did(act, held[0], told, token=held[1])
@@ -404,6 +408,7 @@ WEIGHTS: dict[Kind, int] = {
     _._worker_finishes: 8,
     _._worker_asks: 5,
     _._worker_gives_back: 5,
+    _._worker_unclaims: 3,
     _._worker_dies: 3,
     _._worker_loses_what_it_holds: 1,
     _._worker_looks_at_its_own: 3,

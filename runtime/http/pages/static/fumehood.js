@@ -46,6 +46,8 @@ function textOf(event) {
       return `${data.phase} ${data.state}` + (data.duration_ms === undefined ? "" : ` after ${Math.round(data.duration_ms)} ms`);
     case "job.started":
       return `started on ${data.worker}`;
+    case "job.unclaimed":
+      return `waits again: on ${data.worker}, ${data.why}`;
     case "job.retried":
       return `queued again: ${data.why}`;
     case "job.cancelling":
@@ -74,8 +76,8 @@ function lineOf(event) {
   return line;
 }
 
-const SHOWN = ["job.log", "job.event", "job.network", "job.phase", "job.started", "job.retried", "job.cancelling", "job.finished"];
-const REFRESHING = ["job.started", "job.phase", "job.progress", "job.cancelling", "job.retried", "job.finished"];
+const SHOWN = ["job.log", "job.event", "job.network", "job.phase", "job.started", "job.unclaimed", "job.retried", "job.cancelling", "job.finished"];
+const REFRESHING = ["job.started", "job.unclaimed", "job.phase", "job.progress", "job.cancelling", "job.retried", "job.finished"];
 
 function followLog(log) {
   const live = document.getElementById("live");
