@@ -25,6 +25,9 @@ _UNMOVED = 128
 """Forks that may wait in a warm cell's leaf, all at once, to be moved to their own."""
 _LONG_RUN_S = 0.02
 """A run that takes longer does not hold back the next spare, nor a spare its welcome."""
+_OVERLAPPING_S = 0.25
+"""For how long runs count as overlapping after two have: those of two slots miss each other now and
+then, and the one after found no spare, which took it 10 ms."""
 _CLOSED = "the sandbox is closed"
 
 
@@ -54,6 +57,8 @@ class _PoolEntry:
     """True as soon as it shall import, False if it never shall."""
     since: float
     taken: int = 0
+    overlapped_s: float = 0.0
+    """When a run was last begun while another one was under way."""
     spares: list[Spare] = field(default_factory=list[Spare])
     is_looked_at: bool = False
     """Whether its spares will be welcomed if nobody takes them soon."""
@@ -233,7 +238,12 @@ class Pool:
         taken = entry.spares.pop(0)
         if not warm_cell.is_free:
             return await taken.ready()
+        now_s = time.monotonic()
         if len(warm_cell.forks) > len(entry.spares) + 1:
+            entry.overlapped_s = now_s
+        if now_s - entry.overlapped_s < _OVERLAPPING_S:
+            for spare in entry.spares:  # by now most have said hello
+                spare.begin()
             self._have_spares(entry, warm_cell, wanted=self.bounds.spares)
         elif self.bounds.spares:
             one_more = partial(self._have_spares, entry, warm_cell, wanted=1)

@@ -6,7 +6,7 @@ do wrong is an exception, and the worker gives the attempt back.
 """
 
 import asyncio
-from collections.abc import Awaitable, Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,7 +28,6 @@ from runtime.artifact.artifacts import Artifacts
 from runtime.artifact.entries import callable_entries, environment_entry, install_entry
 from runtime.artifact.model import Artifact
 from runtime.blobs.blob import Blobs
-from runtime.faults.errors import AttemptStuck
 from runtime.gate.opening import as_of
 from runtime.gate.steady import GateClock
 from runtime.gate.watch import gate_state
@@ -36,8 +35,16 @@ from runtime.jobs.attempts.cancellations import Cancellations, unless
 from runtime.jobs.attempts.contexts import Contexts
 from runtime.jobs.attempts.events import EventLog, EventWriter
 from runtime.jobs.attempts.files import emptied, inputs_of, keep_outputs
-from runtime.jobs.attempts.outcomes import Ended, ended_of, hook_outcome, told_of
+from runtime.jobs.attempts.outcomes import (
+    Ended,
+    ended_of,
+    hook_outcome,
+    left_by_hook,
+    not_kept,
+    told_of,
+)
 from runtime.jobs.attempts.persistence import until_written
+from runtime.jobs.attempts.phases import bounded
 from runtime.jobs.attempts.slots import Slot, a_slot
 from runtime.jobs.attempts.versions import Version, Versions
 from runtime.queue.notifier import Notifier
@@ -220,13 +227,21 @@ class _Attempt:
         None where no cell is free for it soon: nothing of its package has run then.
         """
         with self._phase("environment") as told:
-            prepared = await unless(cancelled, self._bounded("environment", self._prepare(told)))
+            prepared = await unless(
+                cancelled,
+                bounded("environment", most_s=self.runner.phase_s, work=self._prepare(told)),
+            )
         if prepared is None:
             self.slot.give_back()
             return await self._ended(State.CANCELLED, error=None, outputs=())
         context, environment = prepared
         async with self.runner.workshop.environments.lease(environment.key):
-            if not await self.slot.enter(is_patient=self.claim.job.rate_key is not None):
+            is_patient = self.claim.job.rate_key is not None
+            is_in = await unless(cancelled, self.slot.enter(is_patient=is_patient))
+            if is_in is None:
+                self.slot.give_back()
+                return await self._ended(State.CANCELLED, error=None, outputs=())
+            if not is_in:
                 return None
             with self._phase("extract") as told:
                 outcome = await self._extract(context, cancelled=cancelled)
@@ -237,7 +252,9 @@ class _Attempt:
                 self.slot.give_back()
                 return await self._waits(outcome.question)
             with self._phase("collect"):
-                outputs = await self._bounded("collect", self._keep(outcome))
+                outputs = await bounded(
+                    "collect", most_s=self.runner.phase_s, work=self._keep(outcome)
+                )
             state, error = await self._after_extract(context, outcome, cancelled=cancelled)
         self.slot.give_back()
         return await self._ended(state, error=error, outputs=outputs)
@@ -274,21 +291,6 @@ class _Attempt:
         if job.attempt == 1:
             return {}
         return await self.runner.store.read(questions.answers, job_id=job.id)
-
-    async def _bounded[T](self, phase: str, work: Awaitable[T]) -> T:
-        """Do the work of a phase that no limit of the package bounds. Raises AttemptStuck."""
-        bound = asyncio.timeout(most_s := self.runner.phase_s)
-        try:
-            async with bound:
-                return await work
-        except TimeoutError as error:
-            if not bound.expired():
-                raise
-            raise AttemptStuck(
-                f"the attempt came to no end of the phase {phase} in {most_s:g} s",
-                where=phase,
-                mend="see the log of the worker; the setting is `dispatch.phase_s`",
-            ) from error
 
     @contextmanager
     def _phase(self, name: str) -> Generator[dict[str, Json]]:
@@ -352,12 +354,7 @@ class _Attempt:
         outputs = await keep_outputs(
             outcome.outputs, folder=self.folder / "outputs", blobs=self.runner.blobs
         )
-        for refusal in outcome.refusals:
-            message = f"the output {refusal.path!r} was not kept: {refusal.why}"
-            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
-        if outcome.refused > len(outcome.refusals):
-            message = f"{outcome.refused - len(outcome.refusals)} more outputs were not kept"
-            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
+        self._warn(not_kept(outcome))
         if outputs:  # a thread: an entry takes 7 us, and there may be ten thousand
             self.artifact = await asyncio.to_thread(
                 steps.with_outputs, self.artifact, outputs=outputs, is_partial=not outcome.is_ok
@@ -382,19 +379,13 @@ class _Attempt:
         with self._phase("on_after_extract"):
             ended = await self._run(command, folder="hook", cancelled=cancelled, is_last=True)
             self.artifact = steps.with_hook(self.artifact, name="on_after_extract", outcome=ended)
-            self._tell_left(ended)
+            self._warn(left_by_hook(ended))
             await emptied(self.folder / "hook")
         return steps.ending_with_hook(state, error, hook=ended, is_required=hook.required)
 
-    def _tell_left(self, hook: Outcome) -> None:
-        """Say that what a hook after the job leaves is not the job's."""
-        if hook.outputs:
-            more = f" and {len(hook.outputs) - 1} more files" if hook.outputs[1:] else ""
-            message = (
-                f"on_after_extract left {hook.outputs[0].path}{more} in output_dir, where only "
-                "what extract leaves is kept"
-            )
-            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": message})
+    def _warn(self, messages: Iterable[str]) -> None:
+        for one in messages:
+            self.writer.write("job.log", {"stream": "log", "level": "warning", "message": one})
 
     async def _run(
         self, command: Command, *, folder: str, cancelled: asyncio.Event, is_last: bool

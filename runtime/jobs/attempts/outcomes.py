@@ -1,5 +1,7 @@
 """What is told of the outcome of a run: in the event of its end, and to the hook after it. Pure."""
 
+from collections.abc import Iterator
+
 from frozen.values import changed, frozen
 from runtime.artifact.model import Artifact
 from runtime.values.records import Attempt, Finish, Job, JobError
@@ -43,6 +45,24 @@ def told_of(outcome: Outcome) -> dict[str, Json]:
         "cpu_ms": usage.cpu_ms,
         "peak_rss_bytes": usage.peak_rss_bytes,
     }
+
+
+def not_kept(outcome: Outcome) -> Iterator[str]:
+    """Yield what is said of outputs that were not kept."""
+    for refusal in outcome.refusals:
+        yield f"the output {refusal.path!r} was not kept: {refusal.why}"
+    if outcome.refused > len(outcome.refusals):
+        yield f"{outcome.refused - len(outcome.refusals)} more outputs were not kept"
+
+
+def left_by_hook(hook: Outcome) -> Iterator[str]:
+    """Yield what is said of what a hook after the job leaves: it is not the job's."""
+    if hook.outputs:
+        more = f" and {len(hook.outputs) - 1} more files" if hook.outputs[1:] else ""
+        yield (
+            f"on_after_extract left {hook.outputs[0].path}{more} in output_dir, where only what "
+            "extract leaves is kept"
+        )
 
 
 def hook_outcome(

@@ -10,7 +10,7 @@ say in how long it stays. Who was claimed ahead in vain does not wait for a long
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 
 SHORT_S = 0.05
@@ -25,8 +25,16 @@ FREE_WITHIN_S = 0.5
 class Slots:
     """So many slots, handed out in the order in which they are asked for."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        *,
+        free_within_s: float = FREE_WITHIN_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._number = number
+        self._free_within_s = free_within_s
+        self._clock = clock
         self._cells = asyncio.Semaphore(number)
         self._staying: dict[Slot, float] = {}
         """Who is in a cell, since when, and may stay there for as long as its package likes."""
@@ -60,7 +68,7 @@ class Slots:
         """Return how many more may claim just now."""
         if self._mean_s >= SHORT_S:
             return self._number - len(self._staying) - self._ahead
-        since_s = time.monotonic() - SHORT_S
+        since_s = self._clock() - SHORT_S
         long = sum(entered_s < since_s for entered_s in self._staying.values())
         return 2 * (self._number - long) - self._ahead
 
@@ -97,7 +105,7 @@ class Slots:
 
     async def enter(self, slot: "Slot", *, is_patient: bool) -> bool:
         """Wait until a cell is free for `slot`; return whether one was, in time."""
-        wait_s = FREE_WITHIN_S if self._cells.locked() and not is_patient else None
+        wait_s = self._free_within_s if self._cells.locked() and not is_patient else None
         try:
             async with asyncio.timeout(wait_s):
                 await self._cells.acquire()
@@ -105,7 +113,7 @@ class Slots:
             self._mean_s = max(self._mean_s, 1.0)  # those in the cells are long
             return False
         self._ahead -= 1
-        self._staying[slot] = time.monotonic()
+        self._staying[slot] = self._clock()
         self._call()
         return True
 
@@ -113,7 +121,7 @@ class Slots:
         """Know that `slot` stays no longer: its cell is about to be free."""
         since_s = self._staying.pop(slot, None)
         if since_s is not None:
-            self._mean_s += WEIGHT * (time.monotonic() - since_s - self._mean_s)
+            self._mean_s += WEIGHT * (self._clock() - since_s - self._mean_s)
             self._call()
 
     def left(self, *, has_been_in: bool) -> None:
