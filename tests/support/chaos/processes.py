@@ -14,6 +14,8 @@ from typing import Literal
 import psutil
 from support.chaos.clocks import Clock, library
 
+from runtime.problem_table import EXIT_TRY_AGAIN
+
 FUMEHOOD = Path(sys.executable).with_name("fumehood")
 STOP_S = 60.0
 SETTINGS = {
@@ -69,21 +71,26 @@ class Process:
 
     def kill(self) -> None:
         """End it at once (SIGKILL), and start it again."""
-        self._refuse_ended()
+        self._see_that_it_runs()
         self.signal(signal.SIGKILL)
         self._ended()
         self.start()
 
     def replace(self) -> None:
         """Stop it in order, and start it again as the next of its versions."""
-        self._refuse_ended()
+        self._see_that_it_runs()
         self.stop()
         self.programs = (*self.programs[1:], self.programs[0])
         self.start()
 
-    def _refuse_ended(self) -> None:
-        if self.process and self.process.poll() is not None:
-            raise RuntimeError(f"it ended by itself with {self.process.poll()}: see {self.log}")
+    def _see_that_it_runs(self) -> None:
+        """Start it again, as a service manager does, where its database was away as it began."""
+        ended = self.process.poll() if self.process else None
+        if ended == EXIT_TRY_AGAIN:
+            self._ended()
+            self.start()
+        elif ended is not None:
+            raise RuntimeError(f"it ended by itself with {ended}: see {self.log}")
 
     def signal(self, number: int) -> None:
         """Send it a signal."""
