@@ -44,9 +44,10 @@ from runtime.worker.loops import looping
 from runtime.worker.tasks import working
 
 GRACE_S = 5
-OFTEN = (700, 10, 10)
-"""How often CPython 3.12 looks for garbage by itself: little at a time, so no answer waits. The
-command that begins a process of ours looks seldom (runtime/cli/main.py)."""
+OFTEN = (5000, 10, 10)
+"""How often garbage is looked for: 2 ms at a time, so no answer waits, and a third of the time that
+CPython's own 700 take (3 % of a loop with many jobs). The command that begins a process of ours
+looks seldom (runtime/cli/main.py)."""
 LATE_IMPORT = "anyio._backends._asyncio"
 """What anyio imports when the first answer is streamed: nobody was served for 140 ms (measured).
 

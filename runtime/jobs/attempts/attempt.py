@@ -390,7 +390,6 @@ class _Attempt:
     async def _run(
         self, command: Command, *, folder: str, cancelled: asyncio.Event, is_last: bool
     ) -> Outcome:
-        await emptied(self.folder / folder)
         return await self.runner.workshop.run(
             command,
             outputs_to=self.folder / folder,
