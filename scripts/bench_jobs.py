@@ -22,6 +22,8 @@ import jobs_full
 import jobs_waiting
 from figures import Figure, against, alone, shown, tell, times
 from jobs_baselines import (
+    REST_S,
+    UNTIL_STEADY,
     Rate,
     bubblewrapped_python_ms,
     docket_noops_per_s,
@@ -42,8 +44,6 @@ CONCURRENCY = 10
 FOLLOWERS = 50
 IDLE_S = 5.0
 WARMING = 20
-UNTIL_STEADY, REST_S = 200, 1.0
-"""How many jobs it takes until what is started for many is there, and how long that may take."""
 
 
 def main() -> int:

@@ -13,6 +13,8 @@ from docket import Docket, Worker
 from sandbox.isolation import this_interpreter
 
 INTERVALS_MS = (2, 5, 10, 25)
+UNTIL_STEADY, REST_S = 200, 1.0
+"""How many jobs it takes until what is started for many is there, and how long that may take."""
 FANOUT = "import numpy; print(numpy.zeros(5).tolist())"
 
 
