@@ -24,10 +24,8 @@ from figures import Figure, against, alone, shown, tell, times
 from jobs_baselines import (
     REST_S,
     UNTIL_STEADY,
-    Rate,
     bubblewrapped_python_ms,
-    docket_noops_per_s,
-    noops_per_s,
+    in_turn,
     rate_of,
     starts_ms,
 )
@@ -140,33 +138,27 @@ async def ready(
         yield appliance, connected
 
 
-async def _jobs(bundle: bytes, *, count: int, at_once: int) -> Rate:
-    async with ready(bundle, clients=at_once) as (_, clients):
-        await rate_of(clients.job_s, count=UNTIL_STEADY, at_once=at_once)
-        await asyncio.sleep(REST_S)
-        return await rate_of(clients.job_s, count=count, at_once=at_once)
-
-
 async def _rate(jobs: int) -> list[Figure]:
-    """Measure the baseline before and after each figure: a machine has slow minutes."""
-    before, interval_ms = await docket_noops_per_s(tasks=1000, concurrency=CONCURRENCY)
     figures: list[Figure] = []
     for name, bundle, least in (
         ("jobs_per_s_embedded", hello(), 0.25),
         ("jobs_per_s_with_hook", hello(hook=True), 0.15),
     ):
-        rate = await _jobs(bundle, count=jobs, at_once=CONCURRENCY)
-        after = await noops_per_s(tasks=1000, concurrency=CONCURRENCY, interval_ms=interval_ms)
+        async with ready(bundle) as (_, clients):
+            per_s, noops, interval_ms = await in_turn(
+                clients.job_s, count=jobs // 2, at_once=CONCURRENCY
+            )
         told = f"Docket no-ops, every {interval_ms} ms"
-        noops = (before + after) / 2
-        figures.append(times(name, rate.per_s, "/s", baseline=told, than=noops, least=least))
-        before = after
+        figures.append(times(name, per_s, "/s", baseline=told, than=noops, least=least))
     return figures
 
 
 async def _latency(jobs: int) -> list[Figure]:
     by_hand = statistics.median(bubblewrapped_python_ms() for _ in range(20))
-    rate = await _jobs(hello(), count=jobs, at_once=1)
+    async with ready(hello(), clients=1) as (_, clients):
+        await rate_of(clients.job_s, count=UNTIL_STEADY, at_once=1)
+        await asyncio.sleep(REST_S)
+        rate = await rate_of(clients.job_s, count=jobs, at_once=1)
     baseline = "bwrap python -I -c pass"
     p50, p99 = rate.at(0.5), rate.at(0.99)
     return [

@@ -15,6 +15,7 @@ from sandbox.isolation import this_interpreter
 INTERVALS_MS = (2, 5, 10, 25)
 UNTIL_STEADY, REST_S = 200, 1.0
 """How many jobs it takes until what is started for many is there, and how long that may take."""
+ROUNDS, NOOPS = 5, 1000
 FANOUT = "import numpy; print(numpy.zeros(5).tolist())"
 
 
@@ -105,6 +106,28 @@ async def rate_of(act: Callable[[], Awaitable[float]], *, count: int, at_once: i
     started = time.perf_counter()
     await asyncio.gather(*(client() for _ in range(at_once)))
     return Rate(took_ms, seconds=time.perf_counter() - started)
+
+
+async def in_turn(
+    job_s: Callable[[], Awaitable[float]], *, count: int, at_once: int, url: str = "memory://"
+) -> tuple[float, float, int]:
+    """Return how many jobs a second, how many no-ops of Docket's beside them, and its interval.
+
+    Both are measured in turn, and the round counts whose ratio is the one in the middle: a machine
+    has slow seconds, which one of the two has alone.
+    """
+    _, interval_ms = await docket_noops_per_s(tasks=NOOPS, concurrency=at_once, url=url)
+    await rate_of(job_s, count=UNTIL_STEADY, at_once=at_once)
+    await asyncio.sleep(REST_S)
+    rounds: list[tuple[float, float]] = []
+    for _ in range(ROUNDS):
+        noops = await noops_per_s(
+            tasks=NOOPS, concurrency=at_once, interval_ms=interval_ms, url=url
+        )
+        rate = await rate_of(job_s, count=count, at_once=at_once)
+        rounds.append((rate.per_s, noops))
+    rounds.sort(key=lambda one: one[0] / one[1])
+    return *rounds[ROUNDS // 2], interval_ms
 
 
 class Rate:
