@@ -22,9 +22,11 @@ import jobs_full
 import jobs_waiting
 from figures import Figure, against, alone, shown, tell, times
 from jobs_baselines import (
+    NOOPS,
     REST_S,
     UNTIL_STEADY,
     bubblewrapped_python_ms,
+    docket_noops_per_s,
     in_turn,
     rate_of,
     starts_ms,
@@ -140,15 +142,16 @@ async def ready(
 
 async def _rate(jobs: int) -> list[Figure]:
     figures: list[Figure] = []
+    _, interval_ms = await docket_noops_per_s(tasks=NOOPS, concurrency=CONCURRENCY)
+    told = f"Docket no-ops, every {interval_ms} ms"
     for name, bundle, least in (
         ("jobs_per_s_embedded", hello(), 0.25),
         ("jobs_per_s_with_hook", hello(hook=True), 0.15),
     ):
         async with ready(bundle) as (_, clients):
-            per_s, noops, interval_ms = await in_turn(
-                clients.job_s, count=jobs // 2, at_once=CONCURRENCY
+            per_s, noops = await in_turn(
+                clients.job_s, count=jobs // 2, at_once=CONCURRENCY, interval_ms=interval_ms
             )
-        told = f"Docket no-ops, every {interval_ms} ms"
         figures.append(times(name, per_s, "/s", baseline=told, than=noops, least=least))
     return figures
 

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from figures import Figure, alone, shown, times
-from jobs_baselines import Rate, in_turn
+from jobs_baselines import NOOPS, Rate, docket_noops_per_s, in_turn
 from redis.asyncio import Redis
 from wire import FUMEHOOD, Client, Served, served
 
@@ -47,6 +47,7 @@ class Full:
 async def figures(hello: bytes, teller: bytes, *, jobs: int) -> list[Figure]:
     """Measure with an appliance and a worker beside it, which share a home."""
     async with _full() as full, AsyncExitStack() as stack:
+        _, interval_ms = await docket_noops_per_s(tasks=NOOPS, concurrency=10, url=full.redis)
         clients = [
             await stack.enter_async_context(Client(full.appliance.socket)) for _ in range(10)
         ]
@@ -61,8 +62,12 @@ async def figures(hello: bytes, teller: bytes, *, jobs: int) -> list[Figure]:
                 raise RuntimeError(json.dumps(job))
             return time.perf_counter() - started
 
-        per_s, noops, interval_ms = await in_turn(
-            job_s, count=jobs // 2, at_once=len(clients), url=full.redis
+        per_s, noops = await in_turn(
+            job_s,
+            count=jobs // 2,
+            at_once=len(clients),
+            interval_ms=interval_ms,
+            url=full.redis,
         )
         await clients[0].activate(teller)
         await _drain_the_appliance(clients[0], pid=full.appliance.process.pid)
