@@ -115,11 +115,10 @@ class AttemptRunner:
         """Run an attempt that was claimed, and publish what came of it.
 
         Returns that; None where the job waits for an answer. A job that waits on, since no cell was
-        free soon, is returned with its state. `slot` is given back once nothing of
-        it is in a cell any more.
+        free soon, is returned with its state. `slot` is given back once nothing of it is in a cell
+        any more.
         """
         job = claim.job
-        self.telemetry.began(job)
         async with self.events.writer(job_id=job.id, attempt=job.attempt, token=token) as writer:
             artifact = steps.begin(claim, worker=self.worker)
             folder = self.jobs_folder / job.id / str(job.attempt)
@@ -243,6 +242,7 @@ class _Attempt:
                 return await self._ended(State.CANCELLED, error=None, outputs=())
             if not is_in:
                 return None
+            self.runner.telemetry.began(self.claim.job)  # a claim in vain is no beginning
             with self._phase("extract") as told:
                 outcome = await self._extract(context, cancelled=cancelled)
                 told.update(told_of(outcome))
@@ -390,6 +390,7 @@ class _Attempt:
     async def _run(
         self, command: Command, *, folder: str, cancelled: asyncio.Event, is_last: bool
     ) -> Outcome:
+        await emptied(self.folder / folder)  # a database that was restored counts as it did before
         return await self.runner.workshop.run(
             command,
             outputs_to=self.folder / folder,

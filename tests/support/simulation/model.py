@@ -228,8 +228,7 @@ class Model:
         if not self._is_held(held):
             return SUPERSEDED
         one = self._jobs[held[0]]
-        if one.is_asked_to_stop:
-            self._end(one, state=State.CANCELLED, error="", is_ours=False, at=at)
+        if self._stops(one, at=at):
             return one.state
         one.asked = (one.last.number, at + ANSWERED_WITHIN)
         one.state = one.last.state = State.WAITING
@@ -245,9 +244,9 @@ class Model:
         counted = sum(
             a.is_ours and a.error != DRAINED and a.number >= one.counted_from for a in one.attempts
         ) + (code != DRAINED)
-        if one.is_asked_to_stop:
-            self._end(one, state=State.CANCELLED, error="", is_ours=False, at=at)
-        elif code != DRAINED and counted >= MOST_ATTEMPTS:
+        if self._stops(one, at=at):
+            return one.state
+        if code != DRAINED and counted >= MOST_ATTEMPTS:
             one.is_dead = True
             self._end(one, state=State.FAILED, error="given-up", is_ours=True, at=at)
         else:
@@ -262,14 +261,19 @@ class Model:
         if not self._is_held(held):
             return SUPERSEDED
         one = self._jobs[held[0]]
-        if one.is_asked_to_stop:
-            self._end(one, state=State.CANCELLED, error="", is_ours=False, at=at)
+        if self._stops(one, at=at):
             return one.state
         self._counted[State.QUEUED] += 1
         one.state, one.token, one.worker = State.QUEUED, None, None
         last = one.last
         last.state, last.token, last.started_at = State.QUEUED, None, None
         return one.state
+
+    def _stops(self, one: _Job, *, at: datetime) -> bool:
+        """Cancel what runs and is asked to stop; return whether it was."""
+        if one.is_asked_to_stop:
+            self._end(one, state=State.CANCELLED, error="", is_ours=False, at=at)
+        return one.is_asked_to_stop
 
     def _is_held(self, held: Held) -> bool:
         one = self._jobs[held[0]]

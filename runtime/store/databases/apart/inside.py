@@ -24,8 +24,8 @@ from runtime.store.databases.units import BeforeCommit, Ended, InDoubt, Unit, Wr
 POSTGRES = "runtime.store.databases.postgres"
 BUSY_MS = 1000
 """How long others that write are waited for here; the thread that it is left to waits for long."""
-SELDOM = (5000, 10, 10)
-"""How often garbage is looked for: as in the process that this one writes for."""
+OFTEN = (5000, 10, 10)
+"""How often garbage is looked for: as in the process that this one writes for (serve.py)."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -76,7 +76,7 @@ def serve(channel: int, answers: int) -> None:
         writer = _writer_into(address, before_commit=kept.before_commit)
         ours.sendall(framed(pickle.dumps((0, None))))
         gc.freeze()
-        gc.set_threshold(*SELDOM)
+        gc.set_threshold(*OFTEN)
         while frame := _read(frames):
             ours.sendall(framed(_answered(frame, writer=writer, kept=kept)))
     writer.close()
